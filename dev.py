@@ -1,0 +1,294 @@
+#!/usr/bin/env python3
+"""Set up and run this project from a clean clone, with nothing but Python and pip.
+
+python3 dev.py demo [ARGUMENTS]       the ready service on SQLite, with one demo user
+python3 dev.py test [ARGUMENTS]       all tests; arguments go to pytest; --coverage measures branches
+python3 dev.py lint                   ruff, mypy, import-linter, and the numbers of the house style
+python3 dev.py bench [NAMES]          the benchmarks, beside other libraries
+python3 dev.py faults [ARGUMENTS]     crashes, races and broken dependencies, for longer than the tests
+python3 dev.py build                  the wheel, into .dev/dist
+python3 dev.py lock [--upgrade]       make the lock files in requirements/ anew
+
+Everything it makes lies in .dev/ and may be deleted at any time.
+"""
+
+# An old Python must get as far as the sentence below: no newer syntax than 3.6 in this file.
+import ast
+import contextlib
+import hashlib
+import importlib.util
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+if sys.version_info < (3, 11):  # noqa: UP036 (people do start it with an old one)
+    sys.exit(f"dev.py needs Python 3.11 or newer; this is {sys.version.split()[0]} ({sys.executable}).")
+
+ROOT = Path(__file__).resolve().parent
+DEV = ROOT / ".dev"
+REQUIREMENTS = ROOT / "requirements"
+GROUPS = ("test", "demo", "lint", "bench")  # the others are held to what "test" was locked to
+VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
+BRANCH_COVERAGE = 98
+EXTRA_SOURCES = {"UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"}
+
+
+def fail(message: str) -> NoReturn:
+    """End with one sentence that names the remedy."""
+    sys.exit(f"dev.py: {message}")
+
+
+def run(*command: object, folder: Path | None = None, settings: dict[str, str] | None = None) -> str:
+    """Run a command to its end, its errors shown; a failure ends this program."""
+    words = [str(word) for word in command]
+    # close_fds: if this program is killed, the command that it started goes on to hold the lock of .dev/.
+    done = subprocess.run(
+        words, check=False, cwd=folder, env=settings, close_fds=False, stdout=subprocess.PIPE, text=True
+    )
+    if done.returncode:
+        print(done.stdout, end="", file=sys.stderr)
+        fail(f"this command failed, see above: {' '.join(words)}")
+    return done.stdout
+
+
+def hand_over(*command: object, folder: Path | None = None) -> NoReturn:
+    """Become this command, so that its signals and its exit code are its own."""
+    words = [str(word) for word in command]
+    if folder:
+        os.chdir(folder)
+    if os.name == "nt":
+        sys.exit(subprocess.run(words, check=False).returncode)
+    os.execv(words[0], words)
+
+
+def pip_settings() -> dict[str, str]:
+    """Return what pip is configured to use: its files, overridden by its environment variables."""
+    if importlib.util.find_spec("pip") is None:
+        fail("pip is missing; install the system package python3-pip (apt-get install python3-pip), then try again.")
+    listing = run(sys.executable, "-m", "pip", "config", "list")
+    ranks = ("global", "install", ":env:")
+    found = []
+    for line in listing.splitlines():
+        scope, _, rest = line.partition(".")
+        key, _, value = rest.lstrip(".").partition("=")
+        if scope in ranks:
+            found.append((ranks.index(scope), key, str(ast.literal_eval(value))))
+    return {key: value for _, key, value in sorted(found)}
+
+
+def is_reachable(location: str) -> bool:
+    """Tell whether a package location is remote, or a local one that exists."""
+    address = urllib.parse.urlsplit(location)
+    if address.scheme in ("", "file"):
+        return Path(urllib.request.url2pathname(address.path)).exists()
+    return True
+
+
+def uv_environment() -> dict[str, str]:
+    """Return the environment for uv, which ignores pip's configuration unless it is handed on.
+
+    Local indexes that do not exist are left out, as pip does. All indexes count alike, also as with pip; the
+    hashes of the lock keep another package of the same name out. The system's certificates, where there are
+    any, go before those in uv: a company may have added its own.
+    """
+    pip = pip_settings()
+    extra = [location for location in pip.get("extra-index-url", "").split() if is_reachable(location)]
+    links = [location for location in pip.get("find-links", "").split() if is_reachable(location)]
+    handed_on = {
+        "UV_DEFAULT_INDEX": pip.get("index-url", ""),
+        "UV_INDEX": " ".join(extra),
+        "UV_FIND_LINKS": ",".join(links),
+        "UV_INSECURE_HOST": pip.get("trusted-host", ""),
+        "UV_NO_INDEX": pip.get("no-index", ""),
+        "SSL_CERT_FILE": pip.get("cert", ""),
+        "UV_SYSTEM_CERTS": "true" if any(ssl.get_default_verify_paths()[:2]) else "",
+        "ALL_PROXY": pip.get("proxy", ""),
+        "UV_HTTP_TIMEOUT": pip.get("timeout", pip.get("default-timeout", "")),
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_CACHE_DIR": "" if is_cache_writable() else str(DEV / "cache"),
+    }
+    return {**{name: value for name, value in handed_on.items() if value}, **os.environ}
+
+
+def is_cache_writable() -> bool:
+    """Tell whether uv can keep its cache in the user's home, which service users do not have."""
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "uv"
+        cache.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return False
+    return os.access(cache, os.W_OK)
+
+
+@contextlib.contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Hold the lock of .dev/, which the system releases even after a crash."""
+    DEV.mkdir(exist_ok=True)
+    with (DEV / "lock").open("w") as lock:
+        if os.name == "posix":  # elsewhere, do not start two set-ups at once
+            import fcntl
+
+            os.set_inheritable(lock.fileno(), True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def stamp_of(*files: Path) -> str:
+    """Return a text that changes with these files, and with where this folder lies."""
+    digest = hashlib.sha256(str(ROOT).encode())
+    for file in files:
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def is_stamped(folder: Path, stamp: str) -> bool:
+    """Tell whether a set-up of this folder was finished with this stamp."""
+    file = folder / "stamp"
+    return file.exists() and file.read_text() == stamp
+
+
+def uv_program() -> str | None:
+    """Return the path of uv, fetched by pip if need be. Call it with the lock held."""
+    folder, lock = DEV / "uv", REQUIREMENTS / "uv.txt"
+    stamp = stamp_of(lock)
+    if not is_stamped(folder, stamp):
+        shutil.rmtree(folder, ignore_errors=True)
+        pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--no-user")
+        pip_environment = {**os.environ, "PIP_REQUIRE_VIRTUALENV": "0", "PIP_ROOT_USER_ACTION": "ignore"}
+        only_wheels = ("--only-binary=:all:", "--no-deps", "--require-hashes")
+        run(*pip, *only_wheels, "--target", folder, "--requirement", lock, settings=pip_environment)
+        (folder / "stamp").write_text(stamp)
+    return shutil.which("uv", path=str(folder / "bin"))
+
+
+def environment(group: str) -> Path:
+    """Return the Python of a group's environment, made from its lock file if need be."""
+    folder, lock = DEV / f"{group}-{VERSION}", REQUIREMENTS / f"{group}.txt"
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    stamp = stamp_of(lock, ROOT / "pyproject.toml")
+    if is_stamped(folder, stamp) and python.exists():
+        return python
+    with one_at_a_time():
+        if not is_stamped(folder, stamp) or not python.exists():
+            print(f"dev.py: setting up {folder}", file=sys.stderr, flush=True)
+            make_environment(folder, python, lock)
+            (folder / "stamp").write_text(stamp)
+    return python
+
+
+def make_environment(folder: Path, python: Path, lock: Path) -> None:
+    """Make an environment from nothing: an interrupted one is not worth repairing."""
+    settings = uv_environment()
+    uv = uv_program()
+    shutil.rmtree(folder, ignore_errors=True)
+    run(uv, "venv", "--quiet", "--python", sys.executable, folder, settings=settings)
+    install = (uv, "pip", "install", "--quiet", "--no-deps", "--python", python)
+    run(*install, "--require-hashes", "--requirement", lock, settings=settings)
+    run(*install, "--no-build-isolation", "--editable", ROOT, settings=settings)
+
+
+def demo(*arguments: str) -> None:
+    """Become the ready service, in the folder where this was called."""
+    hand_over(environment("demo"), "-m", "flask_tessera.cli", "serve", "--demo", *arguments)
+
+
+def test(*arguments: str) -> None:
+    """Become pytest, or measure its coverage first."""
+    python = environment("test")
+    rest = [word for word in arguments if word != "--coverage"]
+    pytest = ("-m", "pytest", "-n", "auto", "--maxprocesses", "8", *rest)
+    if len(rest) == len(arguments):
+        hand_over(python, *pytest, folder=ROOT)
+    measure_coverage(python, pytest)
+
+
+def measure_coverage(python: Path, pytest: tuple[str, ...]) -> NoReturn:
+    """Run the tests under coverage, subprocesses included; too little of it is a failure."""
+    folder = DEV / "coverage"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    coverage = (str(python), "-m", "coverage")
+    settings = {**os.environ, "COVERAGE_FILE": str(folder / "data")}
+    tests = subprocess.run((*coverage, "run", *pytest), check=False, cwd=ROOT, env=settings).returncode
+    run(*coverage, "combine", "--quiet", folder=ROOT, settings=settings)
+    report = (*coverage, "report", "--fail-under", str(BRANCH_COVERAGE))
+    enough = subprocess.run(report, check=False, cwd=ROOT, env=settings).returncode
+    sys.exit(tests or enough)
+
+
+def lint() -> None:
+    """Run every check, then say which failed."""
+    python = environment("lint")
+    checks = (
+        ("ruff check", (python, "-m", "ruff", "check", ".")),
+        ("ruff format", (python, "-m", "ruff", "format", "--check", ".")),
+        ("mypy", (python, "-m", "mypy", "--strict", "src")),
+        ("import-linter", (shutil.which("lint-imports", path=str(python.parent)), "--no-cache", "--no-logo")),
+        ("house style", (python, "tools/style_numbers.py")),
+    )
+    failed = []
+    for name, command in checks:
+        print(f"== {name}", flush=True)
+        if subprocess.run([str(word) for word in command], check=False, cwd=ROOT).returncode:
+            failed.append(name)
+    sys.exit(f"dev.py: failed: {', '.join(failed)}" if failed else 0)
+
+
+def bench(*names: str) -> None:
+    """Become the benchmarks."""
+    hand_over(environment("bench"), "-m", "benchmarks", *names, folder=ROOT)
+
+
+def faults(*arguments: str) -> None:
+    """Become the fault injection, which the tests run in a shorter form."""
+    hand_over(environment("test"), "-m", "tests.faults", *arguments, folder=ROOT)
+
+
+def build() -> None:
+    """Build the wheel."""
+    wheel = ("-m", "hatchling", "build", "--target", "wheel", "--directory", DEV / "dist")
+    hand_over(environment("demo"), *wheel, folder=ROOT)
+
+
+def lock(*arguments: str) -> None:
+    """Resolve the lock files: for every platform, with hashes, without the address of any index."""
+    options = ("--universal", "--generate-hashes", "--python-version", "3.11", "--quiet")
+    without = ("--no-emit-index-url", "--no-emit-find-links", "--no-header", "--no-annotate")
+    with one_at_a_time():
+        # An extra index may hold only some files of a release, and then the lock would not know the others' hashes.
+        settings = {name: value for name, value in uv_environment().items() if name not in EXTRA_SOURCES}
+        compile_ = (uv_program(), "pip", "compile", *options, *without, *arguments)
+        run(*compile_, "requirements/uv.in", "--output-file", "requirements/uv.txt", folder=ROOT, settings=settings)
+        for group in GROUPS:
+            sources = ("pyproject.toml", "--all-extras", f"requirements/{group}.in")
+            held = () if group == GROUPS[0] else ("--constraints", "requirements/test.txt")
+            target = ("--output-file", f"requirements/{group}.txt")
+            run(*compile_, *sources, *held, *target, folder=ROOT, settings=settings)
+
+
+COMMANDS = {"demo": demo, "test": test, "lint": lint, "bench": bench, "faults": faults, "build": build, "lock": lock}
+
+
+def main(words: list[str]) -> None:
+    """Run one command; without one, say which there are."""
+    if not words or words[0] not in COMMANDS:
+        print(__doc__)
+        sys.exit(0 if words[:1] in (["-h"], ["--help"]) else 2)
+    try:
+        COMMANDS[words[0]](*words[1:])
+    except OSError as error:
+        fail(f"{error}; if another user made .dev/, delete it.")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,48 @@
+"""Token authentication for Flask, whole: log in, carry a token, know who is calling, renew it, take it back."""
+
+from __future__ import annotations
+
+from .errors import (
+    ConfigError,
+    CredentialsError,
+    LoginRefusedError,
+    NotFoundError,
+    SessionEndedError,
+    StorageUnavailableError,
+    TesseraError,
+    TokenExpiredError,
+    TokenInvalidError,
+    TokenMissingError,
+    UserGoneError,
+)
+from .sessions.record import Device, Session
+from .web.extension import Ending, Tessera
+from .web.guards import current_identity, current_user, login_required
+from .web.http_errors import TesseraHTTPError
+from .web.identity import Identity
+from .web.token_pair import TokenPair
+
+__all__ = [
+    "ConfigError",
+    "CredentialsError",
+    "Device",
+    "Ending",
+    "Identity",
+    "LoginRefusedError",
+    "NotFoundError",
+    "Session",
+    "SessionEndedError",
+    "StorageUnavailableError",
+    "Tessera",
+    "TesseraError",
+    "TesseraHTTPError",
+    "TokenExpiredError",
+    "TokenInvalidError",
+    "TokenMissingError",
+    "TokenPair",
+    "UserGoneError",
+    "current_identity",
+    "current_user",
+    "login_required",
+]
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Who a person is: passwords, phone numbers, and how often one may guess."""

@@ -1,0 +1,149 @@
+"""How often one may guess a password, per account and per network."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from hashlib import blake2b
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from limits import parse_many
+from limits.strategies import FixedWindowRateLimiter
+
+from ..errors import ConfigError, ThrottledError
+from .address import network_of
+from .attempt_counters import AttemptCounters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from limits import RateLimitItem
+
+
+@dataclass(frozen=True, slots=True)
+class _Counter:
+    """One limit as it applies to one account or network."""
+
+    limit: RateLimitItem
+    subject: tuple[str, str]
+
+    @property
+    def key(self) -> str:
+        return self.limit.key_for(*self.subject)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """One attempt, counted in the window that ends then (seconds of the throttle's clock)."""
+
+    counter: _Counter
+    ends_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """One attempt that was counted before its password is checked; settled at most once, not at all if it fails."""
+
+    account: tuple[_Taken, ...]
+    address: tuple[_Taken, ...]
+
+
+class LoginThrottle:
+    """Counts failed logins in one process; workers count apart, so N of them let through N times as many.
+
+    An attempt is counted when it begins, so parallel guesses beyond the limit are never checked, and given back
+    when it turns out to be none. Windows are fixed and not prolonged by further attempts: an attacker can keep
+    a victim from new logins until the window ends, never from live sessions. An attempt that is refused counts
+    nowhere, so a network that is refused cannot use up somebody's account.
+
+    Args:
+        per_account: limits in the notation of the library `limits`; several are separated by `;`.
+        per_address: the same for one IPv4 address or IPv6 /64. All clients without a readable address share one.
+        clock: seconds, never going back.
+
+    Raises:
+        ConfigError: a limit cannot be read, or allows nothing.
+    """
+
+    def __init__(
+        self,
+        per_account: str = "10 per 5 minutes",
+        per_address: str = "100 per 5 minutes",
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._per_account = _limits_of("per_account", per_account)
+        self._per_address = _limits_of("per_address", per_address)
+        self._clock = clock
+        self._counters = AttemptCounters(clock)
+        self._limiter = FixedWindowRateLimiter(self._counters)
+        # Held for microseconds: look and count are one step, over all counters of an attempt.
+        self._lock = Lock()
+
+    def reserve(self, account: str, address: str) -> Reservation:
+        """Count one attempt, before anything about it is checked.
+
+        Args:
+            account: the canonical name, known or not; with the realm in it where there are several.
+            address: the client's, from trusted proxies only.
+
+        Raises:
+            ThrottledError: a limit is reached; the attempt must not be checked, and was not counted.
+        """
+        of_account = _counters_of(self._per_account, "account", _fingerprint_of(account))
+        of_address = _counters_of(self._per_address, "address", network_of(address))
+        with self._lock:
+            self._refuse_where_full(of_account + of_address)
+            return Reservation(self._take(of_account), self._take(of_address))
+
+    def succeeded(self, reservation: Reservation) -> None:
+        """The password was right: forget the account's failures, and give the network its attempt back."""
+        with self._lock:
+            for taken in reservation.account:
+                self._counters.clear(taken.counter.key)
+            self._give_back(reservation.address)
+
+    def released(self, reservation: Reservation) -> None:
+        """The password was never checked (no hash slot, storage down): the attempt does not count."""
+        with self._lock:
+            self._give_back(reservation.account + reservation.address)
+
+    def _refuse_where_full(self, counters: Iterable[_Counter]) -> None:
+        full = [counter for counter in counters if not self._limiter.test(counter.limit, *counter.subject)]
+        if full:
+            latest = max(self._counters.get_expiry(counter.key) for counter in full)
+            raise ThrottledError(max(1, math.ceil(latest - self._clock())))
+
+    def _take(self, counters: Iterable[_Counter]) -> tuple[_Taken, ...]:
+        return tuple(self._taken(counter) for counter in counters)
+
+    def _taken(self, counter: _Counter) -> _Taken:
+        self._limiter.hit(counter.limit, *counter.subject)
+        return _Taken(counter, self._counters.get_expiry(counter.key))
+
+    def _give_back(self, attempts: Iterable[_Taken]) -> None:
+        for taken in attempts:
+            # From a later window nothing was taken: giving back there would allow somebody a guess too many.
+            if self._counters.get_expiry(taken.counter.key) == taken.ends_at:
+                self._limiter.hit(taken.counter.limit, *taken.counter.subject, cost=-1)
+
+
+def _limits_of(name: str, notation: str) -> tuple[RateLimitItem, ...]:
+    try:
+        limits = tuple(parse_many(notation))
+    except ValueError as error:
+        raise ConfigError(f"LoginThrottle({name}=…) must look like '10 per 5 minutes', not {notation!r}") from error
+    if any(limit.amount < 1 for limit in limits):
+        raise ConfigError(f"LoginThrottle({name}=…) must allow at least one attempt, not {notation!r}")
+    return limits
+
+
+def _counters_of(limits: Iterable[RateLimitItem], kind: str, name: str) -> tuple[_Counter, ...]:
+    return tuple(_Counter(limit, (kind, name)) for limit in limits)
+
+
+def _fingerprint_of(account: str) -> str:
+    """A short key for a name of any length; what a hostile client types is not kept."""
+    return blake2b(account.encode(errors="surrogatepass"), digest_size=16).hexdigest()

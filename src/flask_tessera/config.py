@@ -1,0 +1,228 @@
+"""Settings: every TESSERA_* key, its default, unit and check."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Final
+
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX: Final = "TESSERA_"
+MARK_DELAY: Final = 5
+"""Seconds within which a used generation is written (DESIGN §5)."""
+_YEAR: Final = 31_536_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What an application has set, checked as a whole. Lifetimes are whole seconds.
+
+    Raises:
+        ConfigError: a value has another type, is out of range or contradicts another one.
+    """
+
+    STORE_URL: str = ""
+    ACCESS_LIFETIME: int = 900
+    TOKEN_LIFETIME: int = 3600
+    SESSION_IDLE: int = 30 * 86_400
+    SESSION_LIFETIME: int = 90 * 86_400
+    REFRESH_LEEWAY: int = 15
+    ALGORITHM: str = "HS256"
+    TOKEN_FORMAT: str = "signed"
+    ISSUER: str = ""
+    AUDIENCE: str = ""
+    HEADERS: tuple[str, ...] = ("Authorization", "z-token")
+    RESPONSE_FORMAT: str = "envelope"
+    HTTP_STATUS: str = "semantic"
+    LOCALE: str = "zh"
+    URL_PREFIX: str = "/auth"
+    REVOCATION: str = "bounded"
+    REVOCATION_BOUND: int = 2
+    MAX_SESSIONS: int = 10
+    SESSIONS_PER_DEVICE_TYPE: int = 0
+    SESSION_OVERFLOW: str = "evict"
+    LEGACY: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    TRUSTED_PROXIES: int = 0
+    PASSWORD_MIN_LENGTH: int = 8
+    HASH_SLOTS: int = field(default_factory=lambda: os.cpu_count() or 1)
+
+    def __post_init__(self) -> None:
+        for check in _CHECKS:
+            check(self)
+
+    @property
+    def jitter(self) -> int:
+        """Seconds by which an access token's life is shortened at most: a thief must not keep the victim's pace."""
+        return jitter_of(self.ACCESS_LIFETIME, self.REFRESH_LEEWAY)
+
+
+def jitter_of(lifetime: int, leeway: int) -> int:
+    """The span of random shortening for access tokens of `lifetime` seconds (DESIGN §4)."""
+    return max(lifetime // 10, 3 * max(leeway, MARK_DELAY))
+
+
+def read_settings(config: Mapping[str, Any]) -> Settings:
+    """Read `TESSERA_*` from a Flask configuration.
+
+    Raises:
+        ConfigError: an unknown key, with the near name; or a value that a check refuses.
+    """
+    given = {key.removeprefix(PREFIX): value for key, value in config.items() if key.startswith(PREFIX)}
+    for key in given.keys() - SETTING_NAMES:
+        raise ConfigError(f"{PREFIX}{key} is not a setting{did_you_mean(key)}")
+    return Settings(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
+
+
+def did_you_mean(key: str) -> str:
+    """The known setting that `key` comes near to, as the end of a sentence."""
+    near = difflib.get_close_matches(key, SETTING_NAMES, n=1, cutoff=0.6)
+    return f"; did you mean {PREFIX}{near[0]}?" if near else f"; the settings are {', '.join(sorted(SETTING_NAMES))}"
+
+
+def read_environment(environment: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """Settings named in environment variables, and the `TESSERA_*` names among them that are unknown.
+
+    Orchestrators inject names of that form, so the unknown ones are to be warned about, not refused.
+
+    Raises:
+        ConfigError: a value that is not of the setting's type.
+    """
+    named = {key: value for key, value in environment.items() if key.startswith(PREFIX)}
+    known = {key: value for key, value in named.items() if key.removeprefix(PREFIX) in _FROM_TEXT}
+    return {key: _parse(key, value) for key, value in known.items()}, sorted(named.keys() - known.keys())
+
+
+def _parse(key: str, text: str) -> Any:
+    kind = _FROM_TEXT[key.removeprefix(PREFIX)]
+    if kind is not int:
+        return text if kind is str else tuple(part.strip() for part in text.split(","))
+    if not (text.isascii() and text.isdecimal()):
+        raise ConfigError(f"{key} must be a whole number, not {text!r}")
+    return int(text)
+
+
+def _check_types(settings: Settings) -> None:
+    for each in fields(Settings):
+        kind, value = _KINDS[each.name], getattr(settings, each.name)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise ConfigError(f"{PREFIX}{each.name} must be {_KIND_WORDS[kind]}, not {value!r}")
+
+
+def _check_ranges(settings: Settings) -> None:
+    for name, (least, most) in _RANGES.items():
+        value = getattr(settings, name)
+        if not least <= value <= most:
+            raise ConfigError(f"{PREFIX}{name} must be between {least} and {most}, not {value}")
+
+
+def _check_choices(settings: Settings) -> None:
+    for name, choices in _CHOICES.items():
+        if getattr(settings, name) not in choices:
+            raise ConfigError(f"{PREFIX}{name} must be one of {', '.join(choices)}, not {getattr(settings, name)!r}")
+
+
+def _check_lifetimes(settings: Settings) -> None:
+    if settings.ACCESS_LIFETIME <= settings.jitter:
+        raise ConfigError(
+            f"{PREFIX}ACCESS_LIFETIME of {settings.ACCESS_LIFETIME} s is too short: it is shortened by a random span of "
+            f"up to {settings.jitter} s, which grows with {PREFIX}REFRESH_LEEWAY"
+        )
+    order = ("ACCESS_LIFETIME", "SESSION_IDLE"), ("SESSION_IDLE", "SESSION_LIFETIME"), ("TOKEN_LIFETIME", "SESSION_LIFETIME")
+    for shorter, longer in order:
+        if getattr(settings, shorter) > getattr(settings, longer):
+            raise ConfigError(f"{PREFIX}{shorter} must not be longer than {PREFIX}{longer}")
+
+
+def _check_status(settings: Settings) -> None:
+    if settings.HTTP_STATUS == "always_200" and settings.RESPONSE_FORMAT == "plain":
+        raise ConfigError(f"{PREFIX}HTTP_STATUS always_200 needs {PREFIX}RESPONSE_FORMAT envelope: no other has a code to look at")
+
+
+def _check_headers(settings: Settings) -> None:
+    token = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
+    names = settings.HEADERS
+    if not names or not all(isinstance(name, str) and name and token.issuperset(name) for name in names):
+        raise ConfigError(f"{PREFIX}HEADERS must be one or more header names of letters, digits and hyphens, not {names!r}")
+    if forbidden := {name.lower() for name in names} & {"cookie", "host", "origin", "referer", "content-length", "x-forwarded-for"}:
+        raise ConfigError(f"{PREFIX}HEADERS must not name {forbidden.pop()}: it means something else")
+
+
+def _check_prefix(settings: Settings) -> None:
+    prefix = settings.URL_PREFIX
+    if not prefix.startswith("/") or prefix.endswith("/") or "//" in prefix or not prefix.isprintable():
+        raise ConfigError(f"{PREFIX}URL_PREFIX must begin with a slash and not end with one, not {prefix!r}")
+
+
+def _check_texts(settings: Settings) -> None:
+    for name in ("ISSUER", "AUDIENCE"):
+        value = getattr(settings, name)
+        if not value.isprintable() or value != value.strip():
+            raise ConfigError(f"{PREFIX}{name} must be printable and without blanks around it, not {value!r}")
+
+
+def _check_legacy(settings: Settings) -> None:
+    legacy = settings.LEGACY
+    if not legacy:
+        return
+    known = {"secret": (str, bytes), "until": (int,), "user_key": (str,), "algorithm": (str,), "salt": (str, bytes)}
+    for key in legacy.keys() - known.keys():
+        raise ConfigError(f"{PREFIX}LEGACY has no member {key!r}; its members are {', '.join(known)}")
+    for key in ("secret", "until"):
+        if key not in legacy:
+            raise ConfigError(f"{PREFIX}LEGACY needs {key!r}: {_LEGACY_NEEDS[key]}")
+    for key, value in legacy.items():
+        if isinstance(value, bool) or not isinstance(value, known[key]) or not value:
+            raise ConfigError(f"{PREFIX}LEGACY[{key!r}] must be a non-empty {known[key][0].__name__}")
+    if legacy.get("algorithm", "HS512") not in ("HS256", "HS384", "HS512"):
+        raise ConfigError(f"{PREFIX}LEGACY['algorithm'] must be HS256, HS384 or HS512, not {legacy['algorithm']!r}")
+
+
+_LEGACY_NEEDS: Final = {
+    "secret": "the SECRET_KEY that signed the old tokens",
+    "until": "the Unix second after which no old token is accepted",
+}
+_CHECKS: Final = (
+    _check_types,
+    _check_ranges,
+    _check_choices,
+    _check_lifetimes,
+    _check_status,
+    _check_headers,
+    _check_prefix,
+    _check_texts,
+    _check_legacy,
+)
+_RANGES: Final = {
+    "ACCESS_LIFETIME": (1, 86_400),
+    "TOKEN_LIFETIME": (1, _YEAR),
+    "SESSION_IDLE": (1, 10 * _YEAR),
+    "SESSION_LIFETIME": (1, 10 * _YEAR),
+    # FAPI 2.0 and Cognito allow up to a minute.
+    "REFRESH_LEEWAY": (0, 60),
+    "REVOCATION_BOUND": (1, 60),
+    "MAX_SESSIONS": (0, 100_000),
+    "SESSIONS_PER_DEVICE_TYPE": (0, 100_000),
+    "TRUSTED_PROXIES": (0, 16),
+    "PASSWORD_MIN_LENGTH": (8, 128),
+    "HASH_SLOTS": (1, 1024),
+}
+_CHOICES: Final = {
+    "ALGORITHM": ("HS256",),
+    "TOKEN_FORMAT": ("signed", "sealed"),
+    "RESPONSE_FORMAT": ("envelope", "plain"),
+    "HTTP_STATUS": ("semantic", "always_200"),
+    "LOCALE": ("zh", "en", "auto"),
+    "REVOCATION": ("strict", "bounded", "stateless"),
+    "SESSION_OVERFLOW": ("evict", "refuse"),
+}
+SETTING_NAMES: Final = frozenset(each.name for each in fields(Settings))
+_KINDS: Final[dict[str, type]] = {
+    each.name: {"str": str, "int": int, "tuple[str, ...]": tuple}.get(str(each.type), dict) for each in fields(Settings)
+}
+_FROM_TEXT: Final = {name: kind for name, kind in _KINDS.items() if kind is not dict}
+_KIND_WORDS: Final = {str: "a text", int: "a whole number", tuple: "a tuple of texts", dict: "a mapping"}

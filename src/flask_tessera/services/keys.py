@@ -1,0 +1,58 @@
+"""The keys of one realm, each derived from the application's secret for its own purpose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import TokenInvalidError
+from ..tokens.encoding import decode, encode
+from ..tokens.keys import KeyRing
+from ..tokens.refresh import SID_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..tokens.keys import Key, Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """One ring for each purpose (NIST SP 800-108: no key serves two)."""
+
+    access: KeyRing
+    sealed: KeyRing
+    refresh: KeyRing
+    sid: Key
+    legacy: Key
+
+    @classmethod
+    def from_secret(cls, secret: Secret, *, fallbacks: Sequence[Secret] = (), realm: str = "") -> Keys:
+        """Derive all of them.
+
+        Raises:
+            ConfigError: an empty secret.
+        """
+
+        def ring(purpose: str) -> KeyRing:
+            return KeyRing.from_secret(secret, fallbacks=fallbacks, purpose=purpose, realm=realm)
+
+        return cls(ring("access"), ring("sealed"), ring("refresh"), ring("sid").active, ring("legacy").active)
+
+    def sid_tag(self, realm: str, user_id: str) -> bytes:
+        """Two bytes that are the same in all sids of a user, and tell nothing about who it is."""
+        return self.sid.mac(f"{realm}\0{user_id}".encode())[:2]
+
+
+def parse_sid(text: str) -> bytes:
+    """The 16 bytes that `sid_text` made a text of; empty bytes, which name no session, of any other text."""
+    try:
+        sid = decode(text.encode())
+    except (TokenInvalidError, UnicodeEncodeError):
+        return b""
+    return sid if len(sid) == SID_BYTES else b""
+
+
+def sid_text(sid: bytes) -> str:
+    """The 22 characters that name a session in tokens and answers."""
+    return encode(sid).decode()

@@ -1,0 +1,85 @@
+"""Tokens that the old application issued, until a date: who they speak for, and their one exchange."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from ..errors import AlreadyExistsError, SessionEndedError, TokenExpiredError
+from .sessions import Issued, Login
+
+if TYPE_CHECKING:
+    from ..storage.contract import Storage
+    from ..tokens.legacy import LegacyClaims, LegacyTokens
+    from .keys import Keys
+    from .ports import Caller, Clock
+    from .sessions import SessionService
+
+
+class LegacyLogins:
+    """Lets old tokens in as of epoch 0, so that whatever ends a user's sessions ends them too (M05).
+
+    The session that an old token is exchanged for has a name that is derived from the token: it can begin
+    but once, and its being there tells that the token is spent.
+    """
+
+    def __init__(
+        self, tokens: LegacyTokens, storage: Storage, sessions: SessionService, keys: Keys, *, realm: str, clock: Clock
+    ) -> None:
+        self._tokens = tokens
+        self._storage = storage
+        self._sessions = sessions
+        self._keys = keys
+        self._realm = realm
+        self._clock = clock
+
+    def is_legacy(self, text: str) -> bool:
+        """Whether `text` can be no token of ours, so that it is worth a look here."""
+        return not self._keys.access.names(text) and not self._keys.sealed.names(text)
+
+    def verify(self, text: str, *, at: int) -> LegacyClaims:
+        """Claims of an old token that still stands for its user.
+
+        Raises:
+            TokenInvalidError: not a token of the old application, or not one that logs in.
+            TokenExpiredError: too old, or it was exchanged, or the window is closed.
+            SessionEndedError: all the user's sessions were ended since, or the user is suspended.
+            StorageUnavailableError: that cannot be told.
+        """
+        claims = self._tokens.verify(text, at=at)
+        user_id = str(claims.user_id)
+        principal = self._storage.principals.find(self._realm, user_id)
+        if principal.suspended_until > at:
+            raise SessionEndedError("suspension")
+        if principal.epoch:
+            raise SessionEndedError("kick")
+        if self._storage.sessions.find(self._sid(claims, text)) is not None:
+            raise TokenExpiredError("exchanged already")
+        return claims
+
+    def exchange(self, text: str, login: Login) -> Issued:
+        """Begin the session that an old token stands for; errors as of `verify`.
+
+        Raises:
+            TokenExpiredError: it was exchanged before.
+        """
+        at = self._clock()
+        claims = self.verify(text, at=at)
+        try:
+            return self._sessions.begin_named(
+                login, sid=self._sid(claims, text), auth_at=claims.issued_at, keep_until=claims.expires_at
+            )
+        except AlreadyExistsError as error:
+            raise TokenExpiredError("exchanged already") from error
+
+    def end(self, text: str, caller: Caller) -> None:
+        """Log an old token out: it is spent without a session having lived."""
+        claims = self.verify(text, at=self._clock())
+        issued = self.exchange(text, Login(str(claims.user_id), caller=caller, amr=""))
+        self._sessions.end(issued.session.sid, "logout", caller)
+
+    def _sid(self, claims: LegacyClaims, text: str) -> bytes:
+        """A name that only this token has, in the form of all sids."""
+        digest = self._keys.legacy.mac(hashlib.sha256(text.encode()).digest())
+        milliseconds = min(claims.issued_at * 1000, 2**48 - 1)
+        return milliseconds.to_bytes(6, "big") + self._keys.sid_tag(self._realm, str(claims.user_id)) + digest[:8]

@@ -1,0 +1,42 @@
+"""The clock, the dice and the ear that services are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..sessions.record import Session
+
+Clock = Callable[[], int]
+"""Gives now in Unix seconds."""
+
+Dice = Callable[[int], bytes]
+"""Gives so many random bytes, as `secrets.token_bytes` does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a request, as far as it shows; empty where unknown."""
+
+    ip: str = ""
+    user_agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a session.
+
+    `name` is one of `EVENTS`; `reason` is the end reason where a session ended; `caller` sent the request that
+    brought it about.
+    """
+
+    name: str
+    session: Session
+    reason: str = ""
+    caller: Caller = Caller()
+
+
+EVENTS = ("session_started", "session_refreshed", "session_ended", "token_reused", "store_behind")
+"""Names of events: begun, refreshed, over, a spent refresh token came back, the storage has forgotten writes."""
+
+Listener = Callable[[Event], None]

@@ -1,0 +1,103 @@
+"""Notes that a generation was used and when a session was seen: written in batches, making no request wait."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from typing import TYPE_CHECKING, Final
+
+from ..errors import StorageUnavailableError
+from .ports import Event
+
+if TYPE_CHECKING:
+    from ..storage.contract import SessionStorage
+    from .ports import Clock, Listener
+
+_WRITE_EVERY: Final = 2.0
+"""Seconds; well within the 5 s in which a mark must be written (DESIGN §5)."""
+_COARSENESS: Final = 60
+"""Seconds; a finer last-seen time would let a thief time his renewals by it."""
+_MOST_KNOWN: Final = 100_000
+_log = logging.getLogger("flask_tessera")
+
+
+class Recorder:
+    """Collects marks and last-seen times; a thread of each process writes them.
+
+    Args:
+        sessions: where they are written.
+        clock: gives now.
+        listener: hears of sessions that a mark has ended.
+    """
+
+    def __init__(self, sessions: SessionStorage, clock: Clock, listener: Listener) -> None:
+        self._sessions = sessions
+        self._clock = clock
+        self._listener = listener
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[int, int]] = {}
+        self._marks: dict[tuple[bytes, int], None] = {}
+        self._seen: dict[bytes, int] = {}
+        self._process = 0
+        self._wake = threading.Event()
+        self._writes = True
+
+    def note(self, name: str, sid: bytes, gen: int, at: int) -> None:
+        """An access token of generation `gen` of session `sid` (as text: `name`) was accepted at `at`."""
+        now = (gen, at // _COARSENESS)
+        before = self._known.get(name)
+        if before == now:
+            return
+        with self._lock:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[name] = now
+            if before is None or before[0] != gen:
+                self._marks[sid, gen] = None
+            self._seen[sid] = at
+        self._ensure_thread()
+
+    def flush(self) -> None:
+        """Write what was collected, now.
+
+        Raises:
+            StorageUnavailableError: nothing is lost; it will be tried again.
+        """
+        with self._lock:
+            marks, self._marks = self._marks, {}
+            seen, self._seen = self._seen, {}
+        try:
+            if marks:
+                for session in self._sessions.mark(list(marks), at=self._clock()):
+                    self._listener(Event("token_reused", session, "reuse"))
+                    self._listener(Event("session_ended", session, "reuse"))
+                marks = {}
+            if seen:
+                self._sessions.seen(seen.items())
+        except StorageUnavailableError:
+            with self._lock:
+                self._marks = marks | self._marks
+                self._seen = seen | self._seen
+            raise
+
+    def _ensure_thread(self) -> None:
+        if self._process != os.getpid():
+            with self._lock:
+                if self._process != os.getpid():
+                    self._process = os.getpid()
+                    self._wake = threading.Event()
+                    threading.Thread(target=self._run, name="tessera-recorder", daemon=True).start()
+        self._wake.set()
+
+    def _run(self) -> None:
+        pause = threading.Event()
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            pause.wait(_WRITE_EVERY)
+            try:
+                self.flush()
+            except StorageUnavailableError as error:
+                _log.warning("marks could not be written, trying again: %s", error)
+                self._wake.set()

@@ -1,0 +1,269 @@
+"""Log in, refresh, end, list."""
+
+from __future__ import annotations
+
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace as _replace
+
+from ..errors import NotFoundError, SessionEndedError, TokenInvalidError
+from ..sessions import rotation
+from ..sessions.record import Device, Session, Standing
+from ..tokens import refresh
+from ..tokens.claims import is_safe_text
+from .ports import Caller, Event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..sessions.limits import Limits
+    from ..storage.contract import Storage
+    from ..tokens.claims import Claims
+    from .access import AccessTokens
+    from .keys import Keys
+    from .ports import Clock, Dice, Listener
+
+_LONGEST_USER_ID = 255
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPolicy:
+    """How long sessions live (seconds) and how many a user may have."""
+
+    idle: int
+    lifetime: int
+    access_lifetime: int
+    leeway: int
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """What a client is given. Lives in seconds from now."""
+
+    session: Session
+    access_token: str
+    access_expires_in: int
+    refresh_token: str = ""
+    refresh_expires_in: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who logs in, how and on what. `scope` and `amr` are separated by spaces."""
+
+    user_id: str
+    device: Device = Device()
+    caller: Caller = Caller()
+    scope: str = ""
+    amr: str = "pwd"
+
+
+class SessionService:
+    """The life of sessions in one realm."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        keys: Keys,
+        access: AccessTokens,
+        policy: SessionPolicy,
+        *,
+        realm: str,
+        clock: Clock,
+        dice: Dice,
+        listener: Listener,
+    ) -> None:
+        self._storage = storage
+        self._keys = keys
+        self._access = access
+        self._policy = policy
+        self._realm = realm
+        self._clock = clock
+        self._dice = dice
+        self._listener = listener
+
+    def log_in(self, login: Login) -> Issued:
+        """Begin a session and issue its first pair.
+
+        Raises:
+            LoginRefusedError: the user is suspended.
+            SessionLimitError: the user has as many sessions as allowed.
+            StorageUnavailableError: nothing was begun, or nobody will hear of it.
+        """
+        return self._issue(self._begin(self._new_session(login)))
+
+    def create_token(self, login: Login, *, lifetime: int) -> str:
+        """Begin a session of `lifetime` seconds and issue its one access token; errors as of `log_in`."""
+        at = self._clock()
+        until = at + lifetime
+        session = self._new_session(login, idle_until=until, until=until, access_lifetime=lifetime)
+        return self._access.mint_until(self._begin(session), at=at, exp=until)[0]
+
+    def begin_named(self, login: Login, *, sid: bytes, auth_at: int, keep_until: int) -> Issued:
+        """Begin the session that something else already names, so that it can begin but once.
+
+        Raises:
+            AlreadyExistsError: it has begun before.
+        """
+        session = self._new_session(login, sid=sid, auth_at=auth_at)
+        until = max(session.until, keep_until)
+        return self._issue(self._begin(_replace(session, until=until, idle_until=max(session.idle_until, keep_until))))
+
+    def refresh(self, text: str, caller: Caller) -> Issued:
+        """Exchange a refresh token for the next pair (RFC 6749 §6, RFC 9700 §4.14.2).
+
+        Raises:
+            TokenInvalidError: not a refresh token of ours.
+            SessionEndedError: its session is over, or has just ended because the token was spent before.
+            StorageUnavailableError: the outcome may be unknown; the same token may be presented again.
+        """
+        sid, presented = refresh.parse(text, self._keys.refresh)
+        at, policy = self._clock(), self._policy
+        result = self._storage.sessions.rotate(sid, presented, at=at, leeway=policy.leeway, idle=policy.idle)
+        if result is None or result.session.realm != self._realm:
+            raise SessionEndedError("expiry")
+        session = result.session
+        if result.outcome == "reuse":
+            self._listener(Event("token_reused", session, "reuse", caller))
+            self._listener(Event("session_ended", session, "reuse", caller))
+        if result.reason:
+            raise SessionEndedError(result.reason)
+        if result.outcome == "adopted":
+            self._listener(Event("store_behind", session, caller=caller))
+        self._listener(Event("session_refreshed", session, caller=caller))
+        return self._issue(session)
+
+    def check_live(self, claims: Claims, sid: bytes, *, at: int) -> None:
+        """Ask the storage whether the session of an access token is live; unknown means refused.
+
+        Raises:
+            SessionEndedError: it is not, or the token's generation was burnt, which ends it.
+            StorageUnavailableError: that cannot be told.
+        """
+        standing = self._storage.sessions.find(sid)
+        if standing is None or standing.session.realm != self._realm or standing.session.user_id != claims.sub:
+            raise SessionEndedError("expiry")
+        if reason := standing.refusal(at):
+            raise SessionEndedError(reason)
+        if rotation.mark(standing.session.rotation, claims.gen) is None:
+            for session in self._storage.sessions.mark([(sid, claims.gen)], at=at):
+                self._listener(Event("token_reused", session, "reuse"))
+                self._tell_ended([session], "reuse", Caller())
+            raise SessionEndedError("reuse")
+
+    def owner_of(self, text: str) -> Session:
+        """The session of a refresh token, live or not.
+
+        Raises:
+            TokenInvalidError: not a refresh token of ours, or its session is not known any more.
+        """
+        sid, _ = refresh.parse(text, self._keys.refresh)
+        standing = self._storage.sessions.find(sid)
+        if standing is None or standing.session.realm != self._realm:
+            raise TokenInvalidError
+        return standing.session
+
+    def refuse_ended(self, session: Session) -> None:
+        """Raise if nothing is granted to this session any more.
+
+        Raises:
+            SessionEndedError: so it is.
+            StorageUnavailableError: that cannot be told.
+        """
+        principal = self._storage.principals.find(session.realm, session.user_id)
+        if reason := Standing(session, principal).refusal(self._clock()):
+            raise SessionEndedError(reason)
+
+    def end(self, sid: bytes, reason: str, caller: Caller = Caller(), *, owner: str | None = None) -> Session:
+        """End a session; one that is over already keeps its reason.
+
+        Raises:
+            NotFoundError: it is not known, or belongs to somebody else than `owner`.
+        """
+        standing = self._storage.sessions.find(sid)
+        if standing is None or standing.session.realm != self._realm or owner not in (None, standing.session.user_id):
+            raise NotFoundError("no such session")
+        ended = self._storage.sessions.end(sid, reason, at=self._clock())
+        if ended is None:
+            raise NotFoundError("no such session")
+        if ended.by_this_call:
+            self._listener(Event("session_ended", ended.session, reason, caller))
+        return ended.session
+
+    def end_user(self, user_id: str, reason: str, caller: Caller = Caller(), *, except_sid: bytes = b"") -> list[Session]:
+        """End all sessions of a user but `except_sid`, and every token that was issued for them."""
+        ended = self._storage.sessions.end_user(
+            self._realm, user_id, reason, at=self._clock(), except_sid=except_sid
+        )
+        return self._tell_ended(ended, reason, caller)
+
+    def suspend(self, user_id: str, *, until: int, caller: Caller = Caller()) -> list[Session]:
+        """End all sessions of a user and let none begin before Unix second `until`."""
+        ended = self._storage.principals.suspend(self._realm, user_id, until=until, at=self._clock())
+        return self._tell_ended(ended, "suspension", caller)
+
+    def unsuspend(self, user_id: str) -> None:
+        """Let a user log in again; what has ended stays ended."""
+        self._storage.principals.unsuspend(self._realm, user_id)
+
+    def list(self, user_id: str) -> list[Session]:
+        """The user's live sessions, oldest first."""
+        return self._storage.sessions.list(self._realm, user_id, at=self._clock())
+
+    def _begin(self, session: Session) -> Session:
+        added = self._storage.sessions.add(session, limits=self._policy.limits, at=session.created_at)
+        for ended in added.ended:
+            self._listener(Event("session_ended", ended, ended.end_reason, _caller_of(session)))
+        self._listener(Event("session_started", added.session, caller=_caller_of(session)))
+        return added.session
+
+    def _issue(self, session: Session) -> Issued:
+        # After the write, from the time it was given: a crash in between is a lost reply, and heals.
+        at = self._clock()
+        access_token, expires_in = self._access.mint_for(session, at=min(at, session.until - 1))
+        refresh_token = refresh.render(session.sid, session.gen, self._keys.refresh.active)
+        return Issued(session, access_token, expires_in, refresh_token, min(session.idle_until, session.until) - at)
+
+    def _new_session(self, login: Login, **changes: int | bytes) -> Session:
+        user_id = login.user_id
+        if not user_id or len(user_id) > _LONGEST_USER_ID or not is_safe_text(user_id):
+            raise ValueError(f"a user id has 1 to {_LONGEST_USER_ID} characters, none of them a control character")
+        at, policy = self._clock(), self._policy
+        session = Session(
+            sid=self._new_sid(user_id, at),
+            realm=self._realm,
+            user_id=user_id,
+            created_at=at,
+            auth_at=at,
+            rotated_at=at,
+            last_seen_at=at,
+            idle_until=at + min(policy.idle, policy.lifetime),
+            until=at + policy.lifetime,
+            access_lifetime=policy.access_lifetime,
+            device_type=login.device.type,
+            device_id=login.device.id,
+            device_name=login.device.name,
+            ip=login.caller.ip,
+            user_agent=login.caller.user_agent,
+            scope=login.scope,
+            amr=login.amr,
+        )
+        return _replace(session, **changes)
+
+    def _new_sid(self, user_id: str, at: int) -> bytes:
+        # Of the six bytes of milliseconds the last three digits are dice: the clock counts whole seconds.
+        milliseconds = at * 1000 + int.from_bytes(self._dice(4), "big") % 1000
+        return milliseconds.to_bytes(6, "big") + self._keys.sid_tag(self._realm, user_id) + self._dice(8)
+
+    def _tell_ended(self, ended: Iterable[Session], reason: str, caller: Caller) -> list[Session]:
+        sessions = list(ended)
+        for session in sessions:
+            self._listener(Event("session_ended", session, reason, caller))
+        return sessions
+
+
+def _caller_of(session: Session) -> Caller:
+    return Caller(session.ip, session.user_agent)

@@ -1,0 +1,1 @@
+"""What a session is and may become: pure values and functions."""

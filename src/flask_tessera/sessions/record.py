@@ -1,0 +1,115 @@
+"""What is kept of a session and of the person it belongs to."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from .rotation import RotationState
+
+EndReason = Literal[
+    "logout", "kick", "replaced", "limit", "expiry", "reuse", "suspension", "password_change", "user_gone"
+]
+
+
+class Device(msgspec.Struct, frozen=True):
+    """What a client says of the device it runs on; empty where it said nothing."""
+
+    type: str = ""
+    id: str = ""
+    name: str = ""
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """One login on one device. Times are Unix seconds, lifetimes seconds.
+
+    `sid` has 16 bytes. `gen`, `predecessor`, `rotated_at` and `confirmed` are the state of its rotation.
+    `idle_until` and `until` are the first seconds in which it is over. `access_lifetime` is the longest
+    that an access token of it may live; `ended_at` is 0 and `end_reason` empty while it has not ended.
+    """
+
+    sid: bytes
+    realm: str
+    user_id: str
+    created_at: int
+    auth_at: int
+    idle_until: int
+    until: int
+    access_lifetime: int
+    gen: int = 0
+    predecessor: int = -1
+    rotated_at: int = 0
+    confirmed: bool = False
+    epoch: int = 0
+    last_seen_at: int = 0
+    ended_at: int = 0
+    end_reason: str = ""
+    device_type: str = ""
+    device_id: str = ""
+    device_name: str = ""
+    ip: str = ""
+    user_agent: str = ""
+    scope: str = ""
+    amr: str = ""
+
+    @property
+    def rotation(self) -> RotationState:
+        """The part that the decision table of a refresh sees."""
+        return RotationState(self.gen, self.predecessor, self.rotated_at, self.confirmed)
+
+    @property
+    def device(self) -> Device:
+        """The device as the client described it."""
+        return Device(self.device_type, self.device_id, self.device_name)
+
+    def with_rotation(self, state: RotationState, *, at: int, idle: int) -> Session:
+        """Take over `state` after a refresh at `at`: the idle limit moves, neither back nor past the absolute one."""
+        return msgspec.structs.replace(
+            self,
+            gen=state.gen,
+            predecessor=state.predecessor,
+            rotated_at=state.rotated_at,
+            confirmed=state.confirmed,
+            last_seen_at=at,
+            idle_until=max(self.idle_until, min(at + idle, self.until)),
+        )
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """What is kept of a user: how often all sessions were ended at once, and until when none may live.
+
+    `suspended_until` is a Unix second, 0 when the user is not suspended.
+    """
+
+    realm: str
+    user_id: str
+    epoch: int = 0
+    suspended_until: int = 0
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """A session together with its principal, read in one step."""
+
+    session: Session
+    principal: Principal
+
+    def refusal(self, at: int) -> str:
+        """Why nothing is granted to this session at second `at`: an end reason, or an empty text."""
+        session, principal = self.session, self.principal
+        if session.ended_at:
+            return session.end_reason
+        if principal.suspended_until > at:
+            return "suspension"
+        if principal.epoch > session.epoch:
+            return "kick"
+        return "expiry" if at >= min(session.idle_until, session.until) else ""
+
+
+RETENTION_MARGIN = 120
+"""Seconds by which an entry of the revocation log outlives the last token it could contradict."""
+
+
+def forget_at(session: Session, at: int) -> int:
+    """First second in which no access token of `session`, ended at `at`, can live any more, with a margin."""
+    return min(session.until, at + session.access_lifetime) + RETENTION_MARGIN

@@ -1,0 +1,70 @@
+"""A URL, an engine or a Flask-SQLAlchemy object to a storage: the one place that names them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from .contract import Storage
+
+_KNOWN = "memory: or sqlite:///file.db"
+
+
+def open_storage(url: str, *, folder: str = "", make_folder: bool = False) -> Storage:
+    """Make the storage that `url` names; it connects at first use.
+
+    Args:
+        url: `memory:`, `sqlite:///relative/path` or `sqlite:////absolute/path`.
+        folder: what a relative path is relative to; the working directory by default.
+        make_folder: whether `folder` may be created for a file in it.
+
+    Raises:
+        ConfigError: nothing of that name is known.
+    """
+    scheme, colon, rest = url.partition(":")
+    if not colon:
+        raise ConfigError(f"STORE_URL: {url!r} is not a URL; use {_KNOWN}")
+    if scheme == "memory":
+        if rest:
+            raise ConfigError("STORE_URL: memory: takes nothing after the colon")
+        from .memory import MemoryStorage
+
+        return MemoryStorage()
+    if scheme == "sqlite":
+        return _open_sqlite(rest, folder, make_folder)
+    # The URL may hold a password: only its scheme is repeated.
+    raise ConfigError(f"STORE_URL: {scheme!r} is not supported; use {_KNOWN}")
+
+
+def open_engine(source: Any) -> Storage:
+    """Make a storage in the database of an SQLAlchemy engine, or of an object that has one (`db.engine`).
+
+    The engine is asked for at first use, since a host's may need its application.
+
+    Raises:
+        ConfigError: `source` is neither.
+    """
+    from .sql import SQLStorage
+
+    if hasattr(source, "raw_connection"):
+        return SQLStorage.of_engine(lambda: source)
+    if hasattr(type(source), "engine"):
+        return SQLStorage.of_engine(lambda: source.engine)
+    raise ConfigError(f"storage must be a URL, an engine or an object with .engine, not {type(source).__name__}")
+
+
+def _open_sqlite(rest: str, folder: str, make_folder: bool) -> Storage:
+    path = rest.removeprefix("///")
+    if path == rest or not path or path == ":memory:":
+        raise ConfigError("STORE_URL: SQLite needs a file, sqlite:///file.db; for tests use memory:")
+    if "?" in path or "#" in path:
+        raise ConfigError("STORE_URL: a sqlite URL takes no options")
+    from .sql import SQLStorage
+
+    file = os.path.abspath(os.path.join(folder, path))
+    if make_folder and os.path.dirname(file) == os.path.abspath(folder):
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    return SQLStorage.of_file(file)

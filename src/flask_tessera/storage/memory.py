@@ -1,0 +1,225 @@
+"""Records in dictionaries, for tests and for applications of one process that may forget."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from ..errors import AlreadyExistsError, LoginRefusedError
+from ..sessions import rotation
+from ..sessions.limits import overflowing
+from ..sessions.record import Principal, Session, Standing, forget_at
+from .contract import Added, Ended, Revocation, Revocations, Rotation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ..sessions.limits import Limits
+
+
+class MemoryStorage:
+    """All ports over one lock."""
+
+    def __init__(self) -> None:
+        self._records = _Records()
+        self.sessions = MemorySessions(self._records)
+        self.principals = MemoryPrincipals(self._records)
+        self.revocations = MemoryRevocations(self._records)
+
+    def check(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class _Records:
+    """The dictionaries behind the ports, and the steps they share. Methods need the lock held."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.log_id = secrets.token_hex(8)
+        self.sessions: dict[bytes, Session] = {}
+        self.users: dict[tuple[str, str], dict[bytes, None]] = {}
+        self.principals: dict[tuple[str, str], Principal] = {}
+        self.log: dict[int, Revocation] = {}
+        self.last_entry = 0
+        self.born_at: int | None = None
+
+    def principal(self, realm: str, user_id: str) -> Principal:
+        return self.principals.get((realm, user_id)) or Principal(realm, user_id)
+
+    def standing(self, sid: bytes) -> Standing | None:
+        session = self.sessions.get(sid)
+        return session and Standing(session, self.principal(session.realm, session.user_id))
+
+    def live(self, realm: str, user_id: str, at: int) -> list[Session]:
+        principal = self.principal(realm, user_id)
+        mine = [self.sessions[sid] for sid in self.users.get((realm, user_id), ())]
+        return [session for session in mine if not Standing(session, principal).refusal(at)]
+
+    def end(self, session: Session, reason: str, at: int) -> Session:
+        self.note(Revocation(forget_at(session, at), reason, session.sid))
+        return self.end_silently(session, reason, at)
+
+    def end_silently(self, session: Session, reason: str, at: int) -> Session:
+        ended = replace(session, ended_at=at, end_reason=reason)
+        self.sessions[session.sid] = ended
+        return ended
+
+    def end_all(self, realm: str, user_id: str, reason: str, at: int, except_sid: bytes, until: int) -> list[Session]:
+        live = self.live(realm, user_id, at)
+        principal = self.principal(realm, user_id)
+        epoch = principal.epoch + 1
+        self.principals[realm, user_id] = replace(
+            principal, epoch=epoch, suspended_until=max(until, principal.suspended_until)
+        )
+        forget = max((forget_at(session, at) for session in live), default=at)
+        self.note(Revocation(forget, reason, b"", realm, user_id, epoch, except_sid))
+        for session in live:
+            if session.sid == except_sid:
+                self.sessions[except_sid] = replace(session, epoch=epoch)
+        return [self.end_silently(session, reason, at) for session in live if session.sid != except_sid]
+
+    def note(self, entry: Revocation) -> None:
+        self.last_entry += 1
+        self.log[self.last_entry] = entry
+
+
+class MemorySessions:
+    """`SessionStorage` over dictionaries."""
+
+    def __init__(self, records: _Records) -> None:
+        self._records = records
+
+    def add(self, session: Session, *, limits: Limits, at: int) -> Added:
+        records = self._records
+        with records.lock:
+            principal = records.principal(session.realm, session.user_id)
+            if principal.suspended_until > at:
+                raise LoginRefusedError("the user is suspended")
+            if session.sid in records.sessions:
+                raise AlreadyExistsError("a session of this sid")
+            live = records.live(session.realm, session.user_id, at)
+            leaving = overflowing(live, session.device_type, limits)
+            ended = tuple(records.end(records.sessions[sid], reason, at) for sid, reason in leaving)
+            written = replace(session, epoch=principal.epoch)
+            records.sessions[session.sid] = written
+            records.users.setdefault((session.realm, session.user_id), {})[session.sid] = None
+            return Added(written, ended)
+
+    def find(self, sid: bytes) -> Standing | None:
+        with self._records.lock:
+            return self._records.standing(sid)
+
+    def rotate(self, sid: bytes, presented: int, *, at: int, leeway: int, idle: int) -> Rotation | None:
+        records = self._records
+        with records.lock:
+            standing = records.standing(sid)
+            if standing is None:
+                return None
+            session = standing.session
+            if reason := standing.refusal(at):
+                return Rotation("refused", session, reason)
+            decision = rotation.decide(session.rotation, presented, at=at, leeway=leeway)
+            if decision.outcome == "reuse":
+                return Rotation("reuse", records.end(session, "reuse", at), "reuse")
+            if decision.outcome != "same":
+                session = records.sessions[sid] = session.with_rotation(decision.state, at=at, idle=idle)
+            return Rotation(decision.outcome, session)
+
+    def mark(self, marks: Sequence[tuple[bytes, int]], *, at: int) -> list[Session]:
+        records = self._records
+        ended = []
+        with records.lock:
+            for sid, used in marks:
+                session = records.sessions.get(sid)
+                if session is None or session.ended_at:
+                    continue
+                state = rotation.mark(session.rotation, used)
+                if state is None:
+                    ended.append(records.end(session, "reuse", at))
+                else:
+                    records.sessions[sid] = replace(session, confirmed=state.confirmed)
+        return ended
+
+    def seen(self, times: Iterable[tuple[bytes, int]]) -> None:
+        with self._records.lock:
+            for sid, at in times:
+                session = self._records.sessions.get(sid)
+                if session is not None and session.last_seen_at < at:
+                    self._records.sessions[sid] = replace(session, last_seen_at=at)
+
+    def end(self, sid: bytes, reason: str, *, at: int) -> Ended | None:
+        with self._records.lock:
+            session = self._records.sessions.get(sid)
+            if session is None:
+                return None
+            if session.ended_at:
+                return Ended(session, by_this_call=False)
+            return Ended(self._records.end(session, reason, at), by_this_call=True)
+
+    def end_user(self, realm: str, user_id: str, reason: str, *, at: int, except_sid: bytes = b"") -> list[Session]:
+        with self._records.lock:
+            return self._records.end_all(realm, user_id, reason, at, except_sid, until=0)
+
+    def list(self, realm: str, user_id: str, *, at: int) -> list[Session]:
+        with self._records.lock:
+            return sorted(self._records.live(realm, user_id, at), key=lambda session: session.sid)
+
+    def purge(self, *, at: int, most: int) -> int:
+        records = self._records
+        with records.lock:
+            dead = [sid for sid, session in records.sessions.items() if session.idle_until <= at][:most]
+            for sid in dead:
+                session = records.sessions.pop(sid)
+                records.users[session.realm, session.user_id].pop(sid, None)
+            return len(dead)
+
+
+class MemoryPrincipals:
+    """`PrincipalStorage` over dictionaries."""
+
+    def __init__(self, records: _Records) -> None:
+        self._records = records
+
+    def find(self, realm: str, user_id: str) -> Principal:
+        with self._records.lock:
+            return self._records.principal(realm, user_id)
+
+    def suspend(self, realm: str, user_id: str, *, until: int, at: int) -> list[Session]:
+        with self._records.lock:
+            return self._records.end_all(realm, user_id, "suspension", at, b"", until)
+
+    def unsuspend(self, realm: str, user_id: str) -> None:
+        with self._records.lock:
+            principal = self._records.principal(realm, user_id)
+            self._records.principals[realm, user_id] = replace(principal, suspended_until=0)
+
+
+class MemoryRevocations:
+    """`RevocationLog` over a dictionary."""
+
+    bound = 0
+
+    def __init__(self, records: _Records) -> None:
+        self._records = records
+
+    def stamp(self) -> object:
+        return self._records.last_entry
+
+    def after(self, cursor: int, *, at: int) -> Revocations:
+        records = self._records
+        with records.lock:
+            if records.born_at is None:
+                records.born_at = at
+            fresh = tuple(entry for number, entry in records.log.items() if number > cursor)
+            return Revocations(fresh, records.last_entry, records.log_id, records.born_at)
+
+    def purge(self, *, at: int) -> None:
+        with self._records.lock:
+            for number in [number for number, entry in self._records.log.items() if entry.forget_at <= at]:
+                del self._records.log[number]

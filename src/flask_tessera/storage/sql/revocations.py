@@ -1,0 +1,62 @@
+"""`RevocationLog` in SQL: the table is the truth, a watch tells that it has grown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ..contract import Revocation, Revocations
+from .watch import Watch
+
+if TYPE_CHECKING:
+    from sqlalchemy.pool import PoolProxiedConnection
+
+    from .database import Database
+
+_ENTRIES: Final = """
+SELECT number, forget_at, reason, sid, realm, user_id, epoch, except_sid FROM tessera_revocations
+ WHERE number > ? ORDER BY number"""
+_LAST: Final = "SELECT coalesce(max(number), 0) FROM tessera_revocations"
+_LOG: Final = "SELECT log_id, born_at FROM tessera_log"
+_BORN: Final = "UPDATE tessera_log SET born_at = ? WHERE born_at IS NULL"
+# The newest entry stays, so that the last number can always be read.
+_PURGE: Final = """
+DELETE FROM tessera_revocations
+ WHERE forget_at <= ? AND number < (SELECT max(number) FROM tessera_revocations)"""
+
+
+class SQLRevocations:
+    """The log, and this process's eye on it."""
+
+    bound = 0
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._watch = Watch(database)
+        self.stamp = self._watch.stamp
+        self.announce = self._watch.announce
+
+    def after(self, cursor: int, *, at: int) -> Revocations:
+        with self._database.reading() as connection:
+            page = _read(connection, cursor)
+        if page is not None:
+            return page
+        with self._database.writing() as connection:
+            connection.cursor().execute(_BORN, (at,))
+        return self.after(cursor, at=at)
+
+    def purge(self, *, at: int) -> None:
+        with self._database.writing() as connection:
+            connection.cursor().execute(_PURGE, (at,))
+
+
+def _read(connection: PoolProxiedConnection, cursor: int) -> Revocations | None:
+    """The log after `cursor`; None if nobody has read it before."""
+    sql = connection.cursor()
+    log_id, born_at = sql.execute(_LOG).fetchone()
+    if born_at is None:
+        return None
+    (last,) = sql.execute(_LAST).fetchone()
+    # A log that is shorter than what was read is another one: a copy was restored.
+    rows: list[Any] = sql.execute(_ENTRIES, (cursor if cursor <= last else 0,)).fetchall()
+    entries = tuple(Revocation(*row[1:]) for row in rows)
+    return Revocations(entries, rows[-1][0] if rows else last, log_id, born_at)

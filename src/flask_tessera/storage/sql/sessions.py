@@ -1,0 +1,176 @@
+"""`SessionStorage` in SQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import replace
+
+from ...errors import AlreadyExistsError, LoginRefusedError
+from ...sessions import rotation
+from ...sessions.limits import overflowing
+from ...sessions.record import Session, Standing
+from ..contract import Added, Ended, Rotation
+from . import steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy.pool import PoolProxiedConnection
+
+    from ...sessions.limits import Limits
+    from ..contract import Outcome
+    from .database import Database
+    from .revocations import SQLRevocations
+
+_INSERT: Final = f"INSERT INTO tessera_sessions ({steps.COLUMNS}) VALUES ({steps.PLACES}) ON CONFLICT (sid) DO NOTHING"  # noqa: S608 - constants
+# The common case of a refresh in one statement: the token is the current one and nothing speaks against it.
+_ROTATE: Final = f"""
+UPDATE tessera_sessions
+   SET gen = gen + 1, predecessor = gen, rotated_at = ?, confirmed = 0, last_seen_at = ?,
+       idle_until = CASE WHEN until < ? THEN until WHEN idle_until > ? THEN idle_until ELSE ? END
+ WHERE sid = ? AND gen = ? AND ended_at = 0 AND idle_until > ? AND until > ?
+   AND NOT EXISTS (SELECT 1 FROM tessera_principals AS principal
+                    WHERE principal.user_id = tessera_sessions.user_id AND principal.realm = tessera_sessions.realm
+                      AND (principal.epoch > tessera_sessions.epoch OR principal.suspended_until > ?))
+RETURNING {steps.COLUMNS}"""  # noqa: S608 - constants
+_PUT_ROTATION: Final = """
+UPDATE tessera_sessions
+   SET gen = ?, predecessor = ?, rotated_at = ?, confirmed = ?, last_seen_at = ?, idle_until = ?
+ WHERE sid = ?"""
+_CONFIRM: Final = "UPDATE tessera_sessions SET confirmed = 1 WHERE sid = ? AND gen = ? AND ended_at = 0 AND confirmed = 0"
+_BURNT: Final = f"""
+SELECT {steps.COLUMNS} FROM tessera_sessions
+ WHERE sid = ? AND ended_at = 0 AND predecessor < ? AND gen > ?"""  # noqa: S608 - constants
+_SEEN: Final = "UPDATE tessera_sessions SET last_seen_at = ? WHERE sid = ? AND last_seen_at < ?"
+_PURGE: Final = """
+DELETE FROM tessera_sessions
+ WHERE sid IN (SELECT sid FROM tessera_sessions WHERE sid > ? AND sid <= ? AND idle_until <= ? LIMIT ?)"""
+
+
+class SQLSessions:
+    """Each method is one transaction of our own."""
+
+    def __init__(self, database: Database, revocations: SQLRevocations) -> None:
+        self._database = database
+        self._revocations = revocations
+
+    def add(self, session: Session, *, limits: Limits, at: int) -> Added:
+        with self._database.writing() as connection:
+            principal = steps.principal(connection, session.realm, session.user_id)
+            if principal.suspended_until > at:
+                raise LoginRefusedError("the user is suspended")
+            live = steps.live(connection, session.realm, session.user_id, at) if limits.are_set else []
+            by_sid = {each.sid: each for each in live}
+            leaving = overflowing(live, session.device_type, limits)
+            ended = tuple(steps.end(connection, by_sid[sid], reason, at) for sid, reason in leaving)
+            written = replace(session, epoch=principal.epoch)
+            if not connection.cursor().execute(_INSERT, steps.row_of(written)).rowcount:
+                raise AlreadyExistsError("a session of this sid")
+        if ended:
+            self._revocations.announce()
+        return Added(written, ended)
+
+    def find(self, sid: bytes) -> Standing | None:
+        with self._database.reading() as connection:
+            return steps.standing(connection, sid)
+
+    def rotate(self, sid: bytes, presented: int, *, at: int, leeway: int, idle: int) -> Rotation | None:
+        limit = at + idle
+        with self._database.writing() as connection:
+            values = (at, at, limit, limit, limit, sid, presented, at, at, at)
+            row = connection.cursor().execute(_ROTATE, values).fetchone()
+            if row is not None:
+                return Rotation("rotated", steps.session_of(row))
+            result = _decide(connection, sid, presented, at, leeway, idle)
+        if result is not None and result.session.ended_at:
+            self._revocations.announce()
+        return result
+
+    def mark(self, marks: Sequence[tuple[bytes, int]], *, at: int) -> list[Session]:
+        ended = []
+        with self._database.writing() as connection:
+            cursor = connection.cursor()
+            cursor.executemany(_CONFIRM, marks)
+            for sid, used in marks:
+                row = cursor.execute(_BURNT, (sid, used, used)).fetchone()
+                if row is not None:
+                    ended.append(steps.end(connection, steps.session_of(row), "reuse", at))
+        if ended:
+            self._revocations.announce()
+        return ended
+
+    def seen(self, times: Iterable[tuple[bytes, int]]) -> None:
+        with self._database.writing() as connection:
+            connection.cursor().executemany(_SEEN, [(at, sid, at) for sid, at in times])
+
+    def end(self, sid: bytes, reason: str, *, at: int) -> Ended | None:
+        with self._database.writing() as connection:
+            standing = steps.standing(connection, sid)
+            if standing is None:
+                return None
+            session = standing.session
+            was_live = not session.ended_at
+            if was_live:
+                session = steps.end(connection, session, reason, at)
+        # Also for one already ended: who ended it may have died before it could tell.
+        self._revocations.announce()
+        return Ended(session, by_this_call=was_live)
+
+    def end_user(self, realm: str, user_id: str, reason: str, *, at: int, except_sid: bytes = b"") -> list[Session]:
+        with self._database.writing() as connection:
+            ended = steps.end_all(connection, realm, user_id, reason, at, except_sid=except_sid)
+        self._revocations.announce()
+        return ended
+
+    def list(self, realm: str, user_id: str, *, at: int) -> list[Session]:
+        with self._database.reading() as connection:
+            return steps.live(connection, realm, user_id, at)
+
+    def purge(self, *, at: int, most: int) -> int:
+        # Sids begin with the time of birth, so the oldest come first and the walk needs no index.
+        removed, after = 0, b""
+        while removed < most:
+            with self._database.writing() as connection:
+                stretch = steps.stretch(connection, after, most)
+                if stretch is None:
+                    break
+                cursor = connection.cursor()
+                cursor.execute(_PURGE, (after, stretch, at, most - removed))
+                removed += cursor.rowcount
+                after = stretch
+        return removed
+
+
+def _decide(
+    connection: PoolProxiedConnection, sid: bytes, presented: int, at: int, leeway: int, idle: int
+) -> Rotation | None:
+    """The whole table, under the write lock: for all that `_ROTATE` passed over."""
+    standing = steps.standing(connection, sid)
+    if standing is None:
+        return None
+    session = standing.session
+    if reason := standing.refusal(at):
+        return Rotation("refused", session, reason)
+    decision = rotation.decide(session.rotation, presented, at=at, leeway=leeway)
+    outcome: Outcome = decision.outcome
+    if outcome == "reuse":
+        return Rotation("reuse", steps.end(connection, session, "reuse", at), "reuse")
+    if outcome != "same":
+        session = session.with_rotation(decision.state, at=at, idle=idle)
+        connection.cursor().execute(_PUT_ROTATION, _rotation_values(session))
+    return Rotation(outcome, session)
+
+
+def _rotation_values(session: Session) -> tuple[Any, ...]:
+    return (
+        session.gen,
+        session.predecessor,
+        session.rotated_at,
+        session.confirmed,
+        session.last_seen_at,
+        session.idle_until,
+        session.sid,
+    )
+
+

@@ -1,0 +1,1 @@
+"""The Flask seam: the extension, its guards, answers and endpoints."""

@@ -1,0 +1,161 @@
+"""Settings, storage and services wired into the running Tessera of one application."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from ..config import PREFIX, read_settings
+from ..errors import ConfigError
+from ..services.access import AccessPolicy, AccessTokens
+from ..services.keys import Keys
+from ..services.legacy import LegacyLogins
+from ..services.login import LoginAttempts
+from ..services.recorder import Recorder
+from ..services.revocation import RevocationView
+from ..services.sessions import SessionPolicy, SessionService
+from ..sessions.limits import Limits
+from ..storage.from_url import open_engine, open_storage
+from ..tokens.keys import RECOMMENDED_BYTES, weakness
+from ..tokens.legacy import LegacyTokens
+from . import signals
+from .answers import Answers
+from .runtime import Runtime
+from .transport import HeaderTransport
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from ..config import Settings
+    from ..services.ports import Clock, Event
+    from ..storage.contract import Storage
+
+_log = logging.getLogger("flask_tessera")
+_GENERATE = "python -c 'import secrets; print(secrets.token_hex())'"
+
+
+def assemble(app: Flask, *, storage: Any, realm: str, clock: Clock, **parts: Any) -> Runtime:
+    """Read the settings, once, and wire all that requests use.
+
+    Raises:
+        ConfigError: a setting is unknown, weak or contradictory, or there is no storage.
+    """
+    settings = read_settings(app.config)
+    keys = _keys_of(app, realm)
+    store = _storage_of(app, settings, storage)
+    answers = Answers(
+        settings.RESPONSE_FORMAT == "plain", settings.HTTP_STATUS == "always_200", settings.LOCALE, parts.pop("answer")
+    )
+
+    def listener(event: Event) -> None:
+        signals.send(app, event)
+
+    access = AccessTokens(keys, _access_policy(settings), secrets.token_bytes)
+    sessions = SessionService(
+        store,
+        keys,
+        access,
+        _session_policy(settings),
+        realm=realm,
+        clock=clock,
+        dice=secrets.token_bytes,
+        listener=listener,
+    )
+    return Runtime(
+        app=app,
+        settings=settings,
+        realm=realm,
+        clock=clock,
+        storage=store,
+        answers=answers,
+        transport=HeaderTransport(settings.HEADERS),
+        access=access,
+        view=RevocationView(store.revocations),
+        recorder=Recorder(store.sessions, clock, listener),
+        sessions=sessions,
+        logins=_login_attempts(),
+        legacy=_legacy_of(settings, store, sessions, keys, realm, clock),
+        **parts,
+    )
+
+
+def _keys_of(app: Flask, realm: str) -> Keys:
+    secret = app.config.get("SECRET_KEY")
+    if not secret:
+        raise ConfigError(f"SECRET_KEY is not set: every token is signed under it; make one with {_GENERATE}")
+    fallbacks = app.config.get("SECRET_KEY_FALLBACKS") or ()
+    if isinstance(fallbacks, str | bytes) or not all(isinstance(each, str | bytes) and each for each in fallbacks):
+        raise ConfigError("SECRET_KEY_FALLBACKS must be a list of texts or bytes, none of them empty")
+    if not isinstance(secret, str | bytes):
+        raise ConfigError(f"SECRET_KEY must be text or bytes, not {type(secret).__name__}")
+    for name, each in (("SECRET_KEY", secret), *(("SECRET_KEY_FALLBACKS", each) for each in fallbacks)):
+        _refuse_weak(app, name, each)
+    return Keys.from_secret(secret, fallbacks=fallbacks, realm=realm)
+
+
+def _refuse_weak(app: Flask, name: str, secret: str | bytes) -> None:
+    fault = weakness(secret)
+    if fault and not (app.debug or app.testing):
+        raise ConfigError(f"{name} {fault}; make a better one with {_GENERATE}")
+    size = len(secret.encode("utf-8", "surrogatepass") if isinstance(secret, str) else secret)
+    if not fault and size < RECOMMENDED_BYTES:
+        fault = f"has {size} bytes, {RECOMMENDED_BYTES} are recommended"
+    if fault and not app.testing:
+        _log.warning("%s %s; make a better one with %s", name, fault, _GENERATE)
+
+
+def _storage_of(app: Flask, settings: Settings, given: Any) -> Storage:
+    if given is not None and settings.STORE_URL:
+        raise ConfigError(f"{PREFIX}STORE_URL and Tessera(storage=…) are both given: keep one")
+    if given is not None and not isinstance(given, str):
+        # A storage of this package or of a kind the host wrote; else an engine or something that has one.
+        storage: Storage = given if hasattr(given, "revocations") else open_engine(given)
+        return storage
+    url = given or settings.STORE_URL or ("memory:" if app.testing else "")
+    if not url:
+        raise ConfigError(
+            "no storage: set TESSERA_STORE_URL = 'sqlite:///tessera.db' in the configuration, "
+            "or write Tessera(app, storage='sqlite:///tessera.db')"
+        )
+    return open_storage(url, folder=app.instance_path, make_folder=True)
+
+
+def _access_policy(settings: Settings) -> AccessPolicy:
+    return AccessPolicy(
+        lifetime=settings.ACCESS_LIFETIME,
+        jitter=settings.jitter,
+        longest=max(settings.ACCESS_LIFETIME, settings.SESSION_LIFETIME),
+        issuer=settings.ISSUER,
+        audience=settings.AUDIENCE,
+        is_sealed=settings.TOKEN_FORMAT == "sealed",
+    )
+
+
+def _session_policy(settings: Settings) -> SessionPolicy:
+    overflow: Any = settings.SESSION_OVERFLOW
+    return SessionPolicy(
+        idle=settings.SESSION_IDLE,
+        lifetime=settings.SESSION_LIFETIME,
+        access_lifetime=settings.ACCESS_LIFETIME,
+        leeway=settings.REFRESH_LEEWAY,
+        limits=Limits(settings.MAX_SESSIONS, settings.SESSIONS_PER_DEVICE_TYPE, overflow),
+    )
+
+
+def _legacy_of(
+    settings: Settings, storage: Storage, sessions: SessionService, keys: Keys, realm: str, clock: Clock
+) -> LegacyLogins | None:
+    if not settings.LEGACY:
+        return None
+    tokens = LegacyTokens(**{"user_key": "id", **settings.LEGACY})
+    return LegacyLogins(tokens, storage, sessions, keys, realm=realm, clock=clock)
+
+
+def _login_attempts() -> LoginAttempts | None:
+    """The throttle, where the extra that brings it is installed; `blueprint()` asks for it."""
+    try:
+        from ..accounts.throttle import LoginThrottle
+    except ModuleNotFoundError:
+        return None
+    return LoginAttempts(LoginThrottle())

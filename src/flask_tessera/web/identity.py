@@ -1,0 +1,27 @@
+"""Who a verified token speaks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+UserId = TypeVar("UserId")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity(Generic[UserId]):
+    """A verified token, as views see it. Times are Unix seconds.
+
+    `session_id` is empty for a legacy token that was not exchanged. `scopes` are what the token allows,
+    `amr` how the user logged in, `extra` the application's own claims.
+    """
+
+    user_id: UserId
+    session_id: str
+    realm: str
+    scopes: frozenset[str]
+    amr: tuple[str, ...]
+    authenticated_at: int
+    issued_at: int
+    expires_at: int
+    extra: dict[str, Any]

@@ -1,0 +1,60 @@
+"""What a login and a refresh give to a client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..services.keys import sid_text
+
+if TYPE_CHECKING:
+    from ..services.sessions import Issued
+    from .answers import Answers
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    """An access token and the refresh token that buys the next pair."""
+
+    issued: Issued = field(repr=False)
+    answers: Answers = field(repr=False)
+
+    @property
+    def access_token(self) -> str:
+        """To be sent with each request."""
+        return self.issued.access_token
+
+    @property
+    def refresh_token(self) -> str:
+        """To be saved before the access token is used, and presented once."""
+        return self.issued.refresh_token
+
+    @property
+    def access_expires_in(self) -> int:
+        """Seconds the access token lives."""
+        return self.issued.access_expires_in
+
+    @property
+    def refresh_expires_in(self) -> int:
+        """Seconds after which the session is over unless it is refreshed."""
+        return self.issued.refresh_expires_in
+
+    @property
+    def session_id(self) -> str:
+        """The session's name, 22 characters."""
+        return sid_text(self.issued.session.sid)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The members that a client is sent (RFC 6749 §5.1)."""
+        return {
+            "access_token": self.access_token,
+            "token_type": "Bearer",
+            "expires_in": self.access_expires_in,
+            "refresh_token": self.refresh_token,
+            "refresh_expires_in": self.refresh_expires_in,
+            "session_id": self.session_id,
+        }
+
+    def to_response(self) -> Any:
+        """The answer in the application's format."""
+        return self.answers.success(self.to_dict())

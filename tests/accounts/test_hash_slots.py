@@ -1,0 +1,101 @@
+"""Slots: so many hashes at once, so many waiting, the rest refused at once."""
+
+import threading
+
+import pytest
+
+from flask_tessera.accounts.hash_slots import HashSlots
+from flask_tessera.errors import ConfigError, ThrottledError
+
+PATIENCE = 30
+"""Seconds after which a test is stuck; none waits for them."""
+
+
+class Crowd:
+    """Threads that each take a slot, say so, and hold it until told to leave."""
+
+    def __init__(self, slots: HashSlots) -> None:
+        self.slots = slots
+        self.inside = threading.Semaphore(0)
+        self.leave = threading.Semaphore(0)
+        self.sent_away = threading.Semaphore(0)
+        self.lock = threading.Lock()
+        self.at_work = 0
+        self.most_at_work = 0
+        self.served = 0
+        self.errors: list[ThrottledError] = []
+        self.threads: list[threading.Thread] = []
+
+    def one(self) -> None:
+        try:
+            with self.slots.taken():
+                self._work()
+        except ThrottledError as error:
+            self.errors.append(error)
+            self.sent_away.release()
+
+    def _work(self) -> None:
+        with self.lock:
+            self.at_work += 1
+            self.most_at_work = max(self.most_at_work, self.at_work)
+        self.inside.release()
+        assert self.leave.acquire(timeout=PATIENCE)
+        with self.lock:
+            self.at_work -= 1
+            self.served += 1
+
+    def start(self, number: int) -> None:
+        threads = [threading.Thread(target=self.one) for _ in range(number)]
+        self.threads += threads
+        for thread in threads:
+            thread.start()
+
+    def end(self) -> None:
+        self.leave.release(len(self.threads))
+        for thread in self.threads:
+            thread.join(PATIENCE)
+
+
+@pytest.mark.parametrize("number", [1, 2, 5])
+def test_L02_of_64_at_once_so_many_work_twice_as_many_wait_and_the_rest_is_refused(number):
+    crowd = Crowd(HashSlots(number, longest_wait=PATIENCE))
+    crowd.start(number)
+    for _ in range(number):
+        assert crowd.inside.acquire(timeout=PATIENCE)
+    crowd.start(64 - number)
+    # Nobody leaves before these are refused, so they were refused at once, and the others wait.
+    for _ in range(64 - 3 * number):
+        assert crowd.sent_away.acquire(timeout=PATIENCE)
+    crowd.end()
+    assert [error.retry_after for error in crowd.errors] == [1] * (64 - 3 * number)
+    assert crowd.served == 3 * number
+    assert crowd.most_at_work == number
+
+
+def test_L02_a_waiter_is_refused_when_no_slot_comes_free_in_time():
+    slots = HashSlots(1, longest_wait=0)
+    crowd = Crowd(slots)
+    crowd.start(1)
+    assert crowd.inside.acquire(timeout=PATIENCE)
+    for _ in range(10):
+        with pytest.raises(ThrottledError) as caught, slots.taken():
+            pytest.fail("the slot is taken")
+        assert caught.value.retry_after == 1
+    crowd.end()
+    with slots.taken():
+        pass
+
+
+def test_L02_a_slot_comes_free_when_the_work_fails():
+    slots = HashSlots(1, longest_wait=0)
+    for _ in range(10):
+        with pytest.raises(ZeroDivisionError), slots.taken():
+            raise ZeroDivisionError
+    with slots.taken():
+        pass
+
+
+@pytest.mark.parametrize("number", [0, -1, True, 1.5, "2", None])
+def test_X15_a_number_of_slots_that_is_none_is_a_wrong_setting(number):
+    with pytest.raises(ConfigError, match="TESSERA_HASH_SLOTS"):
+        HashSlots(number)
