@@ -59,6 +59,7 @@ _ROWS = (
     ErrorRow("step_up_required", 4107, 401, "需要再次验证", "Log in again to do this.", "insufficient_user_authentication"),
     ErrorRow("too_many_requests", 4201, 429, "请求受限", "Too many requests; try again later.", "slow_down"),
     ErrorRow("not_found", 4002, 404, "无数据", "Not found."),
+    ErrorRow("method_not_allowed", 4103, 405, "参数错误", "This method is not allowed here.", "invalid_request"),
     ErrorRow("already_exists", 4003, 409, "数据已存在", "It exists already."),
     ErrorRow("storage_write_failed", 4001, 503, "数据库错误", "The storage is unavailable; try again later.", "temporarily_unavailable"),
     ErrorRow("storage_read_failed", 4004, 503, "获取信息失败", "The storage is unavailable; try again later.", "temporarily_unavailable"),
@@ -92,6 +93,10 @@ class ConfigError(TesseraError):
 
 class ClaimsInvalidError(TesseraError, ValueError):
     """`mint` was given claims that `verify` would refuse; the text names the claim."""
+
+
+class ClockJumpError(TesseraError):
+    """The clock differs so much from what is stored that nothing is removed by it."""
 
 
 class TokenMissingError(TesseraError):

@@ -3,7 +3,7 @@
 import ipaddress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flask_tessera.accounts.address import UNKNOWN, network_of
@@ -51,6 +51,7 @@ def test_L08_garbage_shares_one_bucket(address):
     assert network_of(address) == UNKNOWN
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(v=6))
 def test_L08_all_addresses_of_one_64_are_one_network(address):
     if address.ipv4_mapped:
@@ -61,11 +62,13 @@ def test_L08_all_addresses_of_one_64_are_one_network(address):
     assert network_of(str(network[-1])) == str(network)
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(v=4))
 def test_L08_ipv4_and_its_mapped_form_are_one_network(address):
     assert network_of(str(address)) == network_of(f"::ffff:{address}") == str(address)
 
 
+@settings(deadline=None)
 @given(st.text() | st.binary() | st.integers())
 def test_L08_nothing_raises(address):
     assert len(network_of(address)) <= 64

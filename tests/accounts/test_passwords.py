@@ -240,7 +240,7 @@ def test_A03_a_missing_hash_matches_nothing(counted, work, broken):
     assert work.taken() == [OWASP_MINIMUM]
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     st.text(max_size=80)
     | st.from_regex(hash_profiles._ARGON2)

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flask_tessera.accounts.phone import normalise
@@ -59,6 +59,7 @@ def test_L18_a_phone_that_is_no_text_is_malformed(phone):
     assert caught.value.slug == "phone_malformed"
 
 
+@settings(deadline=None)
 @given(st.text() | st.from_regex(r"1[2-9]\d{9}$"))
 def test_L10_what_is_accepted_is_eleven_ascii_digits_unchanged(phone):
     try:

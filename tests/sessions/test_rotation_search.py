@@ -11,9 +11,9 @@ state while nothing is in flight. Premises, without which it does log the client
 * `flight`: a message is lost or delivered within half a leeway of the sending of its request;
 * `patient`: no tab presents a new generation while a request with an older one is still in flight, that is,
   nobody renews twice within one flight;
-* `tabs`: after a lost reply, two tabs do not wait for replies at the same time: the last second of the
-  leeway would answer the one with the generation that it burns for the other. (With no reply lost, or with a
-  lock around the refresh, or with `restart`, a variant of the table, this premise is not needed.)
+* not `astride`: nothing is in flight at the end of a leeway. Otherwise, after a lost reply, of two retries
+  the one before the end is answered with the generation that the one after it burns. Not needed where no
+  reply is lost, nor where never more than one request is in flight.
 
 Not modelled: workers whose clocks differ by more than half a leeway, copies of the refresh token outside
 the store, a user who restores an old backup of his device.
@@ -31,11 +31,9 @@ the victim's requests: he *is* the victim.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
-from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -43,19 +41,11 @@ import pytest
 from flask_tessera.sessions.rotation import Decision, RotationState, decide, mark
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     Decide = Callable[..., Decision]
 
 # ---------------------------------------------------------------- variants of the table
-
-
-def decide_restart(state: RotationState, presented: int, *, at: int, leeway: int) -> Decision:
-    """The table, but "same" restarts the leeway while nobody has confirmed."""
-    decision = decide(state, presented, at=at, leeway=leeway)
-    if decision.outcome == "same" and not state.confirmed:
-        return Decision("same", replace(state, rotated_at=max(at, state.rotated_at)))
-    return decision
 
 
 def decide_never_replaced(state: RotationState, presented: int, *, at: int, leeway: int) -> Decision:
@@ -114,6 +104,7 @@ class Model(NamedTuple):
     flight: int = LEEWAY // 2
     patient: bool = True
     lossy: bool = True
+    astride: bool = False
     forget: bool = False
 
 
@@ -141,7 +132,10 @@ def steps(model: Model, scene: Scene) -> Iterator[Step]:
 
 
 def tick(model: Model, scene: Scene) -> Scene:
-    """One tick later; messages too old are lost."""
+    """One tick later; messages too old are lost, or none is left where that is a premise."""
+    ends = scene.record.rotated_at == -LEEWAY and model.lossy and not model.astride
+    if ends:
+        scene = scene._replace(messages=())
     late = tuple(message._replace(age=message.age + 1) for message in scene.messages if message.age < model.flight)
     backup = scene.backup and aged(scene.backup)
     return scene._replace(record=aged(scene.record), messages=late, backup=backup)
@@ -211,7 +205,10 @@ def canonical(scene: Scene, *, gaps: bool) -> Scene:
     known = sorted(saved | {floor, *named(scene)})
     number = {old: old - known[0] if gaps else new for new, old in enumerate(known)} | {UNANSWERED: UNANSWERED}
     number |= {known[0]: 0}
-    messages = (message._replace(presented=number[message.presented], answer=number[message.answer]) for message in scene.messages)
+    messages = (
+        message._replace(presented=number[message.presented], answer=number[message.answer])
+        for message in scene.messages
+    )
     return Scene(
         record=renumbered(scene.record, number),
         store=number[scene.store],
@@ -280,6 +277,56 @@ def way_to(scene: Scene, came: dict[Scene, tuple[str, Scene] | None]) -> list[st
     return labels[::-1]
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(Model(in_flight=1, astride=True), id="one request at a time, any loss"),
+        pytest.param(Model(tabs=2, lossy=False), id="two tabs, no loss"),
+        pytest.param(Model(tabs=4, in_flight=4, lossy=False), id="four tabs, no loss"),
+        pytest.param(Model(tabs=1, in_flight=4), id="one tab that gives up and retries, any loss"),
+        pytest.param(Model(tabs=3, in_flight=4), id="three tabs that give up and retry, any loss"),
+    ],
+)
+def test_nobody_honest_is_logged_out(model: Model, record_property: Callable[[str, object], None]) -> None:
+    """DESIGN §1.2, searched to closure: there is no further scene."""
+    found = search(model)
+    record_property("scenes", found.scenes)
+    print(found.scenes, "scenes")
+    assert found.way is None
+    assert found.closed
+
+
+def test_nobody_honest_is_logged_out_by_a_storage_that_forgets(record_property: Callable[[str, object], None]) -> None:
+    """R06, X9: all sequences of up to 24 steps."""
+    found = search(Model(in_flight=2, forget=True), depth=24)
+    record_property("scenes", found.scenes)
+    print(found.scenes, "scenes")
+    assert found.way is None
+
+
+@pytest.mark.parametrize(
+    ("model", "last"),
+    [
+        pytest.param(Model(astride=True), ["receive 1", "replaced 0 -> 2", "mark 1"], id="retries astride the leeway"),
+        pytest.param(Model(patient=False), ["receive 1", "send 1", "rotated 1 -> 2", "refresh 0"], id="renewing twice"),
+        pytest.param(
+            Model(tabs=2, flight=3, lossy=False), ["replaced 0 -> 2", "mark 1"], id="a request later than the leeway"
+        ),
+    ],
+)
+def test_the_premises_are_needed(model: Model, last: list[str]) -> None:
+    """The known limits: the shortest way in which each costs an honest client its session."""
+    way = search(model).way
+    assert way is not None
+    assert way[-len(last) :] == last
+
+
+@pytest.mark.parametrize("variant", [decide_reuse_early, decide_keep_confirmed])
+def test_the_search_finds_a_table_that_logs_the_honest_out(variant: Decide) -> None:
+    """Otherwise it would prove nothing."""
+    assert search(Model(decide=variant, in_flight=1)).way is not None
+
+
 # ---------------------------------------------------------------- the game against a thief
 
 SLOT = 5
@@ -326,9 +373,9 @@ def told_generation(decision: Decision) -> object:
     return decision.state.gen
 
 
-def told_everything(decision: Decision) -> object:
-    """What a reply must not show."""
-    return decision.outcome, decision.state
+def told_times(decision: Decision) -> object:
+    """What a reply should not show: whether the client has renewed before, and when."""
+    return decision.outcome, decision.state.rotated_at
 
 
 class Rules(NamedTuple):
@@ -407,8 +454,13 @@ class Life:
         for world in worlds:
             decision = self.decide(world.record, generation, at=slot, leeway=LEEWAY_SLOTS)
             if decision.outcome != "reuse":
-                groups.setdefault((decision.state.gen, self.told(decision)), []).append(world._replace(record=decision.state))
-        return sum((self.best(slot + 1, stolen | {group[0].record.gen}, tuple(group)) for group in groups.values()), Fraction(0))
+                groups.setdefault((decision.state.gen, self.told(decision)), []).append(
+                    world._replace(record=decision.state)
+                )
+        return sum(
+            (self.best(slot + 1, stolen | {group[0].record.gen}, tuple(group)) for group in groups.values()),
+            Fraction(0),
+        )
 
 
 def order(world: World) -> tuple[int, ...]:
@@ -467,3 +519,29 @@ def surviving(rules: Rules, lives: int) -> tuple[Fraction, int]:
         return max(values)
 
     return max(worth(start, lives) for start in STARTS), positions
+
+
+SHORTEST_SPAN = 3 * LEEWAY_SLOTS
+"""The least that DESIGN §4 admits; a longer span is worse for the thief."""
+
+
+@pytest.mark.parametrize("told", [told_generation, told_times])
+def test_no_thief_and_victim_go_on_for_ever(
+    told: Callable[[Decision], object], record_property: Callable[[str, object], None]
+) -> None:
+    """DESIGN §5: from any start, whatever the thief's plan, every second life at the latest is survived in at
+    most 7 of 9 moments; after n pairs of lives both go on with a chance of at most (7/9)^n."""
+    chance, positions = surviving(Rules(span=SHORTEST_SPAN, told=told), lives=2)
+    record_property("positions", positions)
+    print(positions, "positions, chance to survive two lives at most", chance)
+    assert chance <= Fraction(7, 9)
+
+
+def test_with_same_in_place_of_replaced_both_would_go_on_for_ever() -> None:
+    """The thief renews early, uses nothing, and is answered like the victim."""
+    assert surviving(Rules(decide_never_replaced, SHORTEST_SPAN), lives=3)[0] == 1
+
+
+def test_without_the_span_both_would_go_on_for_ever() -> None:
+    """A span of two leeways is covered by a thief who renews in its middle."""
+    assert surviving(Rules(span=2 * LEEWAY_SLOTS + 1), lives=3)[0] == 1

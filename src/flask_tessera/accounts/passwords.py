@@ -120,10 +120,11 @@ class Passwords:
 
     def _remembered(self, stored: object) -> StoredHash | None:
         parsed = parse(stored)
-        if parsed is not None and parsed.profile not in self._profiles:
-            with self._lock:
-                if parsed.profile not in self._profiles and len(self._profiles) <= MOST_LEGACY_PROFILES:
-                    self._profiles = (*self._profiles, parsed.profile)
+        if parsed is None:
+            return None
+        with self._lock:
+            if parsed.profile not in self._profiles and len(self._profiles) <= MOST_LEGACY_PROFILES:
+                self._profiles = (*self._profiles, parsed.profile)
         return parsed
 
     def _matches(self, secret: bytes, expected: StoredHash) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace as _replace
 
-from ..errors import NotFoundError, SessionEndedError, TokenInvalidError
+from ..errors import NotFoundError, SessionEndedError, StorageUnavailableError, TokenInvalidError
 from ..sessions import rotation
 from ..sessions.record import Device, Session, Standing
 from ..tokens import refresh
@@ -214,7 +214,11 @@ class SessionService:
         return self._storage.sessions.list(self._realm, user_id, at=self._clock())
 
     def _begin(self, session: Session) -> Session:
-        added = self._storage.sessions.add(session, limits=self._policy.limits, at=session.created_at)
+        try:
+            added = self._storage.sessions.add(session, limits=self._policy.limits, at=session.created_at)
+        except StorageUnavailableError as error:
+            # The RET table has one code for whatever fails at login.
+            raise StorageUnavailableError(str(error), writing=False) from error
         for ended in added.ended:
             self._listener(Event("session_ended", ended, ended.end_reason, _caller_of(session)))
         self._listener(Event("session_started", added.session, caller=_caller_of(session)))

@@ -129,6 +129,10 @@ class SessionStorage(Protocol):
         """The user's live sessions, oldest first."""
         ...
 
+    def newest(self) -> int:
+        """When the newest session was begun, Unix seconds; 0 if there is none."""
+        ...
+
     def purge(self, *, at: int, most: int) -> int:
         """Remove at most `most` sessions whose tokens are all dead at `at`; gives how many it removed."""
         ...

@@ -170,6 +170,10 @@ class MemorySessions:
         with self._records.lock:
             return sorted(self._records.live(realm, user_id, at), key=lambda session: session.sid)
 
+    def newest(self) -> int:
+        with self._records.lock:
+            return max((session.created_at for session in self._records.sessions.values()), default=0)
+
     def purge(self, *, at: int, most: int) -> int:
         records = self._records
         with records.lock:

@@ -43,6 +43,7 @@ _BURNT: Final = f"""
 SELECT {steps.COLUMNS} FROM tessera_sessions
  WHERE sid = ? AND ended_at = 0 AND predecessor < ? AND gen > ?"""  # noqa: S608 - constants
 _SEEN: Final = "UPDATE tessera_sessions SET last_seen_at = ? WHERE sid = ? AND last_seen_at < ?"
+_NEWEST: Final = "SELECT created_at FROM tessera_sessions ORDER BY sid DESC LIMIT 1"
 _PURGE: Final = """
 DELETE FROM tessera_sessions
  WHERE sid IN (SELECT sid FROM tessera_sessions WHERE sid > ? AND sid <= ? AND idle_until <= ? LIMIT ?)"""
@@ -126,6 +127,11 @@ class SQLSessions:
     def list(self, realm: str, user_id: str, *, at: int) -> list[Session]:
         with self._database.reading() as connection:
             return steps.live(connection, realm, user_id, at)
+
+    def newest(self) -> int:
+        with self._database.reading() as connection:
+            row = connection.cursor().execute(_NEWEST).fetchone()
+        return row[0] if row else 0
 
     def purge(self, *, at: int, most: int) -> int:
         # Sids begin with the time of birth, so the oldest come first and the walk needs no index.

@@ -1,0 +1,106 @@
+"""Looks at a running configuration for weak spots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+from .config import PREFIX
+from .errors import TesseraError
+from .tokens.keys import RECOMMENDED_BYTES, weakness
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flask import Flask
+
+    from .config import Settings
+    from .web.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the doctor's report: `SET` a setting, `OK` a check that passed, `WARN` and `FAIL` weak spots."""
+
+    level: Literal["SET", "OK", "WARN", "FAIL"]
+    text: str
+
+
+def examine(app: Flask, runtime: Runtime) -> list[Finding]:
+    """Settings without secrets, then what could be better."""
+    settings = runtime.settings
+    return [
+        *_settings(settings),
+        *_secret(app),
+        *_storage(runtime),
+        *_modes(app, settings),
+        *_legacy(runtime),
+    ]
+
+
+def _settings(settings: Settings) -> Iterator[Finding]:
+    for each in fields(settings):
+        value: Any = getattr(settings, each.name)
+        if each.name == "STORE_URL":
+            value = _without_password(value)
+        elif each.name == "LEGACY":
+            value = "on" if value else "off"
+        yield Finding("SET", f"{PREFIX}{each.name} = {value!r}")
+
+
+def _without_password(url: str) -> str:
+    before, at, after = url.rpartition("@")
+    return f"{before.partition('//')[0]}//…@{after}" if at else url
+
+
+def _secret(app: Flask) -> Iterator[Finding]:
+    for name, secret in (("SECRET_KEY", app.config["SECRET_KEY"]), *_fallbacks(app)):
+        size = len(secret.encode() if isinstance(secret, str) else secret)
+        if fault := weakness(secret):
+            yield Finding("FAIL", f"{name} {fault}")
+        elif size < RECOMMENDED_BYTES:
+            yield Finding("WARN", f"{name} has {size} bytes, {RECOMMENDED_BYTES} are recommended")
+        else:
+            yield Finding("OK", f"{name} has {size} bytes")
+
+
+def _fallbacks(app: Flask) -> Iterator[tuple[str, str | bytes]]:
+    for number, secret in enumerate(app.config.get("SECRET_KEY_FALLBACKS") or ()):
+        yield f"SECRET_KEY_FALLBACKS[{number}]", secret
+
+
+def _storage(runtime: Runtime) -> Iterator[Finding]:
+    try:
+        runtime.storage.check()
+    except TesseraError as error:
+        yield Finding("FAIL", f"the storage does not work: {error}")
+        return
+    yield Finding("OK", "the storage can be read and written")
+    if type(runtime.storage).__name__ == "MemoryStorage":
+        yield Finding("WARN", "memory: forgets all sessions when the process ends, and each worker has its own")
+
+
+def _modes(app: Flask, settings: Settings) -> Iterator[Finding]:
+    if app.debug:
+        yield Finding("WARN", "debug mode is on: weak keys are only warned about")
+    if settings.REVOCATION == "stateless":
+        yield Finding("WARN", f"{PREFIX}REVOCATION stateless: a logout takes effect only when the access token expires")
+    if settings.HTTP_STATUS == "always_200":
+        yield Finding("WARN", f"{PREFIX}HTTP_STATUS always_200: proxies and monitors take every error for a success")
+    if settings.MAX_SESSIONS == 0:
+        yield Finding("WARN", f"{PREFIX}MAX_SESSIONS 0: a user may have any number of sessions")
+    if app.config.get("PREFERRED_URL_SCHEME") == "http" and settings.TRUSTED_PROXIES:
+        yield Finding("OK", f"{settings.TRUSTED_PROXIES} proxies are believed about client addresses")
+
+
+def _legacy(runtime: Runtime) -> Iterator[Finding]:
+    legacy = runtime.settings.LEGACY
+    if not legacy:
+        return
+    left = int(legacy["until"]) - runtime.clock()
+    if left <= 0:
+        yield Finding("WARN", f"{PREFIX}LEGACY: its window has closed; remove the setting")
+    else:
+        yield Finding("OK", f"{PREFIX}LEGACY: old tokens are accepted for {left // 86_400} more days")
+    if legacy["secret"] == runtime.app.config["SECRET_KEY"]:
+        yield Finding("WARN", f"{PREFIX}LEGACY: the old secret is still SECRET_KEY; give the application a new one")

@@ -1,0 +1,107 @@
+"""The WSGI factory of the ready service."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from ..accounts.hash_slots import HashSlots
+from ..accounts.passwords import Passwords
+from ..config import read_settings
+from ..errors import InputError, TesseraError
+from ..web.extension import Tessera, system_clock
+from ..web.http_errors import answering
+from .credentials import PhoneLogin
+from .environment import read_service_settings
+from .tutorial import make_tutorial
+from .users import User, Users
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..services.ports import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The parts of a running service, for its command line and its tests."""
+
+    tessera: Tessera[User]
+    users: Users
+    passwords: Passwords
+    data: str
+
+
+def create_app(
+    *,
+    environment: Mapping[str, str] | None = None,
+    data: str = "",
+    store: str = "",
+    clock: Clock = system_clock,
+) -> Flask:
+    """Make the service's application.
+
+    Args:
+        environment: where settings are read; the process's own by default.
+        data: the data folder, over what the environment says.
+        store: the storage's URL, over what the environment says.
+        clock: gives now in Unix seconds; for tests.
+
+    Raises:
+        ConfigError: a setting is weak, wrong or contradictory; nothing was started.
+        StorageUnavailableError: the storage cannot be opened.
+    """
+    given = read_service_settings(os.environ if environment is None else environment, data=data, store=store)
+    folder = str(given.database.parent)
+    app = Flask("flask_tessera.server", static_folder=None, instance_path=folder)
+    app.config.update(given.config)
+    settings = read_settings(app.config)
+    users = Users(given.database)
+    passwords = Passwords(HashSlots(settings.HASH_SLOTS))
+    tessera: Tessera[User] = Tessera(user_id_type=int, clock=clock)
+    tessera.user_loader(users.by_id)
+    tessera.user_view(User.to_dict)
+    tessera.authenticator(PhoneLogin(users, passwords))
+    tessera.init_app(app)
+    app.extensions["tessera_service"] = Service(tessera, users, passwords, folder)
+    app.register_blueprint(make_tutorial(tessera, given.config))
+    app.register_blueprint(tessera.blueprint(url_prefix=settings.URL_PREFIX))
+    app.add_url_rule("/healthz", "healthz", lambda: _healthz(tessera, users))
+    app.register_error_handler(HTTPException, lambda error: _in_our_form(tessera, error))
+    _prove_that_it_works(app, tessera, users, passwords)
+    return app
+
+
+def _prove_that_it_works(app: Flask, tessera: Tessera[User], users: Users, passwords: Passwords) -> None:
+    """Now rather than at the first request: a service that cannot work must not start."""
+    with app.app_context():
+        tessera.runtime.storage.check()
+    for stored in users.some_hashes():
+        passwords.remember(stored)
+
+
+def _in_our_form(tessera: Tessera[User], error: HTTPException) -> Response:
+    """Flask's own errors (unknown path, wrong method, a bug of ours) in the form of all other answers."""
+    slug = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "media_type_unsupported"}.get(
+        error.code or 500, "internal_error" if (error.code or 500) >= 500 else "input_malformed"
+    )
+    if slug == "internal_error":
+        answer = tessera.runtime.answers.error(TesseraError("see the log"))
+    else:
+        answer = tessera.runtime.answers.error(InputError(slug=slug))
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return answer
+
+
+def _healthz(tessera: Tessera[User], users: Users) -> Any:
+    """Whether the service can do its work now; 503 otherwise."""
+    runtime = tessera.runtime
+    with answering(runtime.answers):
+        runtime.storage.check()
+        users.by_id(0)
+        return runtime.answers.success({"status": "ok"})

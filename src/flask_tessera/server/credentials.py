@@ -1,0 +1,51 @@
+"""Phone and password to a user, telling nothing about who has an account."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..accounts.phone import normalise
+from ..errors import CredentialsError, InputError, LoginRefusedError
+
+if TYPE_CHECKING:
+    from ..accounts.passwords import Passwords
+    from .users import User, Users
+
+
+class PhoneLogin:
+    """Checks phone and password against the service's users."""
+
+    def __init__(self, users: Users, passwords: Passwords) -> None:
+        self._users = users
+        self._passwords = passwords
+
+    def __call__(self, credentials: dict[str, Any]) -> User:
+        """The user of these credentials.
+
+        An unknown phone costs the same work as a wrong password. That the account is disabled is told only to who
+        knows its password.
+
+        Raises:
+            InputError: something is missing, or is no phone number.
+            CredentialsError: unknown phone or wrong password.
+            LoginRefusedError: right, but disabled.
+            ThrottledError: too many passwords are being checked at this moment.
+            StorageUnavailableError: the users cannot be read.
+        """
+        phone, password = _parse(credentials)
+        user = self._users.by_phone(phone)
+        verified = self._passwords.verify(password, user.password_hash if user else None)
+        if user is None or not verified:
+            raise CredentialsError("unknown phone or wrong password")
+        if user.disabled:
+            raise LoginRefusedError("the account is disabled")
+        if verified.upgraded is not None:
+            self._users.upgrade_hash(user, verified.upgraded)
+        return user
+
+
+def _parse(credentials: dict[str, Any]) -> tuple[str, str]:
+    phone, password = credentials.get("phone"), credentials.get("password")
+    if phone is None or phone == "" or not isinstance(password, str) or not password:
+        raise InputError("phone or password is missing", slug="credentials_missing")
+    return normalise(phone), password

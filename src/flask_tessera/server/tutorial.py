@@ -1,0 +1,81 @@
+"""POST /login and GET /user/detail, to the letter of the tutorial that so many applications copied.
+
+Both answer HTTP 200 and in Chinese, whatever happened, unless `HTTP_STATUS` or `LOCALE` was set by hand.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from flask import Blueprint, request
+
+from ..errors import (
+    InputError,
+    SessionEndedError,
+    StorageUnavailableError,
+    TokenAmbiguousError,
+    TokenExpiredError,
+    TokenInvalidError,
+    UserGoneError,
+)
+from ..web.answers import Answers
+from ..web.endpoints.body import read_bytes
+from ..web.endpoints.login import authenticate
+from ..web.http_errors import answering
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ..web.extension import Tessera
+    from .users import User
+
+_BAD_TOKEN: Final = (TokenInvalidError, TokenExpiredError, TokenAmbiguousError, SessionEndedError, UserGoneError)
+_OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
+
+
+def make_tutorial(tessera: Tessera[User], config: Mapping[str, Any]) -> Blueprint:
+    """The blueprint with both routes; `config` tells what was set by hand."""
+    blueprint = Blueprint("tutorial", __name__)
+    answers = Answers(
+        always_200=config.get("TESSERA_HTTP_STATUS", "always_200") == "always_200",
+        locale=config.get("TESSERA_LOCALE", "zh"),
+    )
+
+    @blueprint.post("/login", endpoint="login")
+    def login() -> Any:
+        with answering(answers), _speaking_like_the_tutorial():
+            user = authenticate(tessera, _read_credentials())
+            return answers.success(tessera.create_token(user))
+
+    @blueprint.get("/user/detail", endpoint="detail")
+    def detail() -> Any:
+        with answering(answers), _speaking_like_the_tutorial():
+            runtime = tessera.runtime
+            identity = runtime.identify(runtime.transport.find(request.environ))
+            user: User = runtime.find_user(identity)
+            return answers.success(user.to_dict())
+
+    return blueprint
+
+
+@contextmanager
+def _speaking_like_the_tutorial() -> Iterator[None]:
+    """One answer for any bad token, one for any failing storage."""
+    try:
+        yield
+    except _BAD_TOKEN as error:
+        raise TokenExpiredError(str(error)) from error
+    except StorageUnavailableError as error:
+        raise StorageUnavailableError(str(error), writing=False) from error
+
+
+def _read_credentials() -> dict[str, Any]:
+    # Another content type is no JSON object: a form on somebody else's page must not log anybody in.
+    try:
+        if not request.is_json:
+            raise InputError(f"the body is {request.mimetype!r}", slug="body_missing")
+        return _OBJECT.decode(read_bytes())
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError) as error:
+        raise InputError("the body is no JSON object", slug="body_missing") from error

@@ -1,0 +1,199 @@
+"""The service's own users, in its SQLite file."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.schema import CreateTable
+
+from ..errors import AlreadyExistsError, NotFoundError, StorageUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sqlalchemy.engine import Connection
+
+_LONGEST_WAIT: Final = 2
+"""Seconds to wait for a lock or a free connection."""
+
+_table = sa.Table(
+    "service_users",
+    sa.MetaData(),
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("phone", sa.Text, nullable=False, unique=True),
+    sa.Column("password_hash", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("head_portrait", sa.Text, nullable=False),
+    sa.Column("intro", sa.Text, nullable=False),
+    sa.Column("level", sa.Integer, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("disabled", sa.Boolean, nullable=False),
+    # A deleted user's id must not become another's.
+    sqlite_autoincrement=True,
+)
+_BY_ID: Final = sa.select(_table).where(_table.c.id == sa.bindparam("key"))
+_BY_PHONE: Final = sa.select(_table).where(_table.c.phone == sa.bindparam("key"))
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person who may log in. `phone` is as it was registered."""
+
+    id: int
+    phone: str
+    password_hash: str
+    name: str
+    head_portrait: str
+    intro: str
+    level: int
+    role: str
+    disabled: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the person is shown of it."""
+        return {
+            "phone": self.phone,
+            "name": self.name,
+            "head_portrait": self.head_portrait,
+            "intro": self.intro,
+            "level": self.level,
+        }
+
+
+class Users:
+    """The table of users.
+
+    Args:
+        path: the SQLite file; it and the table are created at first use.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._engine = sa.create_engine(
+            sa.URL.create("sqlite", database=str(path)),
+            connect_args={"timeout": _LONGEST_WAIT},
+            pool_timeout=_LONGEST_WAIT,
+            pool_size=8,
+            max_overflow=56,
+        )
+        self._is_ready = False
+
+    def by_phone(self, phone: str) -> User | None:
+        """The user with this phone number.
+
+        Raises:
+            StorageUnavailableError: the file cannot be read.
+        """
+        return self._find(_BY_PHONE, phone)
+
+    def by_id(self, user_id: int) -> User | None:
+        """The user with this id, if not disabled.
+
+        Raises:
+            StorageUnavailableError: the file cannot be read.
+        """
+        user = self._find(_BY_ID, user_id)
+        return None if user is None or user.disabled else user
+
+    def all(self) -> list[User]:
+        """All users, in the order in which they were added.
+
+        Raises:
+            StorageUnavailableError: the file cannot be read.
+        """
+        with self._connection(writing=False) as connection:
+            return [User(*row) for row in connection.execute(sa.select(_table).order_by(_table.c.id))]
+
+    def some_hashes(self) -> list[str]:
+        """Password hashes of users who have not logged in since theirs became an old kind, a few at most.
+
+        Raises:
+            StorageUnavailableError: the file cannot be read.
+        """
+        old = sa.select(_table.c.password_hash).where(~_table.c.password_hash.startswith("$argon2id$")).limit(100)
+        with self._connection(writing=False) as connection:
+            return list(connection.execute(old).scalars())
+
+    def add(self, phone: str, password_hash: str, *, name: str = "", level: int = 0, role: str = "") -> User:
+        """Add a user.
+
+        Raises:
+            AlreadyExistsError: the phone number is taken.
+            StorageUnavailableError: the file cannot be written.
+        """
+        values = {"phone": phone, "password_hash": password_hash, "name": name, "level": level, "role": role}
+        defaults = {"head_portrait": "", "intro": "", "disabled": False}
+        try:
+            with self._connection(writing=True) as connection:
+                connection.execute(sa.insert(_table).values(**values, **defaults))
+        except IntegrityError as error:
+            raise AlreadyExistsError("this phone number is taken") from error
+        return self.get(phone)
+
+    def change(self, phone: str, **values: Any) -> User:
+        """Change columns of a user.
+
+        Raises:
+            NotFoundError: there is no such user.
+            StorageUnavailableError: the file cannot be written.
+        """
+        with self._connection(writing=True) as connection:
+            connection.execute(sa.update(_table).where(_table.c.phone == phone).values(**values))
+        return self.get(phone)
+
+    def upgrade_hash(self, user: User, password_hash: str) -> None:
+        """Put a stronger hash of the same password, unless the password was changed meanwhile.
+
+        Raises:
+            StorageUnavailableError: the file cannot be written.
+        """
+        is_same = (_table.c.id == user.id) & (_table.c.password_hash == user.password_hash)
+        with self._connection(writing=True) as connection:
+            connection.execute(sa.update(_table).where(is_same).values(password_hash=password_hash))
+
+    def delete(self, phone: str) -> User:
+        """Remove a user; gives the one that was removed.
+
+        Raises:
+            NotFoundError: there is no such user.
+            StorageUnavailableError: the file cannot be written.
+        """
+        user = self.get(phone)
+        with self._connection(writing=True) as connection:
+            connection.execute(sa.delete(_table).where(_table.c.id == user.id))
+        return user
+
+    def get(self, phone: str) -> User:
+        """The user with this phone number.
+
+        Raises:
+            NotFoundError: there is no such user.
+            StorageUnavailableError: the file cannot be read.
+        """
+        user = self.by_phone(phone)
+        if user is None:
+            raise NotFoundError(f"no user has the phone number {phone}")
+        return user
+
+    def _find(self, query: sa.Select[Any], key: str | int) -> User | None:
+        with self._connection(writing=False) as connection:
+            row = connection.execute(query, {"key": key}).first()
+        return None if row is None else User(*row)
+
+    @contextmanager
+    def _connection(self, *, writing: bool) -> Iterator[Connection]:
+        try:
+            if not self._is_ready:
+                with self._engine.begin() as connection:
+                    connection.execute(CreateTable(_table, if_not_exists=True))
+                self._is_ready = True
+            with self._engine.begin() if writing else self._engine.connect() as connection:
+                yield connection
+        except IntegrityError:
+            raise
+        except (SQLAlchemyError, OSError) as error:
+            raise StorageUnavailableError(f"users: {type(error).__name__}", writing=writing) from error
