@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_tessera.errors import SessionLimitError
-from flask_tessera.sessions.limits import Limits, LiveSession, overflowing
+from flask_tessera.sessions.limits import Limits, overflowing
+
+if TYPE_CHECKING:
+    from random import Random
+
+
+class Live(NamedTuple):
+    """A live session."""
+
+    sid: bytes
+    device_type: str
+    last_seen_at: int
+    created_at: int
+
 
 TYPES = ("web", "ios", "")
 
 live_sessions = st.lists(
     st.builds(
-        LiveSession,
+        Live,
         sid=st.binary(min_size=16, max_size=16),
         device_type=st.sampled_from(TYPES),
         last_seen_at=st.integers(0, 5),
@@ -25,9 +40,9 @@ live_sessions = st.lists(
 any_limits = st.builds(Limits, most=st.integers(0, 6), per_device_type=st.integers(0, 3), overflow=st.just("evict"))
 
 
-def session(name: str, device_type: str = "web", last_seen_at: int = 0, created_at: int = 0) -> LiveSession:
+def session(name: str, device_type: str = "web", last_seen_at: int = 0, created_at: int = 0) -> Live:
     """A live session whose sid is its name."""
-    return LiveSession(name.encode(), device_type, last_seen_at, created_at)
+    return Live(name.encode(), device_type, last_seen_at, created_at)
 
 
 def evict(most: int = 0, per_device_type: int = 0) -> Limits:
@@ -62,7 +77,7 @@ A, B, C = session("a", "web", 30), session("b", "ios", 10), session("c", "web", 
     ],
 )
 def test_the_sessions_that_make_room_are(
-    live: list[LiveSession], newcomer: str, limits: Limits, expected: list[tuple[bytes, str]]
+    live: list[Live], newcomer: str, limits: Limits, expected: list[tuple[bytes, str]]
 ) -> None:
     """The table of who goes and why."""
     assert overflowing(live, newcomer, limits) == expected
@@ -87,9 +102,7 @@ def test_refusing_limits_let_a_newcomer_in_while_there_is_room() -> None:
 
 
 @given(live=live_sessions, newcomer=st.sampled_from(TYPES), limits=any_limits)
-def test_afterwards_both_limits_hold_with_the_newcomer_in(
-    live: list[LiveSession], newcomer: str, limits: Limits
-) -> None:
+def test_afterwards_both_limits_hold_with_the_newcomer_in(live: list[Live], newcomer: str, limits: Limits) -> None:
     """Enough go."""
     gone = dict(overflowing(live, newcomer, limits))
     staying = [one.device_type for one in live if one.sid not in gone] + [newcomer]
@@ -98,7 +111,7 @@ def test_afterwards_both_limits_hold_with_the_newcomer_in(
 
 
 @given(live=live_sessions, newcomer=st.sampled_from(TYPES), limits=any_limits)
-def test_nobody_goes_without_need(live: list[LiveSession], newcomer: str, limits: Limits) -> None:
+def test_nobody_goes_without_need(live: list[Live], newcomer: str, limits: Limits) -> None:
     """Not one too many goes, and none goes twice."""
     ended = overflowing(live, newcomer, limits)
     replaced = [sid for sid, reason in ended if reason == "replaced"]
@@ -109,11 +122,17 @@ def test_nobody_goes_without_need(live: list[LiveSession], newcomer: str, limits
     assert len(replaced) == len(ended) or staying == limits.most
 
 
+@pytest.mark.parametrize(("limits", "expected"), [(evict(), False), (evict(3), True), (evict(0, 1), True)])
+def test_limits_know_whether_there_are_any(limits: Limits, expected: bool) -> None:
+    """Without any, the live sessions need not be counted."""
+    assert limits.are_set is expected
+
+
 @given(live=live_sessions, newcomer=st.sampled_from(TYPES), limits=any_limits, dice=st.randoms())
 def test_the_order_in_which_a_storage_lists_them_does_not_matter(
-    live: list[LiveSession], newcomer: str, limits: Limits, dice: object
+    live: list[Live], newcomer: str, limits: Limits, dice: Random
 ) -> None:
     """Every storage names the same sessions."""
     shuffled = list(live)
-    dice.shuffle(shuffled)  # type: ignore[attr-defined]  # Hypothesis types its dice as object
+    dice.shuffle(shuffled)
     assert overflowing(shuffled, newcomer, limits) == overflowing(live, newcomer, limits)

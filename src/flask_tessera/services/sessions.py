@@ -229,7 +229,10 @@ class SessionService:
         at = self._clock()
         access_token, expires_in = self._access.mint_for(session, at=min(at, session.until - 1))
         refresh_token = refresh.render(session.sid, session.gen, self._keys.refresh.active)
-        return Issued(session, access_token, expires_in, refresh_token, min(session.idle_until, session.until) - at)
+        # The full idle time, even if this is a repeated answer: what is left of it would tell a thief when his victim
+        # renewed.
+        refresh_expires_in = max(1, min(self._policy.idle, session.until - at))
+        return Issued(session, access_token, expires_in, refresh_token, refresh_expires_in)
 
     def _new_session(self, login: Login, **changes: int | bytes) -> Session:
         user_id = login.user_id

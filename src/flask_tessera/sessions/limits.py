@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from flask_tessera.errors import SessionLimitError
 
@@ -34,21 +34,28 @@ class Limits:
         return bool(self.most or self.per_device_type)
 
 
-class LiveSession(NamedTuple):
-    """As much of a live session as a limit looks at.
+class LiveSession(Protocol):
+    """As much of a live session as a limit looks at; times are Unix seconds.
 
-    Attributes:
-        sid: the session's name.
-        device_type: what kind of device it lives on; empty where the client did not say, which is a
-            type like any other, or leaving it out would evade the limit.
-        last_seen_at: when it was last used, Unix seconds.
-        created_at: when it began, Unix seconds.
+    A client that does not say its device type has the empty one, which is a type like any other: else
+    leaving it out would evade the limit.
     """
 
-    sid: bytes
-    device_type: str
-    last_seen_at: int
-    created_at: int
+    @property
+    def sid(self) -> bytes:
+        """The session's name."""
+
+    @property
+    def device_type(self) -> str:
+        """What kind of device it lives on."""
+
+    @property
+    def last_seen_at(self) -> int:
+        """When it was last used."""
+
+    @property
+    def created_at(self) -> int:
+        """When it began."""
 
 
 def overflowing(
@@ -73,7 +80,8 @@ def overflowing(
     oldest_first = sorted(live, key=_by_last_use)
     alike = [session for session in oldest_first if session.device_type == newcomer_device_type]
     replaced = _surplus(alike, limits.per_device_type)
-    staying = [session for session in oldest_first if session not in replaced]
+    leaving = {session.sid for session in replaced}
+    staying = [session for session in oldest_first if session.sid not in leaving]
     evicted = _surplus(staying, limits.most)
     if limits.overflow == "refuse" and (replaced or evicted):
         raise SessionLimitError("this user has as many sessions as TESSERA_SESSION_OVERFLOW = 'refuse' admits")
