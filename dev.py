@@ -244,7 +244,21 @@ def lint() -> None:
 
 def bench(*names: str) -> None:
     """Become the benchmarks."""
-    hand_over(environment("bench"), "-m", "benchmarks", *names, folder=ROOT)
+    python = environment("bench")
+    fetch_older_peers(python)
+    hand_over(python, "-m", "benchmarks", *names, folder=ROOT)
+
+
+def fetch_older_peers(python: Path) -> None:
+    """Put the peers that are measured in two versions beside the environment, which can hold only one."""
+    folder, lock = DEV / "bench-older", REQUIREMENTS / "bench-older.txt"
+    stamp = stamp_of(lock)
+    with one_at_a_time():
+        if not is_stamped(folder, stamp):
+            shutil.rmtree(folder, ignore_errors=True)
+            install = (uv_program(), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--python", python)
+            run(*install, "--target", folder, "--requirement", lock, settings=uv_environment())
+            (folder / "stamp").write_text(stamp)
 
 
 def faults(*arguments: str) -> None:

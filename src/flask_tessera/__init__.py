@@ -16,7 +16,8 @@ from .errors import (
     UserGoneError,
 )
 from .sessions.record import Device, Session
-from .web.extension import Ending, Tessera
+from .web.actions import Ending
+from .web.extension import Tessera
 from .web.guards import current_identity, current_user, login_required
 from .web.http_errors import TesseraHTTPError
 from .web.identity import Identity

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
 
@@ -73,9 +74,10 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
         ConfigError: an unknown key, with the near name; or a value that a check refuses.
     """
     given = {key.removeprefix(PREFIX): value for key, value in config.items() if key.startswith(PREFIX)}
-    for key in given.keys() - SETTING_NAMES:
+    for key in sorted(given.keys() - SETTING_NAMES):
         raise ConfigError(f"{PREFIX}{key} is not a setting{did_you_mean(key)}")
-    return Settings(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+    return Settings(**values)
 
 
 def did_you_mean(key: str) -> str:
@@ -110,7 +112,8 @@ def _check_types(settings: Settings) -> None:
     for each in fields(Settings):
         kind, value = _KINDS[each.name], getattr(settings, each.name)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise ConfigError(f"{PREFIX}{each.name} must be {_KIND_WORDS[kind]}, not {value!r}")
+            shown = type(value).__name__ if each.name in _PRIVATE else repr(value)
+            raise ConfigError(f"{PREFIX}{each.name} must be {_KIND_WORDS[kind]}, not {shown}")
 
 
 def _check_ranges(settings: Settings) -> None:
@@ -127,29 +130,35 @@ def _check_choices(settings: Settings) -> None:
 
 
 def _check_lifetimes(settings: Settings) -> None:
-    if settings.ACCESS_LIFETIME <= settings.jitter:
+    if settings.jitter >= settings.ACCESS_LIFETIME:
         raise ConfigError(
-            f"{PREFIX}ACCESS_LIFETIME of {settings.ACCESS_LIFETIME} s is too short: it is shortened by a random span of "
-            f"up to {settings.jitter} s, which grows with {PREFIX}REFRESH_LEEWAY"
+            f"{PREFIX}ACCESS_LIFETIME of {settings.ACCESS_LIFETIME} s is too short: it is shortened by a random span"
+            f" of up to {settings.jitter} s, which grows with {PREFIX}REFRESH_LEEWAY"
         )
-    order = ("ACCESS_LIFETIME", "SESSION_IDLE"), ("SESSION_IDLE", "SESSION_LIFETIME"), ("TOKEN_LIFETIME", "SESSION_LIFETIME")
-    for shorter, longer in order:
+    for shorter, longer in _LIFETIME_ORDER:
         if getattr(settings, shorter) > getattr(settings, longer):
             raise ConfigError(f"{PREFIX}{shorter} must not be longer than {PREFIX}{longer}")
 
 
 def _check_status(settings: Settings) -> None:
     if settings.HTTP_STATUS == "always_200" and settings.RESPONSE_FORMAT == "plain":
-        raise ConfigError(f"{PREFIX}HTTP_STATUS always_200 needs {PREFIX}RESPONSE_FORMAT envelope: no other has a code to look at")
+        raise ConfigError(
+            f"{PREFIX}HTTP_STATUS always_200 needs {PREFIX}RESPONSE_FORMAT envelope: no other has a code to look at"
+        )
 
 
 def _check_headers(settings: Settings) -> None:
-    token = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
-    names = settings.HEADERS
-    if not names or not all(isinstance(name, str) and name and token.issuperset(name) for name in names):
-        raise ConfigError(f"{PREFIX}HEADERS must be one or more header names of letters, digits and hyphens, not {names!r}")
-    if forbidden := {name.lower() for name in names} & {"cookie", "host", "origin", "referer", "content-length", "x-forwarded-for"}:
-        raise ConfigError(f"{PREFIX}HEADERS must not name {forbidden.pop()}: it means something else")
+    names: tuple[Any, ...] = settings.HEADERS
+    if not names or not all(isinstance(name, str) and _HEADER_NAME.fullmatch(name) for name in names):
+        raise ConfigError(
+            f"{PREFIX}HEADERS must be one or more header names of letters, digits and hyphens, not {names!r}"
+        )
+    folded = [name.lower() for name in names]
+    for name in folded:
+        if name in _OTHER_HEADERS:
+            raise ConfigError(f"{PREFIX}HEADERS must not name {name}: it means something else")
+        if folded.count(name) > 1:
+            raise ConfigError(f"{PREFIX}HEADERS names {name} twice")
 
 
 def _check_prefix(settings: Settings) -> None:
@@ -161,8 +170,11 @@ def _check_prefix(settings: Settings) -> None:
 def _check_texts(settings: Settings) -> None:
     for name in ("ISSUER", "AUDIENCE"):
         value = getattr(settings, name)
-        if not value.isprintable() or value != value.strip():
-            raise ConfigError(f"{PREFIX}{name} must be printable and without blanks around it, not {value!r}")
+        if not value.isprintable() or value != value.strip() or len(value) > _LONGEST_TEXT:
+            raise ConfigError(
+                f"{PREFIX}{name} must be printable, without blanks around it and of at most {_LONGEST_TEXT} characters"
+                f", not {value!r}"
+            )
 
 
 def _check_legacy(settings: Settings) -> None:
@@ -182,6 +194,29 @@ def _check_legacy(settings: Settings) -> None:
         raise ConfigError(f"{PREFIX}LEGACY['algorithm'] must be HS256, HS384 or HS512, not {legacy['algorithm']!r}")
 
 
+_LIFETIME_ORDER: Final = (
+    ("ACCESS_LIFETIME", "SESSION_IDLE"),
+    ("SESSION_IDLE", "SESSION_LIFETIME"),
+    ("TOKEN_LIFETIME", "SESSION_LIFETIME"),
+)
+_HEADER_NAME: Final = re.compile("[A-Za-z0-9-]{1,64}")
+_OTHER_HEADERS: Final = (
+    "accept",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "forwarded",
+    "host",
+    "origin",
+    "proxy-authorization",
+    "referer",
+    "transfer-encoding",
+    "user-agent",
+    "x-forwarded-for",
+)
+_LONGEST_TEXT: Final = 255
+"""Characters of an issuer or audience, which every token carries."""
 _LEGACY_NEEDS: Final = {
     "secret": "the SECRET_KEY that signed the old tokens",
     "until": "the Unix second after which no old token is accepted",
@@ -225,4 +260,6 @@ _KINDS: Final[dict[str, type]] = {
     each.name: {"str": str, "int": int, "tuple[str, ...]": tuple}.get(str(each.type), dict) for each in fields(Settings)
 }
 _FROM_TEXT: Final = {name: kind for name, kind in _KINDS.items() if kind is not dict}
+_PRIVATE: Final = ("STORE_URL", "LEGACY")
+"""Settings that may hold a password or a secret: their values are not repeated."""
 _KIND_WORDS: Final = {str: "a text", int: "a whole number", tuple: "a tuple of texts", dict: "a mapping"}

@@ -55,13 +55,17 @@ def _without_password(url: str) -> str:
 
 def _secret(app: Flask) -> Iterator[Finding]:
     for name, secret in (("SECRET_KEY", app.config["SECRET_KEY"]), *_fallbacks(app)):
-        size = len(secret.encode() if isinstance(secret, str) else secret)
+        size = len(_bytes_of(secret))
         if fault := weakness(secret):
             yield Finding("FAIL", f"{name} {fault}")
         elif size < RECOMMENDED_BYTES:
             yield Finding("WARN", f"{name} has {size} bytes, {RECOMMENDED_BYTES} are recommended")
         else:
             yield Finding("OK", f"{name} has {size} bytes")
+
+
+def _bytes_of(secret: str | bytes) -> bytes:
+    return secret.encode("utf-8", "surrogatepass") if isinstance(secret, str) else secret
 
 
 def _fallbacks(app: Flask) -> Iterator[tuple[str, str | bytes]]:
@@ -89,7 +93,7 @@ def _modes(app: Flask, settings: Settings) -> Iterator[Finding]:
         yield Finding("WARN", f"{PREFIX}HTTP_STATUS always_200: proxies and monitors take every error for a success")
     if settings.MAX_SESSIONS == 0:
         yield Finding("WARN", f"{PREFIX}MAX_SESSIONS 0: a user may have any number of sessions")
-    if app.config.get("PREFERRED_URL_SCHEME") == "http" and settings.TRUSTED_PROXIES:
+    if settings.TRUSTED_PROXIES:
         yield Finding("OK", f"{settings.TRUSTED_PROXIES} proxies are believed about client addresses")
 
 
@@ -102,5 +106,5 @@ def _legacy(runtime: Runtime) -> Iterator[Finding]:
         yield Finding("WARN", f"{PREFIX}LEGACY: its window has closed; remove the setting")
     else:
         yield Finding("OK", f"{PREFIX}LEGACY: old tokens are accepted for {left // 86_400} more days")
-    if legacy["secret"] == runtime.app.config["SECRET_KEY"]:
+    if _bytes_of(legacy["secret"]) == _bytes_of(runtime.app.config["SECRET_KEY"]):
         yield Finding("WARN", f"{PREFIX}LEGACY: the old secret is still SECRET_KEY; give the application a new one")

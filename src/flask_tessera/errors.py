@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +30,7 @@ class ErrorRow:
     oauth: str = ""
 
 
+# fmt: off
 _ROWS = (
     ErrorRow("token_missing", 4103, 401, "缺少参数token", "The request carries no token."),
     ErrorRow("token_ambiguous", 4103, 400, "参数错误", "The request carries two different tokens.", "invalid_request"),
@@ -37,34 +38,45 @@ _ROWS = (
     ErrorRow("token_expired", 4101, 401, "登录已过期", "The token has expired.", "invalid_token"),
     ErrorRow("session_logout", 4101, 401, "已退出登录", "This session was logged out.", "invalid_token"),
     ErrorRow("session_kick", 4101, 401, "您已被踢下线", "This session was ended remotely.", "invalid_token"),
-    ErrorRow("session_replaced", 4101, 401, "账号已在其他设备登录", "A login on another device replaced this session.", "invalid_token"),
-    ErrorRow("session_limit", 4101, 401, "登录设备过多，已下线", "A newer login took the place of this session.", "invalid_token"),
+    ErrorRow("session_replaced", 4101, 401, "账号已在其他设备登录",
+             "A login on another device replaced this session.", "invalid_token"),
+    ErrorRow("session_limit", 4101, 401, "登录设备过多，已下线",
+             "A newer login took the place of this session.", "invalid_token"),
     ErrorRow("session_expiry", 4101, 401, "登录已过期", "This session has expired.", "invalid_token"),
-    ErrorRow("session_reuse", 4101, 401, "登录凭证被重复使用，请重新登录", "A used refresh token was presented again; log in anew.", "invalid_token"),
+    ErrorRow("session_reuse", 4101, 401, "登录凭证被重复使用，请重新登录",
+             "A used refresh token was presented again; log in anew.", "invalid_token"),
     ErrorRow("session_suspension", 4101, 401, "账号已被封禁", "This account is suspended.", "invalid_token"),
-    ErrorRow("session_password_change", 4101, 401, "密码已修改，请重新登录", "The password was changed; log in anew.", "invalid_token"),
+    ErrorRow("session_password_change", 4101, 401, "密码已修改，请重新登录",
+             "The password was changed; log in anew.", "invalid_token"),
     ErrorRow("session_user_gone", 4101, 401, "登录已过期", "This account no longer exists.", "invalid_token"),
     ErrorRow("user_gone", 4101, 401, "登录已过期", "This account no longer exists.", "invalid_token"),
     ErrorRow("login_refused", 4102, 403, "登录失败", "This account may not log in.", "invalid_grant"),
-    ErrorRow("session_limit_reached", 4102, 403, "登录失败", "Too many sessions; end one of them first.", "invalid_grant"),
+    ErrorRow("session_limit_reached", 4102, 403, "登录失败",
+             "Too many sessions; end one of them first.", "invalid_grant"),
     ErrorRow("credentials_wrong", 4103, 401, "手机号或密码错误", "Wrong phone number or password.", "invalid_grant"),
-    ErrorRow("body_missing", 4103, 400, "未接收到参数", "The request has no JSON object as its body.", "invalid_request"),
-    ErrorRow("credentials_missing", 4103, 400, "请填写手机号或密码", "Phone number or password is missing.", "invalid_request"),
+    ErrorRow("body_missing", 4103, 400, "未接收到参数",
+             "The request has no JSON object as its body.", "invalid_request"),
+    ErrorRow("credentials_missing", 4103, 400, "请填写手机号或密码",
+             "Phone number or password is missing.", "invalid_request"),
     ErrorRow("phone_malformed", 4103, 400, "手机号有误", "This is not a phone number.", "invalid_request"),
     ErrorRow("input_malformed", 4103, 400, "参数错误", "The input is missing or malformed.", "invalid_request"),
     ErrorRow("body_too_large", 4103, 413, "参数错误", "The body is too large.", "invalid_request"),
     ErrorRow("media_type_unsupported", 4103, 415, "参数错误", "The body must be application/json.", "invalid_request"),
     ErrorRow("cross_site_refused", 4105, 403, "权限不足", "The request comes from another site.", "invalid_request"),
     ErrorRow("scope_missing", 4105, 403, "权限不足", "The token does not allow this.", "insufficient_scope"),
-    ErrorRow("step_up_required", 4107, 401, "需要再次验证", "Log in again to do this.", "insufficient_user_authentication"),
+    ErrorRow("step_up_required", 4107, 401, "需要再次验证",
+             "Log in again to do this.", "insufficient_user_authentication"),
     ErrorRow("too_many_requests", 4201, 429, "请求受限", "Too many requests; try again later.", "slow_down"),
     ErrorRow("not_found", 4002, 404, "无数据", "Not found."),
     ErrorRow("method_not_allowed", 4103, 405, "参数错误", "This method is not allowed here.", "invalid_request"),
     ErrorRow("already_exists", 4003, 409, "数据已存在", "It exists already."),
-    ErrorRow("storage_write_failed", 4001, 503, "数据库错误", "The storage is unavailable; try again later.", "temporarily_unavailable"),
-    ErrorRow("storage_read_failed", 4004, 503, "获取信息失败", "The storage is unavailable; try again later.", "temporarily_unavailable"),
+    ErrorRow("storage_write_failed", 4001, 503, "数据库错误",
+             "The storage is unavailable; try again later.", "temporarily_unavailable"),
+    ErrorRow("storage_read_failed", 4004, 503, "获取信息失败",
+             "The storage is unavailable; try again later.", "temporarily_unavailable"),
     ErrorRow("internal_error", 4500, 500, "内部错误", "Internal error.", "server_error"),
 )
+# fmt: on
 
 REGISTRY: Mapping[str, ErrorRow] = MappingProxyType({row.slug: row for row in _ROWS})
 """Slug to row, in the order of the docs."""
@@ -85,6 +97,16 @@ class TesseraError(Exception):
     def row(self) -> ErrorRow:
         """What the client is told."""
         return REGISTRY[self.slug]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Constructors make a text of what they are given, so they must not be called again with that text.
+        return _revive, (type(self), self.args, self.__dict__)
+
+
+def _revive(kind: type[TesseraError], args: tuple[Any, ...], state: dict[str, Any]) -> TesseraError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class ConfigError(TesseraError):
@@ -136,7 +158,8 @@ class SessionEndedError(TesseraError):
     """The token is genuine, its session is over.
 
     Args:
-        reason: the stored end reason, one of `REASONS`.
+        reason: the stored end reason, one of `REASONS`; of another one, which a newer release may have stored, the
+            client is told that the session has expired.
     """
 
     REASONS: ClassVar[tuple[str, ...]] = (
@@ -154,7 +177,7 @@ class SessionEndedError(TesseraError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"the session has ended: {reason}")
         self.reason = reason
-        self.slug = f"session_{reason}"
+        self.slug = f"session_{reason if reason in self.REASONS else 'expiry'}"
 
 
 class UserGoneError(TesseraError):

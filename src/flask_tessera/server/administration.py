@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..accounts.phone import normalise
 from ..errors import InputError
+from . import audit
 
 if TYPE_CHECKING:
     from .app import Service
@@ -16,24 +17,30 @@ def add(service: Service, phone: str, password: str, *, name: str = "", level: i
     """Add a user.
 
     Raises:
-        InputError: no phone number, or a password that is too short or cannot be used.
+        InputError: no phone number, a password that is too short or cannot be used, or a name that cannot be shown.
         AlreadyExistsError: the phone number is taken.
         StorageUnavailableError: nothing was added.
     """
     number = normalise(phone)
-    return service.users.add(number, _hash(service, password), name=name, level=level, role=role)
+    for text in (name, role):
+        if not text.isprintable():
+            raise InputError(f"a name or role must be printable, not {text!r}")
+    user = service.users.add(number, _hash(service, password), name=name, level=level, role=role)
+    _log(service, "user_added", user)
+    return user
 
 
 def set_password(service: Service, phone: str, password: str) -> User:
     """Give a user a new password and end all sessions.
 
     Raises:
-        InputError: a password that is too short or cannot be used.
+        InputError: no phone number, or a password that is too short or cannot be used.
         NotFoundError: there is no such user.
         StorageUnavailableError: try again; it may be half done.
     """
-    user = service.users.change(phone, password_hash=_hash(service, password))
+    user = service.users.change(normalise(phone), password_hash=_hash(service, password))
     service.tessera.kick_user(user, "password_change")
+    _log(service, "password_changed", user)
     return user
 
 
@@ -41,35 +48,43 @@ def disable(service: Service, phone: str) -> int:
     """Lock a user out; gives how many sessions that has ended.
 
     Raises:
+        InputError: no phone number.
         NotFoundError: there is no such user.
         StorageUnavailableError: try again; it may be half done.
     """
     # The row first: from then on the loader refuses, whatever happens to the second step.
-    user = service.users.change(phone, disabled=True)
-    return len(service.tessera.suspend(user).sessions)
+    user = service.users.change(normalise(phone), disabled=True)
+    ended = len(service.tessera.suspend(user).sessions)
+    _log(service, "user_disabled", user)
+    return ended
 
 
 def enable(service: Service, phone: str) -> None:
     """Let a user log in again.
 
     Raises:
+        InputError: no phone number.
         NotFoundError: there is no such user.
         StorageUnavailableError: try again; it may be half done.
     """
-    service.tessera.unsuspend(service.users.get(phone))
-    service.users.change(phone, disabled=False)
+    user = service.users.get(normalise(phone))
+    service.tessera.unsuspend(user)
+    service.users.change(user.phone, disabled=False)
+    _log(service, "user_enabled", user)
 
 
 def delete(service: Service, phone: str) -> int:
     """Remove a user; gives how many sessions that has ended.
 
     Raises:
+        InputError: no phone number.
         NotFoundError: there is no such user.
         StorageUnavailableError: try again; it may be half done.
     """
-    user = service.users.get(phone)
+    user = service.users.get(normalise(phone))
     ended = len(service.tessera.kick_user(user, "user_gone").sessions)
-    service.users.delete(phone)
+    service.users.delete(user.phone)
+    _log(service, "user_deleted", user)
     # Whoever logged in between the two steps is out as well.
     return ended + len(service.tessera.kick_user(user, "user_gone").sessions)
 
@@ -79,3 +94,7 @@ def _hash(service: Service, password: str) -> str:
     if len(password) < shortest:
         raise InputError(f"the password needs at least {shortest} characters")
     return service.passwords.hash(password)
+
+
+def _log(service: Service, event: str, user: User) -> None:
+    audit.write(event, service.tessera.runtime.clock(), user_id=str(user.id), account=user.phone)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response
@@ -15,6 +15,7 @@ from ..config import read_settings
 from ..errors import InputError, TesseraError
 from ..web.extension import Tessera, system_clock
 from ..web.http_errors import answering
+from . import audit
 from .credentials import PhoneLogin
 from .environment import read_service_settings
 from .tutorial import make_tutorial
@@ -22,6 +23,7 @@ from .users import User, Users
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from ..services.ports import Clock
 
@@ -56,32 +58,40 @@ def create_app(
         StorageUnavailableError: the storage cannot be opened.
     """
     given = read_service_settings(os.environ if environment is None else environment, data=data, store=store)
-    folder = str(given.database.parent)
-    app = Flask("flask_tessera.server", static_folder=None, instance_path=folder)
+    app = Flask("flask_tessera.server", static_folder=None, instance_path=str(given.database.parent))
     app.config.update(given.config)
-    settings = read_settings(app.config)
-    users = Users(given.database)
-    passwords = Passwords(HashSlots(settings.HASH_SLOTS))
+    service = _make_service(app, given.database, clock)
+    app.extensions["tessera_service"] = service
+    _add_routes(app, service.tessera)
+    audit.connect(app, clock, service.tessera.present_caller)
+    _prove_that_it_works(app, service)
+    return app
+
+
+def _make_service(app: Flask, database: Path, clock: Clock) -> Service:
+    users = Users(database)
+    passwords = Passwords(HashSlots(read_settings(app.config).HASH_SLOTS))
     tessera: Tessera[User] = Tessera(user_id_type=int, clock=clock)
     tessera.user_loader(users.by_id)
     tessera.user_view(User.to_dict)
     tessera.authenticator(PhoneLogin(users, passwords))
     tessera.init_app(app)
-    app.extensions["tessera_service"] = Service(tessera, users, passwords, folder)
-    app.register_blueprint(make_tutorial(tessera, given.config))
-    app.register_blueprint(tessera.blueprint(url_prefix=settings.URL_PREFIX))
-    app.add_url_rule("/healthz", "healthz", lambda: _healthz(tessera, users))
+    return Service(tessera, users, passwords, app.instance_path)
+
+
+def _add_routes(app: Flask, tessera: Tessera[User]) -> None:
+    app.register_blueprint(make_tutorial(tessera, app.config))
+    app.register_blueprint(tessera.blueprint(url_prefix=read_settings(app.config).URL_PREFIX))
+    app.add_url_rule("/healthz", "healthz", lambda: _healthz(app))
     app.register_error_handler(HTTPException, lambda error: _in_our_form(tessera, error))
-    _prove_that_it_works(app, tessera, users, passwords)
-    return app
 
 
-def _prove_that_it_works(app: Flask, tessera: Tessera[User], users: Users, passwords: Passwords) -> None:
+def _prove_that_it_works(app: Flask, service: Service) -> None:
     """Now rather than at the first request: a service that cannot work must not start."""
     with app.app_context():
-        tessera.runtime.storage.check()
-    for stored in users.some_hashes():
-        passwords.remember(stored)
+        service.tessera.runtime.storage.check()
+    for stored in service.users.some_hashes():
+        service.passwords.remember(stored)
 
 
 def _in_our_form(tessera: Tessera[User], error: HTTPException) -> Response:
@@ -98,10 +108,12 @@ def _in_our_form(tessera: Tessera[User], error: HTTPException) -> Response:
     return answer
 
 
-def _healthz(tessera: Tessera[User], users: Users) -> Any:
-    """Whether the service can do its work now; 503 otherwise."""
-    runtime = tessera.runtime
-    with answering(runtime.answers):
+def _healthz(app: Flask) -> Any:
+    """Whether the service can do its work now; 503 otherwise, since what asks looks at nothing but the status."""
+    service: Service = app.extensions["tessera_service"]
+    runtime = service.tessera.runtime
+    answers = replace(runtime.answers, always_200=False)
+    with answering(answers):
         runtime.storage.check()
-        users.by_id(0)
-        return runtime.answers.success({"status": "ok"})
+        service.users.by_id(0)
+        return answers.success({"status": "ok"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..accounts.phone import normalise
-from ..errors import CredentialsError, InputError, LoginRefusedError
+from ..errors import InputError, LoginRefusedError
 
 if TYPE_CHECKING:
     from ..accounts.passwords import Passwords
@@ -19,15 +19,14 @@ class PhoneLogin:
         self._users = users
         self._passwords = passwords
 
-    def __call__(self, credentials: dict[str, Any]) -> User:
-        """The user of these credentials.
+    def __call__(self, credentials: dict[str, Any]) -> User | None:
+        """The user of these credentials; None for an unknown phone or a wrong password.
 
         An unknown phone costs the same work as a wrong password. That the account is disabled is told only to who
         knows its password.
 
         Raises:
             InputError: something is missing, or is no phone number.
-            CredentialsError: unknown phone or wrong password.
             LoginRefusedError: right, but disabled.
             ThrottledError: too many passwords are being checked at this moment.
             StorageUnavailableError: the users cannot be read.
@@ -36,7 +35,7 @@ class PhoneLogin:
         user = self._users.by_phone(phone)
         verified = self._passwords.verify(password, user.password_hash if user else None)
         if user is None or not verified:
-            raise CredentialsError("unknown phone or wrong password")
+            return None
         if user.disabled:
             raise LoginRefusedError("the account is disabled")
         if verified.upgraded is not None:

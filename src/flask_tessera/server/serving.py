@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import signal
 import sys
@@ -9,37 +10,82 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waitress import create_server
 
-from ..errors import NotFoundError
-from . import administration
+from ..accounts.hash_slots import WAITERS_PER_SLOT
+from ..errors import ConfigError, NotFoundError, StorageUnavailableError
+from . import administration, upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flask import Flask
 
+    from ..web.runtime import Runtime
     from .app import Service
 
 _DEMO_PHONE: Final = "13800138000"
-_THREADS: Final = 16
-"""More than the hash slots and their queue take, so that logins never hold up everybody else."""
+_OTHER_THREADS: Final = 10
+"""For requests that check no password."""
+_LARGEST_BODY: Final = 262_144
+"""Bytes that are taken in at all; what a route accepts is less, and its answer then in our form."""
+_log = logging.getLogger("flask_tessera")
 
 
 def run(app: Flask, host: str, port: int, *, demo: bool, say: Callable[[str], Any]) -> None:
     """Listen until the process is told to stop.
 
     Raises:
-        OSError: the address is taken or not ours.
+        ConfigError: the address is taken, not ours or no address.
+        StorageUnavailableError: the demo user cannot be written.
     """
-    server = create_server(app, host=host, port=port, threads=_THREADS, ident=None)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    shown = f"[{host}]" if ":" in host else host
-    base = f"http://{shown}:{port}"
-    say(f"Flask-Tessera serves {base} (data in {app.extensions['tessera_service'].data}); stop with Ctrl+C")
+    service: Service = app.extensions["tessera_service"]
+    with app.app_context():
+        runtime = service.tessera.runtime
+    bare = host.removeprefix("[").removesuffix("]")
+    server = _listen(app, runtime, bare, port)
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, _stop)
+    base = f"http://[{bare}]:{port}" if ":" in bare else f"http://{bare}:{port}"
+    say(f"Flask-Tessera serves {base} (data in {service.data}); stop with Ctrl+C")
     if demo:
         with app.app_context():
-            password = _demo_password(app.extensions["tessera_service"])
-        say(_HINTS.format(base=base, phone=_DEMO_PHONE, password=password))
-    server.run()
+            say(_HINTS.format(base=base, phone=_DEMO_PHONE, password=_demo_password(service)))
+    upkeep.start(runtime)
+    try:
+        server.run()
+    finally:
+        server.close()
+        _flush(runtime)
+
+
+def _listen(app: Flask, runtime: Runtime, host: str, port: int) -> Any:
+    settings = runtime.settings
+    try:
+        return create_server(
+            app,
+            host=host,
+            port=port,
+            # More than passwords can be checked or wait for it, so that logins never hold up everybody else.
+            threads=(1 + WAITERS_PER_SLOT) * settings.HASH_SLOTS + _OTHER_THREADS,
+            ident=None,
+            max_request_body_size=_LARGEST_BODY,
+            # Where proxies are trusted, the extension reads what they wrote.
+            clear_untrusted_proxy_headers=not settings.TRUSTED_PROXIES,
+        )
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no such address"
+        raise ConfigError(f"cannot listen on {host}:{port}: {reason}; try another --host or --port") from error
+
+
+def _stop(*_: object) -> None:
+    sys.exit(0)
+
+
+def _flush(runtime: Runtime) -> None:
+    """Write the marks of the last seconds: a used refresh token must be known as used after a restart too."""
+    try:
+        runtime.recorder.flush()
+    except StorageUnavailableError as error:
+        _log.warning("the marks of the last seconds were lost: %s", error)
 
 
 def _demo_password(service: Service) -> str:
@@ -57,6 +103,7 @@ The demo user is {phone}, the password is {password} (shown once; a new one at e
 In another terminal:
 
   TOKEN=$(curl -s {base}/login -H 'Content-Type: application/json' \\
-    -d '{{"phone":"{phone}","password":"{password}"}}' | python3 -c 'import json,sys; print(json.load(sys.stdin)["data"])')
+    -d '{{"phone":"{phone}","password":"{password}"}}' \\
+    | python3 -c 'import json,sys; print(json.load(sys.stdin)["data"])')
   curl -s {base}/user/detail -H "z-token: $TOKEN"
 """

@@ -23,7 +23,7 @@ from ..errors import (
 from ..web.answers import Answers
 from ..web.endpoints.body import read_bytes
 from ..web.endpoints.login import authenticate
-from ..web.http_errors import answering
+from ..web.http_errors import TesseraHTTPError, answering
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -69,6 +69,9 @@ def _speaking_like_the_tutorial() -> Iterator[None]:
         raise TokenExpiredError(str(error)) from error
     except StorageUnavailableError as error:
         raise StorageUnavailableError(str(error), writing=False) from error
+    except TesseraHTTPError as error:
+        # Its answer is in the form of all other routes.
+        raise error.cause from error
 
 
 def _read_credentials() -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import os
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DisconnectionError, IntegrityError, SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
 from ..errors import AlreadyExistsError, NotFoundError, StorageUnavailableError
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy.engine import Connection
+    from sqlalchemy.pool import ConnectionPoolEntry
 
 _LONGEST_WAIT: Final = 2
 """Seconds to wait for a lock or a free connection."""
@@ -38,6 +41,14 @@ _table = sa.Table(
 )
 _BY_ID: Final = sa.select(_table).where(_table.c.id == sa.bindparam("key"))
 _BY_PHONE: Final = sa.select(_table).where(_table.c.phone == sa.bindparam("key"))
+_hash = _table.c.password_hash
+_LANES: Final = ",p="
+# What a hash says of how it was made: of argon2 up to its last parameter, of Werkzeug's up to the salt.
+_KIND: Final = sa.case(
+    (sa.func.instr(_hash, _LANES) > 0, sa.func.substr(_hash, 1, sa.func.instr(_hash, _LANES) + 4)),
+    else_=sa.func.substr(_hash, 1, sa.func.instr(_hash, "$")),
+)
+_ONE_OF_EACH_KIND: Final = sa.select(sa.func.min(_hash)).group_by(_KIND).limit(100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +79,25 @@ class User:
 class Users:
     """The table of users.
 
+    A file that vanishes is not made anew while the process runs: that would turn lost users into wrong passwords.
+    One that is put (back) in its place is taken up with the next step.
+
     Args:
         path: the SQLite file; it and the table are created at first use.
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._engine = sa.create_engine(
-            sa.URL.create("sqlite", database=str(path)),
+            sa.URL.create("sqlite", database=f"file:{quote(str(path))}", query={"uri": "true", "mode": "rw"}),
             connect_args={"timeout": _LONGEST_WAIT},
             pool_timeout=_LONGEST_WAIT,
             pool_size=8,
             max_overflow=56,
         )
-        self._is_ready = False
+        sa.event.listen(self._engine, "connect", self._note_file)
+        sa.event.listen(self._engine, "checkout", self._refuse_another_file)
+        self._process = 0
 
     def by_phone(self, phone: str) -> User | None:
         """The user with this phone number.
@@ -109,14 +126,13 @@ class Users:
             return [User(*row) for row in connection.execute(sa.select(_table).order_by(_table.c.id))]
 
     def some_hashes(self) -> list[str]:
-        """Password hashes of users who have not logged in since theirs became an old kind, a few at most.
+        """One password hash of each kind that is stored, a hundred at most.
 
         Raises:
             StorageUnavailableError: the file cannot be read.
         """
-        old = sa.select(_table.c.password_hash).where(~_table.c.password_hash.startswith("$argon2id$")).limit(100)
         with self._connection(writing=False) as connection:
-            return list(connection.execute(old).scalars())
+            return list(connection.execute(_ONE_OF_EACH_KIND).scalars())
 
     def add(self, phone: str, password_hash: str, *, name: str = "", level: int = 0, role: str = "") -> User:
         """Add a user.
@@ -187,13 +203,34 @@ class Users:
     @contextmanager
     def _connection(self, *, writing: bool) -> Iterator[Connection]:
         try:
-            if not self._is_ready:
-                with self._engine.begin() as connection:
-                    connection.execute(CreateTable(_table, if_not_exists=True))
-                self._is_ready = True
+            if self._process != os.getpid():
+                self._prepare()
             with self._engine.begin() if writing else self._engine.connect() as connection:
                 yield connection
         except IntegrityError:
             raise
         except (SQLAlchemyError, OSError) as error:
             raise StorageUnavailableError(f"users: {type(error).__name__}", writing=writing) from error
+
+    def _prepare(self) -> None:
+        # A parent's connections must be neither used nor closed from here.
+        self._engine.dispose(close=False)
+        # Readable for its owner only, since it holds the password hashes.
+        # Only where there is none: closing a descriptor of it would drop all locks that SQLite holds in this process.
+        with suppress(FileExistsError):
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            connection.execute(CreateTable(_table, if_not_exists=True))
+        self._process = os.getpid()
+
+    def _note_file(self, _connection: object, entry: ConnectionPoolEntry) -> None:
+        entry.info["file"] = self._present_file()
+
+    def _refuse_another_file(self, _connection: object, entry: ConnectionPoolEntry, _proxy: object) -> None:
+        if entry.info.get("file") != self._present_file():
+            raise DisconnectionError("another file lies where the users were")
+
+    def _present_file(self) -> tuple[int, int]:
+        status = self._path.stat()
+        return status.st_dev, status.st_ino

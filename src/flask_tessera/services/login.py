@@ -23,19 +23,25 @@ class LoginAttempts:
         self._throttle = throttle
 
     @contextmanager
-    def attempt(self, account: str, address: str) -> Iterator[None]:
+    def attempt(self, account: str, address: str, *, forgives: bool = True) -> Iterator[None]:
         """An attempt: any error in it counts as a wrong password, but for those that come before one is compared.
+
+        Args:
+            account: the canonical name, known or not.
+            address: the client's.
+            forgives: whether success forgets the account's earlier failures.
 
         Raises:
             ThrottledError: there were too many; nothing was checked.
         """
         reservation = self._throttle.reserve(account, address)
+        settle = self._throttle.succeeded if forgives else self._throttle.released
         try:
             yield
         except _NO_GUESS:
             self._throttle.released(reservation)
             raise
         except LoginRefusedError:
-            self._throttle.succeeded(reservation)
+            settle(reservation)
             raise
-        self._throttle.succeeded(reservation)
+        settle(reservation)

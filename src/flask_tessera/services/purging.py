@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Final
 from ..errors import ClockJumpError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..storage.contract import Storage
 
 _LONGEST_SILENCE: Final = 86_400
 """Seconds since the newest login after which the clock is not believed: it would take all sessions for dead."""
 
 
-def purge(storage: Storage, *, at: int, batch: int, force: bool = False) -> int:
+def purge(
+    storage: Storage, *, at: int, batch: int, force: bool = False, rest: Callable[[], None] = lambda: None
+) -> int:
     """Remove dead sessions and forgettable endings in batches that never block a login; gives how many sessions.
 
     Args:
@@ -21,6 +25,7 @@ def purge(storage: Storage, *, at: int, batch: int, force: bool = False) -> int:
         at: now, Unix seconds.
         batch: sessions in one transaction.
         force: although nobody has logged in for more than a day.
+        rest: called between two batches, so that others get at the write lock.
 
     Raises:
         ClockJumpError: the clock may have jumped.
@@ -33,5 +38,6 @@ def purge(storage: Storage, *, at: int, batch: int, force: bool = False) -> int:
     total = 0
     while removed := storage.sessions.purge(at=at, most=batch):
         total += removed
+        rest()
     storage.revocations.purge(at=at)
     return total

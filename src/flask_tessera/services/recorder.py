@@ -8,9 +8,13 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from ..errors import StorageUnavailableError
+from ..storage.fork import renew_in_children
 from .ports import Event
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..sessions.record import Session
     from ..storage.contract import SessionStorage
     from .ports import Clock, Listener
 
@@ -35,13 +39,17 @@ class Recorder:
         self._sessions = sessions
         self._clock = clock
         self._listener = listener
-        self._lock = threading.Lock()
         self._known: dict[str, tuple[int, int]] = {}
         self._marks: dict[tuple[bytes, int], None] = {}
         self._seen: dict[bytes, int] = {}
         self._process = 0
         self._wake = threading.Event()
-        self._writes = True
+        self._thread: threading.Thread | None = None
+        renew_in_children(self)
+
+    def renew_locks(self) -> None:
+        """A thread of the parent may have been noting."""
+        self._lock = threading.Lock()
 
     def note(self, name: str, sid: bytes, gen: int, at: int) -> None:
         """An access token of generation `gen` of session `sid` (as text: `name`) was accepted at `at`."""
@@ -67,11 +75,10 @@ class Recorder:
         with self._lock:
             marks, self._marks = self._marks, {}
             seen, self._seen = self._seen, {}
+        ended: list[Session] = []
         try:
             if marks:
-                for session in self._sessions.mark(list(marks), at=self._clock()):
-                    self._listener(Event("token_reused", session, "reuse"))
-                    self._listener(Event("session_ended", session, "reuse"))
+                ended = self._sessions.mark(list(marks), at=self._clock())
                 marks = {}
             if seen:
                 self._sessions.seen(seen.items())
@@ -80,15 +87,28 @@ class Recorder:
                 self._marks = marks | self._marks
                 self._seen = seen | self._seen
             raise
+        finally:
+            # Last: what a listener raises must not keep anything from being written.
+            self._tell(ended)
+
+    def _tell(self, ended: Iterable[Session]) -> None:
+        for session in ended:
+            self._listener(Event("token_reused", session, "reuse"))
+            self._listener(Event("session_ended", session, "reuse"))
 
     def _ensure_thread(self) -> None:
-        if self._process != os.getpid():
+        if not self._is_running():
             with self._lock:
-                if self._process != os.getpid():
+                if not self._is_running():
                     self._process = os.getpid()
                     self._wake = threading.Event()
-                    threading.Thread(target=self._run, name="tessera-recorder", daemon=True).start()
+                    self._thread = threading.Thread(target=self._run, name="tessera-recorder", daemon=True)
+                    self._thread.start()
         self._wake.set()
+
+    def _is_running(self) -> bool:
+        """Whether this process has a thread; a child has none, and a listener that raises ends it."""
+        return self._process == os.getpid() and self._thread is not None and self._thread.is_alive()
 
     def _run(self) -> None:
         pause = threading.Event()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
+from ..storage.fork import renew_in_children
 from .keys import sid_text
 
 if TYPE_CHECKING:
@@ -13,8 +14,13 @@ if TYPE_CHECKING:
     from ..storage.contract import Revocation, RevocationLog
     from ..tokens.claims import Claims
 
+    Sessions = dict[str, tuple[str, int]]
+    Users = dict[tuple[str, str], tuple[Revocation, ...]]
+
 _PRUNE_EVERY: Final = 60
 """Seconds between two sweeps of what may be forgotten."""
+_CLOCK_MARGIN: Final = 30
+"""Seconds by which the clocks of two workers may differ, or one may step back unnoticed."""
 _NOTHING_SEEN: Final = object()
 
 
@@ -23,15 +29,19 @@ class RevocationView:
 
     def __init__(self, log: RevocationLog) -> None:
         self._log = log
-        self._lock = threading.Lock()
         self._stamp: object = _NOTHING_SEEN
         self._log_id = ""
         self._cursor = 0
-        self._sessions: dict[str, tuple[str, int]] = {}
-        self._users: dict[tuple[str, str], tuple[Revocation, ...]] = {}
-        self._prune_at = 0
+        self._sessions: Sessions = {}
+        self._users: Users = {}
+        self._pruned_at = 0
         self.born_at = 0
-        """The log knows nothing of tokens issued up to this Unix second."""
+        """The log may know nothing of tokens issued up to this Unix second."""
+        renew_in_children(self)
+
+    def renew_locks(self) -> None:
+        """A thread of the parent may have been catching up."""
+        self._lock = threading.Lock()
 
     def refusal(self, claims: Claims, *, at: int) -> str:
         """The reason for which the session of `claims` has ended; an empty text if the log does not say so.
@@ -39,7 +49,7 @@ class RevocationView:
         Raises:
             StorageUnavailableError: the log has changed and cannot be read.
         """
-        if self._log.stamp() != self._stamp:
+        if self._log.stamp() != self._stamp or at < self._pruned_at - _CLOCK_MARGIN:
             self._catch_up(at)
         ended = self._sessions.get(claims.sid)
         if ended is not None:
@@ -53,30 +63,42 @@ class RevocationView:
         with self._lock:
             # Taken before the read: what is written in between makes the next request look again.
             stamp = self._log.stamp()
-            if stamp == self._stamp:
+            has_stepped_back = at < self._pruned_at - _CLOCK_MARGIN
+            if stamp == self._stamp and not has_stepped_back:
                 return
             page = self._log.after(self._cursor, at=at)
-            if page.log_id != self._log_id or page.cursor < self._cursor:
-                page = self._log.after(0, at=at)
-                self._sessions, self._users = {}, {}
-            self._take(page.entries)
-            self._log_id, self._cursor, self.born_at = page.log_id, page.cursor, page.born_at
-            self._prune(at)
+            if page.log_id != self._log_id or page.cursor < self._cursor or has_stepped_back:
+                self._begin_anew(at)
+            else:
+                _take(page.entries, self._sessions, self._users)
+                self._cursor = page.cursor
+                if at >= self._pruned_at + _PRUNE_EVERY:
+                    self._prune(at)
             self._stamp = stamp
 
-    def _take(self, entries: Iterable[Revocation]) -> None:
-        for entry in entries:
-            if entry.sid:
-                self._sessions[sid_text(entry.sid)] = (entry.reason, entry.forget_at)
-            else:
-                user = (entry.realm, entry.user_id)
-                self._users[user] = (*self._users.get(user, ()), entry)
+    def _begin_anew(self, at: int) -> None:
+        """Read all of the log: it is another one, or a clock that ran ahead has made us forget too much."""
+        page = self._log.after(0, at=at)
+        sessions: Sessions = {}
+        users: Users = {}
+        _take(page.entries, sessions, users)
+        # The birth first, and each in place at once: other threads read without a lock.
+        self.born_at = page.born_at + _CLOCK_MARGIN
+        self._sessions, self._users = sessions, users
+        self._log_id, self._cursor, self._pruned_at = page.log_id, page.cursor, at
 
     def _prune(self, at: int) -> None:
-        if self._prune_at <= at < self._prune_at + _PRUNE_EVERY:
-            return
-        self._prune_at = at
+        self._pruned_at = at
         # Built anew and put in place at once: other threads read without a lock.
         self._sessions = {sid: ended for sid, ended in self._sessions.items() if ended[1] > at}
         users = {user: tuple(e for e in entries if e.forget_at > at) for user, entries in self._users.items()}
         self._users = {user: entries for user, entries in users.items() if entries}
+
+
+def _take(entries: Iterable[Revocation], sessions: Sessions, users: Users) -> None:
+    for entry in entries:
+        if entry.sid:
+            sessions[sid_text(entry.sid)] = (entry.reason, entry.forget_at)
+        else:
+            user = (entry.realm, entry.user_id)
+            users[user] = (*users.get(user, ()), entry)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace as _replace
@@ -16,7 +15,7 @@ from ..tokens.claims import is_safe_text
 from .ports import Caller, Event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from ..sessions.limits import Limits
     from ..storage.contract import Storage
@@ -44,9 +43,9 @@ class Issued:
     """What a client is given. Lives in seconds from now."""
 
     session: Session
-    access_token: str
+    access_token: str = field(repr=False)
     access_expires_in: int
-    refresh_token: str = ""
+    refresh_token: str = field(default="", repr=False)
     refresh_expires_in: int = 0
 
 
@@ -193,14 +192,14 @@ class SessionService:
             self._listener(Event("session_ended", ended.session, reason, caller))
         return ended.session
 
-    def end_user(self, user_id: str, reason: str, caller: Caller = Caller(), *, except_sid: bytes = b"") -> list[Session]:
+    def end_user(
+        self, user_id: str, reason: str, caller: Caller = Caller(), *, except_sid: bytes = b""
+    ) -> Sequence[Session]:
         """End all sessions of a user but `except_sid`, and every token that was issued for them."""
-        ended = self._storage.sessions.end_user(
-            self._realm, user_id, reason, at=self._clock(), except_sid=except_sid
-        )
+        ended = self._storage.sessions.end_user(self._realm, user_id, reason, at=self._clock(), except_sid=except_sid)
         return self._tell_ended(ended, reason, caller)
 
-    def suspend(self, user_id: str, *, until: int, caller: Caller = Caller()) -> list[Session]:
+    def suspend(self, user_id: str, *, until: int, caller: Caller = Caller()) -> Sequence[Session]:
         """End all sessions of a user and let none begin before Unix second `until`."""
         ended = self._storage.principals.suspend(self._realm, user_id, until=until, at=self._clock())
         return self._tell_ended(ended, "suspension", caller)
@@ -265,8 +264,8 @@ class SessionService:
         milliseconds = at * 1000 + int.from_bytes(self._dice(4), "big") % 1000
         return milliseconds.to_bytes(6, "big") + self._keys.sid_tag(self._realm, user_id) + self._dice(8)
 
-    def _tell_ended(self, ended: Iterable[Session], reason: str, caller: Caller) -> list[Session]:
-        sessions = list(ended)
+    def _tell_ended(self, ended: Iterable[Session], reason: str, caller: Caller) -> Sequence[Session]:
+        sessions = tuple(ended)
         for session in sessions:
             self._listener(Event("session_ended", session, reason, caller))
         return sessions

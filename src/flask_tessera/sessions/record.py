@@ -64,14 +64,17 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
         return Device(self.device_type, self.device_id, self.device_name)
 
     def with_rotation(self, state: RotationState, *, at: int, idle: int) -> Session:
-        """Take over `state` after a refresh at `at`: the idle limit moves, neither back nor past the absolute one."""
+        """Take over `state` after a refresh at `at`: the idle limit moves, neither back nor past the absolute one.
+
+        Nor does the last-seen time move back with a clock: `forget_at` goes by it.
+        """
         return msgspec.structs.replace(
             self,
             gen=state.gen,
             predecessor=state.predecessor,
             rotated_at=state.rotated_at,
             confirmed=state.confirmed,
-            last_seen_at=at,
+            last_seen_at=max(self.last_seen_at, at),
             idle_until=max(self.idle_until, min(at + idle, self.until)),
         )
 
@@ -111,5 +114,8 @@ RETENTION_MARGIN = 120
 
 
 def forget_at(session: Session, at: int) -> int:
-    """First second in which no access token of `session`, ended at `at`, can live any more, with a margin."""
-    return min(session.until, at + session.access_lifetime) + RETENTION_MARGIN
+    """First second in which no access token of `session`, ended at `at`, can live any more, with a margin.
+
+    After a clock has stepped back, tokens are about that were issued later than `at`.
+    """
+    return min(session.until, max(at, session.last_seen_at) + session.access_lifetime) + RETENTION_MARGIN

@@ -157,8 +157,10 @@ class PrincipalStorage(Protocol):
 class RevocationLog(Protocol):
     """The ordered list of endings that live tokens could still contradict."""
 
-    bound: int
-    """Seconds after which every worker has heard of an ending; 0: with the next request."""
+    @property
+    def bound(self) -> int:
+        """Seconds after which every worker has heard of an ending; 0: with the next request."""
+        ...
 
     def stamp(self) -> object:
         """A value that differs from an earlier one if there may be new entries. Cheap: asked on every request."""
@@ -176,9 +178,20 @@ class RevocationLog(Protocol):
 class Storage(Protocol):
     """One place where records live."""
 
-    sessions: SessionStorage
-    principals: PrincipalStorage
-    revocations: RevocationLog
+    @property
+    def sessions(self) -> SessionStorage:
+        """Sessions, each belonging to a principal."""
+        ...
+
+    @property
+    def principals(self) -> PrincipalStorage:
+        """What is kept of users."""
+        ...
+
+    @property
+    def revocations(self) -> RevocationLog:
+        """The ordered list of endings."""
+        ...
 
     def check(self) -> None:
         """Write and read something, so that a storage that cannot is found at start."""

@@ -13,6 +13,7 @@ from ..sessions import rotation
 from ..sessions.limits import overflowing
 from ..sessions.record import Principal, Session, Standing, forget_at
 from .contract import Added, Ended, Revocation, Revocations, Rotation
+from .fork import renew_in_children
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -40,7 +41,6 @@ class _Records:
     """The dictionaries behind the ports, and the steps they share. Methods need the lock held."""
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
         self.log_id = secrets.token_hex(8)
         self.sessions: dict[bytes, Session] = {}
         self.users: dict[tuple[str, str], dict[bytes, None]] = {}
@@ -48,13 +48,17 @@ class _Records:
         self.log: dict[int, Revocation] = {}
         self.last_entry = 0
         self.born_at: int | None = None
+        renew_in_children(self)
+
+    def renew_locks(self) -> None:
+        self.lock = threading.RLock()
 
     def principal(self, realm: str, user_id: str) -> Principal:
         return self.principals.get((realm, user_id)) or Principal(realm, user_id)
 
     def standing(self, sid: bytes) -> Standing | None:
         session = self.sessions.get(sid)
-        return session and Standing(session, self.principal(session.realm, session.user_id))
+        return None if session is None else Standing(session, self.principal(session.realm, session.user_id))
 
     def live(self, realm: str, user_id: str, at: int) -> list[Session]:
         principal = self.principal(realm, user_id)
@@ -101,10 +105,10 @@ class MemorySessions:
             principal = records.principal(session.realm, session.user_id)
             if principal.suspended_until > at:
                 raise LoginRefusedError("the user is suspended")
-            if session.sid in records.sessions:
-                raise AlreadyExistsError("a session of this sid")
             live = records.live(session.realm, session.user_id, at)
             leaving = overflowing(live, session.device_type, limits)
+            if session.sid in records.sessions:
+                raise AlreadyExistsError("a session of this sid")
             ended = tuple(records.end(records.sessions[sid], reason, at) for sid, reason in leaving)
             written = replace(session, epoch=principal.epoch)
             records.sessions[session.sid] = written

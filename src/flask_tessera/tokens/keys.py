@@ -6,17 +6,19 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from ..errors import ConfigError
 from . import encoding
+from .claims import is_safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from hashlib import _Hash
+
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 Secret = str | bytes
 """As Flask's `SECRET_KEY` may be; a text counts as its UTF-8."""
@@ -29,18 +31,25 @@ MINIMUM_BYTES = 16
 """A shorter secret is refused; under `RECOMMENDED_BYTES` it is warned about (RFC 7518 §3.2)."""
 RECOMMENDED_BYTES = 32
 _MINIMUM_DISTINCT = 6
-# What tutorials and frameworks print, by word; numbers of up to four digits and punctuation may stand between.
-_TEXTBOOK_WORDS = (
+# What tutorials and frameworks print, by word; numbers of up to four digits and ASCII punctuation may stand between.
+# No text can be read as these words in two ways (a test holds that), or the search would take exponential time.
+TEXTBOOK_WORDS: Final = (
     "secret|super|password|passwd|pass|key|change|please|this|that|dev|development|prod|production|flask|jwt|test|testing|"
     "very|long|safe|not|for|only|default|example|demo|app|application|token|random|string|hard|to|guess|you|will|never|"
     "really|secure|private|signing|session|value|must|should|be|keep|it|admin|root|hello|world|foo|bar|baz|qwerty|"
-    "my|your|our|the|me|in|is|of|and|an|a|i"
+    "my|your|our|the|me|in|is|of|and|an|a|i|at|least|bits|bit|bytes|with|here|some|put|insert|replace|use|server|"
+    "qwertyuiop|asdfghjkl|zxcvbnm|tutorial|website|project|api|auth"
 )
-_TEXTBOOK = re.compile(rf"(?:{_TEXTBOOK_WORDS}|[^a-z0-9]|(?<![0-9])[0-9]{{1,4}}(?![0-9]))+")
+_NUMBER = r"(?<![0-9])(?:[0-9]{1,4}|123456?7?8?9?0?)(?![0-9])"
+_TEXTBOOK = re.compile(rf"(?:{TEXTBOOK_WORDS}|[!-/:-@\[-`{{-~\s]|{_NUMBER})+", re.ASCII)
 _PRINTED = (
-    # The keys that Flask's own documentation shows.
+    # Flask's documentation, now and in earlier releases.
     b"192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
     b'_5#y2l"f4q8z',
+    b"a0zr98j/3yx r~xhh!jmn]lwx/,?rt",
+    # FastAPI's, and the most copied video course on Flask.
+    b"09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
+    b"5791628bb0b13ce0c676dfde280ba245",
     b"0123456789",
     b"abcdefghijklmnop",
 )
@@ -67,25 +76,33 @@ class Key:
     algorithm: str
     header: str
     secret: bytes = field(repr=False)
+    purpose: str
+    """"access", "sealed", "refresh", "csrf", …: a key is good for nothing else."""
+    segment: bytes = field(repr=False)
+    """`header` as bytes."""
     inner: _Hash = field(repr=False, compare=False)
     """SHA-256 that has read the key's inner block of HMAC and `header` with its dot; to be copied only."""
     outer: _Hash = field(repr=False, compare=False)
     """SHA-256 that has read the key's outer block of HMAC; to be copied only."""
+    cipher: AESGCM | None = field(repr=False, compare=False)
+    """The key made ready to seal and open; None for any other purpose."""
 
     @classmethod
-    def symmetric(cls, kid: str, algorithm: str, header: str, secret: bytes) -> Key:
+    def symmetric(cls, kid: str, algorithm: str, header: str, secret: bytes, purpose: str) -> Key:
         """Make a key of at most 64 bytes, its HMAC blocks absorbed once (RFC 2104 §4 advises it)."""
         block = secret.ljust(_SHA256_BLOCK, b"\0")
         inner = hashlib.sha256(block.translate(_INNER_PAD) + header.encode() + b".")
-        return cls(kid, algorithm, header, secret, inner, hashlib.sha256(block.translate(_OUTER_PAD)))
+        outer = hashlib.sha256(block.translate(_OUTER_PAD))
+        cipher = _cipher(secret) if algorithm == "A256GCM" else None
+        return cls(kid, algorithm, header, secret, purpose, header.encode(), inner, outer, cipher)
 
-    def mac_payload(self, payload: bytes) -> bytes:
-        """HMAC-SHA-256 of `header`, a dot and `payload`: 32 bytes, in a third of `hmac.digest`'s time."""
+    def sign(self, payload: bytes) -> bytes:
+        """Base64url of the HMAC-SHA-256 of `header`, a dot and `payload`, in half of `hmac.digest`'s time."""
         inner = self.inner.copy()
         inner.update(payload)
         outer = self.outer.copy()
         outer.update(inner.digest())
-        return outer.digest()
+        return encoding.encode(outer.digest())
 
     def mac(self, message: bytes) -> bytes:
         """HMAC-SHA-256 of `message`, 32 bytes (RFC 2104)."""
@@ -113,17 +130,20 @@ class KeyRing:
             realm: the population of users the tokens speak for.
 
         Raises:
-            ConfigError: an empty secret, or a realm that cannot be kept apart.
+            ConfigError: an empty secret, one that is no text or bytes, or a realm that no token could name.
         """
-        if "\0" in purpose or "\0" in realm:
-            raise ConfigError("realm and purpose must not contain NUL")
+        if not is_safe_text(purpose + realm):
+            raise ConfigError("realm and purpose must not contain control characters")
+        if isinstance(fallbacks, str | bytes):
+            # Each of its characters would verify tokens.
+            raise ConfigError("SECRET_KEY_FALLBACKS must be a list of secrets, not a single one")
         return cls.of([_derive(each, purpose, realm) for each in (secret, *fallbacks)])
 
     @classmethod
     def of(cls, keys: Sequence[Key]) -> KeyRing:
         """Make a ring of `keys`, the first one active."""
-        by_header = {key.header.encode(): key for key in reversed(keys)}
-        return cls(keys[0], tuple(keys), MappingProxyType(by_header))
+        by_header = {key.segment: key for key in reversed(keys)}
+        return cls(keys[0], tuple(keys), by_header)
 
     def names(self, text: str) -> bool:
         """Whether `text` begins like a token under a key of this ring. Says nothing about whether it is good."""
@@ -140,6 +160,10 @@ def weakness(secret: Secret) -> str:
         return f"has fewer than {_MINIMUM_DISTINCT} distinct bytes"
     if folded.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(_KEY_FILE_MARKS):
         return "is the text of a key file, which may be public"
+    if data.isdigit():
+        return "is a number"
+    if data in (data + data)[1:-1]:
+        return "repeats one piece of itself"
     if _TEXTBOOK.fullmatch(folded.decode("latin-1")) or folded.startswith(_PRINTED):
         return "is a textbook example"
     return ""
@@ -148,11 +172,13 @@ def weakness(secret: Secret) -> str:
 def _derive(secret: Secret, purpose: str, realm: str) -> Key:
     material = _to_bytes(secret)
     if not material:
-        raise ConfigError("SECRET_KEY is empty: set it to 32 random bytes (python -c 'import secrets; print(secrets.token_hex())')")
+        raise ConfigError(
+            "SECRET_KEY is empty: set it to 32 random bytes (python -c 'import secrets; print(secrets.token_hex())')"
+        )
     derived = hkdf(material, f"flask-tessera/1\0{purpose}\0{realm}".encode())
     kid = encoding.encode(hashlib.sha256(b"flask-tessera/1 kid\0" + derived).digest()[:_KID_BYTES]).decode()
     algorithm = "A256GCM" if purpose == "sealed" else "HS256"
-    return Key.symmetric(kid, algorithm, _header(kid, purpose), derived)
+    return Key.symmetric(kid, algorithm, _header(kid, purpose), derived, purpose)
 
 
 def hkdf(material: bytes, info: bytes) -> bytes:
@@ -164,6 +190,13 @@ def hkdf(material: bytes, info: bytes) -> bytes:
     return HKDF(hashes.SHA256(), _KEY_BYTES, salt=None, info=info).derive(material)
 
 
+def _cipher(secret: bytes) -> AESGCM:
+    # Imported late like HKDF.
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM(secret)
+
+
 def _header(kid: str, purpose: str) -> str:
     if purpose == "sealed":
         header = _Header(alg="dir", kid=kid, typ="at+jwt", enc="A256GCM")
@@ -173,4 +206,9 @@ def _header(kid: str, purpose: str) -> str:
 
 
 def _to_bytes(secret: Secret) -> bytes:
-    return secret.encode("utf-8", "surrogatepass") if isinstance(secret, str) else bytes(secret)
+    if isinstance(secret, str):
+        return secret.encode("utf-8", "surrogatepass")
+    if not isinstance(secret, bytes | bytearray | memoryview):
+        # Bytes made of a number would be that many zeros.
+        raise ConfigError(f"SECRET_KEY must be text or bytes, not {type(secret).__name__}")
+    return bytes(secret)

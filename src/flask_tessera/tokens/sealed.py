@@ -5,19 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ..errors import ClaimsInvalidError, TokenInvalidError
-from .access import LONGEST_TOKEN, check
-from .claims import decode_canonical, encode_checked
-from .encoding import decode, encode
+from .access import LONGEST_TOKEN
+from .claims import encode_checked, read
+from .encoding import decode, encode, plain
 
 if TYPE_CHECKING:
     from .claims import Claims
     from .keys import Key, KeyRing
 
+PURPOSE: Final = "sealed"
+"""What the keys of a ring must be for."""
 NONCE_BYTES: Final = 12
+_NONCE_CHARACTERS: Final = 16
 _TAG_BYTES: Final = 16
+_TAG_CHARACTERS: Final = 22
 
 
 def mint(claims: Claims, key: Key, *, nonce: bytes) -> str:
@@ -30,14 +33,15 @@ def mint(claims: Claims, key: Key, *, nonce: bytes) -> str:
 
     Raises:
         ClaimsInvalidError: `verify` would refuse it.
-        ValueError: the nonce has another size.
+        ValueError: the nonce has another size, or the key is for another purpose.
     """
     if len(nonce) != NONCE_BYTES:
         raise ValueError(f"nonce must have {NONCE_BYTES} bytes, not {len(nonce)}")
-    header = key.header.encode()
-    sealed = AESGCM(key.secret).encrypt(nonce, encode_checked(claims), header)
-    parts = (header, b"", encode(nonce), encode(sealed[:-_TAG_BYTES]), encode(sealed[-_TAG_BYTES:]))
-    token = b".".join(parts)
+    if key.cipher is None:
+        raise ValueError(f"a sealed token needs a key for purpose {PURPOSE!r}, not {key.purpose!r}")
+    sealed = key.cipher.encrypt(nonce, encode_checked(claims), key.segment)
+    ciphertext, tag = encode(sealed[:-_TAG_BYTES]), encode(sealed[-_TAG_BYTES:])
+    token = b"%b..%b.%b.%b" % (key.segment, encode(nonce), ciphertext, tag)
     if len(token) > LONGEST_TOKEN:
         raise ClaimsInvalidError(f"the token would have {len(token)} characters, {LONGEST_TOKEN} is the limit")
     return token.decode()
@@ -59,23 +63,21 @@ def verify(
         TokenInvalidError: not a token of ours, or not for here.
         TokenExpiredError: ours, but too old.
     """
+    if type(text) is not str:
+        text = plain(text)
+    if len(text) > LONGEST_TOKEN:
+        raise TokenInvalidError
     try:
-        if len(text) > LONGEST_TOKEN:
-            raise TokenInvalidError
-        header, wrapped_key, nonce, ciphertext, tag = text.encode("ascii").split(b".", 5)
-    except (AttributeError, TypeError, ValueError) as error:
+        header, wrapped_key, nonce, ciphertext, tag = text.encode().split(b".", 5)
+        cipher = ring.by_header[header].cipher
+    except (ValueError, KeyError) as error:
         raise TokenInvalidError from error
-    key = ring.by_header.get(header)
-    if key is None or key.algorithm != "A256GCM" or wrapped_key:
+    if cipher is None or wrapped_key or len(nonce) != _NONCE_CHARACTERS or len(tag) != _TAG_CHARACTERS:
         raise TokenInvalidError
-    data = _open(key, header, decode(nonce), decode(ciphertext), decode(tag))
-    return check(decode_canonical(data), at, issuer, audience, leeway, longest)
-
-
-def _open(key: Key, header: bytes, nonce: bytes, ciphertext: bytes, tag: bytes) -> bytes:
-    if len(nonce) != NONCE_BYTES or len(tag) != _TAG_BYTES:
-        raise TokenInvalidError
+    # The nonce ends with a whole group, so that it can be decoded in one go with what follows.
+    sealed = decode(nonce + ciphertext)
     try:
-        return AESGCM(key.secret).decrypt(nonce, ciphertext + tag, header)
+        data = cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:] + decode(tag), header)
     except InvalidTag as error:
         raise TokenInvalidError from error
+    return read(data, at, issuer, audience, leeway, longest)

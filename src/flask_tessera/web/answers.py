@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from flask import Response, has_request_context, request
 
+from .present import present_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +19,8 @@ SUCCESS_TEXT: Final = {"zh": "成功", "en": "OK"}
 _JSON: Final = "application/json"
 _PROBLEM: Final = "application/problem+json"
 _PROBLEM_TYPE: Final = "urn:flask-tessera:error:"
+_CHALLENGES: Final = ("invalid_token", "invalid_request", "insufficient_scope", "insufficient_user_authentication")
+"""Error codes that a challenge may carry (RFC 6750 §3.1, RFC 9470 §3)."""
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -40,26 +43,33 @@ class Answers:
     def success(self, data: Any, *, status: int = 200) -> Any:
         """The answer that carries `data`; never to be cached, since it may hold a token (RFC 6749 §5.1)."""
         if self.hook is not None:
-            return self.hook(data)
-        body = data if self.is_plain else {"code": 0, "msg": SUCCESS_TEXT[self.language()], "data": data}
-        return _respond(body, status, _JSON)
+            answer = self.hook(data)
+            return _forbid_storing(present_app().make_response(answer)) if has_request_context() else answer
+        if self.is_plain:
+            return _respond(data, status, _JSON)
+        return self._negotiated(
+            _respond({"code": 0, "msg": SUCCESS_TEXT[self.language()], "data": data}, status, _JSON)
+        )
 
     def error(self, error: TesseraError) -> Response:
         """The answer to a request that failed."""
         row = error.row
         status = 200 if self.always_200 else row.status
-        language = self.language()
+        text = getattr(row, self.language())
         if self.is_plain:
-            response = _respond(_problem(row, language), status, _PROBLEM)
+            response = _respond(_problem(row, text), status, _PROBLEM)
         else:
-            response = _respond({"code": row.code, "msg": getattr(row, language), "error": row.slug}, status, _JSON)
-        if status == 401:
-            response.headers["WWW-Authenticate"] = challenge(row)
+            response = _respond({"code": row.code, "msg": text, "error": row.slug}, status, _JSON)
+        return self._negotiated(self.complete(response, error))
+
+    def complete(self, response: Response, error: TesseraError) -> Response:
+        """Add the headers that belong to an error, where the answer has none of its own."""
+        if response.status_code in (401, 403) and response.status_code == error.row.status:
+            for value in challenges(error.row):
+                response.headers.setdefault("WWW-Authenticate", value)
         if error.retry_after is not None:
-            response.headers["Retry-After"] = str(error.retry_after)
-        if self.locale == "auto":
-            response.vary.add("Accept-Language")
-        return response
+            response.headers.setdefault("Retry-After", str(error.retry_after))
+        return _forbid_storing(response)
 
     def language(self) -> str:
         """The language of this answer."""
@@ -67,25 +77,27 @@ class Answers:
             return self.locale
         if not has_request_context():
             return "zh"
-        return request.accept_languages.best_match(("zh", "en", "zh-CN", "zh-TW", "en-US"), "zh")[:2]
+        wanted = (tag.lower().partition("-")[0] for tag, quality in request.accept_languages if quality > 0)
+        return next((language for language in wanted if language in SUCCESS_TEXT), "zh")
+
+    def _negotiated(self, response: Response) -> Response:
+        if self.locale == "auto":
+            response.vary.add("Accept-Language")
+        return response
 
 
-def challenge(row: ErrorRow) -> str:
-    """The WWW-Authenticate header of a 401 (RFC 6750 §3): no error code where no credentials were sent."""
-    if row.slug == "token_missing" or not row.oauth:
-        return "Bearer"
-    code = row.oauth if row.oauth in _CHALLENGE_CODES else "invalid_token"
-    return f'Bearer error="{code}", error_description="{row.en}"'
+def challenges(row: ErrorRow) -> tuple[str, ...]:
+    """What WWW-Authenticate says of an error, if anything (RFC 6750 §3): no code where no token was sent."""
+    if row.oauth in _CHALLENGES and (row.status == 401 or row.oauth == "insufficient_scope"):
+        return (f'Bearer error="{row.oauth}", error_description="{row.en}"',)
+    return ("Bearer",) if row.status == 401 else ()
 
 
-_CHALLENGE_CODES: Final = ("invalid_token", "invalid_request", "insufficient_scope", "insufficient_user_authentication")
-
-
-def _problem(row: ErrorRow, language: str) -> dict[str, Any]:
+def _problem(row: ErrorRow, title: str) -> dict[str, Any]:
     """Problem details (RFC 9457 §3.1)."""
     return {
         "type": _PROBLEM_TYPE + row.slug,
-        "title": getattr(row, language),
+        "title": title,
         "status": row.status,
         "error": row.slug,
         "code": row.code,
@@ -93,8 +105,9 @@ def _problem(row: ErrorRow, language: str) -> dict[str, Any]:
 
 
 def _respond(body: Any, status: int, content_type: str) -> Response:
-    response = Response(_encode(body), status, content_type=content_type)
-    response.headers["Cache-Control"] = "no-store"
+    return _forbid_storing(Response(_encode(body), status, content_type=content_type))
+
+
+def _forbid_storing(response: Response) -> Response:
+    response.headers.setdefault("Cache-Control", "no-store")
     return response
-
-

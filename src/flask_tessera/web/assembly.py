@@ -21,6 +21,7 @@ from ..tokens.keys import RECOMMENDED_BYTES, weakness
 from ..tokens.legacy import LegacyTokens
 from . import signals
 from .answers import Answers
+from .privacy import Privacy
 from .runtime import Runtime
 from .transport import HeaderTransport
 
@@ -44,6 +45,10 @@ def assemble(app: Flask, *, storage: Any, realm: str, clock: Clock, **parts: Any
     settings = read_settings(app.config)
     keys = _keys_of(app, realm)
     store = _storage_of(app, settings, storage)
+    if store.revocations.bound > settings.REVOCATION_BOUND:
+        raise ConfigError(
+            f"{PREFIX}REVOCATION_BOUND must be at least {store.revocations.bound}: this storage is no faster"
+        )
     answers = Answers(
         settings.RESPONSE_FORMAT == "plain", settings.HTTP_STATUS == "always_200", settings.LOCALE, parts.pop("answer")
     )
@@ -70,6 +75,7 @@ def assemble(app: Flask, *, storage: Any, realm: str, clock: Clock, **parts: Any
         storage=store,
         answers=answers,
         transport=HeaderTransport(settings.HEADERS),
+        privacy=Privacy(settings.HEADERS),
         access=access,
         view=RevocationView(store.revocations),
         recorder=Recorder(store.sessions, clock, listener),
@@ -84,24 +90,25 @@ def _keys_of(app: Flask, realm: str) -> Keys:
     secret = app.config.get("SECRET_KEY")
     if not secret:
         raise ConfigError(f"SECRET_KEY is not set: every token is signed under it; make one with {_GENERATE}")
-    fallbacks = app.config.get("SECRET_KEY_FALLBACKS") or ()
-    if isinstance(fallbacks, str | bytes) or not all(isinstance(each, str | bytes) and each for each in fallbacks):
-        raise ConfigError("SECRET_KEY_FALLBACKS must be a list of texts or bytes, none of them empty")
     if not isinstance(secret, str | bytes):
         raise ConfigError(f"SECRET_KEY must be text or bytes, not {type(secret).__name__}")
+    fallbacks = app.config.get("SECRET_KEY_FALLBACKS") or ()
+    if not isinstance(fallbacks, list | tuple) or not all(isinstance(each, str | bytes) and each for each in fallbacks):
+        raise ConfigError("SECRET_KEY_FALLBACKS must be a list of texts or bytes, none of them empty")
     for name, each in (("SECRET_KEY", secret), *(("SECRET_KEY_FALLBACKS", each) for each in fallbacks)):
         _refuse_weak(app, name, each)
     return Keys.from_secret(secret, fallbacks=fallbacks, realm=realm)
 
 
 def _refuse_weak(app: Flask, name: str, secret: str | bytes) -> None:
+    """In debug and testing a weak secret is only warned about, like a short one everywhere."""
     fault = weakness(secret)
     if fault and not (app.debug or app.testing):
         raise ConfigError(f"{name} {fault}; make a better one with {_GENERATE}")
     size = len(secret.encode("utf-8", "surrogatepass") if isinstance(secret, str) else secret)
     if not fault and size < RECOMMENDED_BYTES:
         fault = f"has {size} bytes, {RECOMMENDED_BYTES} are recommended"
-    if fault and not app.testing:
+    if fault:
         _log.warning("%s %s; make a better one with %s", name, fault, _GENERATE)
 
 

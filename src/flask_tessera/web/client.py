@@ -25,14 +25,13 @@ def clean(text: str, longest: int) -> str:
 
 def clean_device(device: Device) -> Device:
     """A device as it may be stored."""
-    return Device(
-        clean(device.type, _LONGEST_TYPE), clean(device.id, _LONGEST_NAME), clean(device.name, _LONGEST_NAME)
-    )
+    return Device(clean(device.type, _LONGEST_TYPE), clean(device.id, _LONGEST_NAME), clean(device.name, _LONGEST_NAME))
 
 
 def caller_from_request(trusted_proxies: int) -> Caller:
     """Who sent the present request, believing so many proxies."""
-    return Caller(clean(address(trusted_proxies), _LONGEST_ADDRESS), clean(request.user_agent.string, _LONGEST_USER_AGENT))
+    user_agent = request.environ.get("HTTP_USER_AGENT", "")
+    return Caller(clean(address(trusted_proxies), _LONGEST_ADDRESS), clean(user_agent, _LONGEST_USER_AGENT))
 
 
 def address(trusted_proxies: int) -> str:
@@ -41,4 +40,11 @@ def address(trusted_proxies: int) -> str:
     if not trusted_proxies:
         return peer
     hops = [hop.strip() for hop in request.environ.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]
-    return hops[-trusted_proxies] if len(hops) >= trusted_proxies else peer
+    return _without_port(hops[-trusted_proxies]) if len(hops) >= trusted_proxies else peer
+
+
+def _without_port(hop: str) -> str:
+    """Some proxies add the port; an IPv6 address stands in brackets then (RFC 3986 §3.2.2)."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop

@@ -4,61 +4,38 @@ from __future__ import annotations
 
 import functools
 import inspect
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from flask import current_app, g, request
 from werkzeug.local import LocalProxy
 
 from ..errors import (
     ConfigError,
     ScopeMissingError,
+    SessionEndedError,
     StepUpRequiredError,
+    TesseraError,
     TokenExpiredError,
     TokenInvalidError,
     TokenMissingError,
-    UserGoneError,
-    SessionEndedError,
 )
-from .http_errors import answering
+from . import admissions
+from .admissions import Admission, admission_of
+from .demands import Demands, parse_demands
+from .http_errors import answering, raise_as_http
+from .present import present_app, present_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from flask import Flask
 
     from .identity import Identity
     from .runtime import Runtime
 
 View = TypeVar("View", bound="Callable[..., Any]")
-Optional = Literal["no", "missing", "invalid"]
-FRESH_SECONDS = 300
-"""How old a login may be where `fresh=True` is asked for."""
 UNGUARDED = "__tessera_guarded_as__"
 """Set on a view function to the guarded one: a mark that this one must not be reached by a route."""
-_NOT_GOOD = (TokenInvalidError, TokenExpiredError, SessionEndedError, UserGoneError)
-
-
-@dataclass(frozen=True, slots=True)
-class Demands:
-    """What a guard asks of a token.
-
-    `fresh` is the age in seconds that the login may have, 0 for any.
-    """
-
-    scopes: frozenset[str] = frozenset()
-    roles: frozenset[str] = frozenset()
-    fresh: int = 0
-    strict: bool = False
-    optional: Optional = "no"
-
-
-@dataclass(slots=True)
-class Caller:
-    """What a request's guard has found: kept on `g` under the realm's name."""
-
-    identity: Identity[Any] | None
-    runtime: Runtime
-    user: Any = None
-    has_user: bool = field(default=False)
+_NOT_GOOD = (TokenInvalidError, TokenExpiredError, SessionEndedError)
 
 
 @overload
@@ -72,7 +49,7 @@ def login_required(
     role: str = ...,
     fresh: bool | int = ...,
     strict: bool = ...,
-    optional: Optional = ...,
+    optional: Literal["no", "missing", "invalid"] = ...,
 ) -> Callable[[View], View]: ...
 
 
@@ -105,56 +82,37 @@ def guard_with(realm: str, view: Any, demands: dict[str, Any]) -> Any:
     return _guarded(view, realm, wanted)
 
 
-def parse_demands(
-    *,
-    scope: str = "",
-    role: str = "",
-    fresh: bool | int = False,
-    strict: bool = False,
-    optional: Optional = "no",
-) -> Demands:
-    """Demands from a decorator's arguments.
-
-    Raises:
-        TypeError: `optional` is none of its three words, or another argument has the wrong type.
-    """
-    if optional not in ("no", "missing", "invalid"):
-        raise TypeError(f'optional must be "no", "missing" or "invalid", not {optional!r}')
-    if not isinstance(scope, str) or not isinstance(role, str) or not isinstance(fresh, int):
-        raise TypeError("scope and role must be texts, fresh True or a number of seconds")
-    seconds = FRESH_SECONDS if fresh is True else int(fresh)
-    return Demands(frozenset(scope.split()), frozenset(role.split()), seconds, bool(strict), optional)
-
-
 def _guarded(view: Any, realm: str, demands: Demands) -> Any:
     if isinstance(view, type) or not callable(view):
         raise TypeError("login_required goes on view functions; in a class-based view list it in `decorators`")
-    if inspect.iscoroutinefunction(view):
-        wrapper = _guarded_async(view, realm, demands)
-    else:
-
-        @functools.wraps(view)
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
-            admit(realm, demands)
-            return view(*args, **kwargs)
-
-    # Set after wraps has copied the view's attributes: only the bare view carries it.
-    if hasattr(view, "__dict__"):
+    make = _guarded_async if inspect.iscoroutinefunction(view) else _guarded_sync
+    wrapper = make(view, realm, demands)
+    if inspect.isfunction(view):
+        # Only the bare view carries the mark. A view that is guarded twice handed an earlier one on to the wrapper.
+        wrapper.__dict__.pop(UNGUARDED, None)
         setattr(view, UNGUARDED, wrapper)
+    return wrapper
+
+
+def _guarded_sync(view: Any, realm: str, demands: Demands) -> Any:
+    @functools.wraps(view)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        admit(realm, demands)
+        return view(*args, **kwargs)
+
     return wrapper
 
 
 def _guarded_async(view: Any, realm: str, demands: Demands) -> Any:
     @functools.wraps(view)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        caller = admit(realm, demands)
-        await caller.runtime.load_user_async(caller)
+        await _admit_async(realm, demands)
         return await view(*args, **kwargs)
 
     return wrapper
 
 
-def admit(realm: str, demands: Demands) -> Caller:
+def admit(realm: str, demands: Demands) -> Admission:
     """Let the present request in, or raise the error that answers it.
 
     Raises:
@@ -162,36 +120,60 @@ def admit(realm: str, demands: Demands) -> Caller:
         ConfigError: the application has no Tessera of this realm, or a setting is wrong.
     """
     runtime = runtime_of(realm)
-    with answering(runtime.answers):
-        caller = Caller(_identify(runtime, demands), runtime)
-        g.setdefault("_tessera", {})[realm] = caller
-        if caller.identity is not None:
-            _check(caller, demands)
-    return caller
-
-
-def _identify(runtime: Runtime, demands: Demands) -> Identity[Any] | None:
     try:
-        return runtime.identify(runtime.transport.find(request.environ), strict=demands.strict)
+        admission = _look_at_token(runtime, demands)
+        if runtime.loads_async:
+            # Here, where no event loop runs; within an async view the loader could not be waited for.
+            runtime.load_user(admission)
+        if demands.go_further:
+            _check(admission, demands)
+    except TesseraError as error:
+        raise_as_http(error, runtime.answers)
+    return admission
+
+
+async def _admit_async(realm: str, demands: Demands) -> None:
+    runtime = runtime_of(realm)
+    try:
+        admission = _look_at_token(runtime, demands)
+        if runtime.loads_async:
+            await runtime.load_user_async(admission)
+        if demands.go_further:
+            _check(admission, demands)
+    except TesseraError as error:
+        raise_as_http(error, runtime.answers)
+
+
+def _look_at_token(runtime: Runtime, demands: Demands) -> Admission:
+    request = present_request()
+    found = admissions.begin(request, runtime)
+    identity: Identity[Any] | None = None
+    try:
+        identity = runtime.identify(runtime.transport.find(request.environ), strict=demands.strict)
     except TokenMissingError:
         if demands.optional == "no":
             raise
     except _NOT_GOOD:
         if demands.optional != "invalid":
             raise
-    return None
+    admission = Admission(runtime, identity, demands.optional == "invalid")
+    admissions.add(found, admission)
+    return admission
 
 
-def _check(caller: Caller, demands: Demands) -> None:
-    identity = caller.identity
+def _check(admission: Admission, demands: Demands) -> None:
+    """Raise unless the token, and the user, reach as far as is demanded; nobody is as far as `optional` let in."""
+    identity = admission.identity
     if identity is None:
         return
-    if demands.scopes and not demands.scopes <= identity.scopes:
+    if not demands.scopes <= identity.scopes:
         raise ScopeMissingError(f"the token lacks {' '.join(sorted(demands.scopes - identity.scopes))}")
-    if demands.fresh and caller.runtime.clock() - identity.authenticated_at > demands.fresh:
+    if demands.fresh and admission.runtime.clock() - identity.authenticated_at > demands.fresh:
         raise StepUpRequiredError("the login is too old")
-    if demands.roles and not demands.roles & _roles_of(caller.runtime.load_user(caller)):
-        raise ScopeMissingError(f"the user has none of the roles {' '.join(sorted(demands.roles))}")
+    if demands.roles:
+        user = admission.runtime.load_user(admission)
+        if admission.identity is not None and not demands.roles & _roles_of(user):
+            raise ScopeMissingError(f"the user has none of the roles {' '.join(sorted(demands.roles))}")
 
 
 def _roles_of(user: Any) -> frozenset[str]:
@@ -207,46 +189,46 @@ def runtime_of(realm: str) -> Runtime:
     Raises:
         ConfigError: there is none, or a setting is wrong.
     """
-    states = current_app.extensions.get("tessera", {})
+    states = present_app().extensions.get("tessera", {})
     if realm not in states:
-        raise ConfigError(f"this application has no Tessera of realm {realm!r}: call tessera.init_app(app)")
+        known = f"; it has those of {', '.join(map(repr, states))}" if states else ": call tessera.init_app(app)"
+        raise ConfigError(f"this application has no Tessera of realm {realm!r}{known}")
     runtime: Runtime = states[realm].runtime
     return runtime
 
 
-def caller_of(realm: str | None) -> Caller:
-    """What the guard of the present request has found: of a realm, or with None the last guard of any.
+def load_current_user(realm: str | None = None) -> Any:
+    """The user of the present request's token: of a realm, or with None of the last guard.
 
     Raises:
+        UserGoneError: there is no such user any more.
         ConfigError: no guard stands before this view.
     """
-    callers: dict[str, Caller] = g.get("_tessera", {})
-    caller = next(reversed(callers.values()), None) if realm is None else callers.get(realm)
-    if caller is None:
-        raise ConfigError("there is no current user here: put @login_required below the route decorator")
-    return caller
+    admission = admission_of(realm)
+    if admission.has_user:
+        return admission.user
+    with answering(admission.runtime.answers):
+        return admission.runtime.load_user(admission)
 
 
-def _load_current_user() -> Any:
-    caller = caller_of(None)
-    with answering(caller.runtime.answers):
-        return caller.runtime.load_user(caller)
-
-
-current_user: Any = LocalProxy(_load_current_user)
+current_user: Any = LocalProxy(load_current_user)
 """The user of the present request's token, loaded at first use; falsy for nobody."""
-current_identity: Any = LocalProxy(lambda: caller_of(None).identity)
+current_identity: Any = LocalProxy(lambda: admission_of(None).identity)
 """The `Identity` of the present request's token; falsy for nobody."""
 
 
-def refuse_unguarded() -> None:
-    """Stop a request whose route leads past the guard: `login_required` stood above the route decorator.
+def refuse_unguarded(app: Flask) -> Callable[[], None]:
+    """A function that stops a request whose route leads past its guard.
 
-    Raises:
-        ConfigError: it does.
+    It does where `login_required` stood above the route decorator: then the bare view was registered.
     """
-    view = current_app.view_functions.get(request.endpoint or "")
-    if view is not None and getattr(view, UNGUARDED, None) is not None:
-        raise ConfigError(
-            f"the route of {request.endpoint!r} leads past its guard: put @login_required below the route decorator"
-        )
+    views = app.view_functions
+
+    def refuse() -> None:
+        rule = present_request().url_rule
+        if rule is not None and hasattr(views.get(rule.endpoint), UNGUARDED):
+            raise ConfigError(
+                f"the route of {rule.endpoint!r} leads past its guard: put @login_required below the route decorator"
+            )
+
+    return refuse

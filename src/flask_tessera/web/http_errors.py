@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from flask import current_app, has_request_context, request
+from flask import has_request_context
 from werkzeug.exceptions import HTTPException
 
-from .. import errors
-from ..errors import TesseraError
+from ..errors import ClaimsInvalidError, ConfigError, TesseraError
+from .present import present_app, present_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 
     from .answers import Answers
 
+_FOR_THE_DEVELOPER = (ConfigError, ClaimsInvalidError)
+"""A 500 and a traceback in the log, never an answer to the client."""
+
 
 class TesseraHTTPError(HTTPException, TesseraError):
     """Root of what the extension raises inside a request: at once the core's error and an HTTP exception.
 
-    Register an error handler for this class to answer in a form of your own. It is asked before the error is
-    raised, so it holds below blueprints' handlers, `errorhandler(Exception)` and Flask-RESTful too.
+    Register an error handler for this class, or for one of the core's, to answer in a form of your own. It is
+    asked before the error is raised, so it holds below blueprints' handlers, `errorhandler(Exception)` and
+    Flask-RESTful too. Where its answer lacks them, `WWW-Authenticate`, `Retry-After` and `Cache-Control` are added.
     """
 
     cause: TesseraError
@@ -42,27 +46,52 @@ class TesseraHTTPError(HTTPException, TesseraError):
     def __str__(self) -> str:
         return str(self.cause) or self.row.en
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # In another process there is no request to answer: only the core's error travels.
+        return self.cause.__reduce__()
 
-def _pair(core: type[TesseraError]) -> type[TesseraHTTPError]:
-    return type(core.__name__.replace("Error", "HTTPError"), (TesseraHTTPError, core), {"__module__": __name__})
+
+class _Answered(TesseraHTTPError):
+    """Nearer than the public root: its handler comes before the host's, which has been asked already."""
 
 
 _BY_CORE: dict[type[TesseraError], type[TesseraHTTPError]] = {}
 
 
+def _http_kin(core: type[TesseraError]) -> type[TesseraHTTPError]:
+    """The one class that is both `core` and an HTTP exception."""
+    if core not in _BY_CORE:
+        name = core.__name__.replace("Error", "HTTPError")
+        _BY_CORE.setdefault(core, type(name, (_Answered, core), {"__module__": __name__}))
+    return _BY_CORE[core]
+
+
 def to_http(error: TesseraError, answers: Answers) -> TesseraHTTPError:
     """The Werkzeug exception for an error of the core, its answer made."""
-    core = type(error)
-    if core not in _BY_CORE:
-        _BY_CORE[core] = _pair(core)
-    http = _BY_CORE[core].__new__(_BY_CORE[core])
+    kin = _http_kin(type(error))
+    http = kin.__new__(kin)
     Exception.__init__(http, *error.args)
     http.__dict__.update(error.__dict__)
     http.cause, http.status, http.response = error, error.row.status, None
-    handler = _handler_of(current_app, type(http))
-    # Made by the host's handler where there is one; `code` must still be the status then.
-    http.response = current_app.make_response(handler(http)) if handler else answers.error(error)
+    app = present_app()
+    handler = _handler_of(app, type(error))
+    if handler is None:
+        http.response = answers.error(error)
+    else:
+        # `code` must still be the status while the host's handler looks at it.
+        http.response = answers.complete(app.make_response(app.ensure_sync(handler)(http)), error)
     return http
+
+
+def raise_as_http(error: TesseraError, answers: Answers) -> NoReturn:
+    """Raise an error as an HTTP exception while a request is handled; elsewhere, and if it is one, as it is.
+
+    Raises:
+        TesseraError: always.
+    """
+    if isinstance(error, (TesseraHTTPError, *_FOR_THE_DEVELOPER)) or not has_request_context():
+        raise error
+    raise to_http(error, answers) from error
 
 
 @contextmanager
@@ -70,23 +99,24 @@ def answering(answers: Answers) -> Iterator[None]:
     """Raise the core's errors as HTTP exceptions while a request is handled; elsewhere as they are."""
     try:
         yield
-    except TesseraHTTPError:
-        raise
-    except errors.ConfigError:
-        # The developer's business: a 500 and a traceback in the log, never an answer to the client.
-        raise
     except TesseraError as error:
-        if not has_request_context():
-            raise
-        raise to_http(error, answers) from error
+        raise_as_http(error, answers)
 
 
-def _handler_of(app: Flask, kind: type[TesseraHTTPError]) -> Callable[[Any], Any] | None:
+def keep_answers(app: Flask) -> None:
+    """Have our answers given where `TRAP_HTTP_EXCEPTIONS` makes Flask look for a handler even so."""
+    app.register_error_handler(_Answered, lambda error: error.get_response())
+
+
+def _handler_of(app: Flask, core: type[TesseraError]) -> Callable[[Any], Any] | None:
     """The host's handler for our errors: of the blueprint before the app, of the nearest class first."""
-    for name in (*request.blueprints, None):
-        by_code = app.error_handler_spec.get(name, {})
-        for handlers in by_code.values():
-            for each in kind.__mro__:
-                if issubclass(each, TesseraError) and each in handlers:
-                    return handlers[each]
+    kinds = [each for each in core.__mro__ if issubclass(each, TesseraError)]
+    kinds.insert(-1, TesseraHTTPError)
+    for name in (*present_request().blueprints, None):
+        # A copy: Flask adds to it when it looks for a handler, in any thread.
+        by_code = tuple(app.error_handler_spec[name].values())
+        for kind in kinds:
+            for handlers in by_code:
+                if kind in handlers:
+                    return handlers[kind]
     return None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+
+import msgspec
 
 UserId = TypeVar("UserId")
 
 
-@dataclass(frozen=True, slots=True)
-class Identity(Generic[UserId]):
+class Identity(msgspec.Struct, Generic[UserId], frozen=True):
     """A verified token, as views see it. Times are Unix seconds.
 
     `session_id` is empty for a legacy token that was not exchanged. `scopes` are what the token allows,

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SessionEndedError, TokenExpiredError, TokenInvalidError, UserGoneError
 from ..services.keys import parse_sid
 from ..tokens.claims import Claims
-from .http_errors import answering
 from .identity import Identity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from flask import Flask
 
@@ -24,10 +23,18 @@ if TYPE_CHECKING:
     from ..services.recorder import Recorder
     from ..services.revocation import RevocationView
     from ..services.sessions import SessionService
+    from ..sessions.record import Session
     from ..storage.contract import Storage
+    from .admissions import Admission
     from .answers import Answers
-    from .guards import Caller
+    from .privacy import Privacy
     from .transport import HeaderTransport
+
+_NO_SCOPES: frozenset[str] = frozenset()
+
+
+class UserLoaderError(Exception):
+    """The host's user loader failed in a way that a proxy would take for an absent user or attribute."""
 
 
 class Runtime:
@@ -40,6 +47,7 @@ class Runtime:
     storage: Storage
     answers: Answers
     transport: HeaderTransport
+    privacy: Privacy
     access: AccessTokens
     view: RevocationView
     recorder: Recorder
@@ -53,6 +61,7 @@ class Runtime:
 
     def __init__(self, **parts: Any) -> None:
         self.__dict__.update(parts)
+        self.loads_async = inspect.iscoroutinefunction(self.user_loader)
 
     def identify(self, text: str, *, strict: bool = False) -> Identity[Any]:
         """Verify an access token: its text, its time, its session.
@@ -63,9 +72,9 @@ class Runtime:
             SessionEndedError: its session is over.
             StorageUnavailableError: it cannot be told whether its session is over.
         """
-        at = self.clock()
-        if self.is_legacy(text):
+        if self.legacy is not None and self.is_legacy(text):
             return self.legacy_identity(text)
+        at = self.clock()
         claims = self.access.verify(text, at=at)
         if claims.realm != self.realm:
             raise TokenInvalidError
@@ -88,7 +97,7 @@ class Runtime:
             self._user_id(claims.sub),
             claims.sid,
             claims.realm,
-            frozenset(claims.scope.split()) if claims.scope else frozenset(),
+            frozenset(claims.scope.split()) if claims.scope else _NO_SCOPES,
             claims.amr,
             claims.auth_time,
             claims.iat,
@@ -96,9 +105,9 @@ class Runtime:
             claims.ext,
         )
 
-    def is_legacy(self, text: str) -> bool:
+    def is_legacy(self, text: Any) -> bool:
         """Whether `text` is to be read as a token of the old application."""
-        return self.legacy is not None and self.legacy.is_legacy(text)
+        return self.legacy is not None and isinstance(text, str) and self.legacy.is_legacy(text)
 
     def owner_for_logout(self, text: str) -> bytes:
         """The session of an access token that may have expired: good enough to end it.
@@ -123,9 +132,13 @@ class Runtime:
         if self.legacy is None:
             raise TokenInvalidError
         claims = self.legacy.verify(text, at=self.clock())
-        user_id = self._user_id(str(claims.user_id))
+        name = str(claims.user_id)
+        user_id = self._user_id(name)
+        if str(user_id) != name:
+            # Another spelling would be another principal, which ending the user's sessions would not reach.
+            raise TokenInvalidError
         return Identity(
-            user_id, "", self.realm, frozenset(), (), claims.issued_at, claims.issued_at, claims.expires_at, {}
+            user_id, "", self.realm, _NO_SCOPES, (), claims.issued_at, claims.issued_at, claims.expires_at, {}
         )
 
     def _user_id(self, text: str) -> Any:
@@ -134,56 +147,80 @@ class Runtime:
         except (ValueError, TypeError) as error:
             raise TokenInvalidError from error
 
-    def load_user(self, caller: Caller) -> Any:
+    def load_user(self, admission: Admission) -> Any:
         """The user of a request, loaded once; None for nobody.
 
         Raises:
             UserGoneError: there is no such user any more.
         """
-        if not caller.has_user:
-            caller.user = self.find_user(caller.identity)
-            caller.has_user = True
-        return caller.user
+        if not admission.has_user:
+            try:
+                self._take(admission, self.find_user(admission.identity))
+            except UserGoneError:
+                self._forget(admission)
+        return admission.user
 
-    async def load_user_async(self, caller: Caller) -> None:
-        """Load the user ahead where the loader is a coroutine function, so that the view finds it."""
-        if caller.has_user or caller.identity is None or not inspect.iscoroutinefunction(self.user_loader):
+    async def load_user_async(self, admission: Admission) -> None:
+        """Await a loader that is a coroutine function ahead of an async view; errors as of `load_user`."""
+        if admission.has_user or admission.identity is None or self.user_loader is None:
             return
-        user = await self.user_loader(caller.identity.user_id)
-        with answering(self.answers):
-            caller.user = _present(user)
-        caller.has_user = True
+        user = await self.user_loader(admission.identity.user_id)
+        if user is None:
+            self._forget(admission)
+        else:
+            self._take(admission, user)
+
+    @staticmethod
+    def _take(admission: Admission, user: Any) -> None:
+        admission.user, admission.has_user = user, True
+
+    @staticmethod
+    def _forget(admission: Admission) -> None:
+        """Where a bad token counts as nobody, so does that of a user who is gone."""
+        if not admission.is_lenient:
+            raise UserGoneError("the user loader gave None")
+        admission.identity, admission.user, admission.has_user = None, None, True
 
     def find_user(self, identity: Identity[Any] | None) -> Any:
         """The user of an identity; the bare user id where no loader was given.
 
         Raises:
             UserGoneError: the loader knows no such user.
+            UserLoaderError: the loader raised an AttributeError or RuntimeError.
         """
         if identity is None:
             return None
-        if self.user_loader is None:
-            return identity.user_id
-        return _present(self.app.ensure_sync(self.user_loader)(identity.user_id))
+        return self._present_user(identity.user_id)
 
     def load_by_id(self, user_id: str) -> Any:
         """The user of a user id in its text form; errors as of `find_user`."""
-        if self.user_loader is None:
-            return user_id
-        return _present(self.app.ensure_sync(self.user_loader)(self._user_id(user_id)))
+        return self._present_user(self._user_id(user_id))
 
-    def effective_by(self) -> int:
-        """Unix second from which every worker refuses what has just been ended."""
+    def _present_user(self, user_id: Any) -> Any:
+        load = self.user_loader
+        if load is None:
+            return user_id
+        try:
+            # Made anew for each call: it would keep the event loop it was made in.
+            user = self.app.ensure_sync(load)(user_id) if self.loads_async else load(user_id)
+        except (AttributeError, RuntimeError) as error:
+            # Through `current_user` these would read as "no such attribute" and as "nobody".
+            raise UserLoaderError(f"the user loader failed: {error}") from error
+        if user is None:
+            raise UserGoneError("the user loader gave None")
+        return user
+
+    def effective_by(self, ended: Iterable[Session] = ()) -> int:
+        """Unix second from which every worker refuses what has just been ended.
+
+        Args:
+            ended: the sessions; where nothing asks the storage, their tokens live on until they expire.
+        """
         at = self.clock()
         if self.settings.REVOCATION == "stateless":
-            return at + max(self.settings.ACCESS_LIFETIME, self.settings.TOKEN_LIFETIME)
+            longest = max(self.settings.ACCESS_LIFETIME, self.settings.TOKEN_LIFETIME)
+            return max((min(each.until, at + each.access_lifetime) for each in ended), default=at + longest)
         return at + (0 if self.settings.REVOCATION == "strict" else self.storage.revocations.bound)
-
-
-def _present(user: Any) -> Any:
-    if user is None:
-        raise UserGoneError("the user loader gave None")
-    return user
 
 
 def _sid_of(claims: Claims) -> bytes:
@@ -191,5 +228,3 @@ def _sid_of(claims: Claims) -> bytes:
     if not sid:
         raise TokenInvalidError
     return sid
-
-

@@ -17,7 +17,9 @@ _namespace: Final = Namespace()
 session_started = _namespace.signal("session-started", "A session has begun. Sent with event=.")
 session_refreshed = _namespace.signal("session-refreshed", "A pair was exchanged for the next. Sent with event=.")
 session_ended = _namespace.signal("session-ended", "A session is over; event.reason tells why. Sent with event=.")
-token_reused = _namespace.signal("token-reused", "A spent refresh token came back. Sent with event=, before session-ended.")
+token_reused = _namespace.signal(
+    "token-reused", "A spent refresh token came back. Sent with event=, before session-ended."
+)
 store_behind = _namespace.signal("store-behind", "A token is newer than the storage knows. Sent with event=.")
 login_failed = _namespace.signal("login-failed", "Wrong credentials. Sent with account= and caller=.")
 

@@ -44,5 +44,6 @@ class HeaderTransport:
 
 
 def _bearer(value: str) -> str | None:
-    scheme, _, token = value.partition(" ")
+    """The token of an `Authorization` header; None where it has another scheme, or none."""
+    scheme, _, token = value.strip(" \t").partition(" ")
     return token.strip(" ") if scheme.lower() == _BEARER else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import secrets
+from pathlib import Path
 from typing import Final
 
 _SIZE: Final = 16
@@ -46,7 +47,7 @@ class Cell:
     def is_current(self) -> bool:
         """Whether the file at `path` is still the one that is mapped."""
         try:
-            return _identity(os.stat(self.path)) == self._identity
+            return _identity(Path(self.path).stat()) == self._identity
         except OSError:
             return False
 

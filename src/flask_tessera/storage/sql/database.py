@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import secrets
+import sqlite3
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...errors import ConfigError, StorageUnavailableError
+from ..fork import renew_in_children
 from . import schema
 
 if TYPE_CHECKING:
@@ -20,44 +24,56 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
     from sqlalchemy.pool import PoolProxiedConnection
 
+    FileIdentity = tuple[int, int]
+
 LONGEST_WAIT: Final = 2
 """Seconds to wait for a lock or a free connection before the storage counts as unavailable."""
+QUEUE_WAIT: Final = 0.75
+"""Seconds to wait for another thread that opens or looks, which may itself have to wait `LONGEST_WAIT`."""
+NO_FILE: Final = (0, 0)
+_IS_PREPARED: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'tessera_log'"
+_VERSION: Final = "SELECT schema_version FROM tessera_log"
+_NAME: Final = "INSERT INTO tessera_log (log_id, born_at, schema_version) VALUES (?, NULL, ?)"
 
 
 class Database:
-    """A SQLite database of our own, or one that the host's engine leads to.
+    """A SQLite database of our own, or the one of a host; the connections are ours in both cases.
 
     Args:
-        engine: the engine, or a function that gives it at first use (a host's may need its application context).
-        is_ours: whether we may set PRAGMAs on its connections.
+        get_url: gives its URL, asked once and at first use (a host's may need its application context).
+        is_ours: whether we create the file and choose its journal.
     """
 
-    def __init__(self, engine: Engine | Callable[[], Engine], *, is_ours: bool) -> None:
-        self._get_engine = engine if callable(engine) else lambda: engine
+    def __init__(self, get_url: Callable[[], sqlalchemy.URL], *, is_ours: bool) -> None:
+        self._get_url = get_url
         self._is_ours = is_ours
         self._engine: Engine | None = None
-        self._errors: tuple[type[Exception], ...] = (SQLAlchemyError,)
+        self._left_by_parent: list[Engine] = []
+        self._errors: tuple[type[Exception], ...] = (SQLAlchemyError, OSError)
         self._process = 0
+        self.path = ""
+        """Of the database's file; known once the database was opened."""
+        self.file: FileIdentity = NO_FILE
+        """Which file the connections lead to: its device and inode."""
+        renew_in_children(self)
+
+    def renew_locks(self) -> None:
+        """A parent's threads do not live in its child, but what they held stays held."""
         self._opening = threading.Lock()
         # SQLite lets one writer in; those of one process queue here, which is fairer than its busy wait.
         self._writing = threading.Lock()
-        self.path = ""
-        """Of the database's file; known once the database was opened."""
 
     @contextmanager
     def reading(self) -> Iterator[PoolProxiedConnection]:
-        """A connection for one statement that reads.
+        """A connection for statements that read.
 
         Raises:
             StorageUnavailableError: the database does not answer.
         """
         engine = self.open()
         try:
-            connection = engine.raw_connection()
-            try:
+            with closing(engine.raw_connection()) as connection:
                 yield connection
-            finally:
-                connection.close()
         except self._errors as error:
             raise StorageUnavailableError(_say(error)) from error
 
@@ -68,67 +84,102 @@ class Database:
         Raises:
             StorageUnavailableError: the database does not answer, or the outcome of the commit is not known.
         """
-        engine = self.open()
-        if not self._writing.acquire(timeout=LONGEST_WAIT):
+        engine, lock = self.open(), self._writing
+        give_up_at = time.monotonic() + LONGEST_WAIT
+        if not lock.acquire(timeout=LONGEST_WAIT):
             raise StorageUnavailableError("waited too long for the write lock", writing=True)
         try:
-            connection = engine.raw_connection()
-            try:
+            with closing(engine.raw_connection()) as connection:
+                _begin(connection, give_up_at - time.monotonic())
                 yield from _transaction(connection)
-            finally:
-                connection.close()
         except self._errors as error:
             raise StorageUnavailableError(_say(error), writing=True) from error
         finally:
-            self._writing.release()
+            lock.release()
 
     def open(self) -> Engine:
-        """The engine, its schema in place; a child process gets connections of its own.
+        """The engine, its schema in place, leading to the file that is at `path` now.
+
+        A child process gets connections of its own; a file that was replaced or deleted is left.
 
         Raises:
             StorageUnavailableError: the database cannot be opened.
             ConfigError: it is not one we can work with.
         """
-        if self._engine is not None and self._process == os.getpid():
-            return self._engine
-        with self._opening:
-            if self._engine is not None and self._process != os.getpid():
-                # Sockets and file locks of the parent must not be closed from here.
-                self._engine.dispose(close=False)
-                self._writing = threading.Lock()
-                self._process = os.getpid()
-            if self._engine is None:
-                self._open_first()
-        assert self._engine is not None  # noqa: S101 - for the type checker
-        return self._engine
-
-    def _open_first(self) -> None:
-        engine = self._get_engine()
-        if engine.dialect.name != "sqlite":
-            raise ConfigError(f"STORE_URL: {engine.dialect.name} is not supported; use sqlite:///file or memory:")
-        if not engine.url.database or engine.url.database == ":memory:" or "mode=memory" in engine.url.database:
-            raise ConfigError("STORE_URL: SQLite in memory cannot be shared; use memory: or a file")
-        self.path = os.path.abspath(engine.url.database)
-        self._errors = (SQLAlchemyError, engine.dialect.loaded_dbapi.Error, OSError)
+        engine = self._engine
+        if engine is not None and self._is_current():
+            return engine
+        lock = self._opening
+        if not lock.acquire(timeout=QUEUE_WAIT):
+            raise StorageUnavailableError("waited too long for another thread to open the database")
         try:
-            if self._is_ours:
-                _create_private(self.path)
-            _create_schema(engine)
-        except self._errors as error:
-            engine.dispose()
-            raise StorageUnavailableError(_say(error), writing=True) from error
-        self._engine, self._process = engine, os.getpid()
+            if self._engine is None or not self._is_current():
+                self._let_go()
+                self._engine = self._open_anew()
+            return self._engine
+        finally:
+            lock.release()
 
     def close(self) -> None:
         """Close all connections; the next step opens them again, and creates the schema where it is gone."""
         with self._opening:
-            if self._engine is not None:
-                self._engine.dispose()
-            self._engine = None
+            self._let_go()
+
+    def _is_current(self) -> bool:
+        return self._process == os.getpid() and identify(self.path) == self.file
+
+    def _let_go(self) -> None:
+        engine, self._engine = self._engine, None
+        if engine is None:
+            return
+        if self._process == os.getpid():
+            engine.dispose()
+        else:
+            # To close the parent's connections from here could undo what it is just writing.
+            self._left_by_parent.append(engine)
+
+    def _open_anew(self) -> Engine:
+        self.path = self.path or _path_of(self._get_url())
+        engine = _make_engine(self.path, sets_pragmas=self._is_ours)
+        self._errors = (SQLAlchemyError, engine.dialect.loaded_dbapi.Error, OSError)
+        try:
+            if self._is_ours:
+                _create_private(self.path)
+            with closing(engine.raw_connection()) as connection:
+                _prepare(connection, engine)
+            self.file, self._process = identify(self.path), os.getpid()
+        except self._errors as error:
+            engine.dispose()
+            raise StorageUnavailableError(_say(error), writing=True) from error
+        except ConfigError:
+            engine.dispose()
+            raise
+        return engine
 
 
-def our_engine(path: str) -> Engine:
-    """An engine for a SQLite file of our own: WAL, durable commits, waits of at most `LONGEST_WAIT`."""
+def identify(path: str) -> FileIdentity:
+    """The device and inode of a file; `NO_FILE` where there is none."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - on every step, where a Path would cost more than the call
+    except OSError:
+        return NO_FILE
+    return status.st_dev, status.st_ino
+
+
+def _path_of(url: sqlalchemy.URL) -> str:
+    name = url.get_backend_name()
+    if name != "sqlite":
+        raise ConfigError(f"STORE_URL: {name} is not supported; use sqlite:///file or memory:")
+    path = url.database
+    if not path or path == ":memory:" or "mode=memory" in path:
+        raise ConfigError("STORE_URL: SQLite in memory cannot be shared; use memory: or a file")
+    if path.startswith("file:"):
+        raise ConfigError("STORE_URL: SQLite by a file: address is not supported; give the path")
+    return str(Path(path).absolute())
+
+
+def _make_engine(path: str, *, sets_pragmas: bool) -> Engine:
+    """An engine whose connections wait at most `LONGEST_WAIT`."""
     engine = sqlalchemy.create_engine(
         sqlalchemy.URL.create("sqlite", database=path),
         connect_args={"timeout": LONGEST_WAIT, "isolation_level": None, "check_same_thread": False},
@@ -136,48 +187,75 @@ def our_engine(path: str) -> Engine:
         pool_size=8,
         max_overflow=56,
     )
-    sqlalchemy.event.listen(engine, "connect", _set_pragmas)
+    if sets_pragmas:
+        sqlalchemy.event.listen(engine, "connect", _set_pragmas)
     return engine
 
 
-def _set_pragmas(connection: Any, _record: object) -> None:
-    connection.execute("PRAGMA journal_mode=WAL")
+def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
+    give_up_at = time.monotonic() + LONGEST_WAIT
+    while not _has_wal(connection):
+        if time.monotonic() >= give_up_at:
+            raise sqlite3.OperationalError("database is locked")
     # An ending that was answered must outlive a power cut.
     connection.execute("PRAGMA synchronous=FULL")
 
 
+def _has_wal(connection: sqlite3.Connection) -> bool:
+    """Choose the journal; False where another process is about to, for which SQLite does not wait by itself."""
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.OperationalError:
+        # It does wait for a transaction.
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+        return False
+    return True
+
+
 def _create_private(path: str) -> None:
     """Create the file so that only its owner may read it: it holds addresses and device names."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    # Never a file that is there: closing any descriptor of it drops the locks that SQLite holds in this process,
+    # and then another process deletes the journal from under it (sqlite.org/howtocorrupt.html §2.2).
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
-def _create_schema(engine: Engine) -> None:
-    with engine.connect() as connection:
-        connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-        # Two processes may start at once: the second waits here and then finds all in place.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-        try:
-            schema.metadata.create_all(connection)
-            row = connection.execute(sqlalchemy.select(schema.log.c.schema_version)).first()
-            if row is None:
-                values = {"log_id": secrets.token_hex(8), "born_at": None, "schema_version": schema.VERSION}
-                connection.execute(sqlalchemy.insert(schema.log).values(values))
-            connection.exec_driver_sql("COMMIT")
-        except BaseException:
-            connection.exec_driver_sql("ROLLBACK")
-            raise
-    if row is not None and row.schema_version > schema.VERSION:
-        raise ConfigError(f"STORE_URL: the schema is of version {row.schema_version}, newer than {schema.VERSION} known here")
+def _prepare(connection: PoolProxiedConnection, engine: Engine) -> None:
+    """Create what is missing; nothing is written to a database that is complete or too new."""
+    cursor = connection.cursor()
+    if cursor.execute(_IS_PREPARED).fetchone() is None or cursor.execute(_VERSION).fetchone() is None:
+        _begin(connection, LONGEST_WAIT)
+        # Two processes may start at once: the second waited, and finds all in place.
+        for _ in _transaction(connection):
+            for statement in schema.statements(engine.dialect):
+                cursor.execute(statement)
+            if cursor.execute(_VERSION).fetchone() is None:
+                cursor.execute(_NAME, (secrets.token_hex(8), schema.VERSION))
+    (version,) = cursor.execute(_VERSION).fetchone()
+    if version > schema.VERSION:
+        raise ConfigError(f"STORE_URL: the schema is of version {version}, newer than {schema.VERSION} known here")
+
+
+def _begin(connection: PoolProxiedConnection, wait: float) -> None:
+    """Begin with the write lock held, after at most `wait` seconds."""
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {max(0, int(wait * 1000))}")
+    try:
+        cursor.execute("BEGIN IMMEDIATE")
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout = {LONGEST_WAIT * 1000}")
 
 
 def _transaction(connection: PoolProxiedConnection) -> Iterator[PoolProxiedConnection]:
     cursor = connection.cursor()
-    cursor.execute("BEGIN IMMEDIATE")
     try:
         yield connection
         cursor.execute("COMMIT")
     except BaseException:
-        if connection.driver_connection.in_transaction:
+        driver: Any = connection.driver_connection
+        # SQLite has rolled back by itself after some errors.
+        if driver.in_transaction:
             cursor.execute("ROLLBACK")
         raise
 

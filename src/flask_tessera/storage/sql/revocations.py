@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from ...errors import StorageUnavailableError
 from ..contract import Revocation, Revocations
 from .watch import Watch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy.pool import PoolProxiedConnection
 
-    from .database import Database
+    from .database import Database, FileIdentity
 
 _ENTRIES: Final = """
 SELECT number, forget_at, reason, sid, realm, user_id, epoch, except_sid FROM tessera_revocations
@@ -29,15 +32,19 @@ class SQLRevocations:
 
     bound = 0
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, steady: Callable[[], float]) -> None:
         self._database = database
-        self._watch = Watch(database)
-        self.stamp = self._watch.stamp
-        self.announce = self._watch.announce
+        watch = Watch(database, steady)
+        self.stamp = watch.stamp
+        self.announce = watch.announce
+        self.close = watch.close
 
     def after(self, cursor: int, *, at: int) -> Revocations:
+        self._database.open()
+        # Taken before the read, and part of the log's name: a restored copy is another log, though it has grown since.
+        file = self._database.file
         with self._database.reading() as connection:
-            page = _read(connection, cursor)
+            page = _read(connection, cursor, file)
         if page is not None:
             return page
         with self._database.writing() as connection:
@@ -49,14 +56,17 @@ class SQLRevocations:
             connection.cursor().execute(_PURGE, (at,))
 
 
-def _read(connection: PoolProxiedConnection, cursor: int) -> Revocations | None:
+def _read(connection: PoolProxiedConnection, cursor: int, file: FileIdentity) -> Revocations | None:
     """The log after `cursor`; None if nobody has read it before."""
     sql = connection.cursor()
-    log_id, born_at = sql.execute(_LOG).fetchone()
+    log = sql.execute(_LOG).fetchone()
+    if log is None:
+        raise StorageUnavailableError("the revocation log has lost its name")
+    log_id, born_at = log
     if born_at is None:
         return None
     (last,) = sql.execute(_LAST).fetchone()
     # A log that is shorter than what was read is another one: a copy was restored.
     rows: list[Any] = sql.execute(_ENTRIES, (cursor if cursor <= last else 0,)).fetchall()
     entries = tuple(Revocation(*row[1:]) for row in rows)
-    return Revocations(entries, rows[-1][0] if rows else last, log_id, born_at)
+    return Revocations(entries, rows[-1][0] if rows else last, f"{log_id}.{file[0]}.{file[1]}", born_at)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Dialect
 
 VERSION: Final = 1
 """Of the schema; a process refuses a newer one than it knows."""
@@ -67,3 +71,13 @@ log = Table(
     Column("born_at", BigInteger, nullable=True),
     _integer("schema_version"),
 )
+
+
+def statements(dialect: Dialect) -> list[str]:
+    """What creates the tables that are missing, as `dialect` says it."""
+    tables = metadata.sorted_tables
+    indexes = [index for table in tables for index in table.indexes]
+    return [
+        *(str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)) for table in tables),
+        *(str(CreateIndex(index, if_not_exists=True).compile(dialect=dialect)) for index in indexes),
+    ]

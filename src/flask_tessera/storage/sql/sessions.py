@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from ...errors import AlreadyExistsError, LoginRefusedError
 from ...sessions import rotation
 from ...sessions.limits import overflowing
-from ...sessions.record import Session, Standing
 from ..contract import Added, Ended, Rotation
 from . import steps
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy.pool import PoolProxiedConnection
 
     from ...sessions.limits import Limits
+    from ...sessions.record import Session, Standing
     from ..contract import Outcome
     from .database import Database
     from .revocations import SQLRevocations
@@ -27,7 +27,8 @@ _INSERT: Final = f"INSERT INTO tessera_sessions ({steps.COLUMNS}) VALUES ({steps
 # The common case of a refresh in one statement: the token is the current one and nothing speaks against it.
 _ROTATE: Final = f"""
 UPDATE tessera_sessions
-   SET gen = gen + 1, predecessor = gen, rotated_at = ?, confirmed = 0, last_seen_at = ?,
+   SET gen = gen + 1, predecessor = gen, rotated_at = ?, confirmed = 0,
+       last_seen_at = CASE WHEN last_seen_at > ? THEN last_seen_at ELSE ? END,
        idle_until = CASE WHEN until < ? THEN until WHEN idle_until > ? THEN idle_until ELSE ? END
  WHERE sid = ? AND gen = ? AND ended_at = 0 AND idle_until > ? AND until > ?
    AND NOT EXISTS (SELECT 1 FROM tessera_principals AS principal
@@ -38,7 +39,9 @@ _PUT_ROTATION: Final = """
 UPDATE tessera_sessions
    SET gen = ?, predecessor = ?, rotated_at = ?, confirmed = ?, last_seen_at = ?, idle_until = ?
  WHERE sid = ?"""
-_CONFIRM: Final = "UPDATE tessera_sessions SET confirmed = 1 WHERE sid = ? AND gen = ? AND ended_at = 0 AND confirmed = 0"
+_CONFIRM: Final = (
+    "UPDATE tessera_sessions SET confirmed = 1 WHERE sid = ? AND gen = ? AND ended_at = 0 AND confirmed = 0"
+)
 _BURNT: Final = f"""
 SELECT {steps.COLUMNS} FROM tessera_sessions
  WHERE sid = ? AND ended_at = 0 AND predecessor < ? AND gen > ?"""  # noqa: S608 - constants
@@ -79,7 +82,7 @@ class SQLSessions:
     def rotate(self, sid: bytes, presented: int, *, at: int, leeway: int, idle: int) -> Rotation | None:
         limit = at + idle
         with self._database.writing() as connection:
-            values = (at, at, limit, limit, limit, sid, presented, at, at, at)
+            values = (at, at, at, limit, limit, limit, sid, presented, at, at, at)
             row = connection.cursor().execute(_ROTATE, values).fetchone()
             if row is not None:
                 return Rotation("rotated", steps.session_of(row))
@@ -178,5 +181,3 @@ def _rotation_values(session: Session) -> tuple[Any, ...]:
         session.idle_until,
         session.sid,
     )
-
-

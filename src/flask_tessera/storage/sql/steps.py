@@ -31,7 +31,8 @@ SELECT {COLUMNS} FROM tessera_sessions
 _PRINCIPAL: Final = "SELECT epoch, suspended_until FROM tessera_principals WHERE user_id = ? AND realm = ?"
 _END: Final = "UPDATE tessera_sessions SET ended_at = ?, end_reason = ? WHERE sid = ?"
 _NOTE: Final = """
-INSERT INTO tessera_revocations (forget_at, reason, sid, realm, user_id, epoch, except_sid) VALUES (?, ?, ?, ?, ?, ?, ?)"""
+INSERT INTO tessera_revocations (forget_at, reason, sid, realm, user_id, epoch, except_sid)
+VALUES (?, ?, ?, ?, ?, ?, ?)"""
 _RAISE_EPOCH: Final = """
 INSERT INTO tessera_principals (user_id, realm, epoch, suspended_until) VALUES (?, ?, 1, ?)
 ON CONFLICT (user_id, realm) DO UPDATE

@@ -7,35 +7,50 @@ import secrets
 import sqlite3
 import threading
 import time
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ...errors import StorageUnavailableError
+from ..fork import renew_in_children
 from .cell import Cell
-from .database import LONGEST_WAIT
+from .database import LONGEST_WAIT, NO_FILE, QUEUE_WAIT
 
 if TYPE_CHECKING:
-    from .database import Database
+    from collections.abc import Callable
+
+    from .database import Database, FileIdentity
 
 _BACKSTOP: Final = 1.0
 """Seconds between looks at what the cell cannot tell: a crash between commit and cell, a lost file."""
 # Goes on while the machine sleeps, where there is such a clock. Only intervals are taken from it.
-_STEADY: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+steady_clock: Final = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+class _Eye(NamedTuple):
+    """What a stamp is made of; one object, since other threads read it without a lock."""
+
+    cell: Cell
+    salt: bytes
 
 
 class Watch:
     """One process's eye on one SQLite file: a cell for each request, `PRAGMA data_version` each second."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, steady: Callable[[], float] = steady_clock) -> None:
         self._database = database
-        self._lock = threading.Lock()
-        self._cell: Cell | None = None
+        self._steady = steady
+        self._eye: _Eye | None = None
         self._connection: sqlite3.Connection | None = None
-        self._left_by_parent: list[object] = []
-        self._file: tuple[int, int] = (0, 0)
+        self._left_by_parent: list[sqlite3.Connection] = []
+        self._file: FileIdentity = NO_FILE
         self._version = 0
-        self._salt = b""
-        self._next_look = 0.0
         self._process = 0
+        renew_in_children(self)
+
+    def renew_locks(self) -> None:
+        """A thread of the parent may have been looking; what it saw with is of no use to a child."""
+        self._lock = threading.Lock()
+        self._next_look = 0.0
 
     def stamp(self) -> bytes:
         """A value that differs from an earlier one if the database may have changed.
@@ -43,61 +58,97 @@ class Watch:
         Raises:
             StorageUnavailableError: the database or the cell cannot be read.
         """
-        if time.clock_gettime(_STEADY) >= self._next_look or self._process != os.getpid():
+        if self._steady() >= self._next_look:
             self._look()
-        cell = self._cell
-        if cell is None:
-            raise StorageUnavailableError("the cell beside the database cannot be read")
-        return cell.read() + self._salt
+        eye = self._eye
+        if eye is None:
+            raise StorageUnavailableError("the database cannot be watched")
+        return eye.cell.read() + eye.salt
 
     def announce(self) -> None:
         """Let every process of this host look; called after a commit.
 
         Without a cell nothing is lost: each process looks by itself within a second.
         """
-        if self._cell is None or self._process != os.getpid() or not self._cell.is_current():
+        eye = self._eye
+        if eye is None or not eye.cell.is_current():
+            self._next_look = 0.0
             try:
                 self._look()
             except StorageUnavailableError:
                 return
-        if self._cell is not None:
-            self._cell.change()
+            eye = self._eye
+        if eye is not None:
+            eye.cell.change()
+
+    def close(self) -> None:
+        """Let go of the connection; the next stamp opens it again."""
+        with self._lock:
+            self._forget()
 
     def _look(self) -> None:
-        self._database.open()
-        with self._lock:
-            try:
+        lock = self._lock
+        if not lock.acquire(timeout=QUEUE_WAIT):
+            raise StorageUnavailableError("waited too long for another thread that looks at the database")
+        try:
+            # Another thread may have looked while this one waited.
+            if self._steady() >= self._next_look:
                 self._look_locked()
-            except (sqlite3.Error, OSError) as error:
-                self._forget()
-                raise StorageUnavailableError(f"the database cannot be watched: {error}") from error
+        except (sqlite3.Error, OSError) as error:
+            self._forget()
+            raise StorageUnavailableError(f"the database cannot be watched: {error}") from error
+        except StorageUnavailableError:
+            self._forget()
+            raise
+        finally:
+            lock.release()
 
     def _look_locked(self) -> None:
         # Taken before the look: what is found later must not seem younger than it is.
-        due = time.clock_gettime(_STEADY) + _BACKSTOP
-        if self._process != os.getpid():
-            self._forget()
-        status = os.stat(self._database.path)
-        if (status.st_dev, status.st_ino) != self._file or self._cell is None or not self._cell.is_current():
-            self._begin((status.st_dev, status.st_ino))
-        assert self._connection is not None  # noqa: S101 - for the type checker
-        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
-        if version != self._version:
-            self._version, self._salt = version, secrets.token_bytes(8)
+        due = self._steady() + _BACKSTOP
+        # Leaves a file that is no longer at its path.
+        self._database.open()
+        eye, connection = self._eye, self._connection
+        if eye is None or connection is None or not self._is_current(eye):
+            self._begin()
+        else:
+            version = _version_of(connection)
+            if version != self._version:
+                self._version, self._eye = version, _Eye(eye.cell, secrets.token_bytes(8))
         self._next_look = due
 
-    def _begin(self, file: tuple[int, int]) -> None:
-        if self._file not in ((0, 0), file):
-            # Somebody put another file in place: all connections lead to the old one.
-            self._database.close()
-            self._database.open()
-        self._forget()
-        path = self._database.path
-        self._cell = Cell(f"{path}-tessera")
-        self._connection = sqlite3.connect(path, LONGEST_WAIT, isolation_level=None, check_same_thread=False)
-        self._file, self._process, self._salt = file, os.getpid(), secrets.token_bytes(8)
+    def _is_current(self, eye: _Eye) -> bool:
+        return self._process == os.getpid() and self._file == self._database.file and eye.cell.is_current()
+
+    def _begin(self) -> None:
+        path, file = self._database.path, self._database.file
+        cell = Cell(f"{path}-tessera")
+        connection = sqlite3.connect(path, LONGEST_WAIT, isolation_level=None, check_same_thread=False)
+        try:
+            # Read before the new stamp can be seen: a commit in between must change the next version.
+            version = _version_of(connection)
+        except sqlite3.Error:
+            connection.close()
+            raise
+        self._let_go_of_connection()
+        self._connection, self._version, self._file, self._process = connection, version, file, os.getpid()
+        self._eye = _Eye(cell, secrets.token_bytes(8))
 
     def _forget(self) -> None:
-        # A parent's connection must not be closed in the child, and another thread may just read the cell.
-        self._left_by_parent = [*self._left_by_parent[-8:], self._connection, self._cell]
-        self._connection, self._cell, self._file, self._next_look = None, None, (0, 0), 0.0
+        self._next_look, self._eye = 0.0, None
+        self._let_go_of_connection()
+
+    def _let_go_of_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._process == os.getpid():
+            connection.close()
+        else:
+            # Closing it would meddle with the parent's locks.
+            self._left_by_parent.append(connection)
+
+
+def _version_of(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA data_version").fetchone()[0]
+    return version

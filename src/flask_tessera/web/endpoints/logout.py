@@ -13,6 +13,8 @@ from ..http_errors import answering
 from .body import read, read_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flask import Blueprint
 
     from ...sessions.record import Session
@@ -41,7 +43,7 @@ def add(blueprint: Blueprint, tessera: Tessera[Any]) -> None:
             wanted = read(_decoder) if read_bytes().strip() else LogoutRequest()
             user_id, sid = _owner(tessera, wanted)
             caller = tessera.present_caller()
-            ended: list[Session] = []
+            ended: Sequence[Session] = ()
             if wanted.which == "this" and not sid and runtime.legacy is not None:
                 runtime.legacy.end(runtime.transport.find(request.environ), caller)
             elif wanted.which == "this":
@@ -49,7 +51,7 @@ def add(blueprint: Blueprint, tessera: Tessera[Any]) -> None:
             else:
                 keep = sid if wanted.which == "others" else b""
                 ended = runtime.sessions.end_user(user_id, "logout", caller, except_sid=keep)
-            data = {"ended": [sid_text(each.sid) for each in ended], "effective_by": runtime.effective_by()}
+            data = {"ended": [sid_text(each.sid) for each in ended], "effective_by": runtime.effective_by(ended)}
             return runtime.answers.success(data)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ...errors import ConfigError
 from .. import guards
-from ..http_errors import answering
 
 if TYPE_CHECKING:
     from flask import Blueprint
@@ -19,8 +19,8 @@ def add(blueprint: Blueprint, tessera: Tessera[Any]) -> None:
     @blueprint.get("/me", endpoint="me")
     @tessera.login_required
     def me() -> Any:
-        caller = guards.caller_of(tessera.realm)
-        runtime = caller.runtime
-        with answering(runtime.answers):
-            user = runtime.load_user(caller)
+        runtime = tessera.runtime
+        if runtime.user_view is None:
+            raise ConfigError("the endpoint me needs @tessera.user_view")
+        user = guards.load_current_user(tessera.realm)
         return runtime.answers.success(runtime.app.ensure_sync(runtime.user_view)(user))

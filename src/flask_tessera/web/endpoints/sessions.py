@@ -33,10 +33,8 @@ def add(blueprint: Blueprint, tessera: Tessera[Any]) -> None:
     def session(sid: str) -> Any:
         runtime, identity = tessera.runtime, tessera.current_identity
         with answering(runtime.answers):
-            ended = runtime.sessions.end(
-                parse_sid(sid), "kick", tessera.present_caller(), owner=str(identity.user_id)
-            )
-            data = {"ended": [sid_text(ended.sid)], "effective_by": runtime.effective_by()}
+            ended = runtime.sessions.end(parse_sid(sid), "kick", tessera.present_caller(), owner=str(identity.user_id))
+            data = {"ended": [sid_text(ended.sid)], "effective_by": runtime.effective_by([ended])}
             return runtime.answers.success(data)
 
 

@@ -1,0 +1,1 @@
+"""What the package costs, beside other libraries: `python3 dev.py bench [NAMES]`."""

@@ -1,0 +1,161 @@
+"""The same small application behind each kind of guard, and the requests that pass it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, abort, g, request
+from itsdangerous import Signer, URLSafeTimedSerializer
+from itsdangerous.encoding import base64_decode, base64_encode
+from werkzeug.test import EnvironBuilder
+
+from flask_tessera import login_required
+
+from . import peers
+from .timing import Contestant
+from .world import SECRET, USERS, open_world
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+    from types import ModuleType
+
+BARE = "bare Flask"
+MEMORY = "ours, memory"
+SQLITE = "ours, SQLite"
+JWT_EXTENDED = "Flask-JWT-Extended"
+JWT_EXTENDED_OLDER = "Flask-JWT-Extended on PyJWT 2.12.1"
+HTTP_AUTH = "Flask-HTTPAuth + itsdangerous"
+TUTORIAL = "the tutorial, without its user query"
+LIFETIME = 3600
+"""Seconds."""
+
+
+def all_guards(folder: Path) -> list[Contestant]:
+    """Everybody who is installed; SQLite's file is kept in `folder`."""
+    found = [
+        _contestant(BARE, _bare(), "Authorization", ["" for _ in range(USERS)]),
+        _ours(MEMORY, "memory:"),
+        _ours(SQLITE, f"sqlite:///{folder / 'bench.db'}"),
+    ]
+    if library := peers.module_of("flask_jwt_extended"):
+        found.append(_jwt_extended(JWT_EXTENDED, library))
+    if older := peers.on_older_pyjwt("flask_jwt_extended"):
+        found.append(_jwt_extended(JWT_EXTENDED_OLDER, older))
+    if peers.module_of("flask_httpauth"):
+        found.append(_http_auth())
+    return [*found, _tutorial()]
+
+
+def _app_with(app: Flask, guard: Callable[[Any], Any]) -> Flask:
+    @app.get("/orders/<int:number>")
+    @guard
+    def order(number: int) -> dict[str, Any]:
+        return {"number": number, "state": "paid", "items": ["tea", "cup"]}
+
+    return app
+
+
+def _bare() -> Flask:
+    return _app_with(Flask("bench"), lambda view: view)
+
+
+def _ours(name: str, storage: str) -> Contestant:
+    world = open_world(storage)
+    app = _app_with(world.app, login_required)
+    return _contestant(name, app, "Authorization", [f"Bearer {token}" for token in world.tokens])
+
+
+def _jwt_extended(name: str, library: ModuleType) -> Contestant:
+    """Stateless, as it comes."""
+    app = Flask("bench")
+    app.config.update(JWT_SECRET_KEY=SECRET, JWT_ACCESS_TOKEN_EXPIRES=LIFETIME)
+    library.JWTManager(app)
+    _app_with(app, library.jwt_required())
+    with app.app_context():
+        tokens = [library.create_access_token(identity=f"user-{number}") for number in range(USERS)]
+    return _contestant(name, app, "Authorization", [f"Bearer {token}" for token in tokens])
+
+
+def _http_auth() -> Contestant:
+    from flask_httpauth import HTTPTokenAuth
+
+    serializer, auth = URLSafeTimedSerializer(SECRET), HTTPTokenAuth(scheme="Bearer")
+    auth.verify_token(lambda token: serializer.loads(token, max_age=LIFETIME)["id"])
+    app = _app_with(Flask("bench"), auth.login_required)
+    tokens = [str(serializer.dumps({"id": f"user-{number}"})) for number in range(USERS)]
+    return _contestant(HTTP_AUTH, app, "Authorization", [f"Bearer {token}" for token in tokens])
+
+
+def _tutorial() -> Contestant:
+    app = _app_with(Flask("bench"), _tutorial_guard)
+    return _contestant(TUTORIAL, app, "z-token", [_tutorial_token({"id": number}) for number in range(USERS)])
+
+
+def _tutorial_guard(view: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(view)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        token = request.headers.get("z-token")
+        if not token:
+            abort(401)
+        g.user_id = _tutorial_payload(token)["id"]
+        return view(*args, **kwargs)
+
+    return wrapper
+
+
+def _tutorial_signer() -> Signer:
+    return Signer(SECRET, sep=".", key_derivation="none", digest_method=hashlib.sha512)
+
+
+def _tutorial_token(payload: dict[str, Any]) -> str:
+    """As TimedJSONWebSignatureSerializer of itsdangerous 1.1 wrote it."""
+    now = int(time.time())
+    header = {"alg": "HS512", "iat": now, "exp": now + LIFETIME}
+    parts = [base64_encode(json.dumps(part, separators=(",", ":"))) for part in (header, payload)]
+    return _tutorial_signer().sign(b".".join(parts)).decode()
+
+
+def _tutorial_payload(token: str) -> dict[str, Any]:
+    """As it read it, with the signer and the encoding of today's itsdangerous."""
+    header_text, _, payload_text = _tutorial_signer().unsign(token).partition(b".")
+    header, payload = json.loads(base64_decode(header_text)), json.loads(base64_decode(payload_text))
+    if header.get("alg") != "HS512" or not time.time() < header["exp"]:
+        raise ValueError
+    found: dict[str, Any] = payload
+    return found
+
+
+def _contestant(name: str, app: Flask, header: str, values: list[str]) -> Contestant:
+    environs = [_environ(header, value) for value in values]
+    wsgi_app = app.wsgi_app
+
+    def send(environ: dict[str, Any]) -> None:
+        # A request leaves things in its environ, and the next one must not find them.
+        for _ in _closing(wsgi_app(dict(environ), _accept_only_200)):
+            pass
+
+    return Contestant(name, send, environs)
+
+
+def _closing(body: Iterable[bytes]) -> Iterable[bytes]:
+    yield from body
+    if close := getattr(body, "close", None):
+        close()
+
+
+def _accept_only_200(status: str, _headers: list[tuple[str, str]], _error: Any = None) -> Callable[[bytes], object]:
+    if not status.startswith("200"):
+        raise ValueError(f"a request of the benchmark was answered {status}")
+    return len
+
+
+def _environ(header: str, value: str) -> dict[str, Any]:
+    headers = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64)", "Accept": "application/json"}
+    if value:
+        headers[header] = value
+    return EnvironBuilder("/orders/7", headers=headers).get_environ()

@@ -1,0 +1,67 @@
+"""P4: a guarded request over a bare one."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import guarded_apps, peers
+from .guarded_apps import BARE, JWT_EXTENDED, JWT_EXTENDED_OLDER, MEMORY, SQLITE
+from .results import Result, ratio_goal
+from .timing import Timing, compare
+
+if TYPE_CHECKING:
+    from .timing import Effort
+
+COLUMNS = ("who", "version", "CPU µs min", "CPU µs median", "added min", "added median", "added ÷ ours (medians)")
+NOTES = [
+    "app.wsgi_app called in process with 200 prepared requests in rotation; the view answers a small JSON object.",
+    "Each library with its default settings.",
+    "'added' is the difference to bare Flask, median of the rounds' differences, and difference of the minima.",
+    "Ours checks revocation. Left to a later stage: Flask-JWT-Extended with a Redis blocklist, Flask-Security.",
+]
+
+
+def run(effort: Effort) -> Result:
+    """Send requests in turns through everybody's guard."""
+    # The recorder's thread may still hold the file open.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        timings = compare(guarded_apps.all_guards(Path(folder)), effort.requests, effort.block * 4)
+    added = {name: _added(timing, timings[BARE]) for name, timing in timings.items() if name != BARE}
+    goals = []
+    for ours in (MEMORY, SQLITE):
+        goals += [
+            ratio_goal(f"{JWT_EXTENDED} ÷ {ours} (added)", added.get(JWT_EXTENDED), added[ours], 12),
+            ratio_goal(f"{ours}: guarded ÷ bare", timings[ours], timings[BARE], 1.2, at_least=False),
+        ]
+    return Result("P4", "a guarded request over a bare one", COLUMNS, _rows(timings, added), goals, NOTES)
+
+
+def _added(timing: Timing, bare: Timing) -> Timing:
+    """The median of the differences and the difference of the minima, as a timing that has just these."""
+    median = timing.minus(bare).median
+    minimum = timing.minimum - bare.minimum
+    # Three values of which the least and the middle one are known.
+    return Timing((min(minimum, median), median, max(minimum, median)))
+
+
+def _rows(timings: dict[str, Timing], added: dict[str, Timing]) -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    for name, timing in timings.items():
+        more = added.get(name)
+        extra = (more.minimum, more.median, more.median / added[MEMORY].median) if more else (None, None, None)
+        rows.append((name, _version(name), timing.minimum, timing.median, *extra))
+    return rows
+
+
+def _version(name: str) -> str:
+    if name == BARE:
+        return peers.version_of("flask")
+    if name in (JWT_EXTENDED, JWT_EXTENDED_OLDER):
+        older = peers.older_pyjwt()
+        jwt = peers.version_of("pyjwt") if name == JWT_EXTENDED or older is None else older.__version__
+        return f"{peers.version_of('flask-jwt-extended')}, PyJWT {jwt}"
+    if name == guarded_apps.HTTP_AUTH:
+        return f"{peers.version_of('flask-httpauth')}, {peers.version_of('itsdangerous')}"
+    return ""

@@ -1,0 +1,9 @@
+"""For tests of applications and of storages: a login, a clock, races, and the contract of every storage."""
+
+from .client import login_as
+from .clock import YEAR_2096, Clock
+from .contract import StorageContract
+from .crew import Crew
+from .races import race
+
+__all__ = ["YEAR_2096", "Clock", "Crew", "StorageContract", "login_as", "race"]

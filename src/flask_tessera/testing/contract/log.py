@@ -1,0 +1,132 @@
+"""The contract: the revocation log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...sessions.limits import Limits
+from ...sessions.record import RETENTION_MARGIN
+from ...storage.contract import Revocation
+from .base import ACCESS, IDLE, T0, Cases, begin, new_session, rotate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...storage.contract import Storage
+
+_FORGET = T0 + ACCESS + RETENTION_MARGIN
+
+
+class LogCases(Cases):
+    """`RevocationLog`."""
+
+    def test_S01_the_stamp_changes_with_every_ending(self, storage: Storage) -> None:
+        """Whatever brought it about, for every handle."""
+        eyes = [storage, self.reopen(storage)]
+        first, second, third = begin(storage), begin(storage), begin(storage)
+        fourth = begin(storage, "10")
+        rotate(storage, third, 0, T0)
+        rotate(storage, third, 0, T0 + 100)
+        endings: tuple[Callable[[], object], ...] = (
+            lambda: storage.sessions.end(first.sid, "logout", at=T0),
+            lambda: storage.sessions.end_user("", "8", "kick", at=T0),
+            lambda: storage.principals.suspend("", "9", until=T0 + 1, at=T0),
+            lambda: storage.sessions.add(new_session(), limits=Limits(2, 0, "evict"), at=T0),
+            lambda: storage.sessions.mark([(third.sid, 1)], at=T0 + 100),
+            lambda: [rotate(storage, fourth, number, T0) for number in (0, 1, 0)],
+        )
+        storage.sessions.seen([(second.sid, T0 + 1)])
+        for number, end in enumerate(endings):
+            before = [eye.revocations.stamp() for eye in eyes]
+            end()
+            after = [eye.revocations.stamp() for eye in eyes]
+            assert all(old != new for old, new in zip(before, after, strict=True)), f"ending {number}"
+
+    def test_the_stamp_stays_while_nothing_ends(self, storage: Storage) -> None:
+        """Else every request would read the log."""
+        session = begin(storage)
+        storage.revocations.stamp()
+        before = storage.revocations.stamp()
+        rotate(storage, session, 0, T0)
+        storage.sessions.find(session.sid)
+        assert storage.revocations.stamp() == before
+
+    def test_an_entry_says_what_a_worker_needs(self, storage: Storage) -> None:
+        """One of a session, one of a user."""
+        session, kept = begin(storage), begin(storage, "8", "admin")
+        begin(storage, "8", "admin")
+        storage.sessions.end(session.sid, "kick", at=T0)
+        storage.sessions.end_user("admin", "8", "logout", at=T0, except_sid=kept.sid)
+        assert self.reopen(storage).revocations.after(0, at=T0).entries == (
+            Revocation(_FORGET, "kick", session.sid),
+            Revocation(_FORGET, "logout", b"", "admin", "8", 1, kept.sid),
+        )
+
+    def test_entries_are_read_on_from_a_cursor(self, storage: Storage) -> None:
+        """Each once, in the order of the endings."""
+        sessions, read, cursor = [begin(storage) for _ in range(6)], [], 0
+        for session in sessions:
+            storage.sessions.end(session.sid, "logout", at=T0)
+            if session is not sessions[3]:
+                page = storage.revocations.after(cursor, at=T0)
+                read += [entry.sid for entry in page.entries]
+                cursor = page.cursor
+        assert read == [session.sid for session in sessions]
+        page = storage.revocations.after(cursor, at=T0)
+        assert (page.entries, page.cursor) == ((), cursor)
+
+    def test_an_entry_outlives_the_last_token_that_it_contradicts(self, storage: Storage) -> None:
+        """By the session's own access lifetime, never past its end by more than the margin."""
+        long = begin(storage, access_lifetime=3600)
+        short = begin(storage, until=T0 + 60, idle_until=T0 + 60)
+        for session in (long, short):
+            storage.sessions.end(session.sid, "logout", at=T0 + 1)
+        forget = [entry.forget_at for entry in storage.revocations.after(0, at=T0).entries]
+        assert forget == [T0 + 1 + 3600 + RETENTION_MARGIN, T0 + 60 + RETENTION_MARGIN]
+
+    def test_F07_an_entry_outlives_tokens_from_before_a_clock_stepped_back(self, storage: Storage) -> None:
+        """They were issued later than the ending, as the clock now says."""
+        session, other = begin(storage), begin(storage, "8")
+        rotate(storage, session, 0, T0 + 1000)
+        storage.sessions.end(session.sid, "logout", at=T0 - 86_400)
+        storage.sessions.end_user("", "8", "kick", at=T0 - 86_400)
+        forget = [entry.forget_at for entry in storage.revocations.after(0, at=T0).entries]
+        assert forget == [T0 + 1000 + ACCESS + RETENTION_MARGIN, _FORGET]
+        assert not other.ended_at
+
+    def test_a_log_is_born_when_it_is_first_read(self, storage: Storage) -> None:
+        """Once; its name stays, for every handle."""
+        page = storage.revocations.after(0, at=T0 + 5)
+        assert (page.entries, page.cursor, page.born_at) == ((), 0, T0 + 5)
+        again = self.reopen(storage).revocations.after(0, at=T0 + 9)
+        assert (again.log_id, again.born_at) == (page.log_id, T0 + 5)
+
+    def test_purge_drops_what_may_be_forgotten(self, storage: Storage) -> None:
+        """Not before its time, and no cursor passes over what comes later."""
+        sessions = [begin(storage) for _ in range(3)]
+        for number, session in enumerate(sessions):
+            storage.sessions.end(session.sid, "logout", at=T0 + number)
+        storage.revocations.purge(at=_FORGET - 1)
+        page = storage.revocations.after(0, at=T0)
+        assert len(page.entries) == 3
+        storage.revocations.purge(at=_FORGET)
+        assert [entry.sid for entry in storage.revocations.after(0, at=T0).entries] == [
+            sessions[1].sid,
+            sessions[2].sid,
+        ]
+        storage.revocations.purge(at=_FORGET + IDLE)
+        late = begin(storage, at=T0 + IDLE)
+        storage.sessions.end(late.sid, "logout", at=T0 + IDLE)
+        assert [entry.sid for entry in storage.revocations.after(page.cursor, at=T0).entries] == [late.sid]
+        assert storage.revocations.after(page.cursor, at=T0).cursor > page.cursor
+
+    def test_a_storage_says_its_bound_and_can_be_checked(self, storage: Storage) -> None:
+        """Whole seconds; closing it lets go of connections, not of records."""
+        session = begin(storage)
+        assert type(storage.revocations.bound) is int
+        assert storage.revocations.bound >= 0
+        storage.check()
+        storage.close()
+        storage.close()
+        assert storage.sessions.find(session.sid) is not None
+        storage.revocations.stamp()

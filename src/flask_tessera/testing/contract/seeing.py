@@ -1,0 +1,65 @@
+"""The contract: last-seen times, and the removal of what is long over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .base import ACCESS, IDLE, T0, Cases, begin, rotate, stored
+
+if TYPE_CHECKING:
+    from ...storage.contract import Storage
+
+
+class SeeingCases(Cases):
+    """`SessionStorage.seen` and `purge`."""
+
+    def test_a_last_seen_time_moves_forward_only(self, storage: Storage) -> None:
+        """In any order, for many at once, unknown ones passed over."""
+        first, second = begin(storage), begin(storage)
+        storage.sessions.seen(each for each in [(first.sid, T0 + 9), (second.sid, T0 + 2), (b"\3" * 16, T0)])
+        storage.sessions.seen([(first.sid, T0 + 3), (second.sid, T0 + 4)])
+        storage.sessions.seen([])
+        assert [stored(storage, each).last_seen_at for each in (first, second)] == [T0 + 9, T0 + 4]
+
+    def test_the_newest_session_tells_when_somebody_last_logged_in(self, storage: Storage) -> None:
+        """By its birth, whoever has been seen since; 0 while there is none."""
+        assert storage.sessions.newest() == 0
+        first = begin(storage)
+        begin(storage, "8", at=T0 + 50)
+        storage.sessions.seen([(first.sid, T0 + 500)])
+        assert self.reopen(storage).sessions.newest() == T0 + 50
+
+    def test_S11_purge_removes_sessions_whose_tokens_are_all_dead(self, storage: Storage) -> None:
+        """Ended or not, from the second in which the idle limit has passed."""
+        dead = [begin(storage, idle_until=T0 + ACCESS) for _ in range(3)]
+        storage.sessions.end(dead[0].sid, "logout", at=T0)
+        alive = begin(storage)
+        assert storage.sessions.purge(at=T0 + ACCESS - 1, most=100) == 0
+        assert storage.sessions.purge(at=T0 + ACCESS, most=100) == 3
+        assert [storage.sessions.find(each.sid) for each in dead] == [None, None, None]
+        assert stored(storage, alive) == alive
+
+    def test_S11_purge_goes_in_small_steps(self, storage: Storage) -> None:
+        """Never more than asked for, and all in the end, though live ones stand in between."""
+        for number in range(20):
+            begin(storage, str(number % 3), idle_until=T0 + ACCESS if number % 2 else T0 + IDLE)
+        removed = [storage.sessions.purge(at=T0 + ACCESS, most=4) for _ in range(4)]
+        assert removed == [4, 4, 2, 0]
+        assert sum(len(storage.sessions.list("", user_id, at=T0)) for user_id in "012") == 10
+
+    def test_S11_purge_keeps_what_detects_a_replay(self, storage: Storage) -> None:
+        """An ended session tells its reason for as long as a token of it could be presented."""
+        session = begin(storage)
+        rotate(storage, session, 0, T0 + 100)
+        storage.sessions.end(session.sid, "logout", at=T0 + 200)
+        assert storage.sessions.purge(at=T0 + IDLE + 99, most=100) == 0
+        assert rotate(storage, session, 0, T0 + IDLE + 99).reason == "logout"
+        assert storage.sessions.purge(at=T0 + IDLE + 100, most=100) == 1
+
+    def test_S11_a_user_whose_sessions_are_purged_can_log_in(self, storage: Storage) -> None:
+        """And keeps the epoch."""
+        begin(storage, idle_until=T0 + ACCESS)
+        storage.sessions.end_user("", "7", "kick", at=T0)
+        assert storage.sessions.purge(at=T0 + ACCESS, most=1) == 1
+        assert begin(storage, at=T0 + ACCESS).epoch == 1
+        assert storage.principals.find("", "7").epoch == 1

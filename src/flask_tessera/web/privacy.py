@@ -1,0 +1,39 @@
+"""What a token has opened is not for caches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flask import Response
+
+
+class Privacy:
+    """Marks the answers of guarded views, unless the view has its own say (RFC 9111 §3.5, RFC 6749 §5.1).
+
+    Args:
+        headers: those that may carry a token; an answer varies by them.
+    """
+
+    def __init__(self, headers: Sequence[str]) -> None:
+        self._headers = tuple(headers)
+        self._vary = ", ".join(headers)
+
+    def mark(self, response: Response) -> Response:
+        """Forbid to store `response`, or at least to serve it to somebody else."""
+        headers = response.headers
+        is_silent = is_plain = True
+        # Cheaper than asking for either: an absent header costs an exception.
+        for name, _ in headers:
+            folded = name.lower()
+            is_silent = is_silent and folded != "cache-control"
+            is_plain = is_plain and folded != "vary"
+        if is_silent:
+            headers.add("Cache-Control", "no-store")
+        if is_plain:
+            headers.add("Vary", self._vary)
+        else:
+            response.vary.update(self._headers)
+        return response

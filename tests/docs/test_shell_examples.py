@@ -1,0 +1,218 @@
+"""Every shell example in the documents runs, against a real service, and prints what the documents show."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shlex
+import subprocess
+import tomllib
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+FENCE = re.compile(r"^```(?P<language>\S*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+LANGUAGES = {
+    "bash": "run here, in one shell for each document",
+    "sh": "set-up and servers: looked at here, word by word",
+    "json": "what the block before it prints",
+    "python": "run by test_python_examples.py",
+    "diff": "compared by test_generated.py",
+}
+END_OF_BLOCK = "\x1e"
+PASSWORD = "the password that the demo printed"
+ADDRESS = "http://127.0.0.1:8000"
+CHANGING = {"expires_in", "refresh_expires_in", "created_at", "last_seen_at", "expires_at", "effective_by"}
+"""Members whose number depends on when an example is run."""
+SERVES = re.compile(r"^flask .* run$", re.MULTILINE)
+
+
+class Block(NamedTuple):
+    """A fenced block, and what the document shows as its output ("" where it shows none)."""
+
+    language: str
+    text: str
+    shown: str
+
+
+def blocks_of(path: Path) -> list[Block]:
+    """The fenced blocks of a document."""
+    found = [(match["language"], match["text"]) for match in FENCE.finditer(path.read_text("utf-8"))]
+    following = [*found[1:], ("", "")]
+    return [
+        Block(language, text, after if kind == "json" else "")
+        for (language, text), (kind, after) in zip(found, following, strict=False)
+    ]
+
+
+def documents_with(language: str) -> list[Path]:
+    """Documents that have blocks of a language."""
+    return [path for path in DOCUMENTS if any(block.language == language for block in blocks_of(path))]
+
+
+def name_of(path: Path) -> str:
+    """A document's name in a test's id."""
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_every_block_is_of_a_language_that_is_run(path: Path):
+    assert {block.language for block in blocks_of(path)} <= LANGUAGES.keys()
+    assert path.read_text("utf-8").count("\n```") == 2 * len(blocks_of(path))
+
+
+@pytest.mark.parametrize("path", documents_with("bash"), ids=name_of)
+def test_every_shell_block_does_what_the_document_shows(path: Path, demo: Any, surroundings: dict[str, str]):
+    blocks = [block for block in blocks_of(path) if block.language == "bash" and not SERVES.search(block.text)]
+    script = "".join(f"{block.text}\nprintf '{END_OF_BLOCK}'\n" for block in blocks)
+    script = script.replace(PASSWORD, demo.password).replace(ADDRESS, demo.base)
+    command = ["bash", "-euo", "pipefail", "-c", script]
+    done = subprocess.run(
+        command, cwd=demo.folder, env=surroundings, check=False, text=True, capture_output=True, timeout=60
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    for block, printed in zip(blocks, done.stdout.split(END_OF_BLOCK), strict=False):
+        if block.shown:
+            assert alike(values_of(block.shown), values_of(printed)), f"{block.text}\nprinted:\n{printed}"
+
+
+def values_of(text: str) -> list[Any]:
+    """The JSON values that stand in a text, one after another."""
+    decoder, values, place = json.JSONDecoder(), [], 0
+    while text[place:].strip():
+        place += len(text[place:]) - len(text[place:].lstrip())
+        value, place = decoder.raw_decode(text, place)
+        values.append(value)
+    return values
+
+
+def alike(shown: Any, printed: Any, name: str = "") -> bool:
+    """Whether a document shows what was printed; … stands for any text, and times change."""
+    if isinstance(shown, dict) and isinstance(printed, dict):
+        return shown.keys() == printed.keys() and all(alike(shown[key], printed[key], key) for key in shown)
+    if isinstance(shown, list) and isinstance(printed, list):
+        return len(shown) == len(printed) and all(map(alike, shown, printed))
+    if isinstance(shown, str) and isinstance(printed, str):
+        return re.fullmatch(".+".join(map(re.escape, shown.split("…"))), printed) is not None
+    return type(shown) is type(printed) and (name in CHANGING or shown == printed)
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "expected"),
+    [
+        ({"code": 0, "data": "eyJ…"}, {"code": 0, "data": "eyJhb"}, True),
+        ({"code": 0, "data": "eyJ…"}, {"code": 0, "data": "tsr_"}, False),
+        ({"code": 0}, {"code": 4101}, False),
+        ({"code": 0}, {"code": 0, "data": 1}, False),
+        ({"expires_in": 861}, {"expires_in": 812}, True),
+        ({"expires_in": 861}, {"expires_in": "812"}, False),
+        ([1], [1, 2], False),
+    ],
+)
+def test_the_comparison_sees_what_differs(shown: Any, printed: Any, expected: bool):
+    assert alike(shown, printed) is expected
+
+
+def test_the_stand_in_for_curl_does_what_the_documents_need(demo: Any, surroundings: dict[str, str]):
+    script = ROOT / "tests" / "docs" / "curl.py"
+    header = ("-H", "Content-Type: application/json")
+    commands = {
+        ("-s", f"{demo.base}/healthz"): {"code": 0, "msg": "成功", "data": {"status": "ok"}},
+        ("-s", "-X", "POST", f"{demo.base}/auth/logout", "-H", "z-token: nonsense"): {
+            "code": 4101,
+            "msg": "登录已过期",
+            "error": "token_invalid",
+        },
+        ("-s", f"{demo.base}/auth/refresh", *header, "-d", "{}"): {
+            "code": 4103,
+            "msg": "参数错误",
+            "error": "input_malformed",
+        },
+    }
+    for words, answer in commands.items():
+        done = subprocess.run(
+            ["python3", script, *words], env=surroundings, check=True, capture_output=True, timeout=30
+        )
+        assert json.loads(done.stdout) == answer
+
+
+def serving_blocks() -> set[str]:
+    """Blocks that end in a server; both READMEs have the same."""
+    blocks = [block for path in documents_with("bash") for block in blocks_of(path)]
+    return {block.text for block in blocks if block.language == "bash" and SERVES.search(block.text)}
+
+
+@pytest.mark.parametrize("script", sorted(serving_blocks()), ids=lambda script: script.splitlines()[-1])
+def test_an_example_that_serves_does_serve(script: str, serve_flask: Any):
+    base = serve_flask(script)
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        ask(base + "/hello")
+    credentials = {"name": "alice", "password": "four words that nobody guesses"}
+    pair = ask(base + "/auth/login", body=credentials)["data"]
+
+    assert ask(base + "/hello", token=pair["access_token"]) == {"hello": "alice"}
+
+
+def ask(url: str, *, body: Any = None, token: str = "") -> Any:
+    """What a server answers to a GET, or to a POST of a JSON body."""
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return json.load(answer)
+
+
+@pytest.fixture
+def dev() -> ModuleType:
+    """The module dev.py."""
+    spec = importlib.util.spec_from_file_location("dev", ROOT / "dev.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("path", documents_with("sh"), ids=name_of)
+def test_every_command_of_set_up_exists(path: Path, dev: ModuleType, surroundings: dict[str, str], tmp_path: Path):
+    lines = "".join(block.text for block in blocks_of(path) if block.language == "sh").replace("\\\n", " ")
+    for line in lines.splitlines():
+        words = [word for word in shlex.split(line, comments=True) if not re.fullmatch(r"[A-Z_]+=.*", word)]
+        match words:
+            case []:
+                pass
+            case ["python3", "dev.py", name, *_]:
+                assert name in dev.COMMANDS
+            case ["pip", "install", wheel]:
+                check_wheel(wheel)
+            case ["flask-tessera", *_]:
+                subprocess.run([*words, "--help"], env=surroundings, check=True, capture_output=True, timeout=30)
+            case ["gunicorn", factory, *_]:
+                check_factory(factory, surroundings, tmp_path)
+            case _:
+                pytest.fail(f"nothing here looks at: {line}")
+
+
+def check_wheel(name: str) -> None:
+    """A wheel as dev.py builds it (test_project.py installs it), with extras that there are."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wheel, _, extras = name.partition("[")
+    assert wheel == f".dev/dist/flask_tessera-{project['version']}-py3-none-any.whl"
+    assert set(extras.strip("]").split(",")) <= project["optional-dependencies"].keys()
+
+
+def check_factory(factory: str, surroundings: dict[str, str], folder: Path) -> None:
+    """A server that is not installed here would call this, and be given an application that works."""
+    module, _, call = factory.partition(":")
+    script = f"import {module} as module; app = module.{call}; print(app.test_client().get('/healthz').status)"
+    done = subprocess.run(
+        ["python3", "-c", script], cwd=folder, env=surroundings, check=True, text=True, capture_output=True, timeout=30
+    )
+    assert done.stdout == "200 OK\n"

@@ -1,0 +1,69 @@
+"""S01: logged out in one process, refused by the next request in every other, also when the first one dies."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from flask_tessera.testing import Crew
+
+from . import workers
+from .tally import Tally
+
+PROCESSES = 4
+KILL_EVERY = 10
+"""Each tenth process that has logged somebody out is killed right after its answer."""
+
+
+def log_out(rounds: int) -> Tally:
+    """So many log-outs, each asked about in the three other processes."""
+    tally = Tally()
+    with TemporaryDirectory() as folder:
+        url = f"sqlite:///{Path(folder) / 'tessera.db'}"
+        with Crew(PROCESSES, workers.application, url, secrets.token_hex()) as crew:
+            for number in range(rounds):
+                _round(tally, crew, number)
+    return tally
+
+
+def _round(tally: Tally, crew: Crew, number: int) -> None:
+    first, *others = [(number + step) % PROCESSES for step in range(PROCESSES)]
+    pair = _ask(tally, crew, others[0], ("POST", "/login", "", {"user": str(number)}), 200)["data"]
+    for each in others:
+        _ask(tally, crew, each, ("GET", "/me", pair["access_token"], None), 200)
+    _ask(tally, crew, first, ("POST", "/auth/logout", pair["access_token"], None), 200)
+    tally.faults_injected += 1
+    dies = number % KILL_EVERY == KILL_EVERY - 1
+    if dies:
+        crew.kill(first)
+    for each in others:
+        for order in (
+            ("GET", "/me", pair["access_token"], None),
+            ("POST", "/auth/refresh", "", {"refresh_token": pair["refresh_token"]}),
+        ):
+            status, body = crew.call(each, order)
+            if status == 200:
+                tally.fail("revoked_accepted", f"round {number}: {order[1]} in another process")
+            elif (status, body["error"]) != (401, "session_logout"):
+                tally.fail("answers_outside_the_contract", f"{order[1]}: {status} {body}")
+    if dies:
+        _revive(tally, crew, first, pair["access_token"])
+
+
+def _revive(tally: Tally, crew: Crew, number: int, token: str) -> None:
+    began = time.monotonic()
+    crew.restart(number)
+    status, _ = crew.call(number, ("GET", "/me", token, None))
+    tally.recovered_in(time.monotonic() - began)
+    if status != 401:
+        tally.fail("revoked_accepted", f"by a fresh process: {status}")
+
+
+def _ask(tally: Tally, crew: Crew, number: int, order: tuple[object, ...], wanted: int) -> dict[str, object]:
+    status, body = crew.call(number, order)
+    if status != wanted:
+        tally.fail("answers_outside_the_contract", f"{order[1]}: {status} {body}")
+        raise RuntimeError(f"{order[1]} was answered with {status} {body}")
+    return body

@@ -1,0 +1,55 @@
+"""X7: many threads of many processes present one refresh token at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from flask_tessera.storage.from_url import open_storage
+from flask_tessera.testing import Crew
+from flask_tessera.testing.contract.base import begin, stored
+
+from . import workers
+from .tally import Tally
+
+PROCESSES = 4
+
+
+def race_on_sqlite(rounds: int) -> Tally:
+    """So many rounds of 16 threads in 4 processes on one file."""
+    tally = Tally()
+    with TemporaryDirectory() as folder:
+        url = f"sqlite:///{Path(folder) / 'tessera.db'}"
+        storage = open_storage(url)
+        session = begin(storage)
+        with Crew(PROCESSES, workers.refresher, url) as crew:
+            for gen in range(rounds):
+                answers = [answer for each in crew.race((session.sid, gen)) for answer in each]
+                _count(tally, answers, gen)
+        if stored(storage, session).gen != rounds:
+            tally.fail("double_spends", f"{rounds} refreshes led to generation {stored(storage, session).gen}")
+        storage.close()
+    return tally
+
+
+def race_on_memory(rounds: int) -> Tally:
+    """So many rounds of threads in one process."""
+    tally = Tally()
+    storage = open_storage("memory:")
+    session = begin(storage)
+    present = workers.refresher_of(storage)
+    for gen in range(rounds):
+        _count(tally, present((session.sid, gen)), gen)
+    return tally
+
+
+def _count(tally: Tally, answers: list[tuple[str, int]], gen: int) -> None:
+    tally.refreshes_raced += len(answers)
+    outcomes = Counter(outcome for outcome, _ in answers)
+    polite = outcomes.pop("StorageUnavailableError", 0)
+    if polite == len(answers) or set(outcomes) - {"rotated", "same"}:
+        tally.fail("answers_outside_the_contract", f"generation {gen}: {dict(outcomes)}, {polite} unavailable")
+    successors = {got for outcome, got in answers if outcome in ("rotated", "same")}
+    if outcomes["rotated"] > 1 or successors - {gen + 1}:
+        tally.fail("double_spends", f"generation {gen} bought {sorted(successors)}: {dict(outcomes)}")

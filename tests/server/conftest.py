@@ -1,0 +1,240 @@
+"""What the tests of the ready service share: applications, users, a clock, real servers and a client."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flask_tessera.accounts.hash_slots import HashSlots
+from flask_tessera.accounts.passwords import Passwords
+from flask_tessera.server import create_app
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from flask import Flask
+
+PHONE = "13800138000"
+PASSWORD = "correct horse battery"
+SECRET = "9b7e40c1f3a85d26e1908c7745bb3f02d6ea914c58f7230b"
+DEADLINE = 20
+
+
+class Clock:
+    """Now, as the test says."""
+
+    def __init__(self) -> None:
+        # In 2096, so that no system clock is near.
+        self.now = 4_000_000_000
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back over the wire."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Server:
+    """A running `flask-tessera serve`, in a process of its own."""
+
+    process: subprocess.Popen[str]
+    host: str
+    port: int
+    printed: list[str] = field(default_factory=list)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        token: str | None = None,
+        headers: dict[str, str] | None = None,
+        raw: bytes | None = None,
+    ) -> Answer:
+        sent = dict(headers or {})
+        if body is not None:
+            raw = json.dumps(body).encode()
+            sent.setdefault("Content-Type", "application/json")
+        if token is not None:
+            sent["z-token"] = token
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=DEADLINE)
+        try:
+            connection.request(method, path, raw, sent)
+            reply = connection.getresponse()
+            return Answer(reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read())
+        finally:
+            connection.close()
+
+    def log_in(self, phone: str = PHONE, password: str = PASSWORD) -> str:
+        reply = self.call("POST", "/login", {"phone": phone, "password": password})
+        assert reply.json["code"] == 0, reply.json
+        token: str = reply.json["data"]
+        return token
+
+    def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        """End the process by its id; gives its exit code and what it wrote to standard error."""
+        if self.process.poll() is None:
+            os.kill(self.process.pid, number)
+        out, err = self.process.communicate(timeout=DEADLINE)
+        self.printed.append(out)
+        return self.process.returncode, err
+
+
+def clean_environment(**settings: str) -> dict[str, str]:
+    """The environment of this process without any setting of ours."""
+    ours = ("TESSERA_", "SECRET_KEY", "FLASK_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {**kept, "SECRET_KEY": SECRET, **settings}
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as taken:
+        taken.bind((host, 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def password_hash() -> str:
+    """A hash of PASSWORD: making one takes as long as checking one."""
+    return Passwords(HashSlots(1)).hash(PASSWORD)
+
+
+@pytest.fixture(scope="session")
+def make_service() -> Callable[..., Flask]:
+    """Makes the application of a service: `make_service(folder, clock, TESSERA_LOCALE="en")`."""
+
+    def make(folder: Path, clock: Callable[[], int] | None = None, **settings: str) -> Flask:
+        given = {"clock": clock} if clock else {}
+        return create_app(environment={"SECRET_KEY": SECRET, **settings}, data=str(folder), **given)
+
+    return make
+
+
+@pytest.fixture
+def app(tmp_path: Path, clock: Clock, make_service: Callable[..., Flask], password_hash: str) -> Flask:
+    """A service with default settings and one user."""
+    app = make_service(tmp_path, clock)
+    app.extensions["tessera_service"].users.add(PHONE, password_hash, name="Ada", level=3)
+    return app
+
+
+@pytest.fixture(scope="session")
+def environment() -> Callable[..., dict[str, str]]:
+    return clean_environment
+
+
+@contextmanager
+def servers(folder: Path, password_hash: str) -> Iterator[Callable[..., Server]]:
+    """A function that starts `flask-tessera serve` on a free port; all it has started end with the block."""
+    running: list[Server] = []
+
+    def start(
+        *options: str, host: str = "127.0.0.1", user: bool = True, wanted_port: int = 0, **settings: str
+    ) -> Server:
+        if user and not (folder / "tessera.db").exists():
+            service = create_app(environment={"SECRET_KEY": SECRET}, data=str(folder)).extensions["tessera_service"]
+            service.users.add(PHONE, password_hash, name="Ada", level=3)
+        port = wanted_port or free_port(host)
+        command = [sys.executable, "-m", "flask_tessera.cli", "serve", "--host", host, "--port", str(port)]
+        process = subprocess.Popen(
+            [*command, "--data", str(folder), *options],
+            env=clean_environment(**settings),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        server = Server(process, host, port)
+        running.append(server)
+        assert process.stdout is not None
+        # Printed when the socket listens; an empty line if the process has ended instead.
+        server.printed.append(process.stdout.readline())
+        return server
+
+    try:
+        yield start
+    finally:
+        for server in running:
+            if server.process.returncode is None:
+                server.stop()
+
+
+@pytest.fixture
+def serve(tmp_path: Path, password_hash: str) -> Iterator[Callable[..., Server]]:
+    """Starts servers on the data folder `tmp_path / "data"`; they end with the test."""
+    with servers(tmp_path / "data", password_hash) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def two_servers(tmp_path_factory: pytest.TempPathFactory, password_hash: str) -> Iterator[tuple[Server, Server]]:
+    """Two running servers with default settings on one data folder, for tests that leave them as they were."""
+    with servers(tmp_path_factory.mktemp("shared") / "data", password_hash) as start:
+        yield start(), start()
+
+
+@pytest.fixture
+def hold_lock() -> Callable[[Path], Any]:
+    """Holds the write lock of a SQLite file in another process: `with hold_lock(path): …`."""
+
+    @contextmanager
+    def hold(path: Path) -> Iterator[None]:
+        program = (
+            "import sqlite3, sys\n"
+            "connection = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+            "connection.execute('BEGIN EXCLUSIVE')\n"
+            "print('held', flush=True)\n"
+            "sys.stdin.read()\n"
+        )
+        command = [sys.executable, "-c", program, str(path)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "held\n"
+            yield
+            holder.communicate()
+
+    return hold
+
+
+@pytest.fixture
+def run_program() -> Callable[..., str]:
+    """Runs a Python program in a process without threads, so that it may fork; gives what it printed."""
+
+    def run(program: str, *arguments: object, **settings: str) -> str:
+        command = [sys.executable, "-c", program, *map(str, arguments)]
+        done = subprocess.run(
+            command, env=clean_environment(**settings), capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    return run

@@ -1,0 +1,244 @@
+"""The service's own table of users, and what an administrator does with it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flask_tessera.errors import AlreadyExistsError, InputError, NotFoundError, StorageUnavailableError
+from flask_tessera.server import administration
+from flask_tessera.server.users import Users
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flask import Flask
+
+    from flask_tessera.server.app import Service
+
+PHONE = "13800138000"
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def service(app: Flask) -> Iterator[Service]:
+    with app.app_context():
+        yield app.extensions["tessera_service"]
+
+
+# -- The table ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_user_is_found_by_phone_and_by_id_as_it_was_added(tmp_path):
+    users = Users(tmp_path / "users.db")
+    added = users.add(PHONE, "hash", name="Ada", level=3, role="admin")
+    assert users.by_phone(PHONE) == users.by_id(added.id) == users.get(PHONE) == added
+    assert (added.phone, added.name, added.level, added.role, added.disabled) == (PHONE, "Ada", 3, "admin", False)
+    assert users.all() == [added]
+
+
+def test_nobody_is_found_where_nobody_was_added(tmp_path):
+    users = Users(tmp_path / "users.db")
+    assert users.by_phone(PHONE) is None
+    assert users.by_id(1) is None
+    with pytest.raises(NotFoundError):
+        users.get(PHONE)
+
+
+def test_a_disabled_user_is_loaded_by_nobody(tmp_path):
+    users = Users(tmp_path / "users.db")
+    users.add(PHONE, "hash")
+    user = users.change(PHONE, disabled=True)
+    assert users.by_id(user.id) is None
+    assert users.by_phone(PHONE) == user
+
+
+def test_the_id_of_a_deleted_user_never_becomes_anothers(tmp_path):
+    users = Users(tmp_path / "users.db")
+    first = users.add(PHONE, "hash")
+    users.delete(PHONE)
+    assert users.add(PHONE, "hash").id > first.id
+
+
+def test_of_eight_that_add_one_phone_at_once_one_wins(tmp_path):
+    def add(number: int) -> bool:
+        try:
+            Users(tmp_path / "users.db").add(PHONE, f"hash {number}")
+        except AlreadyExistsError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(add, range(8))) == 1
+
+
+def test_g01_the_file_with_the_hashes_is_readable_for_its_owner_only(tmp_path):
+    folder = tmp_path / "open to all? & #1 %41"
+    folder.mkdir(mode=0o755)
+    before = os.umask(0o022)
+    try:
+        Users(folder / "users.db").all()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((folder / "users.db").stat().st_mode) == 0o600
+
+
+def test_f02_a_file_that_vanishes_is_not_made_anew_and_works_again_once_it_is_back(tmp_path):
+    path, aside = tmp_path / "users.db", tmp_path / "aside.db"
+    users = Users(path)
+    users.add(PHONE, "hash")
+    path.rename(aside)
+    for _ in range(2):
+        with pytest.raises(StorageUnavailableError):
+            users.by_phone(PHONE)
+    assert not path.exists()
+    aside.rename(path)
+    assert users.by_phone(PHONE) is not None
+
+
+def test_f02_a_file_that_is_put_in_its_place_is_the_one_that_counts(tmp_path):
+    path, backup = tmp_path / "users.db", tmp_path / "backup.db"
+    users = Users(path)
+    users.add("13900139000", "hash")
+    with sqlite3.connect(path) as database:
+        database.execute("VACUUM INTO ?", (str(backup),))
+    database.close()
+    users.add(PHONE, "hash")
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink()
+    backup.replace(path)
+    assert users.by_phone(PHONE) is None
+    assert users.by_phone("13900139000") is not None
+
+
+def test_f02_an_empty_file_in_its_place_is_a_fault_and_not_nobody(tmp_path):
+    users = Users(tmp_path / "users.db")
+    users.add(PHONE, "hash")
+    (tmp_path / "empty.db").touch()
+    (tmp_path / "empty.db").replace(tmp_path / "users.db")
+    with pytest.raises(StorageUnavailableError):
+        users.by_phone(PHONE)
+
+
+def test_f02_a_file_that_is_no_database_is_a_fault(tmp_path):
+    (tmp_path / "users.db").write_bytes(b"no database at all" * 100)
+    with pytest.raises(StorageUnavailableError):
+        Users(tmp_path / "users.db").all()
+
+
+def test_f02_a_folder_that_is_gone_is_a_fault(tmp_path):
+    users = Users(tmp_path / "folder" / "users.db")
+    with pytest.raises(StorageUnavailableError):
+        users.all()
+    (tmp_path / "folder").mkdir()
+    assert users.all() == []
+    shutil.rmtree(tmp_path / "folder")
+    with pytest.raises(StorageUnavailableError):
+        users.all()
+
+
+def test_f02_a_locked_file_can_be_read_and_a_write_says_that_it_failed(tmp_path, hold_lock):
+    users = Users(tmp_path / "users.db")
+    users.add(PHONE, "hash")
+    with hold_lock(tmp_path / "users.db"):
+        assert users.by_phone(PHONE) is not None
+        with pytest.raises(StorageUnavailableError) as caught:
+            users.change(PHONE, name="Bob")
+        assert caught.value.slug == "storage_write_failed"
+    assert users.change(PHONE, name="Bob").name == "Bob"
+
+
+FORKING = """
+import os, pathlib, sys
+from flask_tessera.server.users import Users
+
+users = Users(pathlib.Path(sys.argv[1]))
+users.add("13800138000", "hash")
+process = os.fork()
+if process == 0:
+    os._exit(0 if users.by_phone("13800138000") and users.change("13800138000", name="Child") else 1)
+print(os.waitpid(process, 0)[1], users.get("13800138000").name)
+"""
+
+
+def test_x12_a_child_process_opens_connections_of_its_own(tmp_path, run_program):
+    assert run_program(FORKING, tmp_path / "users.db") == "0 Child\n"
+
+
+# -- Administration ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "phone", ["", "1380013800", "+8613800138000", "13800138000\n", "\udcff", "１３８００１３８０００"]
+)
+@pytest.mark.parametrize("act", ["disable", "enable", "delete"])
+def test_what_is_no_phone_number_names_nobody(service, act, phone):
+    with pytest.raises(InputError):
+        getattr(administration, act)(service, phone)
+
+
+@pytest.mark.parametrize("act", ["disable", "enable", "delete"])
+def test_an_unknown_phone_is_told_to_an_administrator(service, act):
+    with pytest.raises(NotFoundError):
+        getattr(administration, act)(service, "13900139000")
+
+
+@pytest.mark.parametrize("password", ["", "seven!!", "x" * 1025, "with a NUL \0", "a surrogate \ud800"])
+def test_l03_l04_a_password_that_cannot_be_one_adds_nobody(service, password):
+    with pytest.raises(InputError):
+        administration.add(service, "13900139000", password)
+    assert service.users.by_phone("13900139000") is None
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[2Jgone", "a\tb", "\u202ebackwards", "\udcff", "\x00"])
+def test_g02_a_name_that_a_terminal_could_not_show_adds_nobody(service, name):
+    with pytest.raises(InputError):
+        administration.add(service, "13900139000", PASSWORD, name=name)
+    with pytest.raises(InputError):
+        administration.add(service, "13900139000", PASSWORD, role=name)
+
+
+def test_s03_disabling_ends_all_sessions_and_enabling_revives_none(service):
+    tokens = [service.tessera.create_token(1) for _ in range(3)]
+    assert administration.disable(service, PHONE) == 3
+    administration.enable(service, PHONE)
+    assert [service.tessera.verify_token(token) for token in tokens] == [None] * 3
+    assert service.tessera.verify_token(service.tessera.create_token(1)) is not None
+
+
+def test_s03_disabling_twice_is_as_good_as_once(service):
+    administration.disable(service, PHONE)
+    assert administration.disable(service, PHONE) == 0
+    administration.enable(service, PHONE)
+    administration.enable(service, PHONE)
+    assert service.tessera.verify_token(service.tessera.create_token(1)) is not None
+
+
+def test_s03_deleting_ends_all_sessions_and_the_phone_is_free_again(service):
+    token = service.tessera.create_token(1)
+    assert administration.delete(service, PHONE) == 1
+    assert service.tessera.verify_token(token) is None
+    assert administration.add(service, PHONE, PASSWORD).id != 1
+    assert service.tessera.verify_token(token) is None
+
+
+def test_s04_a_new_password_ends_all_sessions(service):
+    token = service.tessera.create_token(1)
+    administration.set_password(service, PHONE, "another password")
+    assert service.tessera.verify_token(token) is None
+    assert service.passwords.verify("another password", service.users.get(PHONE).password_hash)
+    assert not service.passwords.verify(PASSWORD, service.users.get(PHONE).password_hash)
+
+
+def test_r02_no_password_stands_in_the_file(service, tmp_path):
+    administration.add(service, "13900139000", "a very plain password")
+    with sqlite3.connect(tmp_path / "tessera.db") as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    assert b"plain password" not in (tmp_path / "tessera.db").read_bytes()

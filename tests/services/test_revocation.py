@@ -1,0 +1,198 @@
+"""The view that each worker keeps of the revocation log."""
+
+from __future__ import annotations
+
+import pytest
+
+from flask_tessera.errors import StorageUnavailableError
+from flask_tessera.services.revocation import RevocationView
+from flask_tessera.sessions.record import RETENTION_MARGIN
+from flask_tessera.storage.from_url import open_storage
+from flask_tessera.testing import race
+from tests.services.bench import DAY, Bench
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def workers(request, tmp_path):
+    """Two workers that share a storage."""
+    if request.param == "memory":
+        one = Bench()
+        yield one, Bench(one.storage, clock=one.clock)
+        return
+    url = f"sqlite:///{tmp_path / 'tessera.db'}"
+    one = Bench(open_storage(url))
+    other = Bench(open_storage(url), clock=one.clock)
+    yield one, other
+    one.storage.close()
+    other.storage.close()
+
+
+def test_S01_an_ending_in_one_worker_is_known_to_the_next_request_of_another(workers):
+    one, other = workers
+    for _ in range(5):
+        issued = one.log_in()
+        assert [worker.use(issued) for worker in workers] == ["", ""]
+        other.service.end(issued.session.sid, "logout")
+        assert [worker.use(issued) for worker in workers] == ["logout", "logout"]
+
+
+def test_S02_an_epoch_ends_older_tokens_only(workers):
+    one, other = workers
+    old = one.log_in()
+    other.service.end_user("7", "kick")
+    new = one.log_in()
+    stranger = one.log_in("8")
+    for worker in workers:
+        assert [worker.use(each) for each in (old, new, stranger)] == ["kick", "", ""]
+
+
+def test_S02_each_of_two_who_log_the_others_out_is_told_apart(workers):
+    one, other = workers
+    first, second = one.log_in(), one.log_in()
+    other.service.end_user("7", "logout", except_sid=first.session.sid)
+    assert [one.use(each) for each in (first, second)] == ["", "logout"]
+    third = one.log_in()
+    one.service.end_user("7", "password_change", except_sid=third.session.sid)
+    assert [other.use(each) for each in (first, third)] == ["password_change", ""]
+
+
+def test_R06_a_worker_that_starts_later_knows_what_was_ended(workers):
+    one, other = workers
+    issued = one.log_in()
+    one.service.end(issued.session.sid, "kick")
+    fresh = RevocationView(other.storage.revocations)
+    assert fresh.refusal(one.claims(issued), at=one.clock()) == "kick"
+
+
+def test_F04_tokens_from_before_the_birth_of_the_log_are_not_vouched_for(workers):
+    one, _ = workers
+    issued = one.log_in()
+    one.clock.advance(100)
+    assert one.use(issued) == ""
+    assert one.claims(issued).iat <= one.view.born_at
+
+
+def test_F07_the_birth_of_the_log_allows_for_clocks_that_differ(workers):
+    one, _ = workers
+    one.use(one.log_in())
+    assert one.view.born_at >= one.clock() + 25
+
+
+def test_what_no_token_can_contradict_any_more_is_forgotten(workers):
+    one, _ = workers
+    for number in range(3):
+        one.service.end(one.log_in().session.sid, "logout")
+        one.service.end_user(str(number), "kick")
+    one.use(one.log_in("9"))
+    assert len(one.view._sessions) == 3
+    assert len(one.view._users) == 3
+    one.clock.advance(900 + RETENTION_MARGIN)
+    one.service.end(one.log_in("9").session.sid, "logout")
+    one.use(one.log_in("9"))
+    assert len(one.view._sessions) == 1
+    assert one.view._users == {}
+
+
+@pytest.mark.parametrize("step", [30, DAY, 10 * 365 * DAY])
+def test_F07_a_clock_that_runs_ahead_and_comes_back_revives_nothing(workers, step):
+    one = workers[0]
+    victim, other_user = one.log_in(), one.log_in("8")
+    one.service.end(victim.session.sid, "logout")
+    one.service.end_user("8", "kick")
+    assert [worker.use(victim) for worker in workers] == ["logout", "logout"]
+    one.clock.advance(step)
+    bystander = one.log_in("9")
+    one.service.end(bystander.session.sid, "logout")
+    for worker in workers:
+        worker.view.refusal(worker.claims(bystander), at=worker.clock())
+    one.clock.advance(-step)
+    for worker in workers:
+        assert [worker.use(victim), worker.use(other_user)] == ["logout", "kick"]
+
+
+@pytest.mark.parametrize("step", [30, 3600, DAY])
+def test_F07_a_clock_that_falls_back_and_catches_up_revives_nothing(workers, step):
+    one, other = workers
+    victim = one.log_in()
+    one.clock.advance(-step)
+    one.service.end(victim.session.sid, "logout")
+    other.view.refusal(other.access.verify(victim.access_token, at=one.clock() + step), at=one.clock())
+    one.clock.advance(step + 60)
+    one.service.end(one.log_in("9").session.sid, "logout")
+    assert [worker.use(victim) for worker in workers] == ["logout", "logout"]
+
+
+class FakeLog:
+    """A log of another make: what it says is set by the test."""
+
+    bound = 2
+
+    def __init__(self, log):
+        self.log = log
+        self.is_broken = False
+        self.reads = 0
+        self.salt = 0
+
+    def stamp(self):
+        return self.salt, self.log.stamp()
+
+    def after(self, cursor, *, at):
+        if self.is_broken:
+            raise StorageUnavailableError("broken")
+        self.reads += 1
+        return self.log.after(cursor, at=at)
+
+    def purge(self, *, at):
+        self.log.purge(at=at)
+
+
+def test_F03_a_log_that_has_changed_and_cannot_be_read_refuses_everybody(bench):
+    log = FakeLog(bench.storage.revocations)
+    view, issued = RevocationView(log), bench.log_in()
+    claims = bench.claims(issued)
+    assert view.refusal(claims, at=bench.clock()) == ""
+    bench.service.end(issued.session.sid, "logout")
+    log.is_broken = True
+    for _ in range(2):
+        with pytest.raises(StorageUnavailableError):
+            view.refusal(claims, at=bench.clock())
+    log.is_broken = False
+    assert view.refusal(claims, at=bench.clock()) == "logout"
+
+
+def test_S07_nothing_is_read_while_nothing_has_changed(bench):
+    log = FakeLog(bench.storage.revocations)
+    view, claims = RevocationView(log), bench.claims(bench.log_in())
+    view.refusal(claims, at=bench.clock())
+    before = log.reads
+    for _ in range(5):
+        bench.clock.advance(100)
+        view.refusal(claims, at=bench.clock())
+    assert log.reads == before
+
+
+def test_S07_threads_that_find_a_change_at_once_read_it_once(bench):
+    log = FakeLog(bench.storage.revocations)
+    view, issued = RevocationView(log), bench.log_in()
+    claims = bench.claims(issued)
+    view.refusal(claims, at=bench.clock())
+    before = log.reads
+    bench.service.end(issued.session.sid, "logout")
+    assert race(8, lambda _number: view.refusal(claims, at=bench.clock())) == ["logout"] * 8
+    assert log.reads == before + 1
+
+
+def test_X9_another_log_is_read_from_its_beginning_and_replaces_all(bench):
+    log = FakeLog(bench.storage.revocations)
+    view, issued = RevocationView(log), bench.log_in()
+    bench.service.end(issued.session.sid, "logout")
+    assert view.refusal(bench.claims(issued), at=bench.clock()) == "logout"
+    bench.clock.advance(50)
+    other = Bench(clock=bench.clock)
+    theirs = other.log_in()
+    other.service.end(theirs.session.sid, "kick")
+    log.log, log.salt = other.storage.revocations, 1
+    assert view.refusal(other.claims(theirs), at=bench.clock()) == "kick"
+    assert view.refusal(bench.claims(issued), at=bench.clock()) == ""
+    # It is refused all the same: nobody vouches for tokens from before the birth.
+    assert bench.claims(issued).iat <= view.born_at

@@ -1,0 +1,362 @@
+"""A broken storage: every error of it leaves as StorageUnavailableError, in time, and it recovers by itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+
+from flask_tessera.errors import StorageUnavailableError
+from flask_tessera.storage.from_url import open_engine, open_storage
+from flask_tessera.testing import Crew, race
+from flask_tessera.testing.contract.base import IDLE, NO_LIMITS, T0, begin, new_session
+from tests.faults import workers
+
+LONGEST = 3.0
+"""Seconds within which a broken storage must say so (DESIGN §1)."""
+SID = b"\5" * 16
+CALLS = {
+    "add": lambda storage: storage.sessions.add(new_session(), limits=NO_LIMITS, at=T0),
+    "find": lambda storage: storage.sessions.find(SID),
+    "rotate": lambda storage: storage.sessions.rotate(SID, 0, at=T0, leeway=15, idle=IDLE),
+    "mark": lambda storage: storage.sessions.mark([(SID, 0)], at=T0),
+    "seen": lambda storage: storage.sessions.seen([(SID, T0)]),
+    "end": lambda storage: storage.sessions.end(SID, "kick", at=T0),
+    "end_user": lambda storage: storage.sessions.end_user("", "7", "kick", at=T0),
+    "list": lambda storage: storage.sessions.list("", "7", at=T0),
+    "purge": lambda storage: storage.sessions.purge(at=T0, most=10),
+    "principal": lambda storage: storage.principals.find("", "7"),
+    "suspend": lambda storage: storage.principals.suspend("", "7", until=T0, at=T0),
+    "unsuspend": lambda storage: storage.principals.unsuspend("", "7"),
+    "stamp": lambda storage: storage.revocations.stamp(),
+    "after": lambda storage: storage.revocations.after(0, at=T0),
+    "purge_log": lambda storage: storage.revocations.purge(at=T0),
+    "check": lambda storage: storage.check(),
+}
+WRITES = {"add", "rotate", "mark", "seen", "end", "end_user", "suspend", "unsuspend", "purge_log", "check"}
+
+
+def is_unavailable(call, storage):
+    try:
+        call(storage)
+    except StorageUnavailableError:
+        return True
+    return False
+
+
+def seconds_until_unavailable(call, storage):
+    began = time.monotonic()
+    with pytest.raises(StorageUnavailableError):
+        call(storage)
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_F02_a_directory_in_place_of_the_file(call, path, store):
+    path.mkdir()
+    assert seconds_until_unavailable(call, store) < LONGEST
+    path.rmdir()
+    store.check()
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_F02_a_file_that_is_no_database(call, path, store):
+    path.write_bytes(b"what is this? " * 1000)
+    assert seconds_until_unavailable(call, store) < LONGEST
+    path.unlink()
+    store.check()
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_F02_no_folder_for_the_file(call, path):
+    storage = open_storage(f"sqlite:///{path.parent / 'missing' / 'tessera.db'}")
+    assert seconds_until_unavailable(call, storage) < LONGEST
+    (path.parent / "missing").mkdir()
+    storage.check()
+    storage.close()
+
+
+def test_F02_a_database_that_is_damaged_under_a_running_process(path, store):
+    for _ in range(300):
+        begin(store, user_agent="x" * 500)
+    store.close()
+    store.revocations.stamp()
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(8192)
+        file.write(b"\xa5" * (size - 8192))
+    broken = [name for name, call in CALLS.items() if is_unavailable(call, store)]
+    assert {"find", "add", "rotate"} <= set(broken)
+
+
+def test_F02_tables_that_somebody_dropped(path, store):
+    begin(store)
+    store.revocations.stamp()
+    with Crew(1, workers.raw_sqlite, str(path)) as crew:
+        for table in ("sessions", "principals", "revocations", "log"):
+            crew.call(0, f"DROP TABLE tessera_{table}")
+    for name, call in CALLS.items():
+        if name not in ("stamp", "check", "seen"):
+            assert seconds_until_unavailable(call, store) < LONGEST
+    store.close()
+    begin(store)
+
+
+@pytest.mark.parametrize("mode", ["IMMEDIATE", "EXCLUSIVE"])
+def test_X4_a_lock_of_another_process_is_waited_for_in_time(mode, path, store):
+    begin(store)
+    store.revocations.stamp()
+    with Crew(1, workers.raw_sqlite, str(path)) as crew:
+        crew.call(0, f"BEGIN {mode}")
+        assert 1.5 < seconds_until_unavailable(CALLS["rotate"], store) < LONGEST
+        assert store.sessions.find(SID) is None
+        assert store.revocations.stamp()
+        crew.call(0, "ROLLBACK")
+        assert store.sessions.end_user("", "7", "kick", at=T0)
+
+
+def test_X4_many_threads_do_not_add_up_their_waits(path, store):
+    begin(store)
+    with Crew(1, workers.raw_sqlite, str(path)) as crew:
+        crew.call(0, "BEGIN EXCLUSIVE")
+        waits = race(12, lambda _number: seconds_until_unavailable(CALLS["rotate"], store))
+        crew.call(0, "ROLLBACK")
+    assert max(waits) < LONGEST
+    begin(store)
+
+
+def test_X4_a_hosts_locked_file_holds_no_call_up_for_long(tmp_path):
+    """Without a WAL an exclusive lock keeps readers out too."""
+    engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'host.db'}")
+    storage = open_engine(engine)
+    begin(storage)
+    storage.revocations.stamp()
+    names = [*CALLS]
+    with Crew(1, workers.raw_sqlite, str(tmp_path / "host.db")) as crew:
+        crew.call(0, "BEGIN EXCLUSIVE")
+        waits = race(len(names), lambda number: _seconds_of(CALLS[names[number]], storage))
+        crew.call(0, "ROLLBACK")
+    assert max(waits) < LONGEST
+    storage.check()
+    storage.close()
+    engine.dispose()
+
+
+def test_X4_a_file_that_is_locked_at_start_is_opened_later(path, store):
+    with Crew(1, workers.raw_sqlite, str(path)) as crew:
+        crew.call(0, "BEGIN EXCLUSIVE")
+        waits = race(6, lambda _number: seconds_until_unavailable(CALLS["add"], store))
+        crew.call(0, "ROLLBACK")
+    assert max(waits) < LONGEST
+    begin(store)
+
+
+def _seconds_of(call, storage):
+    began = time.monotonic()
+    is_unavailable(call, storage)
+    return time.monotonic() - began
+
+
+def test_only_errors_of_writes_say_that_the_outcome_may_be_unknown(path, store):
+    begin(store)
+    with Crew(1, workers.raw_sqlite, str(path)) as crew:
+        crew.call(0, "DROP TABLE tessera_sessions")
+    for name in ("add", "find"):
+        with pytest.raises(StorageUnavailableError) as caught:
+            CALLS[name](store)
+        assert caught.value.writing is (name in WRITES)
+
+
+PREAMBLE = """
+import os, resource, sys
+from flask_tessera.errors import StorageUnavailableError
+from flask_tessera.storage.from_url import open_storage
+from flask_tessera.testing.contract.base import T0, begin, rotate, stored
+path = sys.argv[1]
+storage = open_storage(f"sqlite:///{path}")
+def is_refused(function, *arguments, **options):
+    try:
+        function(*arguments, **options)
+    except StorageUnavailableError:
+        return True
+    return False
+"""
+
+
+def run_script(script, path):
+    """Run a script in a fresh interpreter; it must print "done"."""
+    command = [sys.executable, "-W", "error", "-c", PREAMBLE + script, str(path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
+def test_X3_a_full_disk_is_a_storage_that_is_unavailable(path):
+    run_script(
+        """
+session = begin(storage, user_agent="x" * 1000)
+storage.revocations.stamp()
+limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize(path + "-wal") + 8192, limits[1]))
+written = []
+while not is_refused(lambda: written.append(begin(storage, user_agent="y" * 5000))):
+    assert len(written) < 50
+assert is_refused(begin, storage, user_agent="y" * 9000)
+assert stored(storage, session) == session
+resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+written.append(begin(storage))
+assert [stored(storage, each) for each in written] == written
+print("done")
+""",
+        path,
+    )
+
+
+def test_X3_a_disk_that_is_full_from_the_start(path):
+    run_script(
+        """
+limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+assert is_refused(begin, storage)
+assert is_refused(storage.revocations.stamp)
+assert is_refused(storage.check)
+resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+storage.check()
+begin(storage)
+print("done")
+""",
+        path,
+    )
+
+
+def test_X12_no_file_descriptors_left(path):
+    run_script(
+        """
+limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+held = []
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, limits[1]))
+try:
+    while True:
+        held.append(os.open("/dev/null", os.O_RDONLY))
+except OSError:
+    pass
+assert is_refused(begin, storage)
+assert is_refused(storage.revocations.stamp)
+while held:
+    os.close(held.pop())
+session = begin(storage)
+storage.revocations.stamp()
+assert stored(storage, session) == session
+print("done")
+""",
+        path,
+    )
+
+
+def test_F02_a_read_only_folder_is_a_storage_that_is_unavailable():
+    # Nobody's own folder, since root may write everywhere.
+    with tempfile.TemporaryDirectory() as folder:
+        if os.getuid() == 0:
+            os.chown(folder, 65534, 65534)
+        run_script(
+            """
+if os.getuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)
+folder = os.path.dirname(path)
+os.chmod(folder, 0o500)
+assert is_refused(storage.check)
+assert is_refused(storage.revocations.stamp)
+os.chmod(folder, 0o700)
+session = begin(storage)
+storage.close()
+os.chmod(path, 0o400)
+os.chmod(folder, 0o500)
+assert is_refused(storage.check)
+assert is_refused(begin, storage)
+os.chmod(folder, 0o700)
+os.chmod(path, 0o600)
+storage.check()
+assert stored(storage, session) == session
+print("done")
+""",
+            Path(folder) / "tessera.db",
+        )
+
+
+def test_X12_a_fork_after_first_use_gives_the_child_connections_of_its_own(path):
+    run_script(
+        """
+session = begin(storage)
+storage.revocations.stamp()
+for turn in range(5):
+    child = os.fork()
+    if not child:
+        assert rotate(storage, session, turn, T0).outcome == "rotated"
+        storage.revocations.stamp()
+        other = begin(storage)
+        storage.sessions.end(other.sid, "logout", at=T0)
+        os._exit(0)
+    stamp = storage.revocations.stamp()
+    assert os.waitpid(child, 0)[1] == 0
+    assert storage.revocations.stamp() != stamp
+    assert stored(storage, session).gen == turn + 1
+    assert len(storage.revocations.after(0, at=T0).entries) == turn + 1
+begin(storage)
+print("done")
+""",
+        path,
+    )
+
+
+def test_X12_a_fork_while_other_threads_hold_every_lock_leaves_the_child_alive(path):
+    run_script(
+        """
+import threading
+from flask_tessera.services.recorder import Recorder
+from flask_tessera.services.revocation import RevocationView
+from flask_tessera.tokens.claims import Claims
+session = begin(storage)
+storage.revocations.stamp()
+view, recorder = RevocationView(storage.revocations), Recorder(storage.sessions, lambda: T0, lambda event: None)
+memory = open_storage("memory:")
+locks = [storage._database._opening, storage._database._writing, view._lock, recorder._lock,
+         memory.sessions._records.lock]
+watch = storage.revocations.stamp.__self__
+locks.append(watch._lock)
+held, done = threading.Event(), threading.Event()
+def hold():
+    for lock in locks:
+        lock.acquire()
+    held.set()
+    done.wait()
+    for lock in locks:
+        lock.release()
+thread = threading.Thread(target=hold)
+thread.start()
+held.wait()
+child = os.fork()
+if not child:
+    assert rotate(storage, session, 0, T0).outcome == "rotated"
+    storage.sessions.end(begin(storage).sid, "logout", at=T0)
+    claims = Claims(sub="7", sid="x", gen=0, ep=0, iat=T0, exp=T0 + 900)
+    assert view.refusal(claims, at=T0) == ""
+    recorder.note("x", session.sid, 1, T0)
+    recorder.flush()
+    assert stored(storage, session).confirmed
+    begin(memory)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+done.set()
+thread.join()
+assert stored(storage, session).confirmed
+begin(storage)
+print("done")
+""",
+        path,
+    )

@@ -1,0 +1,67 @@
+"""The contract, on every storage."""
+
+from __future__ import annotations
+
+import flask
+import flask_sqlalchemy
+import pytest
+import sqlalchemy
+
+from flask_tessera.storage.from_url import open_engine, open_storage
+from flask_tessera.testing import StorageContract
+
+
+class TestMemory(StorageContract):
+    @pytest.fixture
+    def storage(self):
+        return open_storage("memory:")
+
+
+class TestSQLiteFile(StorageContract):
+    @pytest.fixture
+    def storage(self, url):
+        self.url = url
+        self.opened = [open_storage(url)]
+        yield self.opened[0]
+        for storage in self.opened:
+            storage.close()
+
+    def reopen(self, storage):
+        self.opened.append(open_storage(self.url))
+        return self.opened[-1]
+
+
+class TestEngineOfAHost(StorageContract):
+    @pytest.fixture
+    def storage(self, tmp_path):
+        self.engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'host.db'}")
+        self.opened = [open_engine(self.engine)]
+        yield self.opened[0]
+        for storage in self.opened:
+            storage.close()
+        self.engine.dispose()
+
+    def reopen(self, storage):
+        self.opened.append(open_engine(self.engine))
+        return self.opened[-1]
+
+
+class TestFlaskSQLAlchemy(StorageContract):
+    @pytest.fixture
+    def storage(self, tmp_path):
+        app = flask.Flask(__name__, instance_path=str(tmp_path))
+        app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:///host.db"
+        self.db = flask_sqlalchemy.SQLAlchemy(app)
+        self.opened = [open_engine(self.db)]
+        with app.app_context():
+            # Asked for at first use, in a request; the threads of later steps have no application.
+            self.opened[0].check()
+            yield self.opened[0]
+            for storage in self.opened:
+                storage.close()
+            self.db.engine.dispose()
+
+    def reopen(self, storage):
+        self.opened.append(open_engine(self.db))
+        self.opened[-1].check()
+        return self.opened[-1]

@@ -1,0 +1,303 @@
+"""What holds for a SQLite file: its settings, and what may happen to it under a running process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+from sqlalchemy.pool import QueuePool
+
+from flask_tessera.errors import ConfigError, StorageUnavailableError
+from flask_tessera.storage.from_url import open_engine, open_storage
+from flask_tessera.storage.sql import SQLStorage
+from flask_tessera.testing import Clock
+from flask_tessera.testing.contract.base import T0, begin, rotate, stored
+
+
+@pytest.fixture
+def steady():
+    """Stands until a test lets it go: the look of each second comes when it is called for."""
+    return Clock(1000)
+
+
+@pytest.fixture
+def timed(path, steady):
+    storage = SQLStorage.of_file(str(path), steady=steady)
+    yield storage
+    storage.close()
+
+
+def remove(path):
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def pragma(path, name):
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute(f"PRAGMA {name}").fetchone()[0]
+    finally:
+        connection.close()
+
+
+def test_the_file_its_journal_and_its_cell_are_for_their_owner_only(store, path):
+    before = os.umask(0)
+    try:
+        begin(store)
+        store.revocations.stamp()
+    finally:
+        os.umask(before)
+    files = sorted(path.parent.iterdir())
+    assert [file.name for file in files] == ["tessera.db", "tessera.db-shm", "tessera.db-tessera", "tessera.db-wal"]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_F01_our_own_file_has_a_wal_and_durable_commits(store, path):
+    begin(store)
+    assert pragma(path, "journal_mode") == "wal"
+    with store._database.reading() as connection:
+        assert connection.cursor().execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+def test_a_hosts_file_and_its_connections_keep_their_pragmas(tmp_path):
+    names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "cache_size", "locking_mode")
+    engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'host.db'}", poolclass=QueuePool, pool_size=1)
+
+    def settings():
+        with engine.connect() as connection:
+            return [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
+
+    before = settings()
+    storage = open_engine(engine)
+    begin(storage)
+    storage.check()
+    assert settings() == before
+    assert pragma(tmp_path / "host.db", "journal_mode") == "delete"
+    storage.close()
+    engine.dispose()
+
+
+def test_a_host_that_begins_every_transaction_by_hand_can_lend_its_database(tmp_path):
+    """The recipe of SQLAlchemy's documentation for SAVEPOINTs with SQLite."""
+    engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'host.db'}")
+
+    @sqlalchemy.event.listens_for(engine, "begin")
+    def begin_by_hand(connection):
+        connection.exec_driver_sql("BEGIN")
+
+    storage = open_engine(engine)
+    session = begin(storage)
+    assert stored(storage, session) == session
+    storage.close()
+    engine.dispose()
+
+
+def test_a_hosts_open_transaction_and_empty_pool_do_not_hold_us_up(tmp_path):
+    engine = sqlalchemy.create_engine(
+        f"sqlite:///{tmp_path / 'host.db'}", poolclass=QueuePool, pool_size=1, max_overflow=0
+    )
+    storage = open_engine(engine)
+    with engine.connect() as held:
+        held.exec_driver_sql("SELECT 1").fetchall()
+        session = begin(storage)
+        held.rollback()
+    assert stored(storage, session) == session
+    storage.close()
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true", "sqlite:///file:/tmp/x.db?uri=true"],
+)
+def test_X15_a_host_with_sqlite_in_memory_is_refused(address):
+    storage = open_engine(sqlalchemy.create_engine(address, poolclass=QueuePool))
+    with pytest.raises(ConfigError, match="STORE_URL"):
+        storage.check()
+
+
+@pytest.mark.parametrize("address", ["sqlite:", "sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///a.db?x=1"])
+def test_X15_sqlite_in_memory_or_with_options_is_refused(address):
+    with pytest.raises(ConfigError, match="STORE_URL"):
+        open_storage(address)
+
+
+def test_X15_another_dialect_is_refused_by_name():
+    storage = SQLStorage.of_engine(lambda: sqlalchemy.create_mock_engine("mysql://", lambda: None))
+    storage._database._get_url = lambda: sqlalchemy.make_url("mysql://host/db")
+    with pytest.raises(ConfigError, match="mysql is not supported"):
+        storage.check()
+
+
+def test_X15_what_has_no_engine_is_refused():
+    with pytest.raises(ConfigError, match="engine"):
+        open_engine(object())
+
+
+def test_F06_a_newer_schema_is_refused_and_left_as_it_is(store, path):
+    begin(store)
+    store.close()
+    connection = sqlite3.connect(path)
+    connection.executescript("UPDATE tessera_log SET schema_version = 99; DROP TABLE tessera_revocations")
+    connection.close()
+    with pytest.raises(ConfigError, match="version 99"):
+        store.check()
+    assert pragma(path, "user_version") == 0
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'tessera_revocations'").fetchone() is None
+    connection.close()
+
+
+def test_R10_a_log_without_its_name_is_named_again(store, path):
+    begin(store)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("DELETE FROM tessera_log")
+    connection.close()
+    with pytest.raises(StorageUnavailableError, match="lost its name"):
+        store.revocations.after(0, at=T0)
+    store.close()
+    assert store.revocations.after(0, at=T0 + 5).born_at == T0 + 5
+
+
+def test_X9_a_deleted_file_is_another_log_in_which_nobody_is_known(timed, steady, path):
+    session = begin(timed)
+    name = timed.revocations.after(0, at=T0).log_id
+    stamp = timed.revocations.stamp()
+    remove(path)
+    steady.advance(1)
+    assert timed.revocations.stamp() != stamp
+    page = timed.revocations.after(0, at=T0 + 50)
+    assert page.log_id != name
+    assert page.born_at == T0 + 50
+    assert timed.sessions.find(session.sid) is None
+    assert rotate(timed, begin(timed), 0, T0).outcome == "rotated"
+
+
+def test_X9_a_step_that_finds_the_file_deleted_makes_a_new_one(store, path):
+    begin(store)
+    remove(path)
+    session = begin(store)
+    with open_storage_at(path) as other:
+        assert stored(other, session) == session
+
+
+def test_X9_a_file_that_is_gone_and_comes_back_is_found_again(timed, steady, path):
+    session = begin(timed)
+    name = timed.revocations.after(0, at=T0).log_id
+    timed.close()
+    away = path.with_name("away")
+    shutil.copy(path, away)
+    remove(path)
+    begin(timed)
+    timed.close()
+    remove(path)
+    away.rename(path)
+    steady.advance(1)
+    timed.revocations.stamp()
+    assert stored(timed, session) == session
+    assert timed.revocations.after(0, at=T0).log_id != name
+
+
+def test_X9_a_restored_older_copy_is_another_log_though_it_has_grown_since(timed, steady, path):
+    timed.sessions.end(begin(timed).sid, "logout", at=T0)
+    timed.close()
+    copy = path.with_name("copy")
+    shutil.copy(path, copy)
+    lost = begin(timed)
+    timed.sessions.end(lost.sid, "logout", at=T0)
+    before = timed.revocations.after(0, at=T0)
+    remove(path)
+    copy.rename(path)
+    with open_storage_at(path) as other:
+        for _ in range(3):
+            other.sessions.end(begin(other).sid, "logout", at=T0)
+    page = timed.revocations.after(before.cursor, at=T0)
+    assert page.log_id != before.log_id
+
+
+def test_X9_a_log_that_is_shorter_than_what_was_read_is_read_from_its_beginning(store):
+    store.sessions.end(begin(store).sid, "logout", at=T0)
+    page = store.revocations.after(500, at=T0)
+    assert len(page.entries) == 1
+    assert page.cursor == 1
+
+
+def test_X1_an_ending_whose_process_died_before_it_told_is_found_within_a_second(timed, other, steady):
+    session = begin(timed)
+    stamp = timed.revocations.stamp()
+    # What a process leaves that is killed between commit and cell: the rows, and nothing else.
+    other.revocations.announce = other.sessions._revocations.announce = lambda: None
+    other.sessions.end(session.sid, "logout", at=T0)
+    assert timed.revocations.stamp() == stamp
+    steady.advance(1)
+    assert timed.revocations.stamp() != stamp
+
+
+def test_X1_ending_again_tells_everybody_since_the_first_may_have_died(timed, other):
+    session = begin(timed)
+    other.sessions.end(session.sid, "logout", at=T0)
+    stamp = timed.revocations.stamp()
+    assert not other.sessions.end(session.sid, "logout", at=T0).by_this_call
+    assert timed.revocations.stamp() != stamp
+
+
+def test_a_look_that_finds_nothing_new_leaves_the_stamp(timed, steady):
+    begin(timed)
+    stamp = timed.revocations.stamp()
+    for _ in range(5):
+        steady.advance(1)
+        assert timed.revocations.stamp() == stamp
+
+
+def test_X9_a_deleted_cell_is_made_anew_by_the_next_ending(timed, other, steady, path):
+    cell = path.with_name("tessera.db-tessera")
+    session = begin(timed)
+    stamp = timed.revocations.stamp()
+    cell.unlink()
+    other.sessions.end(session.sid, "logout", at=T0)
+    assert cell.exists()
+    steady.advance(1)
+    after = timed.revocations.stamp()
+    assert after != stamp
+    other.sessions.end(session.sid, "logout", at=T0)
+    assert timed.revocations.stamp() != after
+
+
+def test_F02_a_cell_that_cannot_be_made_is_a_storage_that_is_unavailable(timed, steady, path):
+    cell = path.with_name("tessera.db-tessera")
+    session = begin(timed)
+    timed.revocations.stamp()
+    cell.unlink()
+    cell.mkdir()
+    steady.advance(1)
+    with pytest.raises(StorageUnavailableError):
+        timed.revocations.stamp()
+    # What is written is written, though nobody can be told; then it recovers by itself.
+    assert timed.sessions.end(session.sid, "logout", at=T0).by_this_call
+    cell.rmdir()
+    assert timed.revocations.stamp()
+
+
+def test_S11_purge_ends_with_the_table_though_little_of_it_is_dead(store):
+    for number in range(30):
+        begin(store, idle_until=T0 + 900 if number in (0, 29) else T0 + 9000)
+    assert store.sessions.purge(at=T0 + 900, most=7) == 2
+    assert store.sessions.purge(at=T0 + 900, most=7) == 0
+
+
+def test_a_closed_storage_holds_no_file_open(timed, path):
+    begin(timed)
+    timed.revocations.stamp()
+    timed.close()
+    links = [os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()]
+    assert [link for link in links if link.startswith(str(path))] == []
+
+
+def open_storage_at(path):
+    return contextlib.closing(open_storage(f"sqlite:///{path}"))

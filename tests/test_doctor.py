@@ -1,0 +1,105 @@
+"""What the doctor finds, and what it must not print."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_tessera import Tessera
+from flask_tessera.doctor import examine
+
+SECRET = "9b7e40c1f3a85d26e1908c7745bb3f02d6ea914c58f7230b"
+OLD_SECRET = "0d7be65f8c21a94370e5d8f1b6c392aa47e01d9853bc6f24"
+NOW = int(time.time())
+
+
+def report(*, debug: bool = False, **config: Any) -> dict[str, list[str]]:
+    """The doctor's findings of an application with these settings, by level."""
+    app = Flask(__name__)
+    app.debug = debug
+    app.config.update({"SECRET_KEY": SECRET, "TESSERA_STORE_URL": "memory:", **config})
+    tessera: Tessera[Any] = Tessera(app)
+    found: dict[str, list[str]] = {"SET": [], "OK": [], "WARN": [], "FAIL": []}
+    with app.app_context():
+        for finding in examine(app, tessera.runtime):
+            found[finding.level].append(finding.text)
+    return found
+
+
+def test_a_sound_configuration_has_no_weak_spots(tmp_path):
+    found = report(TESSERA_STORE_URL=f"sqlite:///{tmp_path}/doctor.db")
+    assert found["WARN"] == found["FAIL"] == []
+    assert found["OK"] == [f"SECRET_KEY has {len(SECRET)} bytes", "the storage can be read and written"]
+
+
+def test_every_setting_is_shown_as_it_is():
+    shown = report(TESSERA_ACCESS_LIFETIME=600)["SET"]
+    assert "TESSERA_ACCESS_LIFETIME = 600" in shown
+    assert "TESSERA_SESSION_LIFETIME = 7776000" in shown
+    assert "TESSERA_LEGACY = 'off'" in shown
+
+
+@pytest.mark.parametrize(
+    ("config", "begins"),
+    [
+        ({"TESSERA_STORE_URL": "memory:"}, "memory: forgets"),
+        ({"TESSERA_REVOCATION": "stateless"}, "TESSERA_REVOCATION stateless"),
+        ({"TESSERA_HTTP_STATUS": "always_200"}, "TESSERA_HTTP_STATUS always_200"),
+        ({"TESSERA_MAX_SESSIONS": 0}, "TESSERA_MAX_SESSIONS 0"),
+        ({"SECRET_KEY": SECRET[:20]}, "SECRET_KEY has 20 bytes, 32 are recommended"),
+        ({"SECRET_KEY_FALLBACKS": [OLD_SECRET[:20]]}, "SECRET_KEY_FALLBACKS[0] has 20 bytes"),
+        ({"TESSERA_LEGACY": {"secret": OLD_SECRET, "until": NOW - 1}}, "TESSERA_LEGACY: its window has closed"),
+        (
+            {"TESSERA_LEGACY": {"secret": SECRET, "until": NOW + 1000}},
+            "TESSERA_LEGACY: the old secret is still SECRET_KEY",
+        ),
+        ({"TESSERA_LEGACY": {"secret": SECRET.encode(), "until": NOW + 1}}, "TESSERA_LEGACY: the old secret is still"),
+    ],
+)
+def test_a_weak_spot_is_warned_about(config, begins):
+    assert [text for text in report(**config)["WARN"] if text.startswith(begins)]
+
+
+def test_debug_mode_is_warned_about():
+    assert [text for text in report(debug=True)["WARN"] if text.startswith("debug mode")]
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "SECRET_KEY_FALLBACKS"])
+def test_k01_a_weak_secret_that_debug_mode_lets_pass_is_a_failure(name):
+    weak = "changeme"
+    found = report(debug=True, **{name: weak if name == "SECRET_KEY" else [OLD_SECRET, weak]})
+    assert [text for text in found["FAIL"] if text.startswith(name)]
+
+
+def test_what_is_well_is_said_too():
+    found = report(TESSERA_TRUSTED_PROXIES=2, TESSERA_LEGACY={"secret": OLD_SECRET, "until": NOW + 10 * 86_400 + 3600})
+    assert "2 proxies are believed about client addresses" in found["OK"]
+    assert "TESSERA_LEGACY: old tokens are accepted for 10 more days" in found["OK"]
+
+
+def test_a_storage_that_does_not_work_is_a_failure(tmp_path):
+    found = report(TESSERA_STORE_URL=f"sqlite:///{tmp_path}/nowhere/doctor.db")
+    assert [text for text in found["FAIL"] if text.startswith("the storage does not work: ")]
+
+
+def test_k08_no_secret_is_printed():
+    found = report(
+        SECRET_KEY_FALLBACKS=[OLD_SECRET], TESSERA_LEGACY={"secret": "the old hunter2 secret", "until": NOW + 1000}
+    )
+    everything = "\n".join(text for texts in found.values() for text in texts)
+    assert not [secret for secret in (SECRET, OLD_SECRET, "hunter2") if secret in everything]
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:hunter2@db/x", "redis://:hunter2@db:6379/0", "redis://me:hun@ter2@db/0"]
+)
+def test_k08_the_password_of_a_database_is_not_printed(url):
+    from flask_tessera.doctor import _without_password
+
+    shown = _without_password(url)
+    assert "hun" not in shown
+    assert "ter2" not in shown
+    assert shown.endswith("db/x" if "postgres" in url else "/0")

@@ -1,0 +1,234 @@
+"""Write the generated parts of the documents: tables of errors and settings, the tutorial's diff, who tests what.
+
+python3 tools/make_docs.py            after a change of errors, settings, examples or tests; needs the package's
+                                      dependencies, so best with .dev/test-3.11/bin/python (any version)
+
+A generated part stands between `<!-- begin NAME -->` and `<!-- end NAME -->`. The tests prove that it is current.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "src")]
+
+from flask_tessera import config, errors  # noqa: E402 (found by the line above)
+from tools.requirement_tests import named_tests  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+DOCUMENTS = ("README.md", "README.zh-CN.md", "docs/errors.md", "docs/settings.md", "docs/security.md")
+REGION = re.compile(r"(?P<head><!-- begin (?P<name>[\w-]+) -->\n).*?(?P<tail><!-- end (?P=name) -->)", re.DOTALL)
+SHOWN_ERRORS = (
+    "token_missing",
+    "token_invalid",
+    "session_logout",
+    "session_reuse",
+    "login_refused",
+    "credentials_wrong",
+    "scope_missing",
+    "step_up_required",
+    "too_many_requests",
+    "storage_read_failed",
+)
+MOST_TESTS_SHOWN = 4
+
+SETTINGS = {
+    "STORE_URL": (
+        "where sessions are kept: `sqlite:///file.db` or `memory:`",
+        "会话存放处：`sqlite:///file.db` 或 `memory:`",
+    ),
+    "ACCESS_LIFETIME": ("longest life of an access token", "access token 最长寿命"),
+    "TOKEN_LIFETIME": ("life of the single token of `create_token`", "`create_token` 所发单个 token 的寿命"),
+    "SESSION_IDLE": ("a session ends when it is not refreshed for so long", "会话多久不刷新即结束"),
+    "SESSION_LIFETIME": ("a session ends after this, however often it is refreshed", "会话的绝对寿命，刷新也不延长"),
+    "REFRESH_LEEWAY": (
+        "a used refresh token that comes again within it gets the same successor",
+        "旧 refresh token 在此时间内重复提交，得到同一个后继",
+    ),
+    "ALGORITHM": ("how access tokens are signed", "access token 的签名算法"),
+    "TOKEN_FORMAT": ("`sealed` encrypts the claims", "`sealed` 加密 token 内容"),
+    "ISSUER": ("`iss`, written and required when set", "`iss`，设置后写入并校验"),
+    "AUDIENCE": ("`aud`, written and required when set", "`aud`，设置后写入并校验"),
+    "HEADERS": ("headers that may carry the token", "可携带 token 的请求头"),
+    "RESPONSE_FORMAT": ("`plain`: OAuth bodies and problem+json", "`plain`：OAuth 格式与 problem+json"),
+    "HTTP_STATUS": ("`always_200` for front ends that look at `code` alone", "`always_200`：前端只看 `code` 时用"),
+    "LOCALE": ("language of `msg`; `auto` follows Accept-Language", "`msg` 的语言；`auto` 按 Accept-Language"),
+    "URL_PREFIX": ("where `blueprint()` puts its routes", "`blueprint()` 的路由前缀"),
+    "REVOCATION": (
+        "`strict` asks the storage on each request, `stateless` never does",
+        "`strict` 每次请求都查存储，`stateless` 从不查",
+    ),
+    "REVOCATION_BOUND": (
+        "an ending must reach every worker within it; a slower storage is refused",
+        "吊销须在此时间内传到所有 worker，做不到的存储会被拒绝",
+    ),
+    "MAX_SESSIONS": ("live sessions of one user; 0: no limit", "每个用户的在线会话数；0 表示不限"),
+    "SESSIONS_PER_DEVICE_TYPE": (
+        "the same for one device type; 0: no limit",
+        "同一类设备的在线会话数（同端互斥）；0 表示不限",
+    ),
+    "SESSION_OVERFLOW": (
+        "`evict` the least recently used session or `refuse` the new one",
+        "超出时：`evict` 挤掉最久未用的，`refuse` 拒绝新登录",
+    ),
+    "LEGACY": ("accept old tokens until a date, see migration", "在截止日期前接受旧 token，见迁移文档"),
+    "TRUSTED_PROXIES": (
+        "how many proxies before the application append to X-Forwarded-For",
+        "应用之前有几层会追加 X-Forwarded-For 的反向代理",
+    ),
+    "PASSWORD_MIN_LENGTH": ("characters of a new password in the ready service", "现成服务中新密码的最少字符数"),
+    "HASH_SLOTS": ("passwords hashed at once in the ready service's process", "现成服务的进程内同时计算的密码哈希数"),
+}
+"""What each setting means, in English and Chinese."""
+
+SECONDS = frozenset(
+    {"ACCESS_LIFETIME", "TOKEN_LIFETIME", "SESSION_IDLE", "SESSION_LIFETIME", "REFRESH_LEEWAY", "REVOCATION_BOUND"}
+)
+OFF = {"STORE_URL": "–", "ISSUER": "–", "AUDIENCE": "–", "LEGACY": "–"}
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    lines = [tuple(head)]
+    lines += [("---",) * len(lines[0]), *map(tuple, rows)]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def error_rows(slugs: Iterable[str], *texts: str) -> list[tuple[str, ...]]:
+    """Rows of the error table: slug, code, status and texts of these languages."""
+    rows = (errors.REGISTRY[slug] for slug in slugs)
+    return [(f"`{row.slug}`", str(row.code), str(row.status), *(getattr(row, text) for text in texts)) for row in rows]
+
+
+def errors_table(_: str) -> str:
+    rows = [(*cells, f"`{errors.REGISTRY[cells[0][1:-1]].oauth}`") for cells in error_rows(errors.REGISTRY, "zh", "en")]
+    rows = [(*cells[:-1], "–" if cells[-1] == "``" else cells[-1]) for cells in rows]
+    return table(("`error`", "`code`", "HTTP", "`msg` (`zh`)", "`msg` (`en`)", "OAuth code"), rows)
+
+
+def short_errors_en(_: str) -> str:
+    return table(("`error`", "`code`", "HTTP", "`msg`", "in English"), error_rows(SHOWN_ERRORS, "zh", "en"))
+
+
+def short_errors_zh(_: str) -> str:
+    return table(("`error`", "`code`", "HTTP", "`msg`"), error_rows(SHOWN_ERRORS, "zh"))
+
+
+def default_of(name: str) -> str:
+    """The default of a setting, as it is written in Python."""
+    if name in OFF:
+        return OFF[name]
+    if name == "HASH_SLOTS":
+        return "CPU cores"
+    (field,) = (each for each in fields(config.Settings) if each.name == name)
+    assert field.default is not MISSING  # noqa: S101 (a default_factory needs a line above)
+    unit = " s" if name in SECONDS else ""
+    return f"`{field.default}`{unit}" if isinstance(field.default, int) else f"`{field.default!r}`".replace("'", '"')
+
+
+def range_of(name: str) -> str:
+    """What a setting may be."""
+    if name in config._CHOICES:  # noqa: SLF001 (the one source of it)
+        return ", ".join(f"`{choice}`" for choice in config._CHOICES[name])  # noqa: SLF001
+    if name in config._RANGES:  # noqa: SLF001
+        least, most = config._RANGES[name]  # noqa: SLF001
+        return f"{least} – {most}"
+    kinds = {str: "text", tuple: "list of names", dict: "mapping"}
+    return kinds[config._KINDS[name]]  # noqa: SLF001
+
+
+def settings_table(_: str) -> str:
+    rows = [(f"`TESSERA_{name}`", default_of(name), range_of(name), text) for name, (text, _) in SETTINGS.items()]
+    return table(("setting", "default", "may be", "meaning"), rows)
+
+
+def short_settings_en(_: str) -> str:
+    return table(
+        ("`TESSERA_…`", "default", "meaning"), [(f"`{name}`", default_of(name), SETTINGS[name][0]) for name in SETTINGS]
+    )
+
+
+def short_settings_zh(_: str) -> str:
+    rows = [
+        (f"`{name}`", default_of(name).replace(" s", " 秒").replace("CPU cores", "CPU 核数"), SETTINGS[name][1])
+        for name in SETTINGS
+    ]
+    return table(("`TESSERA_…`", "默认值", "含义"), rows)
+
+
+def tutorial_diff(_: str) -> str:
+    """The difference of the two folders, file by file."""
+    tutorial = ROOT / "examples" / "tutorial"
+    lines: list[str] = []
+    for name in sorted(path.name for path in (tutorial / "before").glob("*.py")):
+        before, after = ((tutorial / each / name).read_text("utf-8").splitlines() for each in ("before", "after"))
+        lines += difflib.unified_diff(before, after, f"before/{name}", f"after/{name}", lineterm="", n=1)
+    return "```diff\n" + "\n".join(lines) + "\n```\n"
+
+
+def minimal_app(_: str) -> str:
+    return f"```python\n{(ROOT / 'examples' / 'minimal' / 'app.py').read_text('utf-8')}```\n"
+
+
+def requirements_table(present: str) -> str:
+    """The rows as they were written by hand, their last cell made anew."""
+    tests = named_tests(ROOT / "tests")
+    lines = []
+    for line in present.splitlines():
+        cells = [cell.strip() for cell in line.strip("| ").split("|")]
+        if re.fullmatch(r"[A-Z]\d{1,2}", cells[0]):
+            line = f"| {' | '.join([*cells[:3], named(tests.get(cells[0], ())) or '*open*'])} |"  # noqa: PLW2901
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def named(tests: Iterable[str]) -> str:
+    """These tests, in one cell."""
+    names = sorted(tests)
+    more = f" and {len(names) - MOST_TESTS_SHOWN} more" if len(names) > MOST_TESTS_SHOWN else ""
+    return "<br>".join(f"`{name}`" for name in names[:MOST_TESTS_SHOWN]) + more
+
+
+PARTS: dict[str, Callable[[str], str]] = {
+    "errors": errors_table,
+    "short-errors-en": short_errors_en,
+    "short-errors-zh": short_errors_zh,
+    "settings": settings_table,
+    "short-settings-en": short_settings_en,
+    "short-settings-zh": short_settings_zh,
+    "tutorial-diff": tutorial_diff,
+    "minimal-app": minimal_app,
+    "requirements": requirements_table,
+}
+
+
+def render(text: str) -> str:
+    """A document with its generated parts made anew."""
+
+    def replace(match: re.Match[str]) -> str:
+        present = match[0].removeprefix(match["head"]).removesuffix(match["tail"])
+        return match["head"] + PARTS[match["name"]](present) + match["tail"]
+
+    return REGION.sub(replace, text)
+
+
+def main() -> None:
+    for name in DOCUMENTS:
+        path = ROOT / name
+        before = path.read_text("utf-8")
+        after = render(before)
+        if after != before:
+            path.write_text(after, "utf-8")
+            print(f"{name} was changed")
+
+
+if __name__ == "__main__":
+    main()
