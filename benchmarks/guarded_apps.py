@@ -17,7 +17,8 @@ from flask_tessera import login_required
 
 from . import peers
 from .timing import Contestant
-from .world import SECRET, USERS, open_world
+from .verifiers import floor
+from .world import AUDIENCE, ISSUER, SECRET, USERS, open_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 BARE = "bare Flask"
 MEMORY = "ours, memory"
 SQLITE = "ours, SQLite"
+FLOOR = "floor, without revocation"
 JWT_EXTENDED = "Flask-JWT-Extended"
 JWT_EXTENDED_OLDER = "Flask-JWT-Extended on PyJWT 2.12.1"
 HTTP_AUTH = "Flask-HTTPAuth + itsdangerous"
@@ -38,9 +40,10 @@ LIFETIME = 3600
 def all_guards(folder: Path) -> list[Contestant]:
     """Everybody who is installed; SQLite's file is kept in `folder`."""
     found = [
-        _contestant(BARE, _bare(), "Authorization", ["" for _ in range(USERS)]),
+        _contestant(BARE, _app_with(_new_app(), lambda view: view), "Authorization", [""] * USERS),
         _ours(MEMORY, "memory:"),
         _ours(SQLITE, f"sqlite:///{folder / 'bench.db'}"),
+        _floor(),
     ]
     if library := peers.module_of("flask_jwt_extended"):
         found.append(_jwt_extended(JWT_EXTENDED, library))
@@ -60,8 +63,11 @@ def _app_with(app: Flask, guard: Callable[[Any], Any]) -> Flask:
     return app
 
 
-def _bare() -> Flask:
-    return _app_with(Flask("bench"), lambda view: view)
+def _new_app() -> Flask:
+    """As real ones are: with a secret, for which Flask looks after its own session at every request."""
+    app = Flask("bench")
+    app.config["SECRET_KEY"] = SECRET
+    return app
 
 
 def _ours(name: str, storage: str) -> Contestant:
@@ -70,10 +76,27 @@ def _ours(name: str, storage: str) -> Contestant:
     return _contestant(name, app, "Authorization", [f"Bearer {token}" for token in world.tokens])
 
 
+def _floor() -> Contestant:
+    """The bare verification of P1, without revocation, an identity or anything else."""
+    world = open_world(ISSUER=ISSUER, AUDIENCE=AUDIENCE)
+    verify = floor(world.ring().active, world.tokens).call
+
+    def guard(view: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(view)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            verify(request.environ["HTTP_AUTHORIZATION"].removeprefix("Bearer "))
+            return view(*args, **kwargs)
+
+        return wrapper
+
+    app = _app_with(_new_app(), guard)
+    return _contestant(FLOOR, app, "Authorization", [f"Bearer {token}" for token in world.tokens])
+
+
 def _jwt_extended(name: str, library: ModuleType) -> Contestant:
     """Stateless, as it comes."""
-    app = Flask("bench")
-    app.config.update(JWT_SECRET_KEY=SECRET, JWT_ACCESS_TOKEN_EXPIRES=LIFETIME)
+    app = _new_app()
+    app.config["JWT_ACCESS_TOKEN_EXPIRES"] = LIFETIME
     library.JWTManager(app)
     _app_with(app, library.jwt_required())
     with app.app_context():
@@ -86,13 +109,13 @@ def _http_auth() -> Contestant:
 
     serializer, auth = URLSafeTimedSerializer(SECRET), HTTPTokenAuth(scheme="Bearer")
     auth.verify_token(lambda token: serializer.loads(token, max_age=LIFETIME)["id"])
-    app = _app_with(Flask("bench"), auth.login_required)
+    app = _app_with(_new_app(), auth.login_required)
     tokens = [str(serializer.dumps({"id": f"user-{number}"})) for number in range(USERS)]
     return _contestant(HTTP_AUTH, app, "Authorization", [f"Bearer {token}" for token in tokens])
 
 
 def _tutorial() -> Contestant:
-    app = _app_with(Flask("bench"), _tutorial_guard)
+    app = _app_with(_new_app(), _tutorial_guard)
     return _contestant(TUTORIAL, app, "z-token", [_tutorial_token({"id": number}) for number in range(USERS)])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -43,6 +44,7 @@ def open_service(folder: Path, *, slots: int, users: int, password_hash: str = "
         users: how many there are.
         password_hash: of `PASSWORD`, made here if empty.
     """
+    _write_log_to_nowhere()
     environment = {"TESSERA_HASH_SLOTS": str(slots), "TESSERA_HTTP_STATUS": "semantic"}
     app = create_app(environment=environment, data=str(folder))
     service = app.extensions["tessera_service"]
@@ -51,3 +53,12 @@ def open_service(folder: Path, *, slots: int, users: int, password_hash: str = "
     for phone in phones:
         service.users.add(phone, stored, name="", level=0, role="")
     return LoginService(app, phones)
+
+
+def _write_log_to_nowhere() -> None:
+    """Each login is still put into words, but the terminal is for the figures."""
+    log = logging.getLogger("flask_tessera")
+    if not log.handlers:
+        log.addHandler(logging.FileHandler(os.devnull))
+        log.setLevel(logging.INFO)
+        log.propagate = False

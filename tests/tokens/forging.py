@@ -7,7 +7,6 @@ import hmac
 import json
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from hypothesis import strategies as st
 
 from flask_tessera.errors import TokenExpiredError, TokenInvalidError
@@ -170,7 +169,6 @@ def refusal(verify: object, text: object, ring: KeyRing, **place: object) -> str
     try:
         verify(text, ring, **{**PLACE, **place})
     except REFUSALS as error:
-        assert type(error) in REFUSALS
         return type(error).__name__
     return ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import decimal
 import enum
 import json
@@ -82,7 +82,7 @@ CYCLE: dict[str, object] = {}
 CYCLE["a"] = CYCLE
 
 NO_TEXT = [None, 1, 1.5, True, b"1", bytearray(b"1"), ["1"], {"a": 1}, uuid.UUID(int=1), decimal.Decimal(1), Plain.ONE]
-NO_TEXT += [datetime.date(2027, 1, 15), datetime.timedelta(1), object(), Unequal(), msgspec.UNSET, msgspec.Raw(b'"1"')]
+NO_TEXT += [dt.date(2027, 1, 15), dt.timedelta(1), object(), Unequal(), msgspec.UNSET, msgspec.Raw(b'"1"')]
 UNSAFE = ["a\0", "\n", "a\r\nb", "\x1b[0m", "\x7f", "\x80", "\x9f", "\u2028", "\u2029", "\ud800", "a\udfff"]
 NO_TIME = [
     None,
@@ -144,7 +144,7 @@ NO_OBJECT += [
     {(): 1},
     {b"a": 1},
 ]
-NO_OBJECT += [{str(n): n for n in range(MOST_MEMBERS + 1)}, {"a": [0] * MOST_MEMBERS}, {"a": datetime.date(2027, 1, 1)}]
+NO_OBJECT += [{str(n): n for n in range(MOST_MEMBERS + 1)}, {"a": [0] * MOST_MEMBERS}, {"a": dt.date(2027, 1, 1)}]
 NO_OBJECT += [{"a": Text("x")}, {"a": CLAIMS}, {"a": msgspec.Raw(b"1.00")}, {"a": Plain.ONE}, {"a": decimal.Decimal(1)}]
 
 REFUSED = [

@@ -72,27 +72,52 @@ def test_what_joserfc_writes_in_our_words_is_ours():
     assert sealed.verify(text, SEALED_RING, **PLACE) == CLAIMS
 
 
-# fmt: off
 OTHERWISE = {
-    "PyJWT, headers as given": with_pyjwt(SAID, headers={"typ": "at+jwt", "kid": KEY.kid}, sort_headers=False), "PyJWT, claims reordered": with_pyjwt(dict(sorted(SAID.items())), sort_headers=True),
-    "PyJWT, no kid": with_pyjwt(SAID, headers={"typ": "at+jwt"}), "PyJWT, typ JWT": with_pyjwt(SAID, headers={"kid": KEY.kid}),
-    "PyJWT, HS512": with_pyjwt(SAID, algorithm="HS512"), "PyJWT, HS384": with_pyjwt(SAID, algorithm="HS384"), "PyJWT, none": jwt.encode(SAID, None, algorithm="none", headers={"kid": KEY.kid, "typ": "at+jwt"}),
-    "PyJWT, jti": with_pyjwt(SAID | {"jti": "1"}, sort_headers=True), "PyJWT, nbf": with_pyjwt(SAID | {"nbf": SAID["iat"]}, sort_headers=True), "PyJWT, aud as list": with_pyjwt(SAID | {"aud": [AUDIENCE]}, sort_headers=True),
-    "PyJWT, exp as float": with_pyjwt(SAID | {"exp": SAID["exp"] + 0.0}, sort_headers=True), "PyJWT, non-ASCII escaped": with_pyjwt(SAID | {"scope": "é"}, sort_headers=True),
-    "joserfc, other header order": jws.serialize_compact(dict(reversed(HEADER.items())), payload(), OCT), "joserfc, HS512": jws.serialize_compact(HEADER | {"alg": "HS512"}, payload(), OCT, algorithms=["HS512"]),
-    "joserfc, typ JWT": joserfc_jwt.encode(HEADER | {"typ": "JWT"}, SAID, OCT), "joserfc, JSON with blanks": jws.serialize_compact(HEADER, json.dumps(SAID).encode(), OCT), "joserfc, indented": jws.serialize_compact(HEADER, json.dumps(SAID, indent=1).encode(), OCT),
-    "joserfc, b64 false": jws.serialize_compact(HEADER | {"b64": False, "crit": ["b64"]}, payload().replace(b".", b"_"), OCT), "joserfc, flattened": json.dumps(jws.serialize_json({"protected": HEADER}, payload(), OCT)),
+    "PyJWT, headers as given": with_pyjwt(SAID, headers={"typ": "at+jwt", "kid": KEY.kid}, sort_headers=False),
+    "PyJWT, claims reordered": with_pyjwt(dict(sorted(SAID.items())), sort_headers=True),
+    "PyJWT, no kid": with_pyjwt(SAID, headers={"typ": "at+jwt"}),
+    "PyJWT, typ JWT": with_pyjwt(SAID, headers={"kid": KEY.kid}),
+    "PyJWT, HS512": with_pyjwt(SAID, algorithm="HS512"),
+    "PyJWT, HS384": with_pyjwt(SAID, algorithm="HS384"),
+    "PyJWT, none": jwt.encode(SAID, None, algorithm="none", headers={"kid": KEY.kid, "typ": "at+jwt"}),
+    "PyJWT, jti": with_pyjwt(SAID | {"jti": "1"}, sort_headers=True),
+    "PyJWT, nbf": with_pyjwt(SAID | {"nbf": SAID["iat"]}, sort_headers=True),
+    "PyJWT, aud as list": with_pyjwt(SAID | {"aud": [AUDIENCE]}, sort_headers=True),
+    "PyJWT, exp as float": with_pyjwt(SAID | {"exp": SAID["exp"] + 0.0}, sort_headers=True),
+    "PyJWT, non-ASCII escaped": with_pyjwt(SAID | {"scope": "é"}, sort_headers=True),
+    "joserfc, other header order": jws.serialize_compact(dict(reversed(HEADER.items())), payload(), OCT),
+    "joserfc, HS512": jws.serialize_compact(HEADER | {"alg": "HS512"}, payload(), OCT, algorithms=["HS512"]),
+    "joserfc, typ JWT": joserfc_jwt.encode(HEADER | {"typ": "JWT"}, SAID, OCT),
+    "joserfc, JSON with blanks": jws.serialize_compact(HEADER, json.dumps(SAID).encode(), OCT),
+    "joserfc, indented": jws.serialize_compact(HEADER, json.dumps(SAID, indent=1).encode(), OCT),
+    "joserfc, b64 false": jws.serialize_compact(
+        HEADER | {"b64": False, "crit": ["b64"]}, payload().replace(b".", b"_"), OCT
+    ),
+    "joserfc, flattened": json.dumps(jws.serialize_json({"protected": HEADER}, payload(), OCT)),
 }
 SEALED_OTHERWISE = {
-    "other header order": jwe.encrypt_compact(dict(reversed(SEALED_HEADER.items())), payload(), SEALED_OCT, algorithms=["dir", "A256GCM"]),
-    "no kid": jwe.encrypt_compact({"alg": "dir", "enc": "A256GCM"}, payload(), SEALED_OCT, algorithms=["dir", "A256GCM"]),
-    "zip": jwe.encrypt_compact(SEALED_HEADER | {"zip": "DEF"}, payload(), SEALED_OCT, algorithms=["dir", "A256GCM", "DEF"]),
-    "A256KW": jwe.encrypt_compact(SEALED_HEADER | {"alg": "A256KW"}, payload(), SEALED_OCT, algorithms=["A256KW", "A256GCM"]),
-    "A256GCMKW": jwe.encrypt_compact(SEALED_HEADER | {"alg": "A256GCMKW"}, payload(), SEALED_OCT, algorithms=["A256GCMKW", "A256GCM"]),
-    "JSON with blanks": jwe.encrypt_compact(SEALED_HEADER, json.dumps(SAID).encode(), SEALED_OCT, algorithms=["dir", "A256GCM"]),
-    "signed within": jwe.encrypt_compact(SEALED_HEADER | {"cty": "JWT"}, HONEST.encode(), SEALED_OCT, algorithms=["dir", "A256GCM"]),
+    "other header order": jwe.encrypt_compact(
+        dict(reversed(SEALED_HEADER.items())), payload(), SEALED_OCT, algorithms=["dir", "A256GCM"]
+    ),
+    "no kid": jwe.encrypt_compact(
+        {"alg": "dir", "enc": "A256GCM"}, payload(), SEALED_OCT, algorithms=["dir", "A256GCM"]
+    ),
+    "zip": jwe.encrypt_compact(
+        SEALED_HEADER | {"zip": "DEF"}, payload(), SEALED_OCT, algorithms=["dir", "A256GCM", "DEF"]
+    ),
+    "A256KW": jwe.encrypt_compact(
+        SEALED_HEADER | {"alg": "A256KW"}, payload(), SEALED_OCT, algorithms=["A256KW", "A256GCM"]
+    ),
+    "A256GCMKW": jwe.encrypt_compact(
+        SEALED_HEADER | {"alg": "A256GCMKW"}, payload(), SEALED_OCT, algorithms=["A256GCMKW", "A256GCM"]
+    ),
+    "JSON with blanks": jwe.encrypt_compact(
+        SEALED_HEADER, json.dumps(SAID).encode(), SEALED_OCT, algorithms=["dir", "A256GCM"]
+    ),
+    "signed within": jwe.encrypt_compact(
+        SEALED_HEADER | {"cty": "JWT"}, HONEST.encode(), SEALED_OCT, algorithms=["dir", "A256GCM"]
+    ),
 }
-# fmt: on
 
 
 @pytest.mark.parametrize("text", OTHERWISE.values(), ids=OTHERWISE)

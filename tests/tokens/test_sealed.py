@@ -60,7 +60,7 @@ def test_a_token_is_written_in_one_way():
     expected = {"alg": "dir", "kid": SEALED_KEY.kid, "typ": "at+jwt", "enc": "A256GCM"}
     assert json.loads(decode(header.encode())) == expected
     assert (wrapped_key, decode(nonce.encode()), len(tag)) == ("", NONCE, 22)
-    assert HONEST_SEALED == seal(payload())
+    assert seal(payload()) == HONEST_SEALED
 
 
 def test_K06_another_nonce_makes_another_text_throughout():

@@ -24,7 +24,6 @@ class Keys:
     sealed: KeyRing
     refresh: KeyRing
     sid: Key
-    legacy: Key
 
     @classmethod
     def from_secret(cls, secret: Secret, *, fallbacks: Sequence[Secret] = (), realm: str = "") -> Keys:
@@ -37,7 +36,7 @@ class Keys:
         def ring(purpose: str) -> KeyRing:
             return KeyRing.from_secret(secret, fallbacks=fallbacks, purpose=purpose, realm=realm)
 
-        return cls(ring("access"), ring("sealed"), ring("refresh"), ring("sid").active, ring("legacy").active)
+        return cls(ring("access"), ring("sealed"), ring("refresh"), ring("sid").active)
 
     def sid_tag(self, realm: str, user_id: str) -> bytes:
         """Two bytes that are the same in all sids of a user, and tell nothing about who it is."""

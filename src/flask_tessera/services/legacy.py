@@ -11,6 +11,7 @@ from .sessions import Issued, Login
 if TYPE_CHECKING:
     from ..storage.contract import Storage
     from ..tokens.legacy import LegacyClaims, LegacyTokens
+    from ..tokens.keys import Key
     from .keys import Keys
     from .ports import Caller, Clock
     from .sessions import SessionService
@@ -21,15 +22,33 @@ class LegacyLogins:
 
     The session that an old token is exchanged for has a name that is derived from the token: it can begin
     but once, and its being there tells that the token is spent.
+
+    Args:
+        tokens: reads the old tokens.
+        storage: where sessions are.
+        sessions: begins them.
+        keys: of the new tokens.
+        name_key: names the sessions; of the old secret, since a new `SECRET_KEY` must not make spent tokens fresh.
+        realm: the population of users that the old application had.
+        clock: gives now.
     """
 
     def __init__(
-        self, tokens: LegacyTokens, storage: Storage, sessions: SessionService, keys: Keys, *, realm: str, clock: Clock
+        self,
+        tokens: LegacyTokens,
+        storage: Storage,
+        sessions: SessionService,
+        keys: Keys,
+        *,
+        name_key: Key,
+        realm: str,
+        clock: Clock,
     ) -> None:
         self._tokens = tokens
         self._storage = storage
         self._sessions = sessions
         self._keys = keys
+        self._name_key = name_key
         self._realm = realm
         self._clock = clock
 
@@ -80,6 +99,7 @@ class LegacyLogins:
 
     def _sid(self, claims: LegacyClaims, text: str) -> bytes:
         """A name that only this token has, in the form of all sids."""
-        digest = self._keys.legacy.mac(hashlib.sha256(text.encode()).digest())
+        tag = self._name_key.mac(f"{self._realm}\0{claims.user_id}".encode())[:2]
+        digest = self._name_key.mac(hashlib.sha256(text.encode()).digest())
         milliseconds = min(claims.issued_at * 1000, 2**48 - 1)
-        return milliseconds.to_bytes(6, "big") + self._keys.sid_tag(self._realm, str(claims.user_id)) + digest[:8]
+        return milliseconds.to_bytes(6, "big") + tag + digest[:8]

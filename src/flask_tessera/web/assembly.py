@@ -17,7 +17,7 @@ from ..services.revocation import RevocationView
 from ..services.sessions import SessionPolicy, SessionService
 from ..sessions.limits import Limits
 from ..storage.from_url import open_engine, open_storage
-from ..tokens.keys import RECOMMENDED_BYTES, weakness
+from ..tokens.keys import RECOMMENDED_BYTES, KeyRing, weakness
 from ..tokens.legacy import LegacyTokens
 from . import signals
 from .answers import Answers
@@ -156,7 +156,8 @@ def _legacy_of(
     if not settings.LEGACY:
         return None
     tokens = LegacyTokens(**{"user_key": "id", **settings.LEGACY})
-    return LegacyLogins(tokens, storage, sessions, keys, realm=realm, clock=clock)
+    name_key = KeyRing.from_secret(settings.LEGACY["secret"], purpose="legacy", realm=realm).active
+    return LegacyLogins(tokens, storage, sessions, keys, name_key=name_key, realm=realm, clock=clock)
 
 
 def _login_attempts() -> LoginAttempts | None:

@@ -193,24 +193,23 @@ def _make_engine(path: str, *, sets_pragmas: bool) -> Engine:
 
 
 def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
-    give_up_at = time.monotonic() + LONGEST_WAIT
-    while not _has_wal(connection):
-        if time.monotonic() >= give_up_at:
-            raise sqlite3.OperationalError("database is locked")
+    _choose_wal(connection, time.monotonic() + LONGEST_WAIT)
     # An ending that was answered must outlive a power cut.
     connection.execute("PRAGMA synchronous=FULL")
 
 
-def _has_wal(connection: sqlite3.Connection) -> bool:
-    """Choose the journal; False where another process is about to, for which SQLite does not wait by itself."""
-    try:
-        connection.execute("PRAGMA journal_mode=WAL")
-    except sqlite3.OperationalError:
-        # It does wait for a transaction.
-        connection.execute("BEGIN IMMEDIATE")
+def _choose_wal(connection: sqlite3.Connection, give_up_at: float) -> None:
+    """Choose the journal; where another process is about to, SQLite fails at once, so wait for a transaction of it."""
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() >= give_up_at:
+                raise
+        else:
+            return
+        _begin(connection, give_up_at - time.monotonic())
         connection.execute("ROLLBACK")
-        return False
-    return True
 
 
 def _create_private(path: str) -> None:
@@ -237,7 +236,7 @@ def _prepare(connection: PoolProxiedConnection, engine: Engine) -> None:
         raise ConfigError(f"STORE_URL: the schema is of version {version}, newer than {schema.VERSION} known here")
 
 
-def _begin(connection: PoolProxiedConnection, wait: float) -> None:
+def _begin(connection: PoolProxiedConnection | sqlite3.Connection, wait: float) -> None:
     """Begin with the write lock held, after at most `wait` seconds."""
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {max(0, int(wait * 1000))}")

@@ -66,7 +66,11 @@ def rotate(storage: Storage, session: Session, presented: int, at: int) -> Rotat
 
 
 def error_of(kind: type[Wanted], function: Callable[..., object], *arguments: Any, **options: Any) -> Wanted:
-    """The error of this kind that a call must raise."""
+    """The error of this kind that a call must raise.
+
+    Raises:
+        AssertionError: it did not.
+    """
     try:
         function(*arguments, **options)
     except kind as error:

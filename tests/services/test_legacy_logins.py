@@ -1,0 +1,65 @@
+"""Old tokens: exchanged once, whatever becomes of the application's own secret."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from flask import Flask
+
+from flask_tessera import Tessera, login_required
+from flask_tessera.testing import Clock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OLD_SECRET = "the secret of the old application"
+
+
+def old_token(user_id: int, at: int) -> str:
+    """A token as itsdangerous up to 2.0 made it."""
+    parts = ({"alg": "HS512", "iat": at, "exp": at + 3600}, {"id": user_id})
+    segments = [_encode(json.dumps(part, separators=(",", ":")).encode()) for part in parts]
+    text = ".".join(segments)
+    return f"{text}.{_encode(hmac.digest(OLD_SECRET.encode(), text.encode(), 'sha512'))}"
+
+
+def _encode(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def make_app(folder: Path, secret: str, clock: Clock) -> Flask:
+    app = Flask(__name__, instance_path=str(folder))
+    app.config.update(
+        SECRET_KEY=secret,
+        TESSERA_STORE_URL="sqlite:///tessera.db",
+        TESSERA_LEGACY={"secret": OLD_SECRET, "until": clock() + 86_400},
+    )
+    tessera = Tessera(app, user_id_type=int, clock=clock)
+    app.register_blueprint(tessera.blueprint())
+    app.add_url_rule("/guarded", "guarded", login_required(lambda: "in"))
+    return app
+
+
+@pytest.mark.parametrize("last_use", ["exchange", "logout"])
+def test_M05_a_spent_token_stays_spent_under_a_new_secret_key(tmp_path: Path, last_use: str) -> None:
+    clock = Clock()
+    headers = {"z-token": old_token(7, clock())}
+    before = make_app(tmp_path, "6f1d5f7a9c3e4b2880a1d4c7e9f20b35", clock).test_client()
+    assert before.get("/guarded", headers=headers).status_code == 200
+    assert before.post(f"/auth/{last_use}", headers=headers).status_code == 200
+    after = make_app(tmp_path, "b53c02f9e7c4d1a0882b4e3c9a7f5d1f6", clock).test_client()
+    assert after.get("/guarded", headers=headers).status_code == 401
+    assert after.post("/auth/exchange", headers=headers).status_code == 401
+
+
+def test_M05_a_token_that_was_not_spent_can_be_under_a_new_secret_key(tmp_path: Path) -> None:
+    clock = Clock()
+    headers = {"z-token": old_token(7, clock())}
+    make_app(tmp_path, "6f1d5f7a9c3e4b2880a1d4c7e9f20b35", clock).test_client().get("/guarded", headers=headers)
+    after = make_app(tmp_path, "b53c02f9e7c4d1a0882b4e3c9a7f5d1f6", clock).test_client()
+    pair = after.post("/auth/exchange", headers=headers).get_json()["data"]
+    assert after.get("/guarded", headers={"z-token": pair["access_token"]}).status_code == 200
