@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from flask_tessera import Tessera
-from flask_tessera.doctor import examine
+from flask_tessera.doctor import _without_password, examine
 
 SECRET = "9b7e40c1f3a85d26e1908c7745bb3f02d6ea914c58f7230b"
 OLD_SECRET = "0d7be65f8c21a94370e5d8f1b6c392aa47e01d9853bc6f24"
@@ -97,8 +97,6 @@ def test_k08_no_secret_is_printed():
     "url", ["postgresql://me:hunter2@db/x", "redis://:hunter2@db:6379/0", "redis://me:hun@ter2@db/0"]
 )
 def test_k08_the_password_of_a_database_is_not_printed(url):
-    from flask_tessera.doctor import _without_password
-
     shown = _without_password(url)
     assert "hun" not in shown
     assert "ter2" not in shown

@@ -181,17 +181,21 @@ def _check_legacy(settings: Settings) -> None:
     legacy = settings.LEGACY
     if not legacy:
         return
-    known = {"secret": (str, bytes), "until": (int,), "user_key": (str,), "algorithm": (str,), "salt": (str, bytes)}
-    for key in legacy.keys() - known.keys():
-        raise ConfigError(f"{PREFIX}LEGACY has no member {key!r}; its members are {', '.join(known)}")
-    for key in ("secret", "until"):
+    for key in legacy.keys() - _LEGACY_MEMBERS.keys():
+        raise ConfigError(f"{PREFIX}LEGACY has no member {key!r}; its members are {', '.join(_LEGACY_MEMBERS)}")
+    for key, what in _LEGACY_NEEDS.items():
         if key not in legacy:
-            raise ConfigError(f"{PREFIX}LEGACY needs {key!r}: {_LEGACY_NEEDS[key]}")
+            raise ConfigError(f"{PREFIX}LEGACY needs {key!r}: {what}")
     for key, value in legacy.items():
-        if isinstance(value, bool) or not isinstance(value, known[key]) or not value:
-            raise ConfigError(f"{PREFIX}LEGACY[{key!r}] must be a non-empty {known[key][0].__name__}")
+        _check_legacy_member(key, value)
     if legacy.get("algorithm", "HS512") not in ("HS256", "HS384", "HS512"):
         raise ConfigError(f"{PREFIX}LEGACY['algorithm'] must be HS256, HS384 or HS512, not {legacy['algorithm']!r}")
+
+
+def _check_legacy_member(key: str, value: Any) -> None:
+    kinds = _LEGACY_MEMBERS[key]
+    if isinstance(value, bool) or not isinstance(value, kinds) or not value:
+        raise ConfigError(f"{PREFIX}LEGACY[{key!r}] must be a non-empty {kinds[0].__name__}")
 
 
 _LIFETIME_ORDER: Final = (
@@ -217,6 +221,13 @@ _OTHER_HEADERS: Final = (
 )
 _LONGEST_TEXT: Final = 255
 """Characters of an issuer or audience, which every token carries."""
+_LEGACY_MEMBERS: Final[Mapping[str, tuple[type, ...]]] = {
+    "secret": (str, bytes),
+    "until": (int,),
+    "user_key": (str,),
+    "algorithm": (str,),
+    "salt": (str, bytes),
+}
 _LEGACY_NEEDS: Final = {
     "secret": "the SECRET_KEY that signed the old tokens",
     "until": "the Unix second after which no old token is accepted",

@@ -117,9 +117,9 @@ def test_the_life_of_a_session_over_http(server):
     pair = auth_login(server, type="phone", id="id-1", name="Ada's phone")
     assert pair["token_type"] == "Bearer"
     access = {"Authorization": f"Bearer {pair['access_token']}"}
-    device = server.call("GET", "/auth/sessions", headers=access).json["data"][-1]
+    devices = server.call("GET", "/auth/sessions", headers=access).json["data"]
+    (device,) = (each for each in devices if each["current"])
     assert device["device"] == {"type": "phone", "id": "id-1", "name": "Ada's phone"}
-    assert device["current"]
     assert device["session_id"] == pair["session_id"]
     assert server.call("GET", "/auth/me", headers=access).json["data"]["phone"] == PHONE
     # Rotation, and the same token again as after a lost reply.

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 
 from flask_tessera import StorageUnavailableError, Tessera, TokenPair
 from flask_tessera.storage.memory import MemoryStorage
 from flask_tessera.testing import Clock
+
+if TYPE_CHECKING:
+    from flask.testing import FlaskClient
 
 SECRET = "hQ5vT2rB8nX0kW7yL3cM9dF6gJ1pZ4sA"
 LOG_AGE = 100
@@ -58,14 +60,16 @@ class Site:
         return self.client.open(path, method=method, headers=headers, **how)
 
 
-def make_site(*, storage: Any = None, loader: bool = True, tessera: dict[str, Any] | None = None, **config: Any) -> Site:
+def make_site(
+    *, storage: Any = None, loader: bool = True, tessera: dict[str, Any] | None = None, **config: Any
+) -> Site:
     clock = Clock()
     app = Flask("site")
     app.config.update(SECRET_KEY=SECRET, **config)
     if storage is None:
         app.config.setdefault("TESSERA_STORE_URL", "memory:")
     made: Tessera[Any] = Tessera(storage=storage, **{"user_id_type": int, "clock": clock, **(tessera or {})})
-    site = Site(app, made, clock, {id: User(id) for id in (7, 8)})
+    site = Site(app, made, clock, {user_id: User(user_id) for user_id in (7, 8)})
     if loader:
 
         @made.user_loader
@@ -128,7 +132,7 @@ WRITES = ("add", "rotate", "end", "end_user", "suspend", "unsuspend", "mark", "s
 
 
 class BrokenStorage:
-    """A storage of the host's own kind, which fails while `is_broken`, but for the methods that are named in `works`."""
+    """A storage of the host's own kind, which fails while `is_broken`, but for the methods named in `works`."""
 
     def __init__(self) -> None:
         inner = MemoryStorage()
@@ -146,6 +150,8 @@ class BrokenStorage:
 
 
 @pytest.fixture
-def broken_storage() -> BrokenStorage:
-    """Whole until a test sets `is_broken`."""
-    return BrokenStorage()
+def broken_storage():
+    """Whole until a test sets `is_broken`, and after it: marks are written until that succeeds."""
+    storage = BrokenStorage()
+    yield storage
+    storage.is_broken = False

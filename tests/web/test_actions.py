@@ -146,7 +146,7 @@ def test_T08_an_id_that_no_log_or_database_bears_begins_no_session(new_site, use
 )
 def test_scope_and_amr_that_no_token_bears_begin_no_session(site, how):
     with site.app.app_context():
-        with pytest.raises(ValueError, match="scope|amr"):
+        with pytest.raises(ValueError, match=r"scope|amr"):
             site.tessera.login(7, **how)
         assert site.tessera.sessions(7) == []
 
@@ -232,7 +232,9 @@ def test_a_token_of_the_tutorials_kind_opens_guarded_views(site):
 
 
 def test_logout_from_a_view_ends_its_own_session(site):
-    site.app.add_url_rule("/out", "out", login_required(lambda: str(site.tessera.logout().effective_by)), methods=["POST"])
+    site.app.add_url_rule(
+        "/out", "out", login_required(lambda: str(site.tessera.logout().effective_by)), methods=["POST"]
+    )
     pair, other = site.login(), site.login()
     assert site.post("/out", pair.access_token).text == str(site.clock())
     assert site.get("/who", pair.access_token).get_json()["error"] == "session_logout"

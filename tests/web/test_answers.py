@@ -80,7 +80,9 @@ def test_always_200_leaves_all_to_the_code(new_site):
     ],
 )
 def test_texts_follow_the_locale(new_site, locale, accepted, text):
-    answer = shop(new_site, TESSERA_LOCALE=locale).get("/who", headers={"Accept-Language": accepted} if accepted else {})
+    answer = shop(new_site, TESSERA_LOCALE=locale).get(
+        "/who", headers={"Accept-Language": accepted} if accepted else {}
+    )
     assert answer.get_json()["msg"] == text
     assert ("accept-language" in answer.headers["Vary"].lower()) is (locale == "auto")
 
@@ -126,13 +128,16 @@ def test_H01_the_challenge_names_no_error_where_no_token_was_sent(slug, value):
     assert challenges(REGISTRY[slug]) == (value,)
 
 
-@pytest.mark.parametrize("slug", ["login_refused", "not_found", "too_many_requests", "storage_read_failed", "token_ambiguous"])
+@pytest.mark.parametrize(
+    "slug", ["login_refused", "not_found", "too_many_requests", "storage_read_failed", "token_ambiguous"]
+)
 def test_no_challenge_where_no_token_would_help(slug):
     assert challenges(REGISTRY[slug]) == ()
 
 
 @pytest.mark.parametrize(
-    ("error", "seconds"), [(ThrottledError(17), "17"), (StorageUnavailableError(), "1"), (SessionEndedError("kick"), None)]
+    ("error", "seconds"),
+    [(ThrottledError(17), "17"), (StorageUnavailableError(), "1"), (SessionEndedError("kick"), None)],
 )
 def test_retry_after_is_told_where_a_retry_helps(new_site, error, seconds):
     with new_site().app.test_request_context():

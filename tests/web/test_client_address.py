@@ -41,7 +41,9 @@ def test_L08_the_address_is_what_the_farthest_trusted_proxy_saw(new_site, proxie
 def test_L08_sessions_keep_the_address_that_the_setting_believes(new_site, proxies, found):
     site = new_site(TESSERA_TRUSTED_PROXIES=proxies)
     site.app.add_url_rule("/signin", "signin", lambda: site.tessera.login(7).to_response(), methods=["POST"])
-    site.post("/signin", headers={"X-Forwarded-For": "9.9.9.9, 1.2.3.4", "X-Real-IP": "8.8.8.8", "Forwarded": "for=7.7.7.7"})
+    site.post(
+        "/signin", headers={"X-Forwarded-For": "9.9.9.9, 1.2.3.4", "X-Real-IP": "8.8.8.8", "Forwarded": "for=7.7.7.7"}
+    )
     with site.app.app_context():
         assert [each.ip for each in site.tessera.sessions(7)] == [found]
 
@@ -70,7 +72,14 @@ def test_without_an_address_of_the_peer_there_is_none(new_site):
 
 @pytest.mark.parametrize(
     ("text", "cleaned"),
-    [("abc", "abc"), ("a\r\nb", "ab"), ("\u202ea\u2069", "a"), ("\ud800x", "x"), ("x" * 99, "x" * 10), ("小明", "小明")],
+    [
+        ("abc", "abc"),
+        ("a\r\nb", "ab"),
+        ("\u202ea\u2069", "a"),
+        ("\ud800x", "x"),
+        ("x" * 99, "x" * 10),
+        ("小明", "小明"),
+    ],
 )
 def test_B08_texts_of_clients_are_cleaned(text, cleaned):
     assert clean(text, 10) == cleaned

@@ -33,6 +33,12 @@ def told(response) -> tuple[int, str]:
     return response.status_code, response.get_json()["error"]
 
 
+async def breathe() -> None:
+    """Let other coroutines run."""
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(None, int)
+
+
 class Watch:
     """Counts how often a view's body ran."""
 
@@ -87,7 +93,7 @@ def on_an_async_view(app, tessera, body):
     @app.get("/view")
     @login_required
     async def view():
-        await asyncio.sleep(0)
+        await breathe()
         return body()
 
 
@@ -125,7 +131,7 @@ def on_a_bound_method(app, tessera, body):
 
 def in_the_decorators_of_a_view_class(app, tessera, body):
     class Orders(View):
-        decorators = [login_required]
+        decorators = (login_required,)
 
         def dispatch_request(self):
             return body()
@@ -135,7 +141,7 @@ def in_the_decorators_of_a_view_class(app, tessera, body):
 
 def in_the_decorators_of_a_method_view(app, tessera, body):
     class Orders(MethodView):
-        decorators = [login_required(fresh=False)]
+        decorators = (login_required(fresh=False),)
 
         def get(self):
             return body()
@@ -145,7 +151,7 @@ def in_the_decorators_of_a_method_view(app, tessera, body):
 
 def on_an_async_method_of_a_method_view(app, tessera, body):
     class Orders(MethodView):
-        decorators = [login_required]
+        decorators = (login_required,)
 
         async def get(self):
             return body()
@@ -164,7 +170,7 @@ def on_one_method_of_a_method_view(app, tessera, body):
 
 def in_the_method_decorators_of_a_resource(app, tessera, body):
     class Orders(Resource):
-        method_decorators = [login_required]
+        method_decorators = (login_required,)
 
         def get(self):
             return body()
@@ -183,20 +189,20 @@ def on_a_method_of_a_resource(app, tessera, body):
 
 def over_a_whole_application(app, tessera, body):
     tessera.protect(app)
-    app.add_url_rule("/view", "view", lambda: body())
+    app.add_url_rule("/view", "view", body.__call__)
 
 
 def over_a_blueprint(app, tessera, body):
     blueprint = Blueprint("shop", "shop")
     tessera.protect(blueprint)
-    blueprint.add_url_rule("/view", "view", lambda: body())
+    blueprint.add_url_rule("/view", "view", body.__call__)
     app.register_blueprint(blueprint)
 
 
 def over_the_blueprint_around_it(app, tessera, body):
     outer, inner = Blueprint("outer", "outer"), Blueprint("inner", "inner")
     tessera.protect(outer)
-    inner.add_url_rule("/view", "view", lambda: body())
+    inner.add_url_rule("/view", "view", body.__call__)
     outer.register_blueprint(inner)
     app.register_blueprint(outer)
 
@@ -257,7 +263,7 @@ def test_an_async_loader_serves_every_form(new_site, form):
 
     @site.tessera.user_loader
     async def load(user_id):
-        await asyncio.sleep(0)
+        await breathe()
         return site.users.get(user_id)
 
     form(site.app, site.tessera, body)
@@ -472,7 +478,11 @@ def test_H07_an_exception_in_the_loader_is_a_500(new_site, error, form, is_async
         raise error("the users' table is gone")
 
     site.tessera.user_loader(load_async if is_async else load)
-    form(site.app, site.tessera, lambda: {"admin": not getattr(current_user, "is_banned", False), "any": bool(current_user)})
+    form(
+        site.app,
+        site.tessera,
+        lambda: {"admin": not getattr(current_user, "is_banned", False), "any": bool(current_user)},
+    )
     assert site.get("/view", site.login().access_token).status_code == 500
 
 
@@ -518,7 +528,7 @@ def test_H07_a_blueprints_error_handler_does_not_open_a_guard(new_site):
     blueprint = Blueprint("shop", "shop")
     blueprint.register_error_handler(Exception, lambda error: body())
     blueprint.register_error_handler(401, lambda error: body())
-    blueprint.add_url_rule("/view", "view", login_required(lambda: body()))
+    blueprint.add_url_rule("/view", "view", login_required(body))
     site.app.register_blueprint(blueprint)
     assert told(site.get("/view")) == (401, "token_missing")
     assert body.runs == 0
@@ -536,6 +546,28 @@ def optional_site(new_site, optional, **config):
         return {"id": current_user.id if current_user else None, "identity": bool(current_identity)}
 
     return site
+
+
+def after(site, pair, event):
+    event()
+    return {"z-token": pair.access_token}
+
+
+def kicked(site):
+    with site.app.app_context():
+        site.tessera.kick_user(7, "logout")
+
+
+PRESENTED = {
+    "none": lambda site, pair: {},
+    "empty": lambda site, pair: {"z-token": ""},
+    "bad": lambda site, pair: {"z-token": pair.access_token[:-1]},
+    "two": lambda site, pair: {"z-token": pair.access_token, "Authorization": "Bearer other"},
+    "expired": lambda site, pair: after(site, pair, lambda: site.clock.advance(901)),
+    "ended": lambda site, pair: after(site, pair, lambda: kicked(site)),
+    "gone": lambda site, pair: after(site, pair, lambda: site.users.pop(7)),
+    "good": lambda site, pair: {"z-token": pair.access_token},
+}
 
 
 @pytest.mark.parametrize(
@@ -576,21 +608,7 @@ def test_optional_lets_nobody_in_where_it_says_so(new_site, optional, token, out
         async def load(user_id):
             return site.users.get(user_id)
 
-    pair = site.login()
-    headers = {"z-token": pair.access_token}
-    if token == "none":
-        headers = {}
-    elif token in ("empty", "bad"):
-        headers = {"z-token": "" if token == "empty" else pair.access_token[:-1]}
-    elif token == "expired":
-        site.clock.advance(901)
-    elif token == "ended":
-        with site.app.app_context():
-            site.tessera.kick_user(7, "logout")
-    elif token == "gone":
-        del site.users[7]
-    elif token == "two":
-        headers["Authorization"] = "Bearer other"
+    headers = PRESENTED[token](site, site.login())
     answer = site.get("/view", headers=headers)
     if isinstance(outcome, str):
         assert answer.get_json()["error"] == outcome
@@ -775,7 +793,10 @@ def test_without_a_loader_the_current_user_is_the_user_id(new_site):
 
 @pytest.mark.parametrize("proxy", ["current_user", "current_identity"])
 def test_outside_a_guard_there_is_no_current_user_and_the_error_says_why(site, proxy):
-    proxies = [{"current_user": current_user, "current_identity": current_identity}[proxy], getattr(site.tessera, proxy)]
+    proxies = [
+        {"current_user": current_user, "current_identity": current_identity}[proxy],
+        getattr(site.tessera, proxy),
+    ]
     for each in proxies:
         with site.app.test_request_context("/who"), pytest.raises(ConfigError, match="put @login_required below"):
             str(each)
@@ -858,7 +879,7 @@ def test_H08_sixty_four_threads_of_two_users_are_never_mixed_up(new_site, path):
     @site.app.get("/async")
     @login_required
     async def view_async():
-        await asyncio.sleep(0)
+        await breathe()
         return {"id": current_user.id, "of": current_identity.user_id}
 
     tokens = {user: site.login(user).access_token for user in (7, 8)}
@@ -879,7 +900,7 @@ def test_H08_sixty_four_threads_of_two_users_are_never_mixed_up(new_site, path):
 def two_realms(new_site):
     site = new_site()
     admin: Tessera = Tessera(realm="admin", user_id_type=int, clock=site.clock)
-    admin.user_loader(lambda user_id: site.users.get(user_id))
+    admin.user_loader(site.users.get)
     admin.init_app(site.app)
     site.app.add_url_rule("/user", "user", site.tessera.login_required(lambda: {"id": current_user.id}))
     site.app.add_url_rule("/admin", "admin", admin.login_required(lambda: {"id": current_user.id}))

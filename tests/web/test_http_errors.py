@@ -88,7 +88,7 @@ def host(new_site, prepare=None, errors=None):
     site.app.add_url_rule("/app", "view", login_required(lambda: "in"))
 
     class Orders(Resource):
-        method_decorators = [login_required]
+        method_decorators = (login_required,)
 
         def get(self):
             return {}
@@ -229,7 +229,11 @@ def test_an_except_clause_for_the_cores_error_catches_its_http_kin(site):
 
 def test_outside_a_request_errors_are_the_cores_alone(site):
     with site.app.app_context():
-        for call in (lambda: site.tessera.verify("bad"), lambda: site.tessera.kick("bad"), lambda: site.tessera.refresh("x")):
+        for call in (
+            lambda: site.tessera.verify("bad"),
+            lambda: site.tessera.kick("bad"),
+            lambda: site.tessera.refresh("x"),
+        ):
             with pytest.raises(TesseraError) as caught:
                 call()
             assert not isinstance(caught.value, HTTPException)

@@ -201,7 +201,14 @@ BODIES = {
     "zeros": b"\0" * 100,
     "bytes of every kind": bytes(range(256)),
 }
-TYPES = ["application/json", "application/json; charset=utf-16", "text/plain", "application/x-www-form-urlencoded", "", None]
+TYPES = [
+    "application/json",
+    "application/json; charset=utf-16",
+    "text/plain",
+    "application/x-www-form-urlencoded",
+    "",
+    None,
+]
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
@@ -324,7 +331,9 @@ def test_a_success_forgives_the_failures_before_it(shop):
         assert shop.post("/auth/login", json=GOOD).status_code == 200
 
 
-@pytest.mark.parametrize("spelling", ["13800000007 ", " 1380 0000 007", "138-0000-0007", "１３８０００００００７", "(138)00000007"])
+@pytest.mark.parametrize(
+    "spelling", ["13800000007 ", " 1380 0000 007", "138-0000-0007", "１３８０００００００７", "(138)00000007"]
+)
 def test_L07_another_spelling_of_an_account_buys_no_further_guesses(shop, spelling):
     for _ in range(10):
         shop.post("/auth/login", json={"phone": spelling, "password": "x"})

@@ -13,7 +13,9 @@ from .conftest import age
 
 @pytest.fixture
 def shop(site):
-    site.tessera.user_view(lambda user: {"id": user.id, "name": user.name, "session": site.tessera.current_identity.session_id})
+    site.tessera.user_view(
+        lambda user: {"id": user.id, "name": user.name, "session": site.tessera.current_identity.session_id}
+    )
     site.app.register_blueprint(site.tessera.blueprint())
     return age(site)
 
@@ -186,7 +188,10 @@ def test_logout_of_a_session_that_is_forgotten_is_a_success(shop):
 def test_S02_logout_of_the_others_keeps_this_one_at_once(shop):
     mine, other, third = shop.login(), shop.login(), shop.login()
     stranger = shop.login(8)
-    assert set(data_of(logout(shop, mine.access_token, which="others"))["ended"]) == {other.session_id, third.session_id}
+    assert set(data_of(logout(shop, mine.access_token, which="others"))["ended"]) == {
+        other.session_id,
+        third.session_id,
+    }
     assert shop.get("/who", mine.access_token).status_code == 200
     assert refresh(shop, mine.refresh_token).status_code == 200
     assert [shop.get("/who", each.access_token).status_code for each in (other, third, stranger)] == [401, 401, 200]
@@ -296,6 +301,15 @@ def test_me_shows_what_the_user_view_shows(shop):
     del shop.users[7]
     assert told(shop.get("/auth/me", pair.access_token)) == (401, 4101, "user_gone")
     assert told(shop.get("/auth/me")) == (401, 4103, "token_missing")
+
+
+def test_a_user_view_that_gives_no_json_is_a_500_and_shows_nothing(new_site):
+    site = new_site()
+    site.tessera.user_view(lambda user: user)
+    site.app.register_blueprint(site.tessera.blueprint())
+    answer = site.get("/auth/me", site.login().access_token)
+    assert answer.status_code == 500
+    assert "User" not in answer.text
 
 
 def test_me_may_be_async(new_site):

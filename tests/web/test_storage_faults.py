@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import time
+from pathlib import Path
 
 import pytest
 
@@ -27,10 +27,16 @@ def requests_of(pair):
     """Every request that needs the storage, and whether it writes."""
     return {
         "strict": ("GET", "/strict", pair.access_token, None, "storage_read_failed"),
-        "login": ("POST", "/auth/login", None, {"name": "x", "password": "right"}, "storage_write_failed"),
+        "login": ("POST", "/auth/login", None, {"name": "x", "password": "right"}, "storage_read_failed"),
         "refresh": ("POST", "/auth/refresh", None, {"refresh_token": pair.refresh_token}, "storage_write_failed"),
         "logout": ("POST", "/auth/logout", pair.access_token, None, "storage_read_failed"),
-        "logout by refresh token": ("POST", "/auth/logout", None, {"refresh_token": pair.refresh_token}, "storage_read_failed"),
+        "logout by refresh token": (
+            "POST",
+            "/auth/logout",
+            None,
+            {"refresh_token": pair.refresh_token},
+            "storage_read_failed",
+        ),
         "logout of all": ("POST", "/auth/logout", pair.access_token, {"which": "all"}, "storage_read_failed"),
         "sessions": ("GET", "/auth/sessions", pair.access_token, None, "storage_read_failed"),
         "guard": ("GET", "/who", pair.access_token, None, "storage_read_failed"),
@@ -158,12 +164,12 @@ def test_F04_a_lost_file_lets_nobody_in_whose_session_is_not_known(on_file):
     assert site.post("/auth/login", json={"name": "x", "password": "right"}).status_code in (200, 503)
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a folder in which nothing can be created")
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder in which nothing can be created")
 def test_a_place_where_no_file_can_be_is_a_503_and_no_500(new_site):
     site = new_site(TESSERA_STORE_URL="sqlite:////proc/self/tessera.db")
     site.app.add_url_rule("/signin", "signin", lambda: site.tessera.login(7).to_response())
     answer = site.get("/signin")
-    assert (answer.status_code, answer.get_json()["code"]) == (503, 4001)
+    assert (answer.status_code, answer.get_json()["code"]) == (503, 4004)
     with site.app.app_context(), pytest.raises(StorageUnavailableError):
         site.tessera.login(7)
 

@@ -10,8 +10,8 @@ from .sessions import Issued, Login
 
 if TYPE_CHECKING:
     from ..storage.contract import Storage
-    from ..tokens.legacy import LegacyClaims, LegacyTokens
     from ..tokens.keys import Key
+    from ..tokens.legacy import LegacyClaims, LegacyTokens
     from .keys import Keys
     from .ports import Caller, Clock
     from .sessions import SessionService

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
-from ..sessions.record import Session
+if TYPE_CHECKING:
+    from ..sessions.record import Session
 
 Clock = Callable[[], int]
 """Gives now in Unix seconds."""
@@ -22,6 +24,10 @@ class Caller:
     user_agent: str = ""
 
 
+NOBODY: Final = Caller()
+"""For what was not brought about by a request."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened to a session.
@@ -33,7 +39,7 @@ class Event:
     name: str
     session: Session
     reason: str = ""
-    caller: Caller = Caller()
+    caller: Caller = NOBODY
 
 
 EVENTS = ("session_started", "session_refreshed", "session_ended", "token_reused", "store_behind")

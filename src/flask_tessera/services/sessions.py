@@ -9,10 +9,10 @@ from msgspec.structs import replace as _replace
 
 from ..errors import NotFoundError, SessionEndedError, StorageUnavailableError, TokenInvalidError
 from ..sessions import rotation
-from ..sessions.record import Device, Session, Standing
+from ..sessions.record import UNKNOWN_DEVICE, Device, Session, Standing
 from ..tokens import refresh
 from ..tokens.claims import is_safe_text
-from .ports import Caller, Event
+from .ports import NOBODY, Caller, Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -54,8 +54,8 @@ class Login:
     """Who logs in, how and on what. `scope` and `amr` are separated by spaces."""
 
     user_id: str
-    device: Device = Device()
-    caller: Caller = Caller()
+    device: Device = UNKNOWN_DEVICE
+    caller: Caller = NOBODY
     scope: str = ""
     amr: str = "pwd"
 
@@ -150,7 +150,7 @@ class SessionService:
         if rotation.mark(standing.session.rotation, claims.gen) is None:
             for session in self._storage.sessions.mark([(sid, claims.gen)], at=at):
                 self._listener(Event("token_reused", session, "reuse"))
-                self._tell_ended([session], "reuse", Caller())
+                self._tell_ended([session], "reuse", NOBODY)
             raise SessionEndedError("reuse")
 
     def owner_of(self, text: str) -> Session:
@@ -176,7 +176,7 @@ class SessionService:
         if reason := Standing(session, principal).refusal(self._clock()):
             raise SessionEndedError(reason)
 
-    def end(self, sid: bytes, reason: str, caller: Caller = Caller(), *, owner: str | None = None) -> Session:
+    def end(self, sid: bytes, reason: str, caller: Caller = NOBODY, *, owner: str | None = None) -> Session:
         """End a session; one that is over already keeps its reason.
 
         Raises:
@@ -193,13 +193,13 @@ class SessionService:
         return ended.session
 
     def end_user(
-        self, user_id: str, reason: str, caller: Caller = Caller(), *, except_sid: bytes = b""
+        self, user_id: str, reason: str, caller: Caller = NOBODY, *, except_sid: bytes = b""
     ) -> Sequence[Session]:
         """End all sessions of a user but `except_sid`, and every token that was issued for them."""
         ended = self._storage.sessions.end_user(self._realm, user_id, reason, at=self._clock(), except_sid=except_sid)
         return self._tell_ended(ended, reason, caller)
 
-    def suspend(self, user_id: str, *, until: int, caller: Caller = Caller()) -> Sequence[Session]:
+    def suspend(self, user_id: str, *, until: int, caller: Caller = NOBODY) -> Sequence[Session]:
         """End all sessions of a user and let none begin before Unix second `until`."""
         ended = self._storage.principals.suspend(self._realm, user_id, until=until, at=self._clock())
         return self._tell_ended(ended, "suspension", caller)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -19,6 +19,10 @@ class Device(msgspec.Struct, frozen=True):
     type: str = ""
     id: str = ""
     name: str = ""
+
+
+UNKNOWN_DEVICE: Final = Device()
+"""Of a client that said nothing."""
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
@@ -64,7 +64,7 @@ def _open_sqlite(rest: str, folder: str, make_folder: bool) -> Storage:
         raise ConfigError("STORE_URL: a sqlite URL takes no options")
     from .sql import SQLStorage
 
-    file = os.path.abspath(os.path.join(folder, path))
-    if make_folder and os.path.dirname(file) == os.path.abspath(folder):
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-    return SQLStorage.of_file(file)
+    file = Path(folder, path).absolute()
+    if make_folder and file.parent == Path(folder).absolute():
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return SQLStorage.of_file(str(file))

@@ -52,7 +52,11 @@ class Actions(Generic[User]):
 
     @property
     def runtime(self) -> Runtime:
-        """What runs in the current application."""
+        """What runs in the current application.
+
+        Raises:
+            NotImplementedError: `Tessera` tells.
+        """
         raise NotImplementedError
 
     def login(

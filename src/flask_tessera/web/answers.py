@@ -21,7 +21,7 @@ _PROBLEM: Final = "application/problem+json"
 _PROBLEM_TYPE: Final = "urn:flask-tessera:error:"
 _CHALLENGES: Final = ("invalid_token", "invalid_request", "insufficient_scope", "insufficient_user_authentication")
 """Error codes that a challenge may carry (RFC 6750 §3.1, RFC 9470 §3)."""
-_encode = msgspec.json.Encoder(enc_hook=str).encode
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..config import PREFIX, read_settings
@@ -29,15 +30,23 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from ..config import Settings
-    from ..services.ports import Clock, Event
+    from ..services.ports import Clock, Listener
     from ..storage.contract import Storage
 
 _log = logging.getLogger("flask_tessera")
 _GENERATE = "python -c 'import secrets; print(secrets.token_hex())'"
 
 
-def assemble(app: Flask, *, storage: Any, realm: str, clock: Clock, **parts: Any) -> Runtime:
+def assemble(app: Flask, *, storage: Any, realm: str, clock: Clock, answer: Any, **hooks: Any) -> Runtime:
     """Read the settings, once, and wire all that requests use.
+
+    Args:
+        app: whose settings these are.
+        storage: what `Tessera(storage=…)` was given.
+        realm: the population of users.
+        clock: gives now in Unix seconds.
+        answer: the host's own form for successes, or None.
+        **hooks: loader, authenticator, user view and type of user ids, as they are.
 
     Raises:
         ConfigError: a setting is unknown, weak or contradictory, or there is no storage.
@@ -45,45 +54,36 @@ def assemble(app: Flask, *, storage: Any, realm: str, clock: Clock, **parts: Any
     settings = read_settings(app.config)
     keys = _keys_of(app, realm)
     store = _storage_of(app, settings, storage)
-    if store.revocations.bound > settings.REVOCATION_BOUND:
-        raise ConfigError(
-            f"{PREFIX}REVOCATION_BOUND must be at least {store.revocations.bound}: this storage is no faster"
-        )
-    answers = Answers(
-        settings.RESPONSE_FORMAT == "plain", settings.HTTP_STATUS == "always_200", settings.LOCALE, parts.pop("answer")
-    )
+    listener = partial(signals.send, app)
+    services = _services_of(settings, store, keys, realm=realm, clock=clock, listener=listener)
+    web = _web_of(settings, answer)
+    return Runtime(app=app, settings=settings, realm=realm, clock=clock, storage=store, **services, **web, **hooks)
 
-    def listener(event: Event) -> None:
-        signals.send(app, event)
 
-    access = AccessTokens(keys, _access_policy(settings), secrets.token_bytes)
-    sessions = SessionService(
-        store,
-        keys,
-        access,
-        _session_policy(settings),
-        realm=realm,
-        clock=clock,
-        dice=secrets.token_bytes,
-        listener=listener,
-    )
-    return Runtime(
-        app=app,
-        settings=settings,
-        realm=realm,
-        clock=clock,
-        storage=store,
-        answers=answers,
-        transport=HeaderTransport(settings.HEADERS),
-        privacy=Privacy(settings.HEADERS),
-        access=access,
-        view=RevocationView(store.revocations),
-        recorder=Recorder(store.sessions, clock, listener),
-        sessions=sessions,
-        logins=_login_attempts(),
-        legacy=_legacy_of(settings, store, sessions, keys, realm, clock),
-        **parts,
-    )
+def _services_of(
+    settings: Settings, store: Storage, keys: Keys, *, realm: str, clock: Clock, listener: Listener
+) -> dict[str, Any]:
+    dice = secrets.token_bytes
+    access = AccessTokens(keys, _access_policy(settings), dice)
+    policy = _session_policy(settings)
+    sessions = SessionService(store, keys, access, policy, realm=realm, clock=clock, dice=dice, listener=listener)
+    return {
+        "access": access,
+        "sessions": sessions,
+        "view": RevocationView(store.revocations),
+        "recorder": Recorder(store.sessions, clock, listener),
+        "logins": _login_attempts(),
+        "legacy": _legacy_of(settings, store, sessions, keys, realm, clock),
+    }
+
+
+def _web_of(settings: Settings, answer: Any) -> dict[str, Any]:
+    is_plain, always_200 = settings.RESPONSE_FORMAT == "plain", settings.HTTP_STATUS == "always_200"
+    return {
+        "answers": Answers(is_plain, always_200, settings.LOCALE, answer),
+        "transport": HeaderTransport(settings.HEADERS),
+        "privacy": Privacy(settings.HEADERS),
+    }
 
 
 def _keys_of(app: Flask, realm: str) -> Keys:
@@ -115,6 +115,14 @@ def _refuse_weak(app: Flask, name: str, secret: str | bytes) -> None:
 def _storage_of(app: Flask, settings: Settings, given: Any) -> Storage:
     if given is not None and settings.STORE_URL:
         raise ConfigError(f"{PREFIX}STORE_URL and Tessera(storage=…) are both given: keep one")
+    storage = _opened(app, settings, given)
+    if storage.revocations.bound > settings.REVOCATION_BOUND:
+        bound = storage.revocations.bound
+        raise ConfigError(f"{PREFIX}REVOCATION_BOUND must be at least {bound}: this storage is no faster")
+    return storage
+
+
+def _opened(app: Flask, settings: Settings, given: Any) -> Storage:
     if given is not None and not isinstance(given, str):
         # A storage of this package or of a kind the host wrote; else an engine or something that has one.
         storage: Storage = given if hasattr(given, "revocations") else open_engine(given)

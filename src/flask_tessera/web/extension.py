@@ -64,18 +64,13 @@ class Tessera(Actions[User], Generic[User]):
     ) -> None:
         _refuse_unsafe(realm)
         self.realm = realm
-        self._storage = storage
-        self._user_id_type = user_id_type
-        self._clock = clock
-        self._answer = answer
+        self._given = {"storage": storage, "user_id_type": user_id_type, "clock": clock, "answer": answer}
         self._user_loader: Callable[[Any], Any] | None = None
         self._authenticator: Callable[[dict[str, Any]], Any] | None = None
         self._user_view: Callable[[User], Any] | None = None
-        user: Any = LocalProxy(lambda: guards.load_current_user(realm))
-        identity: Any = LocalProxy(lambda: admission_of(realm).identity)
-        self.current_user: User = user
+        self.current_user: User = _proxy(lambda: guards.load_current_user(realm))
         """`flask_tessera.current_user` for this realm, with the application's type."""
-        self.current_identity: Identity[Any] = identity
+        self.current_identity: Identity[Any] = _proxy(lambda: admission_of(realm).identity)
         """`flask_tessera.current_identity` for this realm."""
         if app is not None:
             self.init_app(app)
@@ -97,14 +92,11 @@ class Tessera(Actions[User], Generic[User]):
     def _assemble(self, app: Flask) -> Runtime:
         return assemble(
             app,
-            storage=self._storage,
             realm=self.realm,
-            clock=self._clock,
-            answer=self._answer,
-            user_id_type=self._user_id_type,
             user_loader=self._user_loader,
             authenticator=self._authenticator,
             user_view=self._user_view,
+            **self._given,
         )
 
     @property
@@ -175,6 +167,10 @@ class Tessera(Actions[User], Generic[User]):
         login = ("login",) if self._authenticator else ()
         me = ("me",) if self._user_view else ()
         return (*login, "refresh", "logout", "exchange", *me, "sessions")
+
+
+def _proxy(find: Callable[[], Any]) -> Any:
+    return LocalProxy(find)
 
 
 def _refuse_unsafe(realm: Any) -> None:

@@ -51,7 +51,7 @@ class TesseraHTTPError(HTTPException, TesseraError):
         return self.cause.__reduce__()
 
 
-class _Answered(TesseraHTTPError):
+class _AnsweredError(TesseraHTTPError):
     """Nearer than the public root: its handler comes before the host's, which has been asked already."""
 
 
@@ -62,7 +62,7 @@ def _http_kin(core: type[TesseraError]) -> type[TesseraHTTPError]:
     """The one class that is both `core` and an HTTP exception."""
     if core not in _BY_CORE:
         name = core.__name__.replace("Error", "HTTPError")
-        _BY_CORE.setdefault(core, type(name, (_Answered, core), {"__module__": __name__}))
+        _BY_CORE.setdefault(core, type(name, (_AnsweredError, core), {"__module__": __name__}))
     return _BY_CORE[core]
 
 
@@ -105,7 +105,7 @@ def answering(answers: Answers) -> Iterator[None]:
 
 def keep_answers(app: Flask) -> None:
     """Have our answers given where `TRAP_HTTP_EXCEPTIONS` makes Flask look for a handler even so."""
-    app.register_error_handler(_Answered, lambda error: error.get_response())
+    app.register_error_handler(_AnsweredError, lambda error: error.get_response())
 
 
 def _handler_of(app: Flask, core: type[TesseraError]) -> Callable[[Any], Any] | None:

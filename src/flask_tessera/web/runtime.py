@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SessionEndedError, TokenExpiredError, TokenInvalidError, UserGoneError
-from ..services.keys import parse_sid
 from ..tokens.claims import Claims
 from .identity import Identity
+from .verified import VerifiedTokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -61,6 +62,7 @@ class Runtime:
 
     def __init__(self, **parts: Any) -> None:
         self.__dict__.update(parts)
+        self.tokens = VerifiedTokens(self.access, self.realm)
         self.loads_async = inspect.iscoroutinefunction(self.user_loader)
 
     def identify(self, text: str, *, strict: bool = False) -> Identity[Any]:
@@ -75,10 +77,7 @@ class Runtime:
         if self.legacy is not None and self.is_legacy(text):
             return self.legacy_identity(text)
         at = self.clock()
-        claims = self.access.verify(text, at=at)
-        if claims.realm != self.realm:
-            raise TokenInvalidError
-        sid = _sid_of(claims)
+        claims, sid = self.tokens.read(text, at)
         self._refuse_ended(claims, sid, at, strict)
         self.recorder.note(claims.sid, sid, claims.gen, at)
         return self._identity(claims)
@@ -102,7 +101,8 @@ class Runtime:
             claims.auth_time,
             claims.iat,
             claims.exp,
-            claims.ext,
+            # A view may change what it is given; the claims may be remembered.
+            deepcopy(claims.ext) if claims.ext else {},
         )
 
     def is_legacy(self, text: Any) -> bool:
@@ -119,9 +119,9 @@ class Runtime:
             claims: object = self.access.verify(text, at=self.clock())
         except TokenExpiredError as error:
             claims = error.claims
-        if not isinstance(claims, Claims) or claims.realm != self.realm:
+        if not isinstance(claims, Claims):
             raise TokenInvalidError
-        return _sid_of(claims)
+        return self.tokens.sid_of(claims)
 
     def legacy_identity(self, text: str) -> Identity[Any]:
         """Who a token of the old application speaks for; errors as of `LegacyLogins.verify`.
@@ -221,10 +221,3 @@ class Runtime:
             longest = max(self.settings.ACCESS_LIFETIME, self.settings.TOKEN_LIFETIME)
             return max((min(each.until, at + each.access_lifetime) for each in ended), default=at + longest)
         return at + (0 if self.settings.REVOCATION == "strict" else self.storage.revocations.bound)
-
-
-def _sid_of(claims: Claims) -> bytes:
-    sid = parse_sid(claims.sid)
-    if not sid:
-        raise TokenInvalidError
-    return sid
