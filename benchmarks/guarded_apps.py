@@ -18,7 +18,7 @@ from flask_tessera import login_required
 from . import peers
 from .timing import Contestant
 from .verifiers import floor
-from .world import AUDIENCE, ISSUER, SECRET, USERS, open_world
+from .world import AUDIENCE, ISSUER, SECRET, TOKENS, USERS, open_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 BARE = "bare Flask"
 MEMORY = "ours, memory"
+SEEN = "ours, memory, 200 tokens remembered"
 SQLITE = "ours, SQLite"
 FLOOR = "floor, without revocation"
 JWT_EXTENDED = "Flask-JWT-Extended"
@@ -40,8 +41,9 @@ LIFETIME = 3600
 def all_guards(folder: Path) -> list[Contestant]:
     """Everybody who is installed; SQLite's file is kept in `folder`."""
     found = [
-        _contestant(BARE, _app_with(_new_app(), lambda view: view), "Authorization", [""] * USERS),
+        _contestant(BARE, _app_with(_new_app(), lambda view: view), "Authorization", ["Bearer none"]),
         _ours(MEMORY, "memory:"),
+        _ours(SEEN, "memory:", most=USERS),
         _ours(SQLITE, f"sqlite:///{folder / 'bench.db'}"),
         _floor(),
     ]
@@ -70,10 +72,11 @@ def _new_app() -> Flask:
     return app
 
 
-def _ours(name: str, storage: str) -> Contestant:
+def _ours(name: str, storage: str, most: int = TOKENS) -> Contestant:
+    """Our guard, presented with `most` different tokens in rotation."""
     world = open_world(storage)
     app = _app_with(world.app, login_required)
-    return _contestant(name, app, "Authorization", [f"Bearer {token}" for token in world.tokens])
+    return _contestant(name, app, "Authorization", [f"Bearer {token}" for token in world.tokens[:most]])
 
 
 def _floor() -> Contestant:
@@ -100,7 +103,7 @@ def _jwt_extended(name: str, library: ModuleType) -> Contestant:
     library.JWTManager(app)
     _app_with(app, library.jwt_required())
     with app.app_context():
-        tokens = [library.create_access_token(identity=f"user-{number}") for number in range(USERS)]
+        tokens = [library.create_access_token(identity=f"user-{number}") for number in range(TOKENS)]
     return _contestant(name, app, "Authorization", [f"Bearer {token}" for token in tokens])
 
 
@@ -110,13 +113,13 @@ def _http_auth() -> Contestant:
     serializer, auth = URLSafeTimedSerializer(SECRET), HTTPTokenAuth(scheme="Bearer")
     auth.verify_token(lambda token: serializer.loads(token, max_age=LIFETIME)["id"])
     app = _app_with(_new_app(), auth.login_required)
-    tokens = [str(serializer.dumps({"id": f"user-{number}"})) for number in range(USERS)]
+    tokens = [str(serializer.dumps({"id": f"user-{number}"})) for number in range(TOKENS)]
     return _contestant(HTTP_AUTH, app, "Authorization", [f"Bearer {token}" for token in tokens])
 
 
 def _tutorial() -> Contestant:
     app = _app_with(_new_app(), _tutorial_guard)
-    return _contestant(TUTORIAL, app, "z-token", [_tutorial_token({"id": number}) for number in range(USERS)])
+    return _contestant(TUTORIAL, app, "z-token", [_tutorial_token({"id": number}) for number in range(TOKENS)])
 
 
 def _tutorial_guard(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -154,15 +157,20 @@ def _tutorial_payload(token: str) -> dict[str, Any]:
 
 
 def _contestant(name: str, app: Flask, header: str, values: list[str]) -> Contestant:
-    environs = [_environ(header, value) for value in values]
+    environ, key = _environ(), f"HTTP_{header.upper().replace('-', '_')}"
     wsgi_app = app.wsgi_app
 
-    def send(environ: dict[str, Any]) -> None:
+    def send(value: str) -> None:
         # A request leaves things in its environ, and the next one must not find them.
-        for _ in _closing(wsgi_app(dict(environ), _accept_only_200)):
+        for _ in _closing(wsgi_app({**environ, key: value}, _accept_only_200)):
             pass
 
-    return Contestant(name, send, environs)
+    return Contestant(name, send, values)
+
+
+def _environ() -> dict[str, Any]:
+    headers = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64)", "Accept": "application/json"}
+    return EnvironBuilder("/orders/7", headers=headers).get_environ()
 
 
 def _closing(body: Iterable[bytes]) -> Iterable[bytes]:
@@ -175,10 +183,3 @@ def _accept_only_200(status: str, _headers: list[tuple[str, str]], _error: Any =
     if not status.startswith("200"):
         raise ValueError(f"a request of the benchmark was answered {status}")
     return len
-
-
-def _environ(header: str, value: str) -> dict[str, Any]:
-    headers = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64)", "Accept": "application/json"}
-    if value:
-        headers[header] = value
-    return EnvironBuilder("/orders/7", headers=headers).get_environ()

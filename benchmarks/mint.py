@@ -27,7 +27,7 @@ NEWER = "PyJWT 2.15.1"
 
 
 def run(effort: Effort) -> Result:
-    """Mint tokens of 200 users' claims in turns with everybody."""
+    """Mint tokens of many users' claims in turns with everybody."""
     world = open_world(ISSUER=ISSUER, AUDIENCE=AUDIENCE)
     timings = compare(_contestants(world), effort.rounds, effort.block)
     versions = {name: peers.version_of(name) for name in ("joserfc", "itsdangerous")}

@@ -21,14 +21,14 @@ PEER = "joserfc JWE"
 
 
 def run(effort: Effort) -> Result:
-    """Open the same 200 tokens in turns with joserfc."""
+    """Open the same tokens in turns with joserfc."""
     world = open_world(ISSUER=ISSUER, AUDIENCE=AUDIENCE, TOKEN_FORMAT="sealed")
     contestants = [_ours(world)]
     if peers.module_of("joserfc"):
         contestants.append(_joserfc(world))
     timings = compare(contestants, effort.rounds, effort.block)
     goals = [ratio_goal(f"{PEER} ÷ ours", timings.get(PEER), timings[OURS], 10)]
-    notes = [f"dir, A256GCM; {len(world.tokens)} tokens in rotation, {len(world.tokens[0])} characters each."]
+    notes = [f"dir, A256GCM; {len(world.tokens):,} tokens in rotation, {len(world.tokens[0])} characters each."]
     rows = timing_rows(timings, {PEER: peers.version_of("joserfc")}, OURS)
     return Result("P3", "verify a sealed token", TIMING_COLUMNS, rows, goals, notes)
 

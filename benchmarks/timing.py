@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import statistics
 import time
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ class Effort:
     block: int
 
 
+_WARM_UP = 200
+"""Items."""
 FULL = Effort(rounds=150, requests=100, logins=30, starts=21, block=5_000_000)
 SHORT = Effort(rounds=3, requests=2, logins=1, starts=1, block=200_000)
 
@@ -73,29 +76,38 @@ def compare(contestants: Sequence[Contestant], rounds: int, block: int) -> dict[
     """
     gc.collect()
     gc.freeze()
-    repeats = [_repeats_for(each, block) for each in contestants]
-    values: list[list[float]] = [[] for _ in contestants]
+    runners = [_Runner(each, block) for each in contestants]
+    values: list[list[float]] = [[] for _ in runners]
     for turn in range(rounds):
-        for place in range(len(contestants)):
-            index = (turn + place) % len(contestants)
-            values[index].append(_cpu_microseconds(contestants[index], repeats[index]))
+        for place in range(len(runners)):
+            index = (turn + place) % len(runners)
+            values[index].append(runners[index].cpu_microseconds())
     gc.unfreeze()
     return {each.name: Timing(tuple(found)) for each, found in zip(contestants, values, strict=True)}
 
 
-def _repeats_for(contestant: Contestant, block: int) -> int:
-    """How often all items must be worked off to fill a block; measuring that is the warm-up as well."""
-    _cpu_microseconds(contestant, 2)
-    nanoseconds = _cpu_microseconds(contestant, 2) * 1000 * len(contestant.items)
-    return max(1, round(block / nanoseconds))
+class _Runner:
+    """Gives a contestant its turns; each goes on with the item after the last one.
 
+    Args:
+        contestant: who runs.
+        block: CPU nanoseconds that a turn takes at least.
+    """
 
-def _cpu_microseconds(contestant: Contestant, repeats: int) -> float:
-    call, items = contestant.call, contestant.items
-    # Nobody pays for another's garbage; everybody pays for their own, as in a server.
-    gc.collect()
-    began = time.process_time_ns()
-    for _ in range(repeats):
+    def __init__(self, contestant: Contestant, block: int) -> None:
+        self._call = contestant.call
+        self._items = itertools.cycle(contestant.items)
+        self._size = _WARM_UP
+        # The first turn is to warm up, the second tells how many items fill a block.
+        self.cpu_microseconds()
+        self._size = max(1, round(block / (1000 * self.cpu_microseconds())))
+
+    def cpu_microseconds(self) -> float:
+        """Take a turn; CPU time for each item."""
+        call, items = self._call, list(itertools.islice(self._items, self._size))
+        # Nobody pays for another's garbage; everybody pays for their own, as in a server.
+        gc.collect()
+        began = time.process_time_ns()
         for item in items:
             call(item)
-    return (time.process_time_ns() - began) / (1000 * repeats * len(items))
+        return (time.process_time_ns() - began) / (1000 * len(items))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
+from msgspec.structs import replace
 
 from flask_tessera import Tessera
+from flask_tessera.tokens import access, sealed
 from flask_tessera.tokens.keys import KeyRing
 
 if TYPE_CHECKING:
@@ -19,6 +22,8 @@ ISSUER = "login.example"
 AUDIENCE = "orders.example"
 SCOPE = "orders:read orders:write"
 USERS = 200
+TOKENS = 10_000
+"""In rotation: more than any worker remembers (a few thousand), so that each is verified in full every time."""
 ENDED = 200
 """Users whose sessions were ended: the worker's view of the revocation log is not empty."""
 AGE = 60
@@ -27,7 +32,7 @@ AGE = 60
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """An application, and one access token for each of its users."""
+    """An application, and access tokens for its users' sessions, in the end all of them different."""
 
     app: Flask
     tessera: Tessera[Any]
@@ -67,7 +72,20 @@ def open_world(storage: str = "memory:", **settings: Any) -> World:
         _populate(tessera)
         clock.behind = 0
         tokens = [_log_in(tessera, f"user-{number}") for number in range(USERS)]
-    return World(app, tessera, tokens)
+        return World(app, tessera, _varied(tessera, tokens))
+
+
+def _varied(tessera: Tessera[Any], tokens: list[str]) -> list[str]:
+    """The tokens of these sessions that expire now, a second earlier, two seconds earlier and so on."""
+    reader = tessera.runtime.access
+    is_sealed = tessera.runtime.settings.TOKEN_FORMAT == "sealed"
+    key = KeyRing.from_secret(SECRET, purpose="sealed" if is_sealed else "access").active
+    now = int(time.time())
+    claims = [reader.verify(token, at=now) for token in tokens]
+    varied = (replace(each, exp=each.exp - earlier) for earlier in range(TOKENS // USERS) for each in claims)
+    if is_sealed:
+        return [sealed.mint(each, key, nonce=secrets.token_bytes(sealed.NONCE_BYTES)) for each in varied]
+    return [access.mint(each, key) for each in varied]
 
 
 def _populate(tessera: Tessera[Any]) -> None:

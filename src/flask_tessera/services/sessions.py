@@ -83,6 +83,7 @@ class SessionService:
         self._clock = clock
         self._dice = dice
         self._listener = listener
+        self._last_birth = 0
 
     def log_in(self, login: Login) -> Issued:
         """Begin a session and issue its first pair.
@@ -260,9 +261,10 @@ class SessionService:
         return _replace(session, **changes)
 
     def _new_sid(self, user_id: str, at: int) -> bytes:
-        # Of the six bytes of milliseconds the last three digits are dice: the clock counts whole seconds.
-        milliseconds = at * 1000 + int.from_bytes(self._dice(4), "big") % 1000
-        return milliseconds.to_bytes(6, "big") + self._keys.sid_tag(self._realm, user_id) + self._dice(8)
+        # The clock counts whole seconds; within one the last three digits count logins, so that they sort by age.
+        following = self._last_birth + 1
+        self._last_birth = following if at * 1000 <= following < (at + 1) * 1000 else at * 1000
+        return self._last_birth.to_bytes(6, "big") + self._keys.sid_tag(self._realm, user_id) + self._dice(8)
 
     def _tell_ended(self, ended: Iterable[Session], reason: str, caller: Caller) -> Sequence[Session]:
         sessions = tuple(ended)
