@@ -1,5 +1,6 @@
 """Slots: so many hashes at once, so many waiting, the rest refused at once."""
 
+import os
 import threading
 
 import pytest
@@ -99,3 +100,33 @@ def test_L02_a_slot_comes_free_when_the_work_fails():
 def test_X15_a_number_of_slots_that_is_none_is_a_wrong_setting(number):
     with pytest.raises(ConfigError, match="TESSERA_HASH_SLOTS"):
         HashSlots(number)
+
+
+def test_L02_work_is_done_on_as_many_threads_as_there_are_slots():
+    slots = HashSlots(2)
+    names = set()
+
+    def one() -> None:
+        with slots.taken():
+            names.add(slots.work(threading.current_thread).name)
+
+    for _ in range(20):
+        thread = threading.Thread(target=one)
+        thread.start()
+        thread.join(PATIENCE)
+    assert len(names) <= 2
+    assert all(name.startswith("tessera-hash") for name in names)
+
+
+def test_X12_a_child_process_has_threads_of_its_own():
+    slots = HashSlots(1)
+    assert slots.work(os.getpid) == os.getpid()
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(write, str(slots.work(os.getpid)).encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as answer:
+        assert answer.read() == str(child)
+    os.waitpid(child, 0)

@@ -114,6 +114,7 @@ NO_OBJECT = [
     deep(400),
     deep(DEEPEST - 1, {}),
     deep(DEEPEST - 1, []),
+    deep(DEEPEST - 1, "\0"),
 ]
 NO_OBJECT += [
     {"a": "\0"},
@@ -291,10 +292,9 @@ def test_all_valid_claims_are_minted(claims):
     assert read_back(claims) == claims
 
 
-@given(st.text())
-def test_T08_text_is_safe_if_every_log_and_database_bears_it(text):
-    unsafe = {*map(chr, range(32)), *map(chr, range(0x7F, 0xA0)), "\u2028", "\u2029", *map(chr, range(0xD800, 0xE000))}
-    assert is_safe_text(text) == unsafe.isdisjoint(text)
+def test_T08_text_is_safe_if_every_log_and_database_bears_it():
+    unsafe = {*range(32), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0xD800, 0xE000)}
+    assert {code for code in range(0x11000) if not is_safe_text(f"a{chr(code)}b")} == unsafe
 
 
 def test_claims_cannot_be_changed_and_compare_by_value():

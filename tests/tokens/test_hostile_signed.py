@@ -253,6 +253,7 @@ PAYLOADS = {  # whole payloads, spelled otherwise; `ok` is the right one
     "T16 ext one too deep": payload(ext=nested(DEEPEST)),
     "T16 ext one too deep, empty": payload(ext=nested(DEEPEST - 1, core="{}")),
     "T16 ext one too deep, arrays": payload(ext='{"a":' + nested(DEEPEST - 1, "[", "]") + "}"),
+    "T08 ext holds NUL as deep as can be": payload(ext=nested(DEEPEST - 1, core='"\\u0000"')),
     "T16 ext 100 deep": payload(ext=nested(100)),
     "T16 ext 1000 deep": payload(ext=nested(1000)),
     "T16 act one too deep": payload(act=nested(DEEPEST)),

@@ -123,6 +123,8 @@ def test_T15_a_token_of_the_longest_length_is_good_and_a_longer_one_is_not_minte
         assert sealed.verify(text, SEALED_RING, at=NOW) == claims
         lengths.add(len(text))
     assert max(lengths) == LONGEST_TOKEN
+    assert refusal(sealed.verify, seal(payload(sub=f'"{"a" * 5700}"')), SEALED_RING) == ""
+    assert refusal(sealed.verify, seal(payload(sub=f'"{"a" * 6000}"')), SEALED_RING) == "TokenInvalidError"
 
 
 def test_K03_fallbacks_open_and_never_seal():

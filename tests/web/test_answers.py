@@ -153,7 +153,6 @@ def test_B10_every_answer_of_a_guarded_view_is_not_for_caches(new_site, path, to
     site = shop(new_site)
     answer = site.get(path, site.login().access_token if token == "good" else token)
     assert answer.headers["Cache-Control"] == "no-store"
-    assert answer.headers["Vary"] == "Authorization, z-token"
 
 
 @pytest.mark.parametrize("path", ["/auth/refresh", "/auth/logout", "/auth/exchange", "/signin"])

@@ -145,7 +145,7 @@ class Passwords:
 
     def _work(self, profile: Profile, secret: bytes, salt: bytes) -> bytes:
         try:
-            return self._derive(profile, secret, salt)
+            return self._slots.work(self._derive, profile, secret, salt)
         except (HashingError, MemoryError) as error:
             # Out of memory is no wrong password.
             raise ThrottledError(RETRY_AFTER) from error

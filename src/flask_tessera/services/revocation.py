@@ -9,7 +9,7 @@ from ..storage.fork import renew_in_children
 from .keys import sid_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from ..storage.contract import Revocation, RevocationLog
     from ..tokens.claims import Claims
@@ -21,6 +21,7 @@ _PRUNE_EVERY: Final = 60
 """Seconds between two sweeps of what may be forgotten."""
 _CLOCK_MARGIN: Final = 30
 """Seconds by which the clocks of two workers may differ, or one may step back unnoticed."""
+_MOST_ASKED: Final = 100_000
 _NOTHING_SEEN: Final = object()
 
 
@@ -37,6 +38,8 @@ class RevocationView:
         self._pruned_at = 0
         self.born_at = 0
         """The log may know nothing of tokens issued up to this Unix second."""
+        self.found_live: set[str] = set()
+        """Sessions with such tokens that the storage was asked about: since this log's birth it tells of them too."""
         renew_in_children(self)
 
     def renew_locks(self) -> None:
@@ -58,6 +61,19 @@ class RevocationView:
             if claims.ep < entry.epoch and (not entry.except_sid or claims.sid != sid_text(entry.except_sid)):
                 return entry.reason
         return ""
+
+    def must_ask(self, claims: Claims) -> bool:
+        """Whether the storage must be asked, once, since the log may have been born after an ending of this session."""
+        return claims.iat <= self.born_at and claims.sid not in self.found_live
+
+    def ask(self, claims: Claims, check_live: Callable[[], None]) -> None:
+        """Ask the storage about a session, and remember for as long as the log is this one; errors of `check_live`."""
+        # Taken before: what is found now may not be said of a log that takes this one's place meanwhile.
+        found_live = self.found_live
+        check_live()
+        if len(found_live) >= _MOST_ASKED:
+            found_live.clear()
+        found_live.add(claims.sid)
 
     def _catch_up(self, at: int) -> None:
         with self._lock:
@@ -83,6 +99,7 @@ class RevocationView:
         users: Users = {}
         _take(page.entries, sessions, users)
         # The birth first, and each in place at once: other threads read without a lock.
+        self.found_live = set()
         self.born_at = page.born_at + _CLOCK_MARGIN
         self._sessions, self._users = sessions, users
         self._log_id, self._cursor, self._pruned_at = page.log_id, page.cursor, at

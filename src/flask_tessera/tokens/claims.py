@@ -25,8 +25,7 @@ LARGEST_INTEGER: Final = 2**63 - 1
 _BACKSLASH, _DELETE = b"\\\x7f"
 # C0, DEL, C1, line and paragraph separators, lone surrogates: none may reach a log or a database.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_DECODE_ERRORS = (msgspec.MsgspecError, UnicodeError, RecursionError, OverflowError, ValueError)
+_DECODE_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 _Second = Annotated[int, Meta(ge=0, le=LAST_SECOND)]
@@ -177,7 +176,8 @@ def _is_safe(value: object) -> bool:
     if isinstance(value, dict):
         return all(map(_is_safe, value))
     if isinstance(value, str):
-        return _LONE_SURROGATE.search(value) is None and "\0" not in value
+        # The application's own texts may hold any other control; lone surrogates cannot be written as UTF-8.
+        return "\0" not in value
     return not isinstance(value, int) or -LARGEST_INTEGER <= value <= LARGEST_INTEGER
 
 

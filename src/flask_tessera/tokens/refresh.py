@@ -13,8 +13,6 @@ from .encoding import decode, encode, plain
 if TYPE_CHECKING:
     from .keys import Key, KeyRing
 
-PURPOSE: Final = "refresh"
-"""What the keys of a ring must be for."""
 PREFIX: Final = "tsr_"
 SID_BYTES: Final = 16
 _VERSION: Final = 1
@@ -29,10 +27,8 @@ def render(sid: bytes, gen: int, key: Key) -> str:
     """Write the refresh token of generation `gen` of session `sid` (16 bytes): always the same text.
 
     Raises:
-        ValueError: `sid` has another size, `gen` does not fit four bytes, or the key is for another purpose.
+        ValueError: `sid` has another size or `gen` does not fit four bytes.
     """
-    if key.purpose != PURPOSE:
-        raise ValueError(f"a refresh token needs a key for purpose {PURPOSE!r}, not {key.purpose!r}")
     if len(sid) != SID_BYTES or not 0 <= gen < 2**32:
         raise ValueError("sid must have 16 bytes and gen must be between 0 and 2**32 - 1")
     head = _HEAD.pack(_VERSION, sid, gen)
@@ -58,7 +54,7 @@ def parse(text: str, ring: KeyRing) -> tuple[bytes, int]:
     data = decode(body)
     version, sid, gen = _HEAD.unpack_from(data)
     head, mac = data[: _HEAD.size], data[_HEAD.size :]
-    genuine = [key.purpose == PURPOSE and compare_digest(key.mac(head)[:_MAC_BYTES], mac) for key in ring.keys]
+    genuine = [compare_digest(key.mac(head)[:_MAC_BYTES], mac) for key in ring.keys]
     if version != _VERSION or not any(genuine):
         raise TokenInvalidError
     return sid, gen

@@ -85,7 +85,7 @@ class Tessera(Actions[User], Generic[User]):
         if self.realm in states:
             raise ConfigError(f"this application has a Tessera of realm {self.realm!r} already")
         if not states:
-            app.before_request(guards.refuse_unguarded(app))
+            guards.refuse_unguarded(app)
             keep_answers(app)
         states[self.realm] = State(lambda: self._assemble(app))
 

@@ -217,18 +217,25 @@ current_identity: Any = LocalProxy(lambda: admission_of(None).identity)
 """The `Identity` of the present request's token; falsy for nobody."""
 
 
-def refuse_unguarded(app: Flask) -> Callable[[], None]:
-    """A function that stops a request whose route leads past its guard.
+def refuse_unguarded(app: Flask) -> None:
+    """Have routes refused that lead past their guard, found before the first request is handled.
 
-    It does where `login_required` stood above the route decorator: then the bare view was registered.
+    They do where `login_required` stood above the route decorator: then the bare view was registered. Flask lets nobody
+    add routes after that, so later requests need not pay for the search.
     """
-    views = app.view_functions
 
-    def refuse() -> None:
-        rule = present_request().url_rule
-        if rule is not None and hasattr(views.get(rule.endpoint), UNGUARDED):
-            raise ConfigError(
-                f"the route of {rule.endpoint!r} leads past its guard: put @login_required below the route decorator"
-            )
+    def search() -> None:
+        for endpoint, view in app.view_functions.items():
+            if hasattr(view, UNGUARDED):
+                app.view_functions[endpoint] = _refusal_of(endpoint)
+        # A new list: Flask is just going through the old one.
+        app.before_request_funcs[None] = [each for each in app.before_request_funcs[None] if each is not search]
+
+    app.before_request(search)
+
+
+def _refusal_of(endpoint: str) -> Callable[..., Any]:
+    def refuse(**_: Any) -> Any:
+        raise ConfigError(f"the route of {endpoint!r} leads past its guard: put @login_required below the route decorator")
 
     return refuse

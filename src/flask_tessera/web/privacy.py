@@ -19,21 +19,14 @@ class Privacy:
 
     def __init__(self, headers: Sequence[str]) -> None:
         self._headers = tuple(headers)
-        self._vary = ", ".join(headers)
 
     def mark(self, response: Response) -> Response:
-        """Forbid to store `response`, or at least to serve it to somebody else."""
+        """Forbid to store `response`, or where the view lets it be stored, to serve it to somebody else."""
         headers = response.headers
-        is_silent = is_plain = True
-        # Cheaper than asking for either: an absent header costs an exception.
+        # Cheaper than asking for it: an absent header costs an exception.
         for name, _ in headers:
-            folded = name.lower()
-            is_silent = is_silent and folded != "cache-control"
-            is_plain = is_plain and folded != "vary"
-        if is_silent:
-            headers.add("Cache-Control", "no-store")
-        if is_plain:
-            headers.add("Vary", self._vary)
-        else:
-            response.vary.update(self._headers)
+            if name.lower() == "cache-control":
+                response.vary.update(self._headers)
+                return response
+        headers.add("Cache-Control", "no-store")
         return response

@@ -88,8 +88,10 @@ class Runtime:
             reason = self.view.refusal(claims, at=at)
             if reason:
                 raise SessionEndedError(reason)
-        if strict or mode == "strict" or (mode == "bounded" and claims.iat <= self.view.born_at):
+        if strict or mode == "strict":
             self.sessions.check_live(claims, sid, at=at)
+        elif mode == "bounded" and self.view.must_ask(claims):
+            self.view.ask(claims, lambda: self.sessions.check_live(claims, sid, at=at))
 
     def _identity(self, claims: Claims) -> Identity[Any]:
         return Identity(
