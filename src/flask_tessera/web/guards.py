@@ -236,6 +236,8 @@ def refuse_unguarded(app: Flask) -> None:
 
 def _refusal_of(endpoint: str) -> Callable[..., Any]:
     def refuse(**_: Any) -> Any:
-        raise ConfigError(f"the route of {endpoint!r} leads past its guard: put @login_required below the route decorator")
+        raise ConfigError(
+            f"the route of {endpoint!r} leads past its guard: put @login_required below the route decorator"
+        )
 
     return refuse
