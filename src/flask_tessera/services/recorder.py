@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _WRITE_EVERY: Final = 2.0
 """Seconds; well within the 5 s in which a mark must be written (DESIGN §5)."""
-_COARSENESS: Final = 60
+COARSENESS: Final = 60
 """Seconds; a finer last-seen time would let a thief time his renewals by it."""
 _MOST_KNOWN: Final = 100_000
 _log = logging.getLogger("flask_tessera")
@@ -53,7 +53,7 @@ class Recorder:
 
     def note(self, name: str, sid: bytes, gen: int, at: int) -> None:
         """An access token of generation `gen` of session `sid` (as text: `name`) was accepted at `at`."""
-        now = (gen, at // _COARSENESS)
+        now = (gen, at // COARSENESS)
         before = self._known.get(name)
         if before == now:
             return
@@ -104,7 +104,9 @@ class Recorder:
                     self._wake = threading.Event()
                     self._thread = threading.Thread(target=self._run, name="tessera-recorder", daemon=True)
                     self._thread.start()
-        self._wake.set()
+        # Set already, the thread has yet to take what was noted: before it does, it clears this.
+        if not self._wake.is_set():
+            self._wake.set()
 
     def _is_running(self) -> bool:
         """Whether this process has a thread; a child has none, and a listener that raises ends it."""

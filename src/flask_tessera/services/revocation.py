@@ -57,7 +57,9 @@ class RevocationView:
         ended = self._sessions.get(claims.sid)
         if ended is not None:
             return ended[0]
-        for entry in self._users.get((claims.realm, claims.sub), ()):
+        # Most often nobody has ended all of a user's sessions, and no key needs to be made to look.
+        users = self._users
+        for entry in users.get((claims.realm, claims.sub), ()) if users else ():
             if claims.ep < entry.epoch and (not entry.except_sid or claims.sid != sid_text(entry.except_sid)):
                 return entry.reason
         return ""

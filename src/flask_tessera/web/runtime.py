@@ -7,6 +7,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SessionEndedError, TokenExpiredError, TokenInvalidError, UserGoneError
+from ..services.recorder import COARSENESS
 from ..tokens.claims import Claims
 from .identity import Identity
 from .verified import VerifiedTokens
@@ -77,10 +78,17 @@ class Runtime:
         if self.legacy is not None and self.is_legacy(text):
             return self.legacy_identity(text)
         at = self.clock()
-        claims, sid = self.tokens.read(text, at)
-        self._refuse_ended(claims, sid, at, strict)
-        self.recorder.note(claims.sid, sid, claims.gen, at)
-        return self._identity(claims)
+        verified = self.tokens.read(text, at)
+        claims = verified.claims
+        self._refuse_ended(claims, verified.sid, at, strict)
+        if verified.noted_at != (minute := at // COARSENESS):
+            self.recorder.note(claims.sid, verified.sid, claims.gen, at)
+            verified.noted_at = minute
+        identity: Identity[Any] | None = verified.identity
+        if identity is None or claims.ext:
+            # A view may change the application's own claims, so each gets its own.
+            identity = verified.identity = self._identity(claims)
+        return identity
 
     def _refuse_ended(self, claims: Claims, sid: bytes, at: int, strict: bool) -> None:
         mode = self.settings.REVOCATION

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from ..errors import TokenInvalidError
 from ..services.keys import parse_sid
+from ..tokens.claims import Claims
 
 if TYPE_CHECKING:
     from ..services.access import AccessTokens
-    from ..tokens.claims import Claims
+
 
 MOST_REMEMBERED: Final = 4096
 """Tokens; about two kilobytes each."""
 
 
-class Verified(NamedTuple):
-    """A genuine token of this realm; whether its session has ended is another question."""
+class Verified(msgspec.Struct):
+    """A genuine token of this realm; whether its session has ended is another question.
+
+    `identity` is what views are shown of it, once made; `noted_at` the minute in which its use was last noted.
+    """
 
     claims: Claims
     sid: bytes
+    identity: Any = None
+    noted_at: int = -1
 
 
 class VerifiedTokens:

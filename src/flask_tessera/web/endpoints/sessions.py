@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from ...services.keys import parse_sid, sid_text
+from ...services.recorder import COARSENESS
 from ..http_errors import answering
 
 if TYPE_CHECKING:
@@ -12,9 +13,6 @@ if TYPE_CHECKING:
 
     from ...sessions.record import Session
     from ..extension import Tessera
-
-_MINUTE: Final = 60
-"""Seconds; a finer last-seen time would let a thief time his renewals by it."""
 
 
 def add(blueprint: Blueprint, tessera: Tessera[Any]) -> None:
@@ -45,7 +43,7 @@ def _shown(session: Session, current: str) -> dict[str, Any]:
         "session_id": name,
         "current": name == current,
         "created_at": session.created_at,
-        "last_seen_at": session.last_seen_at // _MINUTE * _MINUTE,
+        "last_seen_at": session.last_seen_at // COARSENESS * COARSENESS,
         "expires_at": session.until,
         "device": {"type": session.device_type, "id": session.device_id, "name": session.device_name},
         "ip": session.ip,
