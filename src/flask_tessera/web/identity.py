@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -24,4 +25,4 @@ class Identity(msgspec.Struct, Generic[UserId], frozen=True):
     authenticated_at: int
     issued_at: int
     expires_at: int
-    extra: dict[str, Any]
+    extra: Mapping[str, Any]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from copy import deepcopy
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SessionEndedError, TokenExpiredError, TokenInvalidError, UserGoneError
@@ -13,7 +14,7 @@ from .identity import Identity
 from .verified import VerifiedTokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from flask import Flask
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from .transport import HeaderTransport
 
 _NO_SCOPES: frozenset[str] = frozenset()
+_NO_EXTRA: Mapping[str, Any] = MappingProxyType({})
 
 
 class UserLoaderError(Exception):
@@ -112,7 +114,7 @@ class Runtime:
             claims.iat,
             claims.exp,
             # A view may change what it is given; the claims may be remembered.
-            deepcopy(claims.ext) if claims.ext else {},
+            deepcopy(claims.ext) if claims.ext else _NO_EXTRA,
         )
 
     def is_legacy(self, text: Any) -> bool:
