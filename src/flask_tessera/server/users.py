@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DisconnectionError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DisconnectionError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
 from ..errors import AlreadyExistsError, NotFoundError, StorageUnavailableError
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 _LONGEST_WAIT: Final = 2
 """Seconds to wait for a lock or a free connection."""
+_PAUSE: Final = 0.01
+"""Seconds between two tries to make the table."""
 
 _table = sa.Table(
     "service_users",
@@ -219,10 +223,25 @@ class Users:
         # Only where there is none: closing a descriptor of it would drop all locks that SQLite holds in this process.
         with suppress(FileExistsError):
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-            connection.execute(CreateTable(_table, if_not_exists=True))
+        give_up_at = time.monotonic() + _LONGEST_WAIT
+        # SQLite does not wait by itself where several processes make the file at once.
+        while not self._has_table():
+            if time.monotonic() >= give_up_at:
+                raise StorageUnavailableError("users: the file stays locked", writing=True)
+            time.sleep(_PAUSE)
         self._process = os.getpid()
+
+    def _has_table(self) -> bool:
+        """Make the table where there is none; False if another process is just at it."""
+        try:
+            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+                connection.execute(CreateTable(_table, if_not_exists=True))
+        except OperationalError as error:
+            if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                return False
+            raise
+        return True
 
     def _note_file(self, _connection: object, entry: ConnectionPoolEntry) -> None:
         entry.info["file"] = self._present_file()
