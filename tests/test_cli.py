@@ -101,7 +101,7 @@ def test_two_different_passwords_at_the_prompt_add_nobody(run):
 
 
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n", "\nsecond line\n"])
-def test_l03_the_password_on_standard_input_ends_with_its_line_and_keeps_its_blanks(run, tmp_path, ending):
+def test_L03_the_password_on_standard_input_ends_with_its_line_and_keeps_its_blanks(run, tmp_path, ending):
     assert run("users", "add", PHONE, "--password-stdin", input=f"  {PASSWORD}  {ending}").exit_code == 0
     service = create_app(data=str(tmp_path)).extensions["tessera_service"]
     stored = service.users.get(PHONE).password_hash
@@ -119,7 +119,7 @@ def test_l03_the_password_on_standard_input_ends_with_its_line_and_keeps_its_bla
         (b"\xff\xfe\xfd no UTF-8 \n", "UTF-8"),
     ],
 )
-def test_l03_l04_a_password_that_cannot_be_one_is_refused_in_one_sentence(run, sent, text):
+def test_L03_L04_a_password_that_cannot_be_one_is_refused_in_one_sentence(run, sent, text):
     assert_refused(run("users", "add", PHONE, "--password-stdin", input=sent), text)
     assert run("users", "list").stdout == ""
 
@@ -150,7 +150,7 @@ def test_users_are_listed_one_a_line(run, service):
     ]
 
 
-def test_s03_disabling_ends_the_sessions_and_enabling_revives_none(run, service):
+def test_S03_disabling_ends_the_sessions_and_enabling_revives_none(run, service):
     client = service.test_client()
     with service.app_context():
         tokens = [tessera_of(service).create_token(1) for _ in range(2)]
@@ -166,7 +166,7 @@ def test_s03_disabling_ends_the_sessions_and_enabling_revives_none(run, service)
     assert client.post("/login", json={"phone": PHONE, "password": PASSWORD}).json["code"] == 0
 
 
-def test_s03_deleting_removes_the_user_and_the_sessions(run, service):
+def test_S03_deleting_removes_the_user_and_the_sessions(run, service):
     with service.app_context():
         token = tessera_of(service).create_token(1)
     assert "1 sessions ended" in run("users", "delete", PHONE).stdout
@@ -175,7 +175,7 @@ def test_s03_deleting_removes_the_user_and_the_sessions(run, service):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_g02_a_hostile_name_in_the_table_forges_no_line(run, service, tmp_path, name):
+def test_G02_a_hostile_name_in_the_table_forges_no_line(run, service, tmp_path, name):
     with sqlite3.connect(tmp_path / "tessera.db") as database:
         database.execute("UPDATE service_users SET name = ?, role = ?", (HOSTILE[name], HOSTILE[name]))
     database.close()
@@ -214,7 +214,7 @@ def test_an_unknown_session_is_refused_in_one_sentence(run, service, sid):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_g02_a_hostile_device_or_browser_forges_no_line(run, service, tmp_path, name):
+def test_G02_a_hostile_device_or_browser_forges_no_line(run, service, tmp_path, name):
     with service.app_context():
         tessera_of(service).login(1)
         tessera_of(service).login(1, device=Device(name=HOSTILE[name]))
@@ -232,7 +232,7 @@ def test_g02_a_hostile_device_or_browser_forges_no_line(run, service, tmp_path, 
 # -- Purge and doctor --------------------------------------------------------------------------------------------------
 
 
-def test_s11_purge_removes_the_dead_and_nothing_else(run, service, tmp_path):
+def test_S11_purge_removes_the_dead_and_nothing_else(run, service, tmp_path):
     with service.app_context():
         dead, living = (tessera_of(service).login(1) for _ in range(2))
     with sqlite3.connect(tmp_path / "tessera.db") as database:
@@ -246,7 +246,7 @@ def test_s11_purge_removes_the_dead_and_nothing_else(run, service, tmp_path):
     assert "1 live sessions" in run("sessions", "list", "1").stdout
 
 
-def test_f07_purge_refuses_a_clock_that_has_jumped_unless_it_is_forced(run, service, tmp_path):
+def test_F07_purge_refuses_a_clock_that_has_jumped_unless_it_is_forced(run, service, tmp_path):
     with service.app_context():
         tessera_of(service).login(1)
     with sqlite3.connect(tmp_path / "tessera.db") as database:
@@ -317,7 +317,7 @@ def test_the_commands_of_an_application_know_nothing_of_data_folders():
     ],
 )
 @pytest.mark.parametrize("command", ["serve", "doctor", "purge"])
-def test_x15_a_weak_setting_stops_every_command_with_one_sentence(run, command, settings, named):
+def test_X15_a_weak_setting_stops_every_command_with_one_sentence(run, command, settings, named):
     assert_refused(run(command, env=settings), named)
 
 
@@ -392,7 +392,7 @@ def test_the_only_realm_of_an_application_need_not_be_named(host, realm):
     assert in_app(app, "doctor").exit_code == 0
 
 
-def test_s09_where_there_are_several_realms_one_has_to_be_named(host):
+def test_S09_where_there_are_several_realms_one_has_to_be_named(host):
     app = host("user", "admin")
     assert_refused(in_app(app, "sessions", "list", "1"), "realm")
     assert in_app(app, "sessions", "list", "1", "--realm", "admin").stdout == "0 live sessions\n"
@@ -403,7 +403,7 @@ def test_an_application_without_tessera_is_told_so(host):
     assert_refused(in_app(host(), "doctor"), "init_app")
 
 
-def test_f07_a_clock_jump_is_one_sentence_in_an_application_too(host, tmp_path):
+def test_F07_a_clock_jump_is_one_sentence_in_an_application_too(host, tmp_path):
     app = host("")
     begin_session(app, "")
     with sqlite3.connect(tmp_path / "host.db") as database:
@@ -412,7 +412,7 @@ def test_f07_a_clock_jump_is_one_sentence_in_an_application_too(host, tmp_path):
     assert_refused(in_app(app, "purge"), "--force")
 
 
-def test_k01_the_doctor_exits_with_1_where_something_matters(host):
+def test_K01_the_doctor_exits_with_1_where_something_matters(host):
     app = host("", SECRET_KEY="changeme")
     app.debug = True
     result = in_app(app, "doctor")

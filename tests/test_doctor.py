@@ -68,7 +68,7 @@ def test_debug_mode_is_warned_about():
 
 
 @pytest.mark.parametrize("name", ["SECRET_KEY", "SECRET_KEY_FALLBACKS"])
-def test_k01_a_weak_secret_that_debug_mode_lets_pass_is_a_failure(name):
+def test_K01_a_weak_secret_that_debug_mode_lets_pass_is_a_failure(name):
     weak = "changeme"
     found = report(debug=True, **{name: weak if name == "SECRET_KEY" else [OLD_SECRET, weak]})
     assert [text for text in found["FAIL"] if text.startswith(name)]
@@ -85,7 +85,7 @@ def test_a_storage_that_does_not_work_is_a_failure(tmp_path):
     assert [text for text in found["FAIL"] if text.startswith("the storage does not work: ")]
 
 
-def test_k08_no_secret_is_printed():
+def test_K08_no_secret_is_printed():
     found = report(
         SECRET_KEY_FALLBACKS=[OLD_SECRET], TESSERA_LEGACY={"secret": "the old hunter2 secret", "until": NOW + 1000}
     )
@@ -96,7 +96,7 @@ def test_k08_no_secret_is_printed():
 @pytest.mark.parametrize(
     "url", ["postgresql://me:hunter2@db/x", "redis://:hunter2@db:6379/0", "redis://me:hun@ter2@db/0"]
 )
-def test_k08_the_password_of_a_database_is_not_printed(url):
+def test_K08_the_password_of_a_database_is_not_printed(url):
     shown = _without_password(url)
     assert "hun" not in shown
     assert "ter2" not in shown

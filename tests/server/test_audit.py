@@ -39,7 +39,7 @@ def post(app: Flask, path: str, body: Any, **headers: str) -> Any:
     return app.test_client().post(path, json=body, headers=sent).json
 
 
-def test_g01_a_login_says_who_when_where_and_how_it_went(app, written):
+def test_G01_a_login_says_who_when_where_and_how_it_went(app, written):
     post(app, "/auth/login", GOOD, User_Agent="browser", X_Request_Id="r-1")
     (entry,) = written()
     session_id = entry.pop("session_id")
@@ -57,7 +57,7 @@ def test_g01_a_login_says_who_when_where_and_how_it_went(app, written):
 
 @pytest.mark.parametrize("path", ["/login", "/auth/login"])
 @pytest.mark.parametrize("settings", [{}, {"TESSERA_HTTP_STATUS": "semantic"}, {"TESSERA_RESPONSE_FORMAT": "plain"}])
-def test_g01_every_refusal_at_login_is_written_with_its_reason(
+def test_G01_every_refusal_at_login_is_written_with_its_reason(
     tmp_path, make_service, password_hash, written, path, settings
 ):
     app = make_service(tmp_path, **settings)
@@ -76,13 +76,13 @@ def test_g01_every_refusal_at_login_is_written_with_its_reason(
 
 
 @pytest.mark.parametrize("body", [None, [], {}, {"phone": PASSWORD, "password": "x"}, {"phone": 1}])
-def test_g02_what_names_nobody_is_not_written(app, written, body):
+def test_G02_what_names_nobody_is_not_written(app, written, body):
     post(app, "/login", body)
     post(app, "/auth/login", body)
     assert [entry for entry in written() if entry["event"] == "login_failed" and "account" in entry] == []
 
 
-def test_g01_the_life_of_a_session_is_written(app, written, clock):
+def test_G01_the_life_of_a_session_is_written(app, written, clock):
     first = post(app, "/auth/login", GOOD)["data"]["refresh_token"]
     second = post(app, "/auth/refresh", {"refresh_token": first})["data"]["refresh_token"]
     post(app, "/auth/refresh", {"refresh_token": second})
@@ -101,7 +101,7 @@ def test_g01_the_life_of_a_session_is_written(app, written, clock):
     ]
 
 
-def test_g01_what_an_administrator_does_is_written(app, written):
+def test_G01_what_an_administrator_does_is_written(app, written):
     service = app.extensions["tessera_service"]
     with app.app_context():
         administration.add(service, "13900139000", PASSWORD)
@@ -118,7 +118,7 @@ def test_g01_what_an_administrator_does_is_written(app, written):
     ]
 
 
-def test_g02_no_token_and_no_password_is_written(app, written, caplog):
+def test_G02_no_token_and_no_password_is_written(app, written, caplog):
     pair = post(app, "/auth/login", GOOD)["data"]
     pairs = [pair, post(app, "/auth/refresh", {"refresh_token": pair["refresh_token"]})["data"]]
     token = post(app, "/login", GOOD)["data"]
@@ -131,19 +131,19 @@ def test_g02_no_token_and_no_password_is_written(app, written, caplog):
 
 
 @pytest.mark.parametrize("hostile", ["a\nb", "\x1b[2J", "\x7f", "\x9b", "\u202egnp", "\u2028", '"}{"', "\udcff", "\0"])
-def test_g02_nothing_that_is_written_forges_a_line(app, written, hostile):
+def test_G02_nothing_that_is_written_forges_a_line(app, written, hostile):
     audit.write("session_ended", 0, account=hostile, reason=hostile)
     (entry,) = written()
     assert entry["account"] == entry["reason"] == hostile
     assert entry["at"] == "1970-01-01T00:00:00Z"
 
 
-def test_g02_a_request_id_is_bounded(app, written):
+def test_G02_a_request_id_is_bounded(app, written):
     post(app, "/login", GOOD, X_Request_Id="x" * 1000)
     assert written()[0]["request_id"] == "x" * 64
 
 
-def test_g01_each_application_writes_its_own_events_only(app, tmp_path, make_service, written):
+def test_G01_each_application_writes_its_own_events_only(app, tmp_path, make_service, written):
     make_service(tmp_path / "other")
     post(app, "/login", GOOD)
     assert len(written()) == 1

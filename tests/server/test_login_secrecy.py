@@ -76,14 +76,14 @@ def seen(reply: TestResponse) -> tuple[int, bytes, list[tuple[str, str]]]:
 
 @pytest.mark.parametrize("path", ["/login", "/auth/login"])
 @pytest.mark.parametrize("settings", [{}, {"TESSERA_HTTP_STATUS": "semantic"}, {"TESSERA_RESPONSE_FORMAT": "plain"}])
-def test_l05_unknown_wrong_and_disabled_get_one_answer(three, path, settings):
+def test_L05_unknown_wrong_and_disabled_get_one_answer(three, path, settings):
     app = three(**settings)
     answers = {phone: seen(say(app, path, phone)) for phone in (PHONE, DISABLED, UNKNOWN)}
     assert answers[PHONE] == answers[DISABLED] == answers[UNKNOWN]
 
 
 @pytest.mark.parametrize(("path", "status"), [("/login", 200), ("/auth/login", 403)])
-def test_l05_only_who_knows_the_password_hears_that_the_account_is_disabled(three, path, status):
+def test_L05_only_who_knows_the_password_hears_that_the_account_is_disabled(three, path, status):
     reply = say(three(), path, DISABLED, PASSWORD)
     assert reply.status_code == status
     assert reply.json == {"code": 4102, "msg": "登录失败", "error": "login_refused"}
@@ -108,7 +108,7 @@ def work_of(login: PhoneLogin, done: list[Profile], phone: str) -> list[str]:
     return sorted(map(repr, done))
 
 
-def test_l05_l06_unknown_wrong_disabled_legacy_and_broken_accounts_cost_the_same_work(counted, password_hash):
+def test_L05_L06_unknown_wrong_disabled_legacy_and_broken_accounts_cost_the_same_work(counted, password_hash):
     users, login, done = counted
     rows = {
         PHONE: password_hash,
@@ -129,7 +129,7 @@ def test_l05_l06_unknown_wrong_disabled_legacy_and_broken_accounts_cost_the_same
     assert len(works[UNKNOWN]) == 3
 
 
-def test_l06_a_service_knows_the_kinds_of_old_hashes_from_its_start(tmp_path, make_service, password_hash):
+def test_L06_a_service_knows_the_kinds_of_old_hashes_from_its_start(tmp_path, make_service, password_hash):
     users = make_service(tmp_path).extensions["tessera_service"].users
     for number, stored in enumerate(
         (password_hash, pbkdf2_of("a"), pbkdf2_of("b"), pbkdf2_of("c", 2000), scrypt_of("d"))
@@ -143,7 +143,7 @@ def test_l06_a_service_knows_the_kinds_of_old_hashes_from_its_start(tmp_path, ma
     assert len(passwords._profiles) == 4
 
 
-def test_l05_a_disabled_account_is_refused_only_after_the_work_was_done(counted, password_hash):
+def test_L05_a_disabled_account_is_refused_only_after_the_work_was_done(counted, password_hash):
     users, login, done = counted
     users.add(DISABLED, password_hash)
     users.change(DISABLED, disabled=True)
@@ -156,7 +156,7 @@ def test_l05_a_disabled_account_is_refused_only_after_the_work_was_done(counted,
 
 
 @pytest.mark.parametrize("make_hash", [pbkdf2_of, scrypt_of], ids=["PBKDF2", "scrypt"])
-def test_l01_a_row_that_werkzeug_wrote_logs_in_and_is_upgraded_at_once(app, tmp_path, make_hash):
+def test_L01_a_row_that_werkzeug_wrote_logs_in_and_is_upgraded_at_once(app, tmp_path, make_hash):
     with sqlite3.connect(tmp_path / "tessera.db") as database:
         database.execute(
             "INSERT INTO service_users (phone, password_hash, name, head_portrait, intro, level, role, disabled)"
@@ -174,7 +174,7 @@ def test_l01_a_row_that_werkzeug_wrote_logs_in_and_is_upgraded_at_once(app, tmp_
     assert users.get(UNKNOWN).password_hash == upgraded
 
 
-def test_l01_an_upgrade_does_not_undo_a_password_change_at_the_same_moment(tmp_path, password_hash):
+def test_L01_an_upgrade_does_not_undo_a_password_change_at_the_same_moment(tmp_path, password_hash):
     users = Users(tmp_path / "users.db")
     users.add(PHONE, pbkdf2_of("old password"))
 
@@ -196,7 +196,7 @@ def exhaust(app: Flask, phone: str, path: str = "/login", **more: Any) -> None:
 
 
 @pytest.mark.parametrize("phone", [PHONE, DISABLED, UNKNOWN])
-def test_l07_after_the_limit_known_and_unknown_phones_are_refused_alike(three, phone):
+def test_L07_after_the_limit_known_and_unknown_phones_are_refused_alike(three, phone):
     app = three(TESSERA_HTTP_STATUS="semantic")
     exhaust(app, phone)
     reply = say(app, "/login", phone, PASSWORD)
@@ -205,7 +205,7 @@ def test_l07_after_the_limit_known_and_unknown_phones_are_refused_alike(three, p
     assert 1 <= int(reply.headers["Retry-After"]) <= 300
 
 
-def test_l07_in_the_tutorials_mode_too_many_requests_have_status_200_and_a_retry_after(app):
+def test_L07_in_the_tutorials_mode_too_many_requests_have_status_200_and_a_retry_after(app):
     exhaust(app, PHONE)
     reply = say(app, "/login", PHONE, PASSWORD)
     assert (reply.status_code, reply.json["code"], reply.json["msg"]) == (200, 4201, "请求受限")
@@ -213,12 +213,12 @@ def test_l07_in_the_tutorials_mode_too_many_requests_have_status_200_and_a_retry
 
 
 @pytest.mark.parametrize(("first", "second"), [("/login", "/auth/login"), ("/auth/login", "/login")])
-def test_l09_both_ways_in_share_one_counter(app, first, second):
+def test_L09_both_ways_in_share_one_counter(app, first, second):
     exhaust(app, PHONE, first)
     assert say(app, second, PHONE, PASSWORD).json["code"] == 4201
 
 
-def test_l09_a_throttled_account_does_not_shut_out_another_nor_a_live_session(three, password_hash):
+def test_L09_a_throttled_account_does_not_shut_out_another_nor_a_live_session(three, password_hash):
     app = three()
     app.extensions["tessera_service"].users.add("13500135000", password_hash)
     token = say(app, "/login", PHONE, PASSWORD).json["data"]
@@ -228,21 +228,21 @@ def test_l09_a_throttled_account_does_not_shut_out_another_nor_a_live_session(th
     assert app.test_client().get("/user/detail", headers={"z-token": token}).json["code"] == 0
 
 
-def test_l07_a_right_password_resets_the_counter(app):
+def test_L07_a_right_password_resets_the_counter(app):
     for _ in range(3):
         for _ in range(LIMIT - 1):
             assert say(app, "/login", PHONE).json["code"] == 4103
         assert say(app, "/login", PHONE, PASSWORD).json["code"] == 0
 
 
-def test_l07_input_that_is_no_guess_does_not_count(app):
+def test_L07_input_that_is_no_guess_does_not_count(app):
     for _ in range(LIMIT + 2):
         assert say(app, "/login", PHONE, "").json["msg"] == "请填写手机号或密码"
         assert say(app, "/login", PHONE, "x" * 1025).json["msg"] == "参数错误"
     assert say(app, "/login", PHONE, PASSWORD).json["code"] == 0
 
 
-def test_l07_parallel_guesses_beyond_the_limit_are_never_checked(three):
+def test_L07_parallel_guesses_beyond_the_limit_are_never_checked(three):
     app = three(TESSERA_HASH_SLOTS="16")
     start = threading.Barrier(30)
 
@@ -258,14 +258,14 @@ def test_l07_parallel_guesses_beyond_the_limit_are_never_checked(three):
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Client-IP"])
-def test_l08_a_forwarded_address_changes_nothing_by_default(app, header):
+def test_L08_a_forwarded_address_changes_nothing_by_default(app, header):
     for number in range(LIMIT):
         say(app, "/login", PHONE, headers={header: f"198.51.100.{number}"})
     assert say(app, "/login", PHONE, PASSWORD, headers={header: "203.0.113.9"}).json["code"] == 4201
     say(app, "/auth/login", "13900139001", headers={header: "203.0.113.9"})
 
 
-def test_l08_the_address_of_a_session_is_the_peers_unless_proxies_are_trusted(tmp_path, make_service, password_hash):
+def test_L08_the_address_of_a_session_is_the_peers_unless_proxies_are_trusted(tmp_path, make_service, password_hash):
     seen = []
     for proxies in ("0", "1"):
         app = make_service(tmp_path / proxies, TESSERA_TRUSTED_PROXIES=proxies)
@@ -277,7 +277,7 @@ def test_l08_the_address_of_a_session_is_the_peers_unless_proxies_are_trusted(tm
     assert seen == ["127.0.0.1", "198.51.100.7"]
 
 
-def test_l07_a_network_that_guesses_at_many_accounts_is_refused_as_a_whole(app):
+def test_L07_a_network_that_guesses_at_many_accounts_is_refused_as_a_whole(app):
     with app.app_context():
         attempts = app.extensions["tessera_service"].tessera.runtime.logins
         for number in range(100):
@@ -291,7 +291,7 @@ def test_l07_a_network_that_guesses_at_many_accounts_is_refused_as_a_whole(app):
 # -- L02: the work is bounded ------------------------------------------------------------------------------------------
 
 
-def test_l02_logins_beyond_the_hash_slots_are_refused_and_the_others_served(tmp_path, make_service, password_hash):
+def test_L02_logins_beyond_the_hash_slots_are_refused_and_the_others_served(tmp_path, make_service, password_hash):
     app = make_service(tmp_path, TESSERA_HASH_SLOTS="1", TESSERA_HTTP_STATUS="semantic")
     phones = [f"135001350{number:02}" for number in range(16)]
     for phone in phones:

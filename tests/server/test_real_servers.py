@@ -135,7 +135,7 @@ def test_the_life_of_a_session_over_http(server):
     assert server.call("GET", "/auth/me", headers=access).status == 401
 
 
-def test_s02_s08_logging_out_this_the_others_and_all_over_http(server):
+def test_S02_S08_logging_out_this_the_others_and_all_over_http(server):
     pairs = [auth_login(server, name=f"device {number}") for number in range(5)]
     tokens = [pair["access_token"] for pair in pairs]
 
@@ -159,7 +159,7 @@ def test_the_exchange_of_old_tokens_is_off_and_says_that_there_is_nothing(server
     assert (reply.status, reply.json) == (404, {"code": 4002, "msg": "无数据", "error": "not_found"})
 
 
-def test_s01_what_ends_on_one_server_is_refused_by_the_other_at_its_very_next_request(two_servers):
+def test_S01_what_ends_on_one_server_is_refused_by_the_other_at_its_very_next_request(two_servers):
     first, second = two_servers
     for _ in range(5):
         token = first.log_in()
@@ -168,7 +168,7 @@ def test_s01_what_ends_on_one_server_is_refused_by_the_other_at_its_very_next_re
         assert second.call("GET", "/user/detail", token=token).json["msg"] == "登录已过期"
 
 
-def test_r03_a_refresh_token_that_both_servers_are_given_has_one_successor(two_servers):
+def test_R03_a_refresh_token_that_both_servers_are_given_has_one_successor(two_servers):
     first, second = two_servers
     pair = auth_login(first)
     start = threading.Barrier(8)
@@ -196,7 +196,7 @@ def command(folder: Path, environment: dict[str, str], *words: str, **more: Any)
     return done.stdout
 
 
-def test_s03_a_command_shuts_a_user_out_of_a_running_server_at_once(serve, tmp_path, environment):
+def test_S03_a_command_shuts_a_user_out_of_a_running_server_at_once(serve, tmp_path, environment):
     server = serve()
     token = server.log_in()
     pair = auth_login(server)
@@ -213,7 +213,7 @@ def test_s03_a_command_shuts_a_user_out_of_a_running_server_at_once(serve, tmp_p
 
 
 @pytest.mark.parametrize("is_semantic", [False, True], ids=["as the tutorial", "semantic"])
-def test_f02_x4_while_another_process_holds_the_database_writes_are_503_and_reads_go_on(
+def test_F02_X4_while_another_process_holds_the_database_writes_are_503_and_reads_go_on(
     serve, tmp_path, hold_lock, is_semantic
 ):
     server = serve(TESSERA_HTTP_STATUS="semantic") if is_semantic else serve()
@@ -242,7 +242,7 @@ def test_f02_x4_while_another_process_holds_the_database_writes_are_503_and_read
     assert server.call("POST", "/login", GOOD).json["code"] == 0
 
 
-def test_f02_while_the_file_is_away_nobody_logs_in_and_all_is_well_once_it_is_back(serve, tmp_path):
+def test_F02_while_the_file_is_away_nobody_logs_in_and_all_is_well_once_it_is_back(serve, tmp_path):
     server = serve()
     folder = tmp_path / "data"
     token = server.log_in()
@@ -262,7 +262,7 @@ def test_f02_while_the_file_is_away_nobody_logs_in_and_all_is_well_once_it_is_ba
     assert server.call("POST", "/login", GOOD).json["code"] == 0
 
 
-def test_f02_a_data_folder_that_cannot_be_read_is_a_503(serve, tmp_path):
+def test_F02_a_data_folder_that_cannot_be_read_is_a_503(serve, tmp_path):
     if os.geteuid() == 0:
         pytest.skip("root reads everything")
     server = serve()
@@ -275,7 +275,7 @@ def test_f02_a_data_folder_that_cannot_be_read_is_a_503(serve, tmp_path):
     assert 200 in (server.call("GET", "/healthz").status for _ in range(200))
 
 
-def test_l02_more_logins_than_slots_leave_the_detail_answering(serve):
+def test_L02_more_logins_than_slots_leave_the_detail_answering(serve):
     server = serve(TESSERA_HASH_SLOTS="1")
     token = server.log_in()
     numbers = [f"137{number:08}" for number in range(24)]
@@ -287,7 +287,7 @@ def test_l02_more_logins_than_slots_leave_the_detail_answering(serve):
     assert all(reply.headers["retry-after"] == "1" for reply in replies if reply.json["code"] == 4201)
 
 
-def test_h04_a_body_of_megabytes_is_refused_and_the_server_goes_on(server):
+def test_H04_a_body_of_megabytes_is_refused_and_the_server_goes_on(server):
     with socket.create_connection((server.host, server.port), timeout=20) as connection:
         connection.sendall(b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n" + b"x" * 300_000)
         assert connection.recv(100).startswith((b"HTTP/1.1 413", b"HTTP/1.0 413"))
@@ -295,7 +295,7 @@ def test_h04_a_body_of_megabytes_is_refused_and_the_server_goes_on(server):
 
 
 @pytest.mark.parametrize("proxies", ["0", "1"])
-def test_l08_behind_waitress_a_forwarded_address_counts_where_proxies_are_trusted_and_nowhere_else(serve, proxies):
+def test_L08_behind_waitress_a_forwarded_address_counts_where_proxies_are_trusted_and_nowhere_else(serve, proxies):
     server = serve(TESSERA_TRUSTED_PROXIES=proxies)
     spoofed = {"X-Forwarded-For": "203.0.113.9, 198.51.100.7"}
     token = server.call("POST", "/login", GOOD, headers=spoofed).json["data"]
@@ -319,7 +319,7 @@ def test_a_signal_ends_the_server_cleanly_with_its_marks_written(serve, tmp_path
     database.close()
 
 
-def test_f01_a_server_that_was_killed_leaves_all_sessions_to_the_next(serve):
+def test_F01_a_server_that_was_killed_leaves_all_sessions_to_the_next(serve):
     first = serve()
     token, pair = first.log_in(), auth_login(first)
     code, _ = first.stop(signal.SIGKILL)
@@ -338,14 +338,14 @@ def test_a_port_that_is_taken_is_told_in_one_sentence(serve):
     assert errors.count("\n") == 1
 
 
-def test_x15_a_weak_setting_stops_the_start_with_one_sentence_and_no_traceback(serve):
+def test_X15_a_weak_setting_stops_the_start_with_one_sentence_and_no_traceback(serve):
     code, errors = serve(user=False, SECRET_KEY="changeme").stop()
     assert code == 1
     assert errors.startswith("Error: SECRET_KEY ")
     assert errors.count("\n") == 1
 
 
-def test_l17_the_demo_user_has_a_random_password_that_is_printed_once(serve, tmp_path):
+def test_L17_the_demo_user_has_a_random_password_that_is_printed_once(serve, tmp_path):
     passwords = []
     for _ in range(2):
         server = serve("--demo", user=False)
@@ -369,7 +369,7 @@ def test_an_ipv6_host_is_served_and_shown_in_brackets(serve):
     assert server.call("GET", "/user/detail", token=server.log_in()).json["code"] == 0
 
 
-def test_g01_a_server_logs_every_event_as_one_line_of_json_without_a_secret(serve):
+def test_G01_a_server_logs_every_event_as_one_line_of_json_without_a_secret(serve):
     server = serve()
     hostile = {"User-Agent": "evil\x9b2J", "X-Request-Id": "r-17"}
     token = server.call("POST", "/login", GOOD, headers=hostile).json["data"]

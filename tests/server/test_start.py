@@ -89,7 +89,7 @@ def test_eight_processes_that_start_at_once_agree_on_one_secret(tmp_path, run_pr
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o660])
-def test_k08_a_secret_that_others_can_read_is_refused(tmp_path, mode):
+def test_K08_a_secret_that_others_can_read_is_refused(tmp_path, mode):
     create_app(environment={}, data=str(tmp_path))
     (tmp_path / "secret-key").chmod(mode)
     with pytest.raises(ConfigError, match=r"SECRET_KEY.*chmod 600"):
@@ -97,7 +97,7 @@ def test_k08_a_secret_that_others_can_read_is_refused(tmp_path, mode):
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe", b"short\n", b"changeme-changeme-changeme\n"])
-def test_k01_a_secret_file_that_was_spoilt_is_refused_and_left_alone(tmp_path, content):
+def test_K01_a_secret_file_that_was_spoilt_is_refused_and_left_alone(tmp_path, content):
     file = tmp_path / "secret-key"
     file.write_bytes(content)
     file.chmod(0o600)
@@ -113,17 +113,17 @@ def test_a_secret_that_is_a_dangling_link_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("secret", ["", "x", "changeme", "a" * 64, "super-secret-key-please-change", "dev", "12345678"])
-def test_k01_a_weak_secret_from_the_environment_is_refused(tmp_path, secret):
+def test_K01_a_weak_secret_from_the_environment_is_refused(tmp_path, secret):
     assert sentence_of(tmp_path, SECRET_KEY=secret).startswith("SECRET_KEY")
     assert not (tmp_path / "secret-key").exists()
 
 
-def test_k08_the_sentence_does_not_repeat_the_secret(tmp_path):
+def test_K08_the_sentence_does_not_repeat_the_secret(tmp_path):
     assert "mistakenly" not in sentence_of(tmp_path, SECRET_KEY="mistakenly")
     assert "mistakenly" not in sentence_of(tmp_path, SECRET_KEY_FALLBACKS=f"{OLD_SECRET},mistakenly")
 
 
-def test_k03_tokens_of_a_fallback_stay_good_and_new_ones_are_under_the_new_secret(tmp_path):
+def test_K03_tokens_of_a_fallback_stay_good_and_new_ones_are_under_the_new_secret(tmp_path):
     old = create_app(environment={"SECRET_KEY": OLD_SECRET}, data=str(tmp_path))
     both = create_app(
         environment={"SECRET_KEY": SECRET, "SECRET_KEY_FALLBACKS": f" {OLD_SECRET} ,"}, data=str(tmp_path)
@@ -173,11 +173,11 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])
-def test_x15_a_wrong_value_is_refused_with_one_sentence_that_names_the_setting(tmp_path, name, value):
+def test_X15_a_wrong_value_is_refused_with_one_sentence_that_names_the_setting(tmp_path, name, value):
     assert name.removeprefix("TESSERA_") in sentence_of(tmp_path, **{name: value})
 
 
-def test_x15_settings_that_contradict_each_other_are_refused(tmp_path):
+def test_X15_settings_that_contradict_each_other_are_refused(tmp_path):
     text = sentence_of(tmp_path, TESSERA_HTTP_STATUS="always_200", TESSERA_RESPONSE_FORMAT="plain")
     assert "TESSERA_HTTP_STATUS" in text
     assert "TESSERA_RESPONSE_FORMAT" in text
@@ -243,7 +243,7 @@ def test_a_data_folder_may_have_any_name(tmp_path, name):
 # -- What is there -----------------------------------------------------------------------------------------------------
 
 
-def test_l17_there_is_no_user_that_nobody_added(tmp_path):
+def test_L17_there_is_no_user_that_nobody_added(tmp_path):
     app = create_app(environment={"SECRET_KEY": SECRET}, data=str(tmp_path))
     assert app.extensions["tessera_service"].users.all() == []
 
@@ -272,7 +272,7 @@ def test_healthz_says_that_all_is_well(tmp_path, mode):
 
 
 @pytest.mark.parametrize("mode", ["semantic", "always_200"])
-def test_f02_healthz_is_503_while_the_users_are_gone_whatever_the_mode(tmp_path, mode):
+def test_F02_healthz_is_503_while_the_users_are_gone_whatever_the_mode(tmp_path, mode):
     app = create_app(
         environment={"SECRET_KEY": SECRET, "TESSERA_HTTP_STATUS": mode}, data=str(tmp_path), store="memory:"
     )
@@ -327,5 +327,5 @@ print([os.waitpid(worker, 0)[1] for worker in workers], works())
 """
 
 
-def test_x12_a_service_that_was_used_before_the_fork_works_in_its_workers(tmp_path, run_program):
+def test_X12_a_service_that_was_used_before_the_fork_works_in_its_workers(tmp_path, run_program):
     assert run_program(PRELOADED, tmp_path) == "[0, 0, 0] True\n"

@@ -171,7 +171,7 @@ def test_the_life_of_the_token_is_a_setting(tmp_path, clock, make_service, passw
     assert_says(client.get("/user/detail", headers={"z-token": token}), BAD_TOKEN)
 
 
-def test_s05_each_login_has_a_session_of_its_own(client):
+def test_S05_each_login_has_a_session_of_its_own(client):
     assert log_in(client) != log_in(client)
 
 
@@ -215,7 +215,7 @@ OBJECTS = {"deep and whole", "Infinity"}
 
 @pytest.mark.parametrize("kind", JSON_TYPES)
 @pytest.mark.parametrize("name", BODIES)
-def test_h04_a_body_that_is_no_json_object_is_no_body(client_in, name, kind):
+def test_H04_a_body_that_is_no_json_object_is_no_body(client_in, name, kind):
     reply = client_in("semantic").post("/login", data=BODIES[name], content_type=kind)
     if name in OBJECTS:
         assert reply.json["msg"] in (NO_OBJECT[1], NOT_FILLED_IN[1], BAD_PHONE[1])
@@ -226,19 +226,19 @@ def test_h04_a_body_that_is_no_json_object_is_no_body(client_in, name, kind):
 
 @pytest.mark.parametrize("kind", OTHER_TYPES)
 @pytest.mark.parametrize("name", [*BODIES, "good", "17 KiB"])
-def test_h04_a_body_of_another_type_is_no_body_and_logs_nobody_in(client_in, name, kind):
+def test_H04_a_body_of_another_type_is_no_body_and_logs_nobody_in(client_in, name, kind):
     body = {**BODIES, "good": GOOD_BODY, "17 KiB": b" " * 17_408}[name]
     assert_says(client_in("semantic").post("/login", data=body, content_type=kind), NO_OBJECT, "semantic")
 
 
 @pytest.mark.parametrize("name", ["broken", "deep", "no UTF-8", "NaN"])
-def test_h04_bad_bodies_have_status_200_as_in_the_tutorial(client_in, name):
+def test_H04_bad_bodies_have_status_200_as_in_the_tutorial(client_in, name):
     reply = client_in("as the tutorial").post("/login", data=BODIES[name], content_type="application/json")
     assert_says(reply, NO_OBJECT)
 
 
 @pytest.mark.parametrize("mode", ["as the tutorial", "semantic"])
-def test_h04_a_body_over_16_kib_is_refused_whatever_it_holds(client_in, mode):
+def test_H04_a_body_over_16_kib_is_refused_whatever_it_holds(client_in, mode):
     body = GOOD_BODY + b" " * (16_385 - len(GOOD_BODY))
     reply = client_in(mode).post("/login", data=body, content_type="application/json")
     assert_says(reply, TOO_LARGE, mode)
@@ -254,7 +254,7 @@ def test_members_that_nobody_asked_for_do_no_harm(client_in):
     log_in(client_in("semantic"), {**GOOD, "level": 9, "device": 7, "role": "admin", "": None})
 
 
-def test_h04_of_a_member_that_stands_twice_the_last_counts(client_in):
+def test_H04_of_a_member_that_stands_twice_the_last_counts(client_in):
     client = client_in("semantic")
     last_is_good = b'{"phone":"x","phone":"13800138000","password":"correct horse battery"}'
     last_is_bad = b'{"phone":"13800138000","phone":"x","password":"correct horse battery"}'
@@ -317,13 +317,13 @@ def body_with(member: str, value: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", PHONES)
-def test_l10_l18_a_phone_is_eleven_ascii_digits_as_a_text_or_nothing(client_in, name):
+def test_L10_L18_a_phone_is_eleven_ascii_digits_as_a_text_or_nothing(client_in, name):
     value, row = PHONES[name]
     assert_says(client_in("semantic").post("/login", json=body_with("phone", value)), row, "semantic")
 
 
 @pytest.mark.parametrize("name", PASSWORDS)
-def test_l03_l18_a_password_is_a_text_and_used_as_it_is(client_in, name):
+def test_L03_L18_a_password_is_a_text_and_used_as_it_is(client_in, name):
     value, row = PASSWORDS[name]
     client = client_in("semantic")
     assert_says(client.post("/login", json=body_with("password", value)), row, "semantic")
@@ -334,7 +334,7 @@ def test_l03_l18_a_password_is_a_text_and_used_as_it_is(client_in, name):
 @pytest.mark.parametrize(
     "password", ["  blanks around  ", "🐎🔋📎🐎🔋📎🐎🔋", "密" * 341 + "x", "tab\tand\nnewline", "x" * 1024]
 )
-def test_l03_any_text_of_up_to_1_kib_can_be_a_password(app, client, password):
+def test_L03_any_text_of_up_to_1_kib_can_be_a_password(app, client, password):
     service = app.extensions["tessera_service"]
     service.users.add("13900139000", service.passwords.hash(password))
     log_in(client, {"phone": "13900139000", "password": password})
@@ -378,7 +378,7 @@ def bad_token_headers(app: Flask, token: str) -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.parametrize("settings", [{}, {"TESSERA_HTTP_STATUS": "semantic"}], ids=["tutorial", "semantic"])
-def test_t13_every_bad_token_is_answered_alike(tmp_path, make_service, password_hash, settings):
+def test_T13_every_bad_token_is_answered_alike(tmp_path, make_service, password_hash, settings):
     app = make_service(tmp_path, **settings)
     app.extensions["tessera_service"].users.add(PHONE, password_hash)
     client = app.test_client()
@@ -400,14 +400,14 @@ def test_a_token_in_authorization_is_as_good_and_one_in_the_query_is_none(client
     assert_says(client.get("/user/detail", headers={"Cookie": f"z-token={token}"}), NO_TOKEN)
 
 
-def test_s01_a_token_that_was_logged_out_has_expired(client):
+def test_S01_a_token_that_was_logged_out_has_expired(client):
     token = log_in(client)
     assert client.post("/auth/logout", headers={"z-token": token}).json["code"] == 0
     assert_says(client.get("/user/detail", headers={"z-token": token}), BAD_TOKEN)
 
 
 @pytest.mark.parametrize("act", ["disable", "delete"])
-def test_s03_the_token_of_a_user_who_was_shut_out_has_expired(app, client, act):
+def test_S03_the_token_of_a_user_who_was_shut_out_has_expired(app, client, act):
     token = log_in(client)
     with app.app_context():
         assert getattr(administration, act)(app.extensions["tessera_service"], PHONE) == 1
@@ -416,7 +416,7 @@ def test_s03_the_token_of_a_user_who_was_shut_out_has_expired(app, client, act):
 
 
 @pytest.mark.parametrize("mode", ["as the tutorial", "semantic", "plain"])
-def test_s03_a_user_who_is_suspended_in_the_storage_is_refused_in_the_form_of_the_tutorial(
+def test_S03_a_user_who_is_suspended_in_the_storage_is_refused_in_the_form_of_the_tutorial(
     tmp_path, make_service, password_hash, mode
 ):
     app = make_service(tmp_path, **MODES[mode])
@@ -430,7 +430,7 @@ def test_s03_a_user_who_is_suspended_in_the_storage_is_refused_in_the_form_of_th
 # -- Other requests ----------------------------------------------------------------------------------------------------
 
 
-def test_h05_head_asks_for_a_token_as_get_does(client):
+def test_H05_head_asks_for_a_token_as_get_does(client):
     head = client.head("/user/detail", headers={"z-token": log_in(client)})
     assert (head.status_code, head.data) == (200, b"")
     assert client.head("/user/detail").data == b""
@@ -446,24 +446,24 @@ def test_h05_head_asks_for_a_token_as_get_does(client):
         ("POST", "/healthz", "GET, HEAD, OPTIONS"),
     ],
 )
-def test_h05_another_method_is_refused_in_our_envelope_with_those_that_are_allowed(client, method, path, allowed):
+def test_H05_another_method_is_refused_in_our_envelope_with_those_that_are_allowed(client, method, path, allowed):
     reply = client.open(path, method=method)
     assert reply.status_code == 405
     assert reply.headers["Allow"] == allowed
     assert reply.json == {"code": 4103, "msg": "参数错误", "error": "method_not_allowed"}
 
 
-def test_h05_a_method_override_is_ignored(client):
+def test_H05_a_method_override_is_ignored(client):
     assert client.post("/user/detail", headers={"X-HTTP-Method-Override": "GET"}).status_code == 405
 
 
-def test_h03_an_unknown_path_is_answered_in_our_envelope(client):
+def test_H03_an_unknown_path_is_answered_in_our_envelope(client):
     reply = client.get("/nowhere")
     assert reply.status_code == 404
     assert reply.json == {"code": 4002, "msg": "无数据", "error": "not_found"}
 
 
-def test_h03_an_unknown_path_is_a_problem_in_the_plain_format(tmp_path, make_service):
+def test_H03_an_unknown_path_is_a_problem_in_the_plain_format(tmp_path, make_service):
     reply = make_service(tmp_path, TESSERA_RESPONSE_FORMAT="plain", TESSERA_LOCALE="en").test_client().get("/nowhere")
     assert reply.status_code == 404
     assert reply.content_type == "application/problem+json"
@@ -471,7 +471,7 @@ def test_h03_an_unknown_path_is_a_problem_in_the_plain_format(tmp_path, make_ser
 
 
 @pytest.mark.parametrize("path", ["/user/detail", "/auth/me"])
-def test_h03_h07_a_bug_is_a_500_in_our_envelope_that_shows_nothing_of_it(app, client, path):
+def test_H03_H07_a_bug_is_a_500_in_our_envelope_that_shows_nothing_of_it(app, client, path):
     service = app.extensions["tessera_service"]
 
     @service.tessera.user_loader
@@ -489,13 +489,13 @@ def test_h03_h07_a_bug_is_a_500_in_our_envelope_that_shows_nothing_of_it(app, cl
     assert b"internals" not in reply.data
 
 
-def test_b12_a_request_from_another_origin_is_let_in_nowhere(client):
+def test_B12_a_request_from_another_origin_is_let_in_nowhere(client):
     reply = client.open("/user/detail", method="OPTIONS", headers={"Origin": "https://evil.example"})
     assert reply.status_code == 200
     assert not [name for name, _ in reply.headers if name.lower().startswith("access-control")]
 
 
-def test_l16_the_host_header_reaches_no_answer(client):
+def test_L16_the_host_header_reaches_no_answer(client):
     reply = client.get("/nowhere", headers={"Host": "evil.example", "X-Forwarded-Host": "evil.example"})
     assert b"evil" not in reply.data
     assert not any("evil" in value for _, value in reply.headers)

@@ -40,7 +40,7 @@ def purged(runtime: Runtime, **options: object) -> int:
     return purge(runtime.storage, at=runtime.clock(), batch=500, **options)
 
 
-def test_s11_live_sessions_and_those_that_detect_a_replay_stay(tessera, runtime, clock):
+def test_S11_live_sessions_and_those_that_detect_a_replay_stay(tessera, runtime, clock):
     alive, spent, ended = (tessera.login(1) for _ in range(3))
     fresh = tessera.refresh(spent.refresh_token)
     fresher = tessera.refresh(fresh.refresh_token)
@@ -56,7 +56,7 @@ def test_s11_live_sessions_and_those_that_detect_a_replay_stay(tessera, runtime,
     assert tessera.refresh(alive.refresh_token).session_id == alive.session_id
 
 
-def test_s11_dead_sessions_go_and_nothing_of_them_revives(tessera, runtime, clock):
+def test_S11_dead_sessions_go_and_nothing_of_them_revives(tessera, runtime, clock):
     token = tessera.create_token(1)
     pair = tessera.login(1)
     clock.now += MONTH
@@ -69,7 +69,7 @@ def test_s11_dead_sessions_go_and_nothing_of_them_revives(tessera, runtime, cloc
     assert tessera.refresh(living.refresh_token).session_id == living.session_id
 
 
-def test_s11_a_session_goes_in_the_second_in_which_it_is_over_and_not_before(tessera, runtime, clock):
+def test_S11_a_session_goes_in_the_second_in_which_it_is_over_and_not_before(tessera, runtime, clock):
     tessera.create_token(1)
     clock.now += 3599
     assert purged(runtime) == 0
@@ -78,7 +78,7 @@ def test_s11_a_session_goes_in_the_second_in_which_it_is_over_and_not_before(tes
 
 
 @pytest.mark.parametrize("days", [2, 400, -2, -400])
-def test_f07_a_clock_that_has_jumped_removes_nothing(tessera, runtime, clock, days):
+def test_F07_a_clock_that_has_jumped_removes_nothing(tessera, runtime, clock, days):
     pair = tessera.login(1)
     clock.now += days * DAY
     with pytest.raises(ClockJumpError, match="--force"):
@@ -87,7 +87,7 @@ def test_f07_a_clock_that_has_jumped_removes_nothing(tessera, runtime, clock, da
     assert tessera.refresh(pair.refresh_token).session_id == pair.session_id
 
 
-def test_f07_who_is_sure_of_the_clock_purges_by_force(tessera, runtime, clock):
+def test_F07_who_is_sure_of_the_clock_purges_by_force(tessera, runtime, clock):
     tessera.login(1)
     clock.now += 2 * MONTH
     assert purged(runtime, force=True) == 1
@@ -98,7 +98,7 @@ def test_an_empty_storage_has_nothing_to_purge(runtime):
 
 
 @pytest.mark.parametrize("url", ["memory:", "sqlite:///purge.db"])
-def test_s11_batches_are_as_small_as_asked_for_and_others_get_a_turn_between_them(tmp_path, make_service, clock, url):
+def test_S11_batches_are_as_small_as_asked_for_and_others_get_a_turn_between_them(tmp_path, make_service, clock, url):
     app = make_service(tmp_path, clock, TESSERA_STORE_URL=url, TESSERA_MAX_SESSIONS="0")
     app.extensions["tessera_service"].users.add("13800138000", "hash")
     with app.app_context():
@@ -124,14 +124,14 @@ def test_the_service_tidies_up_and_says_so(tessera, runtime, clock, caplog):
     assert "purged 1 sessions" in caplog.text
 
 
-def test_f07_the_service_leaves_all_as_it_is_when_the_clock_has_jumped(tessera, runtime, clock, caplog):
+def test_F07_the_service_leaves_all_as_it_is_when_the_clock_has_jumped(tessera, runtime, clock, caplog):
     tessera.create_token(1)
     clock.now += 400 * DAY
     assert upkeep.tidy(runtime)
     assert "nothing was purged: the newest login is 400 days" in caplog.text
 
 
-def test_f02_the_service_tries_again_when_the_storage_does_not_answer(app, tessera, runtime, caplog, hold_lock):
+def test_F02_the_service_tries_again_when_the_storage_does_not_answer(app, tessera, runtime, caplog, hold_lock):
     tessera.create_token(1)
     with hold_lock(Path(app.instance_path) / "tessera.db"):
         assert not upkeep.tidy(runtime)

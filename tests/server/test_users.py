@@ -78,7 +78,7 @@ def test_of_eight_that_add_one_phone_at_once_one_wins(tmp_path):
         assert sum(pool.map(add, range(8))) == 1
 
 
-def test_g01_the_file_with_the_hashes_is_readable_for_its_owner_only(tmp_path):
+def test_G01_the_file_with_the_hashes_is_readable_for_its_owner_only(tmp_path):
     folder = tmp_path / "open to all? & #1 %41"
     folder.mkdir(mode=0o755)
     before = os.umask(0o022)
@@ -89,7 +89,7 @@ def test_g01_the_file_with_the_hashes_is_readable_for_its_owner_only(tmp_path):
     assert stat.S_IMODE((folder / "users.db").stat().st_mode) == 0o600
 
 
-def test_f02_a_file_that_vanishes_is_not_made_anew_and_works_again_once_it_is_back(tmp_path):
+def test_F02_a_file_that_vanishes_is_not_made_anew_and_works_again_once_it_is_back(tmp_path):
     path, aside = tmp_path / "users.db", tmp_path / "aside.db"
     users = Users(path)
     users.add(PHONE, "hash")
@@ -102,7 +102,7 @@ def test_f02_a_file_that_vanishes_is_not_made_anew_and_works_again_once_it_is_ba
     assert users.by_phone(PHONE) is not None
 
 
-def test_f02_a_file_that_is_put_in_its_place_is_the_one_that_counts(tmp_path):
+def test_F02_a_file_that_is_put_in_its_place_is_the_one_that_counts(tmp_path):
     path, backup = tmp_path / "users.db", tmp_path / "backup.db"
     users = Users(path)
     users.add("13900139000", "hash")
@@ -117,7 +117,7 @@ def test_f02_a_file_that_is_put_in_its_place_is_the_one_that_counts(tmp_path):
     assert users.by_phone("13900139000") is not None
 
 
-def test_f02_an_empty_file_in_its_place_is_a_fault_and_not_nobody(tmp_path):
+def test_F02_an_empty_file_in_its_place_is_a_fault_and_not_nobody(tmp_path):
     users = Users(tmp_path / "users.db")
     users.add(PHONE, "hash")
     (tmp_path / "empty.db").touch()
@@ -126,13 +126,13 @@ def test_f02_an_empty_file_in_its_place_is_a_fault_and_not_nobody(tmp_path):
         users.by_phone(PHONE)
 
 
-def test_f02_a_file_that_is_no_database_is_a_fault(tmp_path):
+def test_F02_a_file_that_is_no_database_is_a_fault(tmp_path):
     (tmp_path / "users.db").write_bytes(b"no database at all" * 100)
     with pytest.raises(StorageUnavailableError):
         Users(tmp_path / "users.db").all()
 
 
-def test_f02_a_folder_that_is_gone_is_a_fault(tmp_path):
+def test_F02_a_folder_that_is_gone_is_a_fault(tmp_path):
     users = Users(tmp_path / "folder" / "users.db")
     with pytest.raises(StorageUnavailableError):
         users.all()
@@ -143,7 +143,7 @@ def test_f02_a_folder_that_is_gone_is_a_fault(tmp_path):
         users.all()
 
 
-def test_f02_a_locked_file_can_be_read_and_a_write_says_that_it_failed(tmp_path, hold_lock):
+def test_F02_a_locked_file_can_be_read_and_a_write_says_that_it_failed(tmp_path, hold_lock):
     users = Users(tmp_path / "users.db")
     users.add(PHONE, "hash")
     with hold_lock(tmp_path / "users.db"):
@@ -167,7 +167,7 @@ print(os.waitpid(process, 0)[1], users.get("13800138000").name)
 """
 
 
-def test_x12_a_child_process_opens_connections_of_its_own(tmp_path, run_program):
+def test_X12_a_child_process_opens_connections_of_its_own(tmp_path, run_program):
     assert run_program(FORKING, tmp_path / "users.db") == "0 Child\n"
 
 
@@ -190,21 +190,21 @@ def test_an_unknown_phone_is_told_to_an_administrator(service, act):
 
 
 @pytest.mark.parametrize("password", ["", "seven!!", "x" * 1025, "with a NUL \0", "a surrogate \ud800"])
-def test_l03_l04_a_password_that_cannot_be_one_adds_nobody(service, password):
+def test_L03_L04_a_password_that_cannot_be_one_adds_nobody(service, password):
     with pytest.raises(InputError):
         administration.add(service, "13900139000", password)
     assert service.users.by_phone("13900139000") is None
 
 
 @pytest.mark.parametrize("name", ["a\nb", "\x1b[2Jgone", "a\tb", "\u202ebackwards", "\udcff", "\x00"])
-def test_g02_a_name_that_a_terminal_could_not_show_adds_nobody(service, name):
+def test_G02_a_name_that_a_terminal_could_not_show_adds_nobody(service, name):
     with pytest.raises(InputError):
         administration.add(service, "13900139000", PASSWORD, name=name)
     with pytest.raises(InputError):
         administration.add(service, "13900139000", PASSWORD, role=name)
 
 
-def test_s03_disabling_ends_all_sessions_and_enabling_revives_none(service):
+def test_S03_disabling_ends_all_sessions_and_enabling_revives_none(service):
     tokens = [service.tessera.create_token(1) for _ in range(3)]
     assert administration.disable(service, PHONE) == 3
     administration.enable(service, PHONE)
@@ -212,7 +212,7 @@ def test_s03_disabling_ends_all_sessions_and_enabling_revives_none(service):
     assert service.tessera.verify_token(service.tessera.create_token(1)) is not None
 
 
-def test_s03_disabling_twice_is_as_good_as_once(service):
+def test_S03_disabling_twice_is_as_good_as_once(service):
     administration.disable(service, PHONE)
     assert administration.disable(service, PHONE) == 0
     administration.enable(service, PHONE)
@@ -220,7 +220,7 @@ def test_s03_disabling_twice_is_as_good_as_once(service):
     assert service.tessera.verify_token(service.tessera.create_token(1)) is not None
 
 
-def test_s03_deleting_ends_all_sessions_and_the_phone_is_free_again(service):
+def test_S03_deleting_ends_all_sessions_and_the_phone_is_free_again(service):
     token = service.tessera.create_token(1)
     assert administration.delete(service, PHONE) == 1
     assert service.tessera.verify_token(token) is None
@@ -228,7 +228,7 @@ def test_s03_deleting_ends_all_sessions_and_the_phone_is_free_again(service):
     assert service.tessera.verify_token(token) is None
 
 
-def test_s04_a_new_password_ends_all_sessions(service):
+def test_S04_a_new_password_ends_all_sessions(service):
     token = service.tessera.create_token(1)
     administration.set_password(service, PHONE, "another password")
     assert service.tessera.verify_token(token) is None
@@ -236,7 +236,7 @@ def test_s04_a_new_password_ends_all_sessions(service):
     assert not service.passwords.verify(PASSWORD, service.users.get(PHONE).password_hash)
 
 
-def test_r02_no_password_stands_in_the_file(service, tmp_path):
+def test_R02_no_password_stands_in_the_file(service, tmp_path):
     administration.add(service, "13900139000", "a very plain password")
     with sqlite3.connect(tmp_path / "tessera.db") as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
