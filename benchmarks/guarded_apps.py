@@ -29,6 +29,7 @@ BARE = "bare Flask"
 MEMORY = "ours, memory"
 SEEN = "ours, memory, 200 tokens remembered"
 SQLITE = "ours, SQLite"
+SEEN_SQLITE = "ours, SQLite, 200 tokens remembered"
 FLOOR = "floor, without revocation"
 JWT_EXTENDED = "Flask-JWT-Extended"
 JWT_EXTENDED_OLDER = "Flask-JWT-Extended on PyJWT 2.12.1"
@@ -45,6 +46,7 @@ def all_guards(folder: Path) -> list[Contestant]:
         _ours(MEMORY, "memory:"),
         _ours(SEEN, "memory:", most=USERS),
         _ours(SQLITE, f"sqlite:///{folder / 'bench.db'}"),
+        _ours(SEEN_SQLITE, f"sqlite:///{folder / 'seen.db'}", most=USERS),
         _floor(),
     ]
     if library := peers.module_of("flask_jwt_extended"):
