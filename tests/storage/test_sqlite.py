@@ -221,6 +221,16 @@ def test_X9_a_restored_older_copy_is_another_log_though_it_has_grown_since(timed
     assert page.log_id != before.log_id
 
 
+def test_X9_a_restored_copy_knows_nothing_of_tokens_issued_before_it_was_put_back(timed, path):
+    assert timed.revocations.after(0, at=T0).born_at == T0
+    timed.close()
+    copy = path.with_name("copy")
+    shutil.copy(path, copy)
+    remove(path)
+    copy.rename(path)
+    assert [timed.revocations.after(0, at=T0 + at).born_at for at in (50, 60)] == [T0 + 50, T0 + 50]
+
+
 def test_X9_a_log_that_is_shorter_than_what_was_read_is_read_from_its_beginning(store):
     store.sessions.end(begin(store).sid, "logout", at=T0)
     page = store.revocations.after(500, at=T0)

@@ -380,7 +380,7 @@ def test_L08_a_forged_address_buys_no_further_guesses_at_many_accounts(shop):
         ({"phone": "1", "password": "p"}, {"phone": "1"}),
         ({"phone": "1", "email": "a@b"}, {"phone": "1", "email": "a@b"}),
         ({"phone": "", "email": "a@b"}, {"email": "a@b"}),
-        ({"phone": 5, "password": "p"}, {"": ""}),
+        ({"phone": 5, "password": "p"}, {"phone": "5"}),
         ({"badge": "x", "gate": "y", "PassWord": "p", "sms_code": "1", "otp": "2"}, {"": "x\0y"}),
         ({}, {"": ""}),
     ],
@@ -416,3 +416,39 @@ def test_login_and_me_need_what_they_use(new_site):
     site.app.register_blueprint(site.tessera.blueprint())
     assert site.post("/auth/login", json=GOOD).status_code == 404
     assert site.get("/auth/me").status_code == 404
+
+
+def test_L07_the_members_that_an_application_declares_name_the_account():
+    credentials = {"badge": "B 7", "phone": "1", "junk": "x"}
+    assert accounts_of(credentials, ["badge"]) == {"badge": "b7"}
+    assert accounts_of({"junk": "x"}, ["badge"]) == {"": "x"}
+
+
+def test_L07_junk_beside_a_declared_account_buys_no_guesses(new_site):
+    site = new_site()
+
+    @site.tessera.authenticator(account="badge")
+    def wrong(credentials):
+        return None
+
+    site.app.register_blueprint(site.tessera.blueprint("login", name="declared", url_prefix="/declared"))
+    statuses = [
+        site.post("/declared/login", json={"badge": 7, "password": "p", "junk": str(number)}).status_code
+        for number in range(12)
+    ]
+    assert statuses == [401] * 10 + [429] * 2
+
+
+def test_L07_success_with_a_name_that_is_spelled_like_another_forgives_nothing(new_site):
+    site = new_site()
+
+    @site.tessera.authenticator
+    def only_mine(credentials):
+        return 7 if credentials["username"] == "bob-smith" else None
+
+    site.app.register_blueprint(site.tessera.blueprint("login", name="alike", url_prefix="/alike"))
+    for _ in range(9):
+        assert site.post("/alike/login", json={"username": "bobsmith"}).status_code == 401
+    assert site.post("/alike/login", json={"username": "bob-smith"}).status_code == 200
+    statuses = [site.post("/alike/login", json={"username": "bobsmith"}).status_code for _ in range(2)]
+    assert statuses == [401, 429]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ..errors import ConfigError, ThrottledError
+from ..fork import renew_in_children
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,13 +34,16 @@ class HashSlots:
     def __init__(self, slots: int, *, longest_wait: float = 1.0) -> None:
         if type(slots) is not int or slots < 1:
             raise ConfigError(f"TESSERA_HASH_SLOTS must be a whole number of at least 1, not {slots!r}")
-        self._slots = BoundedSemaphore(slots)
-        self._places = BoundedSemaphore(slots * (1 + WAITERS_PER_SLOT))
         self._longest_wait = longest_wait
         self._number = slots
-        self._threads: ThreadPoolExecutor | None = None
-        self._process = 0
+        renew_in_children(self)
+
+    def renew_locks(self) -> None:
+        """A child process has none of its parent's threads, and none of the slots that they hold."""
+        self._slots = BoundedSemaphore(self._number)
+        self._places = BoundedSemaphore(self._number * (1 + WAITERS_PER_SLOT))
         self._lock = Lock()
+        self._threads: ThreadPoolExecutor | None = None
 
     @contextmanager
     def taken(self) -> Iterator[None]:
@@ -70,12 +73,7 @@ class HashSlots:
         return self._pool().submit(function, *arguments).result()
 
     def _pool(self) -> ThreadPoolExecutor:
-        threads = self._threads
-        if threads is None or self._process != os.getpid():
-            with self._lock:
-                # A child process has none of its parent's threads.
-                if self._threads is None or self._process != os.getpid():
-                    self._threads = ThreadPoolExecutor(self._number, thread_name_prefix="tessera-hash")
-                    self._process = os.getpid()
-                threads = self._threads
-        return threads
+        with self._lock:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(self._number, thread_name_prefix="tessera-hash")
+            return self._threads

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from argon2.exceptions import HashingError
 
 from ..errors import ConfigError, InputError, ThrottledError
+from ..fork import renew_in_children
 from .hash_profiles import OWASP_MINIMUM, Argon2, Profile, derive, parse
 from .hash_slots import RETRY_AFTER
 
@@ -79,6 +80,10 @@ class Passwords:
         self._derive = derive
         self._dice = dice
         self._profiles: tuple[Profile, ...] = (current,)
+        renew_in_children(self)
+
+    def renew_locks(self) -> None:
+        """A thread of the parent may have been taking note of a hash."""
         self._lock = Lock()
 
     def hash(self, password: str) -> str:

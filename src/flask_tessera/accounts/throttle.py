@@ -13,6 +13,7 @@ from limits import parse_many
 from limits.strategies import FixedWindowRateLimiter
 
 from ..errors import ConfigError, ThrottledError
+from ..fork import renew_in_children
 from .address import network_of
 from .attempt_counters import AttemptCounters
 
@@ -79,20 +80,30 @@ class LoginThrottle:
         self._clock = clock
         self._counters = AttemptCounters(clock)
         self._limiter = FixedWindowRateLimiter(self._counters)
+        renew_in_children(self)
+
+    def renew_locks(self) -> None:
+        """A thread of the parent may have been counting."""
         # Held for microseconds: look and count are one step, over all counters of an attempt.
         self._lock = Lock()
 
-    def reserve(self, account: str, address: str) -> Reservation:
+    def reserve(self, account: str, address: str, *more_accounts: str) -> Reservation:
         """Count one attempt, before anything about it is checked.
 
         Args:
             account: the canonical name, known or not; with the realm in it where there are several.
             address: the client's, from trusted proxies only.
+            *more_accounts: others that the same attempt may be about.
 
         Raises:
             ThrottledError: a limit is reached; the attempt must not be checked, and was not counted.
         """
-        of_account = _counters_of(self._per_account, "account", _fingerprint_of(account))
+        accounts = dict.fromkeys((account, *more_accounts))
+        of_account = tuple(
+            counter
+            for name in accounts
+            for counter in _counters_of(self._per_account, "account", _fingerprint_of(name))
+        )
         of_address = _counters_of(self._per_address, "address", network_of(address))
         with self._lock:
             self._refuse_where_full(of_account + of_address)

@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..services.keys import sid_text
 from ..services.ports import EVENTS
 from ..web import signals
+from ..web.endpoints.body import read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +83,7 @@ def _refusal_in(response: Response) -> str:
 def _claimed_account() -> str:
     """The phone number in the present request; nothing else that stood in its place, which may be a password."""
     try:
-        return normalise(msgspec.json.decode(request.get_data(), type=_Claimed).phone)
+        return normalise(msgspec.json.decode(read_bytes(), type=_Claimed).phone)
     except (InputError, msgspec.MsgspecError, UnicodeError, RecursionError):
         return ""
 

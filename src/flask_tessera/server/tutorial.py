@@ -46,8 +46,9 @@ def make_tutorial(tessera: Tessera[User], config: Mapping[str, Any]) -> Blueprin
     @blueprint.post("/login", endpoint="login")
     def login() -> Any:
         with answering(answers), _speaking_like_the_tutorial():
-            user = authenticate(tessera, _read_credentials())
-            return answers.success(tessera.create_token(user))
+            credentials, since = _read_credentials(), tessera.position()
+            user = authenticate(tessera, credentials)
+            return answers.success(tessera.create_token(user, since=since))
 
     @blueprint.get("/user/detail", endpoint="detail")
     def detail() -> Any:

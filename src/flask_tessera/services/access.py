@@ -45,9 +45,12 @@ class AccessTokens:
 
     def mint_for(self, session: Session, *, at: int) -> tuple[str, int]:
         """A token and the seconds it lives: shortened at random, since a thief must not keep the victim's pace."""
+        # Never longer than the session was begun with: by that it is told how long an ending must be remembered.
+        lifetime = min(self._policy.lifetime, session.access_lifetime)
+        span = min(self._policy.jitter, lifetime // 2)
         # Three bytes more than the span needs leave no visible bias.
-        shortened_by = int.from_bytes(self._dice(6), "big") % (self._policy.jitter + 1)
-        return self.mint_until(session, at=at, exp=min(at + self._policy.lifetime - shortened_by, session.until))
+        shortened_by = int.from_bytes(self._dice(6), "big") % (span + 1)
+        return self.mint_until(session, at=at, exp=min(at + lifetime - shortened_by, session.until))
 
     def mint_until(self, session: Session, *, at: int, exp: int) -> tuple[str, int]:
         """A token that expires at `exp`, and the seconds it lives."""

@@ -47,7 +47,7 @@ def parse_sid(text: str) -> bytes:
     """The 16 bytes that `sid_text` made a text of; empty bytes, which name no session, of any other text."""
     try:
         sid = decode(text.encode())
-    except (TokenInvalidError, UnicodeEncodeError):
+    except (TokenInvalidError, UnicodeEncodeError, AttributeError):
         return b""
     return sid if len(sid) == SID_BYTES else b""
 

@@ -23,18 +23,19 @@ class LoginAttempts:
         self._throttle = throttle
 
     @contextmanager
-    def attempt(self, account: str, address: str, *, forgives: bool = True) -> Iterator[None]:
+    def attempt(self, account: str, address: str, *more_accounts: str, forgives: bool = True) -> Iterator[None]:
         """An attempt: any error in it counts as a wrong password, but for those that come before one is compared.
 
         Args:
             account: the canonical name, known or not.
             address: the client's.
+            *more_accounts: others that the attempt may be about.
             forgives: whether success forgets the account's earlier failures.
 
         Raises:
             ThrottledError: there were too many; nothing was checked.
         """
-        reservation = self._throttle.reserve(account, address)
+        reservation = self._throttle.reserve(account, address, *more_accounts)
         settle = self._throttle.succeeded if forgives else self._throttle.released
         try:
             yield

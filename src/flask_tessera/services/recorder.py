@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from ..errors import StorageUnavailableError
-from ..storage.fork import renew_in_children
+from ..fork import renew_in_children
 from .ports import Event
 
 if TYPE_CHECKING:

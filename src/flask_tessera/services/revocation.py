@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
-from ..storage.fork import renew_in_children
+from ..fork import renew_in_children
 from .keys import sid_text
 
 if TYPE_CHECKING:
@@ -63,6 +63,16 @@ class RevocationView:
             if claims.ep < entry.epoch and (not entry.except_sid or claims.sid != sid_text(entry.except_sid)):
                 return entry.reason
         return ""
+
+    def position(self, *, at: int) -> int:
+        """Where the log ends now: what is noted later comes after it.
+
+        Raises:
+            StorageUnavailableError: the log has changed and cannot be read.
+        """
+        if self._log.stamp() != self._stamp:
+            self._catch_up(at)
+        return self._cursor
 
     def must_ask(self, claims: Claims) -> bool:
         """Whether the storage must be asked, once, since the log may have been born after an ending of this session."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace as _replace
 
-from ..errors import NotFoundError, SessionEndedError, StorageUnavailableError, TokenInvalidError
+from ..errors import CredentialsError, NotFoundError, SessionEndedError, StorageUnavailableError, TokenInvalidError
 from ..sessions import rotation
 from ..sessions.record import UNKNOWN_DEVICE, Device, Session, Standing
 from ..tokens import refresh
@@ -51,13 +51,18 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Who logs in, how and on what. `scope` and `amr` are separated by spaces."""
+    """Who logs in, how and on what. `scope` and `amr` are separated by spaces.
+
+    `since` is where the revocation log ended before the credentials were read: whoever changes the password meanwhile
+    ends this login too.
+    """
 
     user_id: str
     device: Device = UNKNOWN_DEVICE
     caller: Caller = NOBODY
     scope: str = ""
     amr: str = "pwd"
+    since: int | None = None
 
 
 class SessionService:
@@ -89,28 +94,39 @@ class SessionService:
         """Begin a session and issue its first pair.
 
         Raises:
+            CredentialsError: all of the user's sessions were ended after `login.since`.
             LoginRefusedError: the user is suspended.
             SessionLimitError: the user has as many sessions as allowed.
             StorageUnavailableError: nothing was begun, or nobody will hear of it.
         """
-        return self._issue(self._begin(self._new_session(login)))
+        return self._issue(self._begin(self._new_session(login), since=login.since))
 
     def create_token(self, login: Login, *, lifetime: int) -> str:
         """Begin a session of `lifetime` seconds and issue its one access token; errors as of `log_in`."""
         at = self._clock()
         until = at + lifetime
         session = self._new_session(login, idle_until=until, until=until, access_lifetime=lifetime)
-        return self._access.mint_until(self._begin(session), at=at, exp=until)[0]
+        return self._access.mint_until(self._begin(session, since=login.since), at=at, exp=until)[0]
 
-    def begin_named(self, login: Login, *, sid: bytes, auth_at: int, keep_until: int) -> Issued:
+    def begin_named(
+        self, login: Login, *, sid: bytes, auth_at: int, keep_until: int, limits: Limits | None = None
+    ) -> Issued:
         """Begin the session that something else already names, so that it can begin but once.
+
+        Args:
+            login: who logs in.
+            sid: the name.
+            auth_at: when the user logged in, Unix seconds.
+            keep_until: Unix second before which the session must not be forgotten.
+            limits: in place of the usual ones.
 
         Raises:
             AlreadyExistsError: it has begun before.
         """
         session = self._new_session(login, sid=sid, auth_at=auth_at)
         until = max(session.until, keep_until)
-        return self._issue(self._begin(_replace(session, until=until, idle_until=max(session.idle_until, keep_until))))
+        session = _replace(session, until=until, idle_until=max(session.idle_until, keep_until))
+        return self._issue(self._begin(session, limits=limits))
 
     def refresh(self, text: str, caller: Caller) -> Issued:
         """Exchange a refresh token for the next pair (RFC 6749 §6, RFC 9700 §4.14.2).
@@ -213,9 +229,13 @@ class SessionService:
         """The user's live sessions, oldest first."""
         return self._storage.sessions.list(self._realm, user_id, at=self._clock())
 
-    def _begin(self, session: Session) -> Session:
+    def _begin(self, session: Session, *, since: int | None = None, limits: Limits | None = None) -> Session:
+        limits = self._policy.limits if limits is None else limits
         try:
-            added = self._storage.sessions.add(session, limits=self._policy.limits, at=session.created_at)
+            added = self._storage.sessions.add(session, limits=limits, at=session.created_at)
+            if since is not None and self._was_overtaken(added.session, since):
+                self._storage.sessions.end(added.session.sid, "password_change", at=session.created_at)
+                raise CredentialsError("all sessions were ended while the credentials were checked")
         except StorageUnavailableError as error:
             # The RET table has one code for whatever fails at login.
             raise StorageUnavailableError(str(error), writing=False) from error
@@ -223,6 +243,14 @@ class SessionService:
             self._listener(Event("session_ended", ended, ended.end_reason, _caller_of(session)))
         self._listener(Event("session_started", added.session, caller=_caller_of(session)))
         return added.session
+
+    def _was_overtaken(self, session: Session, since: int) -> bool:
+        """Whether all of the user's sessions were ended after `since`, and this one began under the new epoch."""
+        page = self._storage.revocations.after(since, at=session.created_at)
+        return any(
+            (entry.realm, entry.user_id) == (session.realm, session.user_id) and entry.epoch <= session.epoch
+            for entry in page.entries
+        )
 
     def _issue(self, session: Session) -> Issued:
         # After the write, from the time it was given: a crash in between is a lost reply, and heals.

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from ..errors import AlreadyExistsError, LoginRefusedError
+from ..fork import renew_in_children
 from ..sessions import rotation
 from ..sessions.limits import overflowing
 from ..sessions.record import Principal, Session, Standing, forget_at
 from .contract import Added, Ended, Revocation, Revocations, Rotation
-from .fork import renew_in_children
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

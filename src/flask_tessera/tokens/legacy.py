@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..errors import ConfigError, TokenExpiredError, TokenInvalidError
-from .encoding import decode, encode
+from .encoding import decode, encode, plain
 
 LONGEST_TOKEN: Final = 8192
 """Characters; anything longer is refused before it is looked at."""
@@ -89,7 +89,7 @@ class LegacyTokens:
             TokenInvalidError: not such a token, not a login, or issued after `at`.
             TokenExpiredError: genuine, but its own time or the window is over.
         """
-        header, payload = self._genuine_segments_of(text)
+        header, payload = self._genuine_segments_of(plain(text))
         issued_at, expires_at = self._times_of(_object_of(header))
         claims = LegacyClaims(self._user_id_of(_object_of(payload)), issued_at, expires_at)
         if issued_at > at:

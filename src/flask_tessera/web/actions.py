@@ -60,7 +60,13 @@ class Actions(Generic[User]):
         raise NotImplementedError
 
     def login(
-        self, user: User | Any, *, device: Device = _NO_DEVICE, scope: str = "", amr: Iterable[str] = ("pwd",)
+        self,
+        user: User | Any,
+        *,
+        device: Device = _NO_DEVICE,
+        scope: str = "",
+        amr: Iterable[str] = ("pwd",),
+        since: int | None = None,
     ) -> TokenPair:
         """Begin a session for a user whose credentials were checked, and issue its first pair.
 
@@ -69,8 +75,11 @@ class Actions(Generic[User]):
             device: what the client says of itself.
             scope: what the tokens allow, words separated by spaces (RFC 8693 §4.2).
             amr: how the user logged in (RFC 8176).
+            since: what `position()` gave before the credentials were read; then a password change in the meantime
+                refuses this login.
 
         Raises:
+            CredentialsError: all of the user's sessions were ended after `since`.
             ValueError: `user` is None or has no usable id, or scope and amr are unsafe or too long.
             LoginRefusedError: the user is suspended.
             SessionLimitError: too many sessions, and newcomers are refused.
@@ -79,18 +88,20 @@ class Actions(Generic[User]):
         runtime = self.runtime
         methods = amr if isinstance(amr, str) else " ".join(amr)
         _refuse_unsafe(scope, methods)
-        login = Login(self._id_of(user), clean_device(device), self.present_caller(), scope, methods)
+        login = Login(self._id_of(user), clean_device(device), self.present_caller(), scope, methods, since)
         with answering(runtime.answers):
             return TokenPair(runtime.sessions.log_in(login), runtime.answers)
 
-    def create_token(self, user: User | Any, expires_in: int | None = None) -> str:
+    def create_token(self, user: User | Any, expires_in: int | None = None, *, since: int | None = None) -> str:
         """Issue one access token; its session ends with it.
 
         Args:
             user: as for `login`.
             expires_in: seconds, by default `TOKEN_LIFETIME`, at most `SESSION_LIFETIME`.
+            since: as for `login`.
 
         Raises:
+            CredentialsError: all of the user's sessions were ended after `since`.
             ValueError: no usable user id, or `expires_in` is out of range.
             LoginRefusedError: the user is suspended.
             SessionLimitError: too many sessions, and newcomers are refused.
@@ -100,9 +111,19 @@ class Actions(Generic[User]):
         lifetime = runtime.settings.TOKEN_LIFETIME if expires_in is None else expires_in
         if type(lifetime) is not int or not 1 <= lifetime <= runtime.settings.SESSION_LIFETIME:
             raise ValueError(f"expires_in must be 1 to TESSERA_SESSION_LIFETIME whole seconds, not {lifetime!r}")
-        login = Login(self._id_of(user), caller=self.present_caller())
+        login = Login(self._id_of(user), caller=self.present_caller(), since=since)
         with answering(runtime.answers):
             return runtime.sessions.create_token(login, lifetime=lifetime)
+
+    def position(self) -> int:
+        """Where the log of endings ends now; for `since` in `login`, taken before the credentials are read.
+
+        Raises:
+            StorageUnavailableError: the log cannot be read.
+        """
+        runtime = self.runtime
+        with answering(runtime.answers):
+            return runtime.view.position(at=runtime.clock())
 
     def verify_token(self, token: str) -> User | None:
         """The user of a token; None if it is bad in any way or the user is gone.

@@ -67,6 +67,7 @@ class Tessera(Actions[User], Generic[User]):
         self._given = {"storage": storage, "user_id_type": user_id_type, "clock": clock, "answer": answer}
         self._user_loader: Callable[[Any], Any] | None = None
         self._authenticator: Callable[[dict[str, Any]], Any] | None = None
+        self._account_members: tuple[str, ...] = ()
         self._user_view: Callable[[User], Any] | None = None
         self.current_user: User = _proxy(lambda: guards.load_current_user(realm))
         """`flask_tessera.current_user` for this realm, with the application's type."""
@@ -95,6 +96,7 @@ class Tessera(Actions[User], Generic[User]):
             realm=self.realm,
             user_loader=self._user_loader,
             authenticator=self._authenticator,
+            account_members=self._account_members,
             user_view=self._user_view,
             **self._given,
         )
@@ -113,9 +115,18 @@ class Tessera(Actions[User], Generic[User]):
         self._user_loader = function
         return function
 
-    def authenticator(self, function: Function) -> Function:
-        """Register what turns credentials (the JSON object sent to `/auth/login`) into a user, None if wrong."""
+    def authenticator(self, function: Any = None, /, *, account: str | Iterable[str] = ()) -> Any:
+        """Register what turns credentials (the JSON object sent to `/auth/login`) into a user, None if wrong.
+
+        Args:
+            function: it, when used bare.
+            account: the members of the credentials that name the account, by which wrong passwords are counted. Those
+                that are called phone, mobile, username, email, account or name need not be declared.
+        """
+        if function is None:
+            return lambda decorated: self.authenticator(decorated, account=account)
         self._authenticator = function
+        self._account_members = (account,) if isinstance(account, str) else tuple(account)
         return function
 
     def user_view(self, function: Function) -> Function:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from werkzeug.local import LocalProxy
@@ -87,10 +88,12 @@ def _guarded(view: Any, realm: str, demands: Demands) -> Any:
         raise TypeError("login_required goes on view functions; in a class-based view list it in `decorators`")
     make = _guarded_async if inspect.iscoroutinefunction(view) else _guarded_sync
     wrapper = make(view, realm, demands)
-    if inspect.isfunction(view):
-        # Only the bare view carries the mark. A view that is guarded twice handed an earlier one on to the wrapper.
-        wrapper.__dict__.pop(UNGUARDED, None)
-        setattr(view, UNGUARDED, wrapper)
+    # Only the bare view carries the mark. A view that is guarded twice handed an earlier one on to the wrapper.
+    wrapper.__dict__.pop(UNGUARDED, None)
+    if not inspect.ismethod(view):
+        # Callable objects may have no room for it.
+        with suppress(AttributeError, TypeError):
+            setattr(view, UNGUARDED, wrapper)
     return wrapper
 
 

@@ -61,6 +61,7 @@ class Runtime:
     logins: LoginAttempts | None
     user_loader: Callable[[Any], Any] | None
     authenticator: Callable[[dict[str, Any]], Any] | None
+    account_members: tuple[str, ...]
     user_view: Callable[[Any], Any] | None
 
     def __init__(self, **parts: Any) -> None:

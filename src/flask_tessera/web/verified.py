@@ -9,6 +9,7 @@ import msgspec
 from ..errors import TokenInvalidError
 from ..services.keys import parse_sid
 from ..tokens.claims import Claims
+from ..tokens.encoding import plain
 
 if TYPE_CHECKING:
     from ..services.access import AccessTokens
@@ -55,7 +56,10 @@ class VerifiedTokens:
             TokenInvalidError: not a token of ours.
             TokenExpiredError: ours, but too old.
         """
-        known = self._known.get(text) if type(text) is str else None
+        if type(text) is not str:
+            # A subclass could lie about what it is, and be remembered for it.
+            text = plain(text)
+        known = self._known.get(text)
         if known is not None and known.claims.iat <= at < known.claims.exp:
             return known
         claims = self._access.verify(text, at=at)

@@ -15,7 +15,7 @@ import sqlalchemy
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...errors import ConfigError, StorageUnavailableError
-from ..fork import renew_in_children
+from ...fork import renew_in_children
 from . import schema
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ QUEUE_WAIT: Final = 0.75
 NO_FILE: Final = (0, 0)
 _IS_PREPARED: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'tessera_log'"
 _VERSION: Final = "SELECT schema_version FROM tessera_log"
-_NAME: Final = "INSERT INTO tessera_log (log_id, born_at, schema_version) VALUES (?, NULL, ?)"
+_NAME: Final = "INSERT INTO tessera_log (log_id, born_at, file, schema_version) VALUES (?, NULL, '', ?)"
 
 
 class Database:

@@ -19,8 +19,8 @@ _ENTRIES: Final = """
 SELECT number, forget_at, reason, sid, realm, user_id, epoch, except_sid FROM tessera_revocations
  WHERE number > ? ORDER BY number"""
 _LAST: Final = "SELECT coalesce(max(number), 0) FROM tessera_revocations"
-_LOG: Final = "SELECT log_id, born_at FROM tessera_log"
-_BORN: Final = "UPDATE tessera_log SET born_at = ? WHERE born_at IS NULL"
+_LOG: Final = "SELECT log_id, born_at, file FROM tessera_log"
+_BORN: Final = "UPDATE tessera_log SET born_at = ?, file = ? WHERE born_at IS NULL OR file <> ?"
 # The newest entry stays, so that the last number can always be read.
 _PURGE: Final = """
 DELETE FROM tessera_revocations
@@ -48,7 +48,7 @@ class SQLRevocations:
         if page is not None:
             return page
         with self._database.writing() as connection:
-            connection.cursor().execute(_BORN, (at,))
+            connection.cursor().execute(_BORN, (at, _inode(file), _inode(file)))
         return self.after(cursor, at=at)
 
     def purge(self, *, at: int) -> None:
@@ -57,16 +57,21 @@ class SQLRevocations:
 
 
 def _read(connection: PoolProxiedConnection, cursor: int, file: FileIdentity) -> Revocations | None:
-    """The log after `cursor`; None if nobody has read it before."""
+    """The log after `cursor`; None if nobody has read it before, in this file."""
     sql = connection.cursor()
     log = sql.execute(_LOG).fetchone()
     if log is None:
         raise StorageUnavailableError("the revocation log has lost its name")
-    log_id, born_at = log
-    if born_at is None:
+    log_id, born_at, born_as = log
+    if born_at is None or born_as != _inode(file):
         return None
     (last,) = sql.execute(_LAST).fetchone()
     # A log that is shorter than what was read is another one: a copy was restored.
     rows: list[Any] = sql.execute(_ENTRIES, (cursor if cursor <= last else 0,)).fetchall()
     entries = tuple(Revocation(*row[1:]) for row in rows)
     return Revocations(entries, rows[-1][0] if rows else last, f"{log_id}.{file[0]}.{file[1]}", born_at)
+
+
+def _inode(file: FileIdentity) -> str:
+    # Without the device, which may be numbered otherwise after a restart or in a neighbouring container.
+    return str(file[1])

@@ -69,6 +69,8 @@ log = Table(
     metadata,
     Column("log_id", Text, primary_key=True),
     Column("born_at", BigInteger, nullable=True),
+    # Which file it was then: a copy that was put back has forgotten what came later, so it is born anew.
+    _text("file"),
     _integer("schema_version"),
 )
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ...errors import StorageUnavailableError
-from ..fork import renew_in_children
+from ...fork import renew_in_children
 from .cell import Cell
 from .database import LONGEST_WAIT, NO_FILE, QUEUE_WAIT
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -16,17 +15,17 @@ from ..http_errors import answering
 from .body import read_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
+    from contextlib import AbstractContextManager
 
     from flask import Blueprint
 
     from ...services.login import LoginAttempts
-    from ...services.ports import Caller
     from ..extension import Tessera
     from ..runtime import Runtime
 
 _ACCOUNT_MEMBERS: Final = ("phone", "mobile", "username", "email", "account", "name")
-_SECRET_MEMBER: Final = re.compile("pass|pwd|secret|code|token|otp")
+_SECRET_MEMBER: Final = re.compile("pass|pwd|^pw$|secret|code|token|otp")
 _NO_MATTER: Final = re.compile(r"[\s()-]+")
 
 
@@ -39,8 +38,9 @@ def add(blueprint: Blueprint, tessera: Tessera[Any]) -> None:
         with answering(runtime.answers):
             credentials = read_object()
             device = take_device(credentials)
+            since = tessera.position()
             user = authenticate(tessera, credentials)
-        return tessera.login(user, device=device).to_response()
+        return tessera.login(user, device=device, since=since).to_response()
 
 
 def authenticate(tessera: Tessera[Any], credentials: dict[str, Any]) -> Any:
@@ -56,12 +56,12 @@ def authenticate(tessera: Tessera[Any], credentials: dict[str, Any]) -> Any:
     if runtime.logins is None or runtime.authenticator is None:
         raise ConfigError("the endpoint login needs @tessera.authenticator and pip install 'flask-tessera[accounts]'")
     caller = tessera.present_caller()
-    accounts = accounts_of(credentials)
-    with _attempts(runtime.logins, tessera.realm, accounts, caller):
+    accounts = accounts_of(credentials, runtime.account_members)
+    with _attempt(runtime.logins, tessera.realm, accounts, caller.ip):
         try:
             return _checked(runtime, credentials)
         except CredentialsError:
-            signals.login_failed.send(runtime.app, account=next(iter(accounts.values())), caller=caller)
+            signals.login_failed.send(runtime.app, account=_most_telling(accounts), caller=caller)
             raise
 
 
@@ -73,29 +73,36 @@ def _checked(runtime: Runtime, credentials: dict[str, Any]) -> Any:
     return user
 
 
-@contextmanager
-def _attempts(logins: LoginAttempts, realm: str, accounts: dict[str, str], caller: Caller) -> Iterator[None]:
-    """One attempt on each account that the credentials name: which of them counts, only the authenticator knows.
+def _attempt(logins: LoginAttempts, realm: str, accounts: dict[str, str], address: str) -> AbstractContextManager[None]:
+    """One attempt on each account that the credentials may name: which of them counts, only the authenticator knows.
 
-    Where they name several, success forgives none: one's own account must not buy guesses at another.
+    Success forgives earlier failures only where one number is named: two names that are spelled alike here may be two
+    accounts to the application, and one's own account must not buy guesses at another.
     """
-    with ExitStack() as stack:
-        for member, account in accounts.items():
-            stack.enter_context(
-                logins.attempt(f"{realm}:{member}:{spelled_alike(account)}", caller.ip, forgives=len(accounts) == 1)
-            )
-        yield
+    first, *more = [f"{realm}:{member}:{account}" for member, account in accounts.items()]
+    forgives = len(accounts) == 1 and all(account.isdecimal() for account in accounts.values())
+    return logins.attempt(first, address, *more, forgives=forgives)
 
 
-def accounts_of(credentials: dict[str, Any]) -> dict[str, str]:
-    """What names the account in these credentials: the well-known members, else all texts that are no secret as one."""
-    texts = {member: value for member, value in credentials.items() if isinstance(value, str) and value}
-    known: dict[str, str] = {member: texts[member] for member in _ACCOUNT_MEMBERS if member in texts}
-    if known:
-        return known
-    return {
-        "": "\0".join(value for member, value in sorted(texts.items()) if not _SECRET_MEMBER.search(member.lower()))
+def accounts_of(credentials: dict[str, Any], members: Iterable[str] = ()) -> dict[str, str]:
+    """What names the account in these credentials, by member.
+
+    That is each of `members`, which the application has declared, or each well-known member. Where there is none of
+    them, it is all that is no secret, taken as one: a client who adds something to that gets a counter of its own.
+    """
+    named = {
+        member: spelled_alike(str(value))
+        for member, value in credentials.items()
+        if type(value) in (str, int) and value != "" and not _SECRET_MEMBER.search(member.lower())
     }
+    known = {member: named[member] for member in members or _ACCOUNT_MEMBERS if member in named}
+    return known or {"": "\0".join(value for _, value in sorted(named.items()))}
+
+
+def _most_telling(accounts: dict[str, str]) -> str:
+    """What listeners are told of who was to log in: the well-known member, else the first; empty if there is none."""
+    ranked = sorted(accounts, key=lambda member: member not in _ACCOUNT_MEMBERS)
+    return accounts[ranked[0]] if ranked else ""
 
 
 def spelled_alike(account: str) -> str:
