@@ -130,3 +130,13 @@ def test_X12_a_child_process_has_threads_of_its_own():
     with os.fdopen(read) as answer:
         assert answer.read() == str(child)
     os.waitpid(child, 0)
+
+
+def test_X12_a_slot_that_was_taken_in_the_moment_of_a_fork_is_free_in_the_child():
+    slots = HashSlots(1, longest_wait=0)
+    with slots.taken():
+        child = os.fork()
+        if child == 0:
+            with slots.taken():
+                os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from flask_tessera.server import administration, audit
 
@@ -147,3 +149,24 @@ def test_G01_each_application_writes_its_own_events_only(app, tmp_path, make_ser
     make_service(tmp_path / "other")
     post(app, "/login", GOOD)
     assert len(written()) == 1
+
+
+@pytest.mark.parametrize("path", ["/auth/exchange", "/auth/refresh", "/auth/login", "/login"])
+@pytest.mark.parametrize("length", [None, 200_000_000])
+def test_H04_a_body_is_not_read_to_be_logged(app, path, length):
+    class Endless(io.RawIOBase):
+        taken = 0
+
+        def readinto(self, buffer):
+            Endless.taken += len(buffer)
+            return len(buffer)
+
+        def readable(self):
+            return True
+
+    length_given = {} if length is None else {"CONTENT_LENGTH": str(length)}
+    environ = EnvironBuilder(path, method="POST", content_type="text/plain").get_environ()
+    environ.update({"wsgi.input": Endless(), "wsgi.input_terminated": True, **length_given})
+    answer = run_wsgi_app(app, environ)
+    assert not answer[1].startswith("5")
+    assert Endless.taken < 1_000_000

@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 
 from flask_tessera import Tessera, login_required
+from flask_tessera.services.sessions import Login
 from flask_tessera.testing import Clock
 
 if TYPE_CHECKING:
@@ -63,3 +64,16 @@ def test_M05_a_token_that_was_not_spent_can_be_under_a_new_secret_key(tmp_path: 
     after = make_app(tmp_path, "b53c02f9e7c4d1a0882b4e3c9a7f5d1f6", clock).test_client()
     pair = after.post("/auth/exchange", headers=headers).get_json()["data"]
     assert after.get("/guarded", headers={"z-token": pair["access_token"]}).status_code == 200
+
+
+@pytest.mark.parametrize("overflow", ["evict", "refuse"])
+def test_M05_logging_an_old_token_out_ends_no_other_session_and_needs_no_room(tmp_path: Path, overflow: str) -> None:
+    clock = Clock()
+    app = make_app(tmp_path, "6f1d5f7a9c3e4b2880a1d4c7e9f20b35", clock)
+    app.config.update(TESSERA_MAX_SESSIONS=1, TESSERA_SESSION_OVERFLOW=overflow)
+    client = app.test_client()
+    with app.app_context():
+        pair = app.extensions["tessera"][""].runtime.sessions.log_in(Login("7"))
+    assert client.post("/auth/logout", headers={"z-token": old_token(7, clock())}).status_code == 200
+    assert client.get("/guarded", headers={"z-token": pair.access_token}).status_code == 200
+    assert client.get("/guarded", headers={"z-token": old_token(7, clock())}).status_code == 401

@@ -349,7 +349,20 @@ def after_the_route(app, body):
     login_required(view)
 
 
+def on_a_callable_object(app, body):
+    class View:
+        __name__ = "view"
+
+        def __call__(self):
+            return body()
+
+    view = View()
+    app.add_url_rule("/view", view_func=view)
+    login_required(view)
+
+
 WRONG = [
+    on_a_callable_object,
     above_the_route(None),
     with_another_decorator_between,
     on_a_blueprint,

@@ -79,3 +79,19 @@ def test_a_token_of_another_realm_is_neither_good_nor_remembered(site, tessera):
     with pytest.raises(TokenInvalidError):
         tokens.read(tessera.login(8).access_token, site.clock())
     assert tokens._known == {}
+
+
+def test_T18_a_text_that_lies_about_what_it_is_is_neither_an_error_nor_remembered(tessera):
+    class Liar(str):
+        __slots__ = ()
+        __hash__ = None
+
+        def encode(self, *_: object) -> bytes:
+            return token.encode()
+
+    token = tessera.login(7).access_token
+    with pytest.raises(TokenInvalidError):
+        tessera.verify(Liar("x"))
+    with pytest.raises(TokenInvalidError):
+        tessera.verify("x")
+    assert tessera.verify(Liar(token)).user_id == 7
