@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from flask_tessera import CredentialsError, SessionEndedError, TokenExpiredError
+from flask_tessera.services.keys import parse_sid
 from flask_tessera.testing import Clock
+from flask_tessera.web import signals
 
 
 @pytest.mark.parametrize("how", ["kick_user", "suspend"])
@@ -64,3 +66,19 @@ def test_S01_a_longer_life_that_is_set_later_does_not_outlive_the_memory_of_an_e
             after.tessera.kick(after.tessera.login(8).session_id)
             with pytest.raises((SessionEndedError, TokenExpiredError)):
                 after.tessera.verify(pair.access_token)
+
+
+def test_G03_a_session_that_made_room_for_a_refused_login_is_told_of(new_site):
+    site = new_site(TESSERA_MAX_SESSIONS=1)
+    told = []
+
+    def note(_sender, event):
+        told.append((event.session.sid, event.reason))
+
+    with site.app.app_context(), signals.session_ended.connected_to(note, site.app):
+        since = site.tessera.position()
+        site.tessera.kick_user(7)
+        evicted = site.tessera.login(7).session_id
+        with pytest.raises(CredentialsError):
+            site.tessera.login(7, since=since)
+    assert told == [(parse_sid(evicted), "limit")]

@@ -233,14 +233,14 @@ class SessionService:
         limits = self._policy.limits if limits is None else limits
         try:
             added = self._storage.sessions.add(session, limits=limits, at=session.created_at)
+            for ended in added.ended:
+                self._listener(Event("session_ended", ended, ended.end_reason, _caller_of(session)))
             if since is not None and self._was_overtaken(added.session, since):
                 self._storage.sessions.end(added.session.sid, "password_change", at=session.created_at)
                 raise CredentialsError("all sessions were ended while the credentials were checked")
         except StorageUnavailableError as error:
             # The RET table has one code for whatever fails at login.
             raise StorageUnavailableError(str(error), writing=False) from error
-        for ended in added.ended:
-            self._listener(Event("session_ended", ended, ended.end_reason, _caller_of(session)))
         self._listener(Event("session_started", added.session, caller=_caller_of(session)))
         return added.session
 
