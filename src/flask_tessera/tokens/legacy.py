@@ -5,17 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import re
 from dataclasses import dataclass
 from typing import Final
 
 from ..errors import ConfigError, TokenExpiredError, TokenInvalidError
+from .access import LONGEST_TOKEN
+from .claims import LAST_SECOND, is_safe_text
 from .encoding import decode, encode, plain
 
-LONGEST_TOKEN: Final = 8192
-"""Characters; anything longer is refused before it is looked at."""
-LAST_SECOND: Final = 253_402_300_799
-"""The end of the year 9999 in Unix seconds."""
 LONGEST_USER_ID: Final = 255
 """Characters of a user id that is text."""
 MOST_DIGITS: Final = 19
@@ -24,8 +21,6 @@ ALGORITHMS: Final = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
 """What itsdangerous could sign with, `none` left out (RFC 7518 §3.2)."""
 
 _HEADER_MEMBERS = {"alg", "iat", "exp"}
-# C0, DEL, C1, line and paragraph separators, lone surrogates: the texts that an access token may not hold either.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +93,9 @@ class LegacyTokens:
             raise TokenExpiredError
         return claims
 
-    def _genuine_segments_of(self, text: object) -> tuple[bytes, bytes]:
+    def _genuine_segments_of(self, text: str) -> tuple[bytes, bytes]:
         """Header and payload, still encoded, once the MAC over them is good."""
-        if not isinstance(text, str) or len(text) > LONGEST_TOKEN or not text.isascii():
+        if len(text) > LONGEST_TOKEN or not text.isascii():
             raise TokenInvalidError
         signed, _, mac = text.encode().rpartition(b".")
         # Comparing texts, not bytes, leaves the MAC one spelling.
@@ -126,7 +121,7 @@ class LegacyTokens:
         user_id = payload[self._user_key]
         if type(user_id) is int:
             return user_id
-        if type(user_id) is str and 0 < len(user_id) <= LONGEST_USER_ID and not _UNSAFE.search(user_id):
+        if type(user_id) is str and 0 < len(user_id) <= LONGEST_USER_ID and is_safe_text(user_id):
             return user_id
         raise TokenInvalidError
 

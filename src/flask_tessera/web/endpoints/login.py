@@ -61,7 +61,7 @@ def authenticate(tessera: Tessera[Any], credentials: dict[str, Any]) -> Any:
         try:
             return _checked(runtime, credentials)
         except CredentialsError:
-            signals.login_failed.send(runtime.app, account=_most_telling(accounts), caller=caller)
+            signals.login_failed.send(runtime.app, account=next(iter(accounts.values())), caller=caller)
             raise
 
 
@@ -97,12 +97,6 @@ def accounts_of(credentials: dict[str, Any], members: Iterable[str] = ()) -> dic
     }
     known = {member: named[member] for member in members or _ACCOUNT_MEMBERS if member in named}
     return known or {"": "\0".join(value for _, value in sorted(named.items()))}
-
-
-def _most_telling(accounts: dict[str, str]) -> str:
-    """What listeners are told of who was to log in: the well-known member, else the first; empty if there is none."""
-    ranked = sorted(accounts, key=lambda member: member not in _ACCOUNT_MEMBERS)
-    return accounts[ranked[0]] if ranked else ""
 
 
 def spelled_alike(account: str) -> str:
