@@ -127,7 +127,7 @@ def test_the_metadata_of_the_wheel_is_complete(metadata: Message):
     assert metadata["License-Expression"] == "MIT"
     assert metadata["License-File"] == "LICENSE"
     assert metadata["Requires-Python"] == ">=3.11"
-    assert set(metadata.get_all("Provides-Extra")) == {"accounts", "async", "server"}
+    assert set(metadata.get_all("Provides-Extra")) == {"accounts", "async", "migrations", "postgres", "redis", "server"}
     assert metadata["Summary"]
     assert metadata["Description-Content-Type"] == "text/markdown"
     assert {"Framework :: Flask", "Typing :: Typed"} <= set(metadata.get_all("Classifier"))
