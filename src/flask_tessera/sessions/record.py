@@ -30,7 +30,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
     `sid` has 16 bytes. `gen`, `predecessor`, `rotated_at` and `confirmed` are the state of its rotation.
     `idle_until` and `until` are the first seconds in which it is over. `access_lifetime` is the longest
-    that an access token of it may live; `ended_at` is 0 and `end_reason` empty while it has not ended.
+    that an access token of it may live; `ended_at` is 0 and `end_reason` empty while it has not ended. `era` is the
+    storage's when it began: it is raised when a backup was put back.
     """
 
     sid: bytes
@@ -56,6 +57,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     user_agent: str = ""
     scope: str = ""
     amr: str = ""
+    era: int = 0
 
     @property
     def rotation(self) -> RotationState:

@@ -7,7 +7,7 @@ What a method has returned is durable, and seen by every process that shares the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import msgspec
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ..sessions.limits import Limits
 
 Outcome = Literal["rotated", "same", "replaced", "adopted", "reuse", "refused"]
+WORKER_SILENCE: Final = 60
+"""Seconds after its last beat from which a worker counts as gone."""
 
 
 class Added(msgspec.Struct, frozen=True):
@@ -66,20 +68,66 @@ class Revocations(msgspec.Struct, frozen=True):
     """A stretch of the revocation log.
 
     `log_id` names the log: another one is another log, of which all must be read from cursor 0. Of tokens issued
-    up to `born_at` it knows nothing.
+    up to `born_at` (Unix seconds) it knows nothing. Sessions of an era before `era` are over: the storage was put
+    back from a backup, and has forgotten which of them had ended.
     """
 
     entries: tuple[Revocation, ...]
     cursor: int
     log_id: str
     born_at: int
+    era: int = 0
+
+
+class Worker(msgspec.Struct, frozen=True):
+    """What a process that listens to the revocation log says of itself. Times are Unix seconds of its own clock.
+
+    `lag_ms` is the longest time, in milliseconds, that its own beats took to come back to it since the last one; -1
+    while none has come back.
+    """
+
+    name: str
+    started_at: int
+    beat_at: int
+    lag_ms: int = -1
+
+
+class Description(msgspec.Struct, frozen=True):
+    """What a storage is, for people: `durability` says what outlives which fault; `warnings` what should be changed."""
+
+    engine: str
+    durability: str
+    warnings: tuple[str, ...] = ()
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Some of all records; `cursor` leads to the next ones, and is empty at the end."""
+
+    sessions: tuple[Session, ...] = ()
+    principals: tuple[Principal, ...] = ()
+    cursor: str = ""
 
 
 class SessionStorage(Protocol):
     """Sessions, each belonging to a principal."""
 
+    def tag(self, realm: str, user_id: str, *, seed: bytes) -> bytes:
+        """Two bytes to stand behind the six of the time in this user's sids, so that all of a user lie together.
+
+        They stay the same when `seed` changes, where the place of a record depends on them. A session of a sid with
+        other bytes there is kept all the same, but found more slowly.
+
+        Args:
+            realm: of the user.
+            user_id: whose sids they are for.
+            seed: 32 secret bytes, from which the tags are made in a storage that has none yet.
+        """
+        ...
+
     def add(self, session: Session, *, limits: Limits, at: int) -> Added:
         """Write a new session under its principal's present epoch, ending others as `limits` says.
+
+        Sessions of an era before this one's are over: they neither count nor end.
 
         Raises:
             SessionLimitError: there are as many as allowed and the newcomer is to be refused.
@@ -159,19 +207,65 @@ class RevocationLog(Protocol):
 
     @property
     def bound(self) -> int:
-        """Seconds after which every worker has heard of an ending; 0: with the next request."""
+        """Least seconds within which a worker that listens has heard of an ending; 0: with the next request.
+
+        Where it is 0 a worker compares stamps on every request; elsewhere it listens with `wait` and `after`.
+        """
         ...
 
     def stamp(self) -> object:
-        """A value that differs from an earlier one if there may be new entries. Cheap: asked on every request."""
+        """A value that differs from an earlier one if there may be new entries. Cheap where `bound` is 0."""
         ...
 
     def after(self, cursor: int, *, at: int) -> Revocations:
-        """Entries after `cursor`, 0 for all; a log that was never read was born at `at`."""
+        """Entries after `cursor`, 0 for all; a log that was never read was born at `at`.
+
+        An entry may come again where the storage cannot tell whether it was given, but none is ever passed over.
+        A cursor of which the storage knows nothing (it was put back, a fail-over has cut off its end) gives all.
+        """
+        ...
+
+    def wait(self, cursor: int, *, longest: float) -> tuple[str, ...]:
+        """Block until there may be something after `cursor`, at most `longest` seconds (about, never twice that).
+
+        Gives the names of the workers whose beats were heard meanwhile. One thread of a process calls it.
+        """
+        ...
+
+    def restore(self, *, at: int) -> int:
+        """After a backup was put back: begin a new log, born at `at`, in the next era; gives that era."""
         ...
 
     def purge(self, *, at: int) -> None:
         """Drop entries that may be forgotten at `at`."""
+        ...
+
+
+class WorkerRegistry(Protocol):
+    """Which processes listen to the revocation log, and how far behind they are."""
+
+    def beat(self, worker: Worker) -> None:
+        """Keep what a worker says of itself, and let all that `wait` hear its name."""
+        ...
+
+    def list(self, *, at: int) -> list[Worker]:
+        """The workers whose last beat is less than `WORKER_SILENCE` seconds before `at`, by name."""
+        ...
+
+
+class Records(Protocol):
+    """All records, for moving them to another storage. Not one step: nobody else may write meanwhile."""
+
+    def read(self, cursor: str, *, most: int) -> Page:
+        """About `most` records after `cursor`, from an empty text on; one may come twice, none is passed over."""
+        ...
+
+    def write(self, page: Page, *, at: int) -> None:
+        """Put sessions and principals as they are, epochs included, at Unix second `at`.
+
+        What is there already is never turned back: of two sessions of one sid an ended one stays, else the higher
+        generation; of two principals the higher epoch and the longer suspension. Sessions get the storage's era.
+        """
         ...
 
 
@@ -191,6 +285,20 @@ class Storage(Protocol):
     @property
     def revocations(self) -> RevocationLog:
         """The ordered list of endings."""
+        ...
+
+    @property
+    def workers(self) -> WorkerRegistry:
+        """Which processes listen to it."""
+        ...
+
+    @property
+    def records(self) -> Records:
+        """All of it, for moving."""
+        ...
+
+    def describe(self) -> Description:
+        """What it is, and what it promises with the settings that its server has now."""
         ...
 
     def check(self) -> None:

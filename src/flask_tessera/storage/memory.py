@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
 import secrets
 import threading
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -13,7 +15,17 @@ from ..fork import renew_in_children
 from ..sessions import rotation
 from ..sessions.limits import overflowing
 from ..sessions.record import Principal, Session, Standing, forget_at
-from .contract import Added, Ended, Revocation, Revocations, Rotation
+from .contract import (
+    WORKER_SILENCE,
+    Added,
+    Description,
+    Ended,
+    Page,
+    Revocation,
+    Revocations,
+    Rotation,
+    Worker,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,6 +41,11 @@ class MemoryStorage:
         self.sessions = MemorySessions(self._records)
         self.principals = MemoryPrincipals(self._records)
         self.revocations = MemoryRevocations(self._records)
+        self.workers = MemoryWorkers(self._records)
+        self.records = MemoryMoving(self._records)
+
+    def describe(self) -> Description:
+        return Description("memory", "one process; nothing outlives it")
 
     def check(self) -> None:
         pass
@@ -48,10 +65,14 @@ class _Records:
         self.log: dict[int, Revocation] = {}
         self.last_entry = 0
         self.born_at: int | None = None
+        self.era = 0
+        self.workers: dict[str, Worker] = {}
+        self.beats: list[str] = []
         renew_in_children(self)
 
     def renew_locks(self) -> None:
         self.lock = threading.RLock()
+        self.bell = threading.Condition(self.lock)
 
     def principal(self, realm: str, user_id: str) -> Principal:
         return self.principals.get((realm, user_id)) or Principal(realm, user_id)
@@ -91,6 +112,7 @@ class _Records:
     def note(self, entry: Revocation) -> None:
         self.last_entry += 1
         self.log[self.last_entry] = entry
+        self.bell.notify_all()
 
 
 class MemorySessions:
@@ -99,13 +121,16 @@ class MemorySessions:
     def __init__(self, records: _Records) -> None:
         self._records = records
 
+    def tag(self, realm: str, user_id: str, *, seed: bytes) -> bytes:
+        return hmac.digest(seed, f"{realm}\0{user_id}".encode(), "sha256")[:2]
+
     def add(self, session: Session, *, limits: Limits, at: int) -> Added:
         records = self._records
         with records.lock:
             principal = records.principal(session.realm, session.user_id)
             if principal.suspended_until > at:
                 raise LoginRefusedError("the user is suspended")
-            live = records.live(session.realm, session.user_id, at)
+            live = [each for each in records.live(session.realm, session.user_id, at) if each.era >= session.era]
             leaving = overflowing(live, session.device_type, limits)
             if session.sid in records.sessions:
                 raise AlreadyExistsError("a session of this sid")
@@ -225,9 +250,79 @@ class MemoryRevocations:
             if records.born_at is None:
                 records.born_at = at
             fresh = tuple(entry for number, entry in records.log.items() if number > cursor)
-            return Revocations(fresh, records.last_entry, records.log_id, records.born_at)
+            return Revocations(fresh, records.last_entry, records.log_id, records.born_at, records.era)
+
+    def wait(self, cursor: int, *, longest: float) -> tuple[str, ...]:
+        records = self._records
+        with records.lock:
+            records.bell.wait_for(lambda: records.last_entry > cursor or records.beats, longest)
+            heard, records.beats = tuple(records.beats), []
+            return heard
+
+    def restore(self, *, at: int) -> int:
+        records = self._records
+        with records.lock:
+            records.log_id, records.born_at = secrets.token_hex(8), at
+            records.era += 1
+            # A number of no entry: it makes the stamp another one.
+            records.last_entry += 1
+            return records.era
 
     def purge(self, *, at: int) -> None:
         with self._records.lock:
             for number in [number for number, entry in self._records.log.items() if entry.forget_at <= at]:
                 del self._records.log[number]
+
+
+class MemoryWorkers:
+    """`WorkerRegistry` over a dictionary."""
+
+    def __init__(self, records: _Records) -> None:
+        self._records = records
+
+    def beat(self, worker: Worker) -> None:
+        with self._records.lock:
+            self._records.workers[worker.name] = worker
+            self._records.beats.append(worker.name)
+            self._records.bell.notify_all()
+
+    def list(self, *, at: int) -> list[Worker]:
+        with self._records.lock:
+            heard = [each for each in self._records.workers.values() if at - each.beat_at < WORKER_SILENCE]
+            return sorted(heard, key=attrgetter("name"))
+
+
+class MemoryMoving:
+    """`Records` over dictionaries."""
+
+    def __init__(self, records: _Records) -> None:
+        self._records = records
+
+    def read(self, cursor: str, *, most: int) -> Page:
+        records = self._records
+        with records.lock:
+            begin = int(cursor or 0)
+            sessions = tuple(records.sessions.values())[begin : begin + most]
+            principals = () if begin else tuple(records.principals.values())
+            following = begin + most
+            return Page(sessions, principals, str(following) if following < len(records.sessions) else "")
+
+    def write(self, page: Page, *, at: int) -> None:
+        records = self._records
+        with records.lock:
+            for principal in page.principals:
+                key = principal.realm, principal.user_id
+                records.principals[key] = _furthest(principal, records.principal(*key))
+            for session in page.sessions:
+                present = records.sessions.get(session.sid)
+                if present is None or not present.ended_at and (session.ended_at or session.gen > present.gen):
+                    records.sessions[session.sid] = replace(session, era=records.era)
+                    records.users.setdefault((session.realm, session.user_id), {})[session.sid] = None
+
+
+def _furthest(first: Principal, second: Principal) -> Principal:
+    return replace(
+        first,
+        epoch=max(first.epoch, second.epoch),
+        suspended_until=max(first.suspended_until, second.suspended_until),
+    )

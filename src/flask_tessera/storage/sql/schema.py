@@ -34,6 +34,7 @@ sessions = Table(
     *map(_integer, ("created_at", "auth_at", "idle_until", "until", "access_lifetime")),
     *map(_integer, ("gen", "predecessor", "rotated_at", "confirmed", "epoch", "last_seen_at", "ended_at")),
     *map(_text, ("end_reason", "device_type", "device_id", "device_name", "ip", "user_agent", "scope", "amr")),
+    _integer("era"),
     # Ordered by sid within a user, so oldest first.
     Index("tessera_sessions_user", "user_id", "realm"),
     sqlite_with_rowid=False,

@@ -2,14 +2,26 @@
 
 from .beginning import BeginningCases
 from .ending import EndingCases
+from .listening import ListeningCases
 from .log import LogCases
+from .moving import MovingCases
 from .racing import RacingCases
 from .rotation import RotationCases
 from .seeing import SeeingCases
 from .texts import TextCases
 
 
-class StorageContract(BeginningCases, RotationCases, SeeingCases, EndingCases, LogCases, TextCases, RacingCases):
+class StorageContract(
+    BeginningCases,
+    RotationCases,
+    SeeingCases,
+    EndingCases,
+    LogCases,
+    ListeningCases,
+    MovingCases,
+    TextCases,
+    RacingCases,
+):
     """The contract of `flask_tessera.storage.contract` as pytest cases.
 
     A subclass named `Test…` has a fixture `storage` that gives an empty storage, and, where a storage can be

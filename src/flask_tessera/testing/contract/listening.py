@@ -1,0 +1,106 @@
+"""The contract: what workers hear, and what they say of themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...sessions.limits import Limits
+from ...storage.contract import WORKER_SILENCE, Worker
+from ..races import race
+from .base import T0, Cases, begin, new_session, stored
+
+if TYPE_CHECKING:
+    from ...storage.contract import Storage
+
+_LONG = 30.0
+"""Seconds that nobody waits: what they wait for comes at once."""
+_SHORT = 0.05
+
+
+class ListeningCases(Cases):
+    """`RevocationLog.wait` and `restore`, `WorkerRegistry`, `Storage.describe`."""
+
+    def test_S01_who_waits_hears_of_an_ending_that_is_there_already(self, storage: Storage) -> None:
+        """It may have come between two waits."""
+        session = begin(storage)
+        cursor = storage.revocations.after(0, at=T0).cursor
+        other = self.reopen(storage)
+        other.revocations.after(0, at=T0)
+        other.revocations.wait(cursor, longest=_SHORT)
+        storage.sessions.end(session.sid, "logout", at=T0)
+        other.revocations.wait(cursor, longest=_LONG)
+        assert [each.sid for each in other.revocations.after(cursor, at=T0).entries] == [session.sid]
+
+    def test_S01_who_waits_hears_of_an_ending_that_comes(self, storage: Storage) -> None:
+        """From another handle, while it waits."""
+        other = self.reopen(storage)
+        for _ in range(5):
+            session = begin(storage)
+            cursor = other.revocations.after(0, at=T0).cursor
+
+            def step(number: int, session: object = session, cursor: int = cursor) -> object:
+                if number:
+                    return other.revocations.wait(cursor, longest=_LONG)
+                return storage.sessions.end(session.sid, "logout", at=T0)  # type: ignore[attr-defined] # bound early
+
+            race(2, step)
+            assert session.sid in [each.sid for each in other.revocations.after(cursor, at=T0).entries]
+
+    def test_who_waits_in_vain_comes_back(self, storage: Storage) -> None:
+        """With no names, and the cursor is still good."""
+        cursor = storage.revocations.after(0, at=T0).cursor
+        assert storage.revocations.wait(cursor, longest=_SHORT) == ()
+        page = storage.revocations.after(cursor, at=T0)
+        assert (page.entries, page.cursor) == ((), cursor)
+
+    def test_a_worker_hears_its_own_beat(self, storage: Storage) -> None:
+        """By its name, through the same channel as endings."""
+        cursor = storage.revocations.after(0, at=T0).cursor
+        storage.revocations.wait(cursor, longest=_SHORT)
+        storage.workers.beat(Worker("host:1", T0, T0))
+        heard: list[str] = []
+        for _ in range(50):
+            heard += storage.revocations.wait(cursor, longest=1.0)
+            if heard:
+                break
+        assert heard == ["host:1"]
+
+    def test_workers_are_listed_while_they_beat(self, storage: Storage) -> None:
+        """By name, as they said last, up to the last second of their silence."""
+        first, second = Worker("host:1", T0, T0, 3), Worker("host:0", T0, T0 + 1)
+        for worker in (first, second):
+            storage.workers.beat(worker)
+        other = self.reopen(storage)
+        assert other.workers.list(at=T0 + 1) == [second, first]
+        late = Worker("host:1", T0, T0 + 10, 250)
+        storage.workers.beat(late)
+        assert other.workers.list(at=T0 + WORKER_SILENCE + 9) == [late]
+        assert other.workers.list(at=T0 + WORKER_SILENCE + 10) == []
+
+    def test_F04_a_restored_storage_begins_an_era_and_a_log(self, storage: Storage) -> None:
+        """Born at that moment, for every handle; its stamp is another one."""
+        session = begin(storage)
+        before, stamp = storage.revocations.after(0, at=T0), storage.revocations.stamp()
+        assert before.era == 0
+        assert storage.revocations.restore(at=T0 + 50) == 1
+        assert storage.revocations.stamp() != stamp
+        page = self.reopen(storage).revocations.after(before.cursor, at=T0 + 60)
+        assert (page.era, page.born_at) == (1, T0 + 50)
+        assert page.log_id != before.log_id
+        assert storage.revocations.restore(at=T0 + 70) == 2
+        assert stored(storage, session) == session
+
+    def test_F04_sessions_of_an_older_era_take_no_room(self, storage: Storage) -> None:
+        """They are over, so a newcomer is not refused on their account."""
+        begin(storage)
+        storage.revocations.restore(at=T0)
+        newcomer = new_session(era=1)
+        assert storage.sessions.add(newcomer, limits=Limits(1, 1, "refuse"), at=T0).ended == ()
+        assert stored(storage, newcomer).era == 1
+
+    def test_a_storage_says_what_it_is(self, storage: Storage) -> None:
+        """In words."""
+        said = storage.describe()
+        assert said.engine
+        assert said.durability
+        assert all(said.warnings)
