@@ -36,6 +36,7 @@ class Bench:
             self.keys,
             self.access,
             self.policy,
+            view=self.view,
             realm=realm,
             clock=self.clock,
             dice=secrets.token_bytes,

@@ -38,10 +38,6 @@ class Keys:
 
         return cls(ring("access"), ring("sealed"), ring("refresh"), ring("sid").active)
 
-    def sid_tag(self, realm: str, user_id: str) -> bytes:
-        """Two bytes that are the same in all sids of a user, and tell nothing about who it is."""
-        return self.sid.mac(f"{realm}\0{user_id}".encode())[:2]
-
 
 def parse_sid(text: str) -> bytes:
     """The 16 bytes that `sid_text` made a text of; empty bytes, which name no session, of any other text."""

@@ -26,16 +26,23 @@ _NOTHING_SEEN: Final = object()
 
 
 class RevocationView:
-    """Open endings in memory: two dictionary look-ups a request, no I/O while nothing has changed."""
+    """Open endings in memory: two dictionary look-ups a request.
+
+    Of a log with a bound of 0 each request compares a stamp, and reads on when it has changed. Any other log is read
+    by the thread of an `Ear`, which also tells whether what is seen here is recent enough to be believed.
+    """
 
     def __init__(self, log: RevocationLog) -> None:
         self._log = log
+        self._has_stamps = log.bound == 0
         self._stamp: object = _NOTHING_SEEN
         self._log_id = ""
-        self._cursor = 0
+        self.cursor = 0
+        """How far the log was read."""
         self._sessions: Sessions = {}
         self._users: Users = {}
         self._pruned_at = 0
+        self._era = 0
         self.born_at = 0
         """The log may know nothing of tokens issued up to this Unix second."""
         self.found_live: set[str] = set()
@@ -52,8 +59,8 @@ class RevocationView:
         Raises:
             StorageUnavailableError: the log has changed and cannot be read.
         """
-        if self._log.stamp() != self._stamp or at < self._pruned_at - _CLOCK_MARGIN:
-            self._catch_up(at)
+        if self._has_stamps:
+            self._look(at)
         ended = self._sessions.get(claims.sid)
         if ended is not None:
             return ended[0]
@@ -70,9 +77,23 @@ class RevocationView:
         Raises:
             StorageUnavailableError: the log has changed and cannot be read.
         """
-        if self._log.stamp() != self._stamp:
-            self._catch_up(at)
-        return self._cursor
+        if self._has_stamps:
+            self._look(at)
+        else:
+            self.catch_up(at)
+        return self.cursor
+
+    def era(self, *, at: int) -> int:
+        """The storage's era; sessions of an older one are over.
+
+        Raises:
+            StorageUnavailableError: the log was never read, or has changed, and cannot be read.
+        """
+        if self._has_stamps:
+            self._look(at)
+        elif not self._log_id:
+            self.catch_up(at)
+        return self._era
 
     def must_ask(self, claims: Claims) -> bool:
         """Whether the storage must be asked, once, since the log may have been born after an ending of this session."""
@@ -87,22 +108,35 @@ class RevocationView:
             found_live.clear()
         found_live.add(claims.sid)
 
-    def _catch_up(self, at: int) -> None:
+    def catch_up(self, at: int) -> None:
+        """Read on in the log.
+
+        Raises:
+            StorageUnavailableError: it cannot be read.
+        """
+        with self._lock:
+            self._read_on(at)
+
+    def _look(self, at: int) -> None:
+        if self._log.stamp() == self._stamp and at >= self._pruned_at - _CLOCK_MARGIN:
+            return
         with self._lock:
             # Taken before the read: what is written in between makes the next request look again.
             stamp = self._log.stamp()
-            has_stepped_back = at < self._pruned_at - _CLOCK_MARGIN
-            if stamp == self._stamp and not has_stepped_back:
-                return
-            page = self._log.after(self._cursor, at=at)
-            if page.log_id != self._log_id or page.cursor < self._cursor or has_stepped_back:
-                self._begin_anew(at)
-            else:
-                _take(page.entries, self._sessions, self._users)
-                self._cursor = page.cursor
-                if at >= self._pruned_at + _PRUNE_EVERY:
-                    self._prune(at)
-            self._stamp = stamp
+            if stamp != self._stamp or at < self._pruned_at - _CLOCK_MARGIN:
+                self._read_on(at)
+                self._stamp = stamp
+
+    def _read_on(self, at: int) -> None:
+        has_stepped_back = at < self._pruned_at - _CLOCK_MARGIN
+        page = self._log.after(self.cursor, at=at)
+        if page.log_id != self._log_id or page.cursor < self.cursor or has_stepped_back:
+            self._begin_anew(at)
+            return
+        _take(page.entries, self._sessions, self._users)
+        self.cursor, self._era = page.cursor, page.era
+        if at >= self._pruned_at + _PRUNE_EVERY:
+            self._prune(at)
 
     def _begin_anew(self, at: int) -> None:
         """Read all of the log: it is another one, or a clock that ran ahead has made us forget too much."""
@@ -114,7 +148,7 @@ class RevocationView:
         self.found_live = set()
         self.born_at = page.born_at + _CLOCK_MARGIN
         self._sessions, self._users = sessions, users
-        self._log_id, self._cursor, self._pruned_at = page.log_id, page.cursor, at
+        self._log_id, self.cursor, self._era, self._pruned_at = page.log_id, page.cursor, page.era, at
 
     def _prune(self, at: int) -> None:
         self._pruned_at = at
@@ -128,6 +162,9 @@ def _take(entries: Iterable[Revocation], sessions: Sessions, users: Users) -> No
     for entry in entries:
         if entry.sid:
             sessions[sid_text(entry.sid)] = (entry.reason, entry.forget_at)
-        else:
-            user = (entry.realm, entry.user_id)
-            users[user] = (*users.get(user, ()), entry)
+            continue
+        user = (entry.realm, entry.user_id)
+        known = users.get(user, ())
+        # A log may give an entry again.
+        if entry not in known:
+            users[user] = (*known, entry)

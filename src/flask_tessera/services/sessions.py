@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .access import AccessTokens
     from .keys import Keys
     from .ports import Clock, Dice, Listener
+    from .revocation import RevocationView
 
 _LONGEST_USER_ID = 255
 
@@ -75,6 +76,7 @@ class SessionService:
         access: AccessTokens,
         policy: SessionPolicy,
         *,
+        view: RevocationView,
         realm: str,
         clock: Clock,
         dice: Dice,
@@ -84,6 +86,7 @@ class SessionService:
         self._keys = keys
         self._access = access
         self._policy = policy
+        self._view = view
         self._realm = realm
         self._clock = clock
         self._dice = dice
@@ -139,7 +142,7 @@ class SessionService:
         sid, presented = refresh.parse(text, self._keys.refresh)
         at, policy = self._clock(), self._policy
         result = self._storage.sessions.rotate(sid, presented, at=at, leeway=policy.leeway, idle=policy.idle)
-        if result is None or result.session.realm != self._realm:
+        if result is None or not self._is_mine(result.session, at):
             raise SessionEndedError("expiry")
         session = result.session
         if result.outcome == "reuse":
@@ -160,7 +163,7 @@ class SessionService:
             StorageUnavailableError: that cannot be told.
         """
         standing = self._storage.sessions.find(sid)
-        if standing is None or standing.session.realm != self._realm or standing.session.user_id != claims.sub:
+        if standing is None or not self._is_mine(standing.session, at) or standing.session.user_id != claims.sub:
             raise SessionEndedError("expiry")
         if reason := standing.refusal(at):
             raise SessionEndedError(reason)
@@ -189,9 +192,12 @@ class SessionService:
             SessionEndedError: so it is.
             StorageUnavailableError: that cannot be told.
         """
+        at = self._clock()
         principal = self._storage.principals.find(session.realm, session.user_id)
-        if reason := Standing(session, principal).refusal(self._clock()):
+        if reason := Standing(session, principal).refusal(at):
             raise SessionEndedError(reason)
+        if not self._is_mine(session, at):
+            raise SessionEndedError("expiry")
 
     def end(self, sid: bytes, reason: str, caller: Caller = NOBODY, *, owner: str | None = None) -> Session:
         """End a session; one that is over already keeps its reason.
@@ -227,7 +233,13 @@ class SessionService:
 
     def list(self, user_id: str) -> list[Session]:
         """The user's live sessions, oldest first."""
-        return self._storage.sessions.list(self._realm, user_id, at=self._clock())
+        at = self._clock()
+        era = self._view.era(at=at)
+        return [each for each in self._storage.sessions.list(self._realm, user_id, at=at) if each.era >= era]
+
+    def _is_mine(self, session: Session, at: int) -> bool:
+        """Whether a session is of this realm, and began after a backup was last put back."""
+        return session.realm == self._realm and session.era >= self._view.era(at=at)
 
     def _begin(self, session: Session, *, since: int | None = None, limits: Limits | None = None) -> Session:
         limits = self._policy.limits if limits is None else limits
@@ -262,13 +274,13 @@ class SessionService:
         refresh_expires_in = max(1, min(self._policy.idle, session.until - at))
         return Issued(session, access_token, expires_in, refresh_token, refresh_expires_in)
 
-    def _new_session(self, login: Login, **changes: int | bytes) -> Session:
+    def _new_session(self, login: Login, *, sid: bytes = b"", **changes: int) -> Session:
         user_id = login.user_id
         if not user_id or len(user_id) > _LONGEST_USER_ID or not is_safe_text(user_id):
             raise ValueError(f"a user id has 1 to {_LONGEST_USER_ID} characters, none of them a control character")
         at, policy = self._clock(), self._policy
         session = Session(
-            sid=self._new_sid(user_id, at),
+            sid=sid or self._new_sid(user_id, at),
             realm=self._realm,
             user_id=user_id,
             created_at=at,
@@ -285,6 +297,7 @@ class SessionService:
             user_agent=login.caller.user_agent,
             scope=login.scope,
             amr=login.amr,
+            era=self._view.era(at=at),
         )
         return _replace(session, **changes)
 
@@ -292,7 +305,8 @@ class SessionService:
         # The clock counts whole seconds; within one the last three digits count logins, so that they sort by age.
         following = self._last_birth + 1
         self._last_birth = following if at * 1000 <= following < (at + 1) * 1000 else at * 1000
-        return self._last_birth.to_bytes(6, "big") + self._keys.sid_tag(self._realm, user_id) + self._dice(8)
+        tag = self._storage.sessions.tag(self._realm, user_id, seed=self._keys.sid.secret)
+        return self._last_birth.to_bytes(6, "big") + tag + self._dice(8)
 
     def _tell_ended(self, ended: Iterable[Session], reason: str, caller: Caller) -> Sequence[Session]:
         sessions = tuple(ended)

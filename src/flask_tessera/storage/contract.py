@@ -101,11 +101,15 @@ class Description(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Some of all records; `cursor` leads to the next ones, and is empty at the end."""
+    """Some of all records; `cursor` leads to the next ones, and is empty at the end.
+
+    `revocations` are entries of the log, which is read with `RevocationLog.after`: only `Records.write` looks at them.
+    """
 
     sessions: tuple[Session, ...] = ()
     principals: tuple[Principal, ...] = ()
     cursor: str = ""
+    revocations: tuple[Revocation, ...] = ()
 
 
 class SessionStorage(Protocol):
@@ -265,6 +269,7 @@ class Records(Protocol):
 
         What is there already is never turned back: of two sessions of one sid an ended one stays, else the higher
         generation; of two principals the higher epoch and the longer suspension. Sessions get the storage's era.
+        Entries of the revocation log are appended as they are, after the records were written.
         """
         ...
 

@@ -307,7 +307,7 @@ class MemoryMoving:
             following = begin + most
             return Page(sessions, principals, str(following) if following < len(records.sessions) else "")
 
-    def write(self, page: Page, *, at: int) -> None:
+    def write(self, page: Page, *, at: int) -> None:  # noqa: ARG002 - nothing expires by itself here
         records = self._records
         with records.lock:
             for principal in page.principals:
@@ -315,9 +315,11 @@ class MemoryMoving:
                 records.principals[key] = _furthest(principal, records.principal(*key))
             for session in page.sessions:
                 present = records.sessions.get(session.sid)
-                if present is None or not present.ended_at and (session.ended_at or session.gen > present.gen):
+                if present is None or (not present.ended_at and (session.ended_at or session.gen > present.gen)):
                     records.sessions[session.sid] = replace(session, era=records.era)
                     records.users.setdefault((session.realm, session.user_id), {})[session.sid] = None
+            for entry in page.revocations:
+                records.note(entry)
 
 
 def _furthest(first: Principal, second: Principal) -> Principal:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..config import PREFIX, read_settings
 from ..errors import ConfigError
 from ..services.access import AccessPolicy, AccessTokens
+from ..services.hearing import Ear
 from ..services.keys import Keys
 from ..services.legacy import LegacyLogins
 from ..services.login import LoginAttempts
@@ -66,11 +67,17 @@ def _services_of(
     dice = secrets.token_bytes
     access = AccessTokens(keys, _access_policy(settings), dice)
     policy = _session_policy(settings)
-    sessions = SessionService(store, keys, access, policy, realm=realm, clock=clock, dice=dice, listener=listener)
+    view = RevocationView(store.revocations)
+    sessions = SessionService(
+        store, keys, access, policy, view=view, realm=realm, clock=clock, dice=dice, listener=listener
+    )
+    # Clocks are compared in whole seconds: a second of the bound goes to what is cut off.
+    patience = settings.REVOCATION_BOUND - 1
     return {
         "access": access,
         "sessions": sessions,
-        "view": RevocationView(store.revocations),
+        "view": view,
+        "ear": Ear(store, view, clock, patience=patience),
         "recorder": Recorder(store.sessions, clock, listener),
         "logins": _login_attempts(),
         "legacy": _legacy_of(settings, store, sessions, keys, realm, clock),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ..config import Settings
     from ..services.access import AccessTokens
+    from ..services.hearing import Ear
     from ..services.legacy import LegacyLogins
     from ..services.login import LoginAttempts
     from ..services.ports import Clock
@@ -54,6 +55,7 @@ class Runtime:
     privacy: Privacy
     access: AccessTokens
     view: RevocationView
+    ear: Ear
     recorder: Recorder
     sessions: SessionService
     legacy: LegacyLogins | None
@@ -95,13 +97,18 @@ class Runtime:
 
     def _refuse_ended(self, claims: Claims, sid: bytes, at: int, strict: bool) -> None:
         mode = self.settings.REVOCATION
-        if mode != "stateless":
-            reason = self.view.refusal(claims, at=at)
-            if reason:
-                raise SessionEndedError(reason)
+        if mode == "stateless" and not strict:
+            return
+        # A worker that cannot hear what ends elsewhere asks the storage, and so it does for all in strict mode.
+        if mode == "stateless" or not self.ear.is_current():
+            self.sessions.check_live(claims, sid, at=at)
+            return
+        reason = self.view.refusal(claims, at=at)
+        if reason:
+            raise SessionEndedError(reason)
         if strict or mode == "strict":
             self.sessions.check_live(claims, sid, at=at)
-        elif mode == "bounded" and self.view.must_ask(claims):
+        elif self.view.must_ask(claims):
             self.view.ask(claims, lambda: self.sessions.check_live(claims, sid, at=at))
 
     def _identity(self, claims: Claims) -> Identity[Any]:
@@ -233,4 +240,6 @@ class Runtime:
         if self.settings.REVOCATION == "stateless":
             longest = max(self.settings.ACCESS_LIFETIME, self.settings.TOKEN_LIFETIME)
             return max((min(each.until, at + each.access_lifetime) for each in ended), default=at + longest)
-        return at + (0 if self.settings.REVOCATION == "strict" else self.storage.revocations.bound)
+        if self.settings.REVOCATION == "strict" or not self.storage.revocations.bound:
+            return at
+        return at + self.settings.REVOCATION_BOUND

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ...sessions.limits import Limits
@@ -10,11 +11,18 @@ from ..races import race
 from .base import T0, Cases, begin, new_session, stored
 
 if TYPE_CHECKING:
+    from ...sessions.record import Session
     from ...storage.contract import Storage
 
 _LONG = 30.0
 """Seconds that nobody waits: what they wait for comes at once."""
 _SHORT = 0.05
+
+
+def _end_or_wait(storage: Storage, other: Storage, session: Session, cursor: int, number: int) -> object:
+    if number:
+        return other.revocations.wait(cursor, longest=_LONG)
+    return storage.sessions.end(session.sid, "logout", at=T0)
 
 
 class ListeningCases(Cases):
@@ -37,13 +45,7 @@ class ListeningCases(Cases):
         for _ in range(5):
             session = begin(storage)
             cursor = other.revocations.after(0, at=T0).cursor
-
-            def step(number: int, session: object = session, cursor: int = cursor) -> object:
-                if number:
-                    return other.revocations.wait(cursor, longest=_LONG)
-                return storage.sessions.end(session.sid, "logout", at=T0)  # type: ignore[attr-defined] # bound early
-
-            race(2, step)
+            race(2, partial(_end_or_wait, storage, other, session, cursor))
             assert session.sid in [each.sid for each in other.revocations.after(cursor, at=T0).entries]
 
     def test_who_waits_in_vain_comes_back(self, storage: Storage) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from ...sessions.record import Principal
-from ...storage.contract import Page
+from ...storage.contract import Page, Revocation
 from .base import T0, Cases, begin, new_session, rotate, stored
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def read_all(storage: Storage, most: int) -> tuple[dict[bytes, Session], set[Principal]]:
     """All sessions and principals, read in pages."""
-    sessions, principals, cursor = {}, set(), ""
+    sessions: dict[bytes, Session] = {}
+    principals: set[Principal] = set()
+    cursor = ""
     while True:
         page = storage.records.read(cursor, most=most)
         sessions |= {each.sid: each for each in page.sessions}
@@ -75,6 +77,18 @@ class MovingCases(Cases):
         session = new_session()
         storage.records.write(Page((session,)), at=T0)
         assert stored(storage, session) == replace(session, era=1)
+
+    def test_S01_entries_of_the_log_are_appended_as_they_are(self, storage: Storage) -> None:
+        """Workers of the new storage hear of them, whether its log was read before or not."""
+        eye = self.reopen(storage)
+        cursor, stamp = eye.revocations.after(0, at=T0).cursor, eye.revocations.stamp()
+        entries = (
+            Revocation(T0 + 900, "kick", b"0123456789abcdef"),
+            Revocation(T0 + 900, "logout", b"", "admin", "8", 3, b"\xff" * 16),
+        )
+        storage.records.write(Page(revocations=entries), at=T0)
+        assert eye.revocations.stamp() != stamp
+        assert eye.revocations.after(cursor, at=T0).entries == entries
 
     def test_a_tag_is_of_two_bytes_and_stays(self, storage: Storage) -> None:
         """The same for a user, and not the same for all."""

@@ -1,0 +1,57 @@
+"""Moves everything from one storage to another without logging anyone out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..storage.contract import Page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..storage.contract import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """How many records there were to move; one that was read twice is counted twice."""
+
+    sessions: int = 0
+    principals: int = 0
+    endings: int = 0
+
+
+def move(
+    source: Storage, target: Storage, *, at: int, batch: int, tell: Callable[[Moved], None] = lambda _: None
+) -> Moved:
+    """Copy sessions, principals and open endings; nothing is taken away from `source`.
+
+    It may be done again, after a failure or to fetch what was written meanwhile: what is further on stays. Only a
+    move while nobody writes to `source` misses nothing.
+
+    Args:
+        source: where they are.
+        target: where they go; what is there already stays.
+        at: now, Unix seconds.
+        batch: records in one step.
+        tell: hears how many there were so far.
+
+    Raises:
+        StorageUnavailableError: what was moved before stays moved; do it again.
+    """
+    log = source.revocations.after(0, at=at)
+    # Before the sessions, so that none of them is ever live there while its tokens are refused here.
+    open_entries = tuple(entry for entry in log.entries if entry.forget_at > at)
+    target.records.write(Page(revocations=open_entries), at=at)
+    moved, cursor = Moved(endings=len(open_entries)), ""
+    while True:
+        page = source.records.read(cursor, most=batch)
+        # Of an older era, or past its limits: over, and where it goes nobody would know.
+        sessions = tuple(each for each in page.sessions if each.era >= log.era and each.idle_until > at)
+        target.records.write(Page(sessions, page.principals), at=at)
+        moved = Moved(moved.sessions + len(sessions), moved.principals + len(page.principals), moved.endings)
+        tell(moved)
+        cursor = page.cursor
+        if not cursor:
+            return moved

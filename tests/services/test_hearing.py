@@ -1,0 +1,179 @@
+"""The ear of a worker: what it hears, how long that is believed, and what becomes of its thread."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import threading
+import time
+
+import pytest
+
+from flask_tessera.errors import StorageUnavailableError
+from flask_tessera.services.hearing import Ear
+from flask_tessera.services.revocation import RevocationView
+from flask_tessera.storage.contract import WORKER_SILENCE
+from tests.services.bench import Bench
+
+DEADLINE = 10.0
+PATIENCE = 1.0
+
+
+class Steady:
+    """Seconds that go when the test says so."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def bench():
+    """A storage whose log has to be listened to."""
+    bench = Bench()
+    bench.storage.revocations.bound = 2
+    bench.view = RevocationView(bench.storage.revocations)
+    return bench
+
+
+@pytest.fixture
+def steady():
+    return Steady()
+
+
+@pytest.fixture
+def ear(bench, steady):
+    return Ear(bench.storage, bench.view, bench.clock, patience=PATIENCE, steady=steady)
+
+
+def until(condition):
+    """Wait for what a thread does."""
+    give_up_at = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < give_up_at
+        threading.Event().wait(0.005)
+
+
+def threads():
+    return [each for each in threading.enumerate() if each.name == "tessera-ear"]
+
+
+def test_S01_a_storage_that_tells_with_the_next_request_needs_no_thread():
+    bench = Bench()
+    before = threads()
+    ear = Ear(bench.storage, bench.view, bench.clock, patience=PATIENCE)
+    assert ear.is_current()
+    assert threads() == before
+
+
+def test_S01_the_thread_starts_at_first_use_and_then_the_view_is_believed(bench):
+    ear = Ear(bench.storage, bench.view, bench.clock, patience=30.0)
+    assert not ear.is_current()
+    until(ear.is_current)
+    issued = bench.log_in()
+    claims = bench.claims(issued)
+    bench.service.end(issued.session.sid, "logout")
+    until(lambda: bench.view.refusal(claims, at=bench.clock()) == "logout")
+
+
+def test_S01_a_view_is_read_by_its_thread_only(bench, ear):
+    ear.listen()
+    issued = bench.log_in()
+    claims = bench.claims(issued)
+    bench.service.end(issued.session.sid, "logout")
+    assert bench.view.refusal(claims, at=bench.clock()) == ""
+    ear.listen()
+    assert bench.view.refusal(claims, at=bench.clock()) == "logout"
+
+
+def test_F07_what_was_read_is_believed_by_when_the_read_was_sent(bench, ear, steady, monkeypatch):
+    log, real = bench.storage.revocations, bench.storage.revocations.after
+
+    def slow(cursor, *, at):
+        page = real(cursor, at=at)
+        steady.now += 0.75
+        return page
+
+    bench.view.catch_up(bench.clock())
+    monkeypatch.setattr(log, "after", slow)
+    ear.listen()
+    steady.now += 0.24
+    assert ear.is_current()
+    steady.now += 0.02
+    assert not ear.is_current()
+
+
+def test_X12_a_process_that_was_stopped_does_not_believe_what_it_knew(ear, steady):
+    ear.listen()
+    assert ear.is_current()
+    steady.now += 3600
+    assert not ear.is_current()
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_X12_a_child_process_hears_for_itself(bench):
+    ear = Ear(bench.storage, bench.view, bench.clock, patience=30.0)
+    ear.is_current()
+    until(ear.is_current)
+    parents_name = ear.name
+    child = os.fork()
+    if not child:
+        # Whatever goes wrong here must not run the tests again.
+        status = 1
+        try:
+            assert ear.name != parents_name
+            assert not ear.is_current()
+            until(ear.is_current)
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_X12_a_thread_ends_when_nobody_holds_its_ear(bench):
+    before = set(threads())
+    ear = Ear(bench.storage, bench.view, bench.clock, patience=PATIENCE)
+    ear.is_current()
+    (thread,) = set(threads()) - before
+    del ear
+    gc.collect()
+    thread.join(DEADLINE)
+    assert not thread.is_alive()
+
+
+def test_F02_a_log_that_cannot_be_read_is_told_once_and_is_heard_again(bench, ear, steady, caplog, monkeypatch):
+    caplog.set_level(logging.WARNING, "flask_tessera")
+    log, real = bench.storage.revocations, bench.storage.revocations.after
+
+    def broken(cursor, *, at):
+        raise StorageUnavailableError("broken")
+
+    ear.listen()
+    monkeypatch.setattr(log, "after", broken)
+    for _ in range(3):
+        ear.listen()
+    assert [record.message for record in caplog.records] == [
+        "the revocation log cannot be heard, the storage is asked on each request: broken"
+    ]
+    steady.now += PATIENCE
+    assert not ear.is_current()
+    monkeypatch.setattr(log, "after", real)
+    until(lambda: ear.listen() or ear.is_current())
+    assert caplog.records[-1].message == "the revocation log is heard again"
+
+
+def test_a_worker_says_how_long_its_beats_take(bench, ear, steady):
+    ear.listen()
+    (said,) = bench.storage.workers.list(at=bench.clock())
+    assert (said.name, said.started_at, said.lag_ms) == (ear.name, bench.clock(), -1)
+    steady.now += 0.3
+    bench.clock.advance(30)
+    # Heard above, at once; the next beat tells of it.
+    steady.now += 30
+    ear.listen()
+    (said,) = bench.storage.workers.list(at=bench.clock())
+    assert (said.beat_at, said.lag_ms) == (bench.clock(), 0)
+    assert bench.storage.workers.list(at=bench.clock() + WORKER_SILENCE) == []
