@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from ...errors import AlreadyExistsError
+from ...errors import AlreadyExistsError, LoginRefusedError
 from ...sessions.limits import Limits
 from ..races import race
 from .base import NO_LIMITS, T0, Cases, begin, new_session, rotate, stored
@@ -84,6 +84,53 @@ class RacingCases(Cases):
         race(5, step)
         assert storage.sessions.list("", "7", at=T0) == []
         assert {rotate(storage, each, 1, T0).reason for each in sessions} == {"password_change"}
+
+    def test_S04_a_login_that_races_with_the_end_of_all_is_before_or_after_it(self, storage: Storage) -> None:
+        """Before: it has ended. After: it lives under the new epoch. Whatever was listed as ended is so."""
+        handles = [storage, self.reopen(storage)]
+
+        def step(number: int) -> list[Session]:
+            if number == 0:
+                return handles[1].sessions.end_user("", "7", "password_change", at=T0)
+            return [handles[number % 2].sessions.add(new_session(), limits=NO_LIMITS, at=T0).session]
+
+        for turn in range(1, 6):
+            ended, *added = race(_RACERS, step)
+            live = {each.sid for each in storage.sessions.list("", "7", at=T0)}
+            for (session,) in added:
+                assert (session.sid in live) == (session.epoch == turn)
+                assert bool(stored(storage, session).ended_at) == (session.epoch < turn)
+            assert not live & {each.sid for each in ended}
+
+    def test_S03_a_login_that_races_with_a_suspension_is_refused_or_ended(self, storage: Storage) -> None:
+        """Afterwards nothing of the user lives, nor can be refreshed."""
+        handles = [storage, self.reopen(storage)]
+        for user in ("a", "b", "c"):
+            sessions = [new_session(user) for _ in range(_RACERS)]
+
+            def step(number: int, user: str = user, sessions: Sequence[Session] = sessions) -> object:
+                if number == 0:
+                    return storage.principals.suspend("", user, until=T0 + 100, at=T0)
+                try:
+                    return handles[number % 2].sessions.add(sessions[number], limits=NO_LIMITS, at=T0)
+                except LoginRefusedError:
+                    return None
+
+            race(_RACERS, step)
+            assert storage.sessions.list("", user, at=T0) == []
+            for session in sessions[1:]:
+                result = storage.sessions.rotate(session.sid, 0, at=T0, leeway=15, idle=900)
+                assert result is None or result.reason == "suspension"
+
+    def test_S06_a_device_type_limit_holds_under_parallel_logins(self, storage: Storage) -> None:
+        """One phone and one desktop are left, and the replaced ones say so."""
+        handles, limits = [storage, self.reopen(storage)], Limits(5, 1, "evict")
+        sessions = [new_session(device_type="phone" if number % 2 else "desktop") for number in range(_RACERS)]
+        race(_RACERS, lambda number: handles[number % 2].sessions.add(sessions[number], limits=limits, at=T0))
+        live = storage.sessions.list("", "7", at=T0)
+        assert sorted(each.device_type for each in live) == ["desktop", "phone"]
+        over = [stored(storage, each) for each in sessions if each.sid not in {alive.sid for alive in live}]
+        assert {each.end_reason for each in over} == {"replaced"}
 
     def test_F05_one_of_many_endings_ends_it(self, storage: Storage) -> None:
         """Once, with one entry in the log."""
