@@ -141,6 +141,8 @@ class BrokenStorage:
         self.sessions = BrokenPort(self, inner.sessions)
         self.principals = BrokenPort(self, inner.principals)
         self.revocations = BrokenPort(self, inner.revocations)
+        self.workers = BrokenPort(self, inner.workers)
+        self.records = BrokenPort(self, inner.records)
 
     def check(self) -> None:
         pass

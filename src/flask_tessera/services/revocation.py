@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from ..errors import StorageUnavailableError
 from ..fork import renew_in_children
 from .keys import sid_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from ..storage.contract import Revocation, RevocationLog
     from ..tokens.claims import Claims
@@ -21,6 +23,8 @@ _PRUNE_EVERY: Final = 60
 """Seconds between two sweeps of what may be forgotten."""
 _CLOCK_MARGIN: Final = 30
 """Seconds by which the clocks of two workers may differ, or one may step back unnoticed."""
+_QUEUE_WAIT: Final = 0.75
+"""Seconds to wait for another thread's read, which may itself take two: a request is answered within three."""
 _MOST_ASKED: Final = 100_000
 _NOTHING_SEEN: Final = object()
 
@@ -114,13 +118,24 @@ class RevocationView:
         Raises:
             StorageUnavailableError: it cannot be read.
         """
-        with self._lock:
+        with self._alone():
             self._read_on(at)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the lock. Who has it may itself wait for a storage that hangs, so nobody queues for long."""
+        lock = self._lock
+        if not lock.acquire(timeout=_QUEUE_WAIT):
+            raise StorageUnavailableError("waited too long for another thread that reads the revocation log")
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _look(self, at: int) -> None:
         if self._log.stamp() == self._stamp and at >= self._pruned_at - _CLOCK_MARGIN:
             return
-        with self._lock:
+        with self._alone():
             # Taken before the read: what is written in between makes the next request look again.
             stamp = self._log.stamp()
             if stamp != self._stamp or at < self._pruned_at - _CLOCK_MARGIN:

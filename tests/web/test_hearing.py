@@ -1,0 +1,133 @@
+"""Guards on a storage whose endings have to be listened for: bounded, strict, stateless, and deaf."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from flask_tessera import ConfigError, login_required
+
+from .conftest import BrokenStorage, age
+
+DEADLINE = 10.0
+
+
+def until(condition):
+    """Wait for what a thread does."""
+    give_up_at = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < give_up_at
+        threading.Event().wait(0.005)
+
+
+@pytest.fixture
+def far_storage():
+    """A storage whose log says that it needs two seconds."""
+    storage = BrokenStorage()
+    storage.revocations._port.bound = 2
+    yield storage
+    storage.is_broken = False
+
+
+def make(new_site, storage, **config):
+    site = new_site(storage=storage, **config)
+    site.app.add_url_rule("/who", "who", login_required(lambda: "in"))
+    site.app.add_url_rule("/strict", "strict", login_required(strict=True)(lambda: "in"))
+    return age(site)
+
+
+def ear_of(site):
+    with site.app.app_context():
+        return site.tessera.runtime.ear
+
+
+def test_S01_an_ending_is_heard_by_the_thread_and_told_with_its_bound(new_site, far_storage):
+    site = make(new_site, far_storage)
+    pair = site.login()
+    until(ear_of(site).is_current)
+    assert site.get("/who", pair.access_token).status_code == 200
+    with site.app.app_context():
+        assert site.tessera.kick(pair.session_id).effective_by == site.clock() + 2
+    until(lambda: site.get("/who", pair.access_token).status_code == 401)
+    assert site.get("/who", pair.access_token).get_json()["error"] == "session_kick"
+
+
+def test_S01_a_longer_bound_may_be_chosen_and_is_told(new_site, far_storage):
+    site = make(new_site, far_storage, TESSERA_REVOCATION_BOUND=10)
+    pair = site.login()
+    with site.app.app_context():
+        assert site.tessera.kick(pair.session_id).effective_by == site.clock() + 10
+
+
+def test_S01_a_bound_that_the_storage_cannot_keep_is_refused(new_site, far_storage):
+    site = new_site(storage=far_storage, TESSERA_REVOCATION_BOUND=1)
+    with site.app.app_context(), pytest.raises(ConfigError, match="TESSERA_REVOCATION_BOUND must be at least 2"):
+        assert site.tessera.runtime
+
+
+def test_F03_a_worker_that_cannot_hear_asks_the_storage_on_each_request(new_site, far_storage):
+    site = make(new_site, far_storage)
+    pair = site.login()
+    until(ear_of(site).is_current)
+    # The log is away, the sessions are there.
+    far_storage.is_broken, far_storage.works = True, ("find", "end", "mark", "seen")
+    until(lambda: not ear_of(site).is_current())
+    assert site.get("/who", pair.access_token).status_code == 200
+    with site.app.app_context():
+        site.tessera.kick(pair.session_id)
+    assert site.get("/who", pair.access_token).get_json()["error"] == "session_kick"
+
+
+def test_F03_a_worker_that_can_neither_hear_nor_ask_refuses_politely_and_recovers(new_site, far_storage):
+    site = make(new_site, far_storage)
+    pair = site.login()
+    until(ear_of(site).is_current)
+    far_storage.is_broken = True
+    until(lambda: site.get("/who", pair.access_token).status_code == 503)
+    answer = site.get("/who", pair.access_token)
+    assert (answer.get_json()["error"], answer.headers["Retry-After"]) == ("storage_read_failed", "1")
+    far_storage.is_broken = False
+    until(lambda: site.get("/who", pair.access_token).status_code == 200)
+    until(ear_of(site).is_current)
+
+
+@pytest.mark.parametrize(("path", "config"), [("/who", {"TESSERA_REVOCATION": "strict"}), ("/strict", {})])
+def test_S01_in_strict_mode_the_very_next_request_is_refused(new_site, far_storage, path, config):
+    site = make(new_site, far_storage, **config)
+    pair = site.login()
+    assert site.get(path, pair.access_token).status_code == 200
+    with site.app.app_context():
+        ending = site.tessera.kick(pair.session_id)
+    assert site.get(path, pair.access_token).get_json()["error"] == "session_kick"
+    assert ending.effective_by == site.clock() + (0 if config else 2)
+
+
+def test_a_stateless_worker_has_no_thread(new_site, far_storage):
+    before = threading.active_count()
+    site = make(new_site, far_storage, TESSERA_REVOCATION="stateless", TESSERA_ACCESS_LIFETIME=900)
+    pair = site.login()
+    assert site.get("/who", pair.access_token).status_code == 200
+    names = [each.name for each in threading.enumerate()][before:]
+    assert "tessera-ear" not in names
+
+
+@pytest.mark.parametrize("bound", [0, 2])
+def test_F04_after_a_restored_backup_all_who_were_logged_in_are_out(new_site, far_storage, bound):
+    far_storage.revocations._port.bound = bound
+    site = make(new_site, far_storage)
+    pair = site.login()
+    assert site.get("/who", pair.access_token).status_code == 200
+    far_storage.revocations.restore(at=site.clock())
+    until(lambda: site.get("/who", pair.access_token).status_code == 401)
+    assert site.get("/who", pair.access_token).get_json()["error"] == "session_expiry"
+    assert site.get("/strict", pair.access_token).get_json()["error"] == "session_expiry"
+    with site.app.app_context():
+        assert site.tessera.sessions(7) == []
+        with pytest.raises(Exception, match="expiry"):
+            site.tessera.refresh(pair.refresh_token)
+    again = site.login()
+    assert site.get("/who", again.access_token).status_code == 200
+    with site.app.app_context():
+        assert [each.era for each in site.tessera.sessions(7)] == [1]
