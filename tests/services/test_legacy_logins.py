@@ -77,3 +77,15 @@ def test_M05_logging_an_old_token_out_ends_no_other_session_and_needs_no_room(tm
     assert client.post("/auth/logout", headers={"z-token": old_token(7, clock())}).status_code == 200
     assert client.get("/guarded", headers={"z-token": pair.access_token}).status_code == 200
     assert client.get("/guarded", headers={"z-token": old_token(7, clock())}).status_code == 401
+
+
+def test_F04_after_a_restored_backup_no_old_token_is_believed(tmp_path: Path) -> None:
+    clock = Clock()
+    app = make_app(tmp_path, "6f1d5f7a9c3e4b2880a1d4c7e9f20b35", clock)
+    app.config["TESSERA_STORE_URL"] = "memory:"
+    client, headers = app.test_client(), {"z-token": old_token(7, clock())}
+    assert client.get("/guarded", headers=headers).status_code == 200
+    with app.app_context():
+        app.extensions["tessera"][""].runtime.storage.revocations.restore(at=clock())
+    assert client.get("/guarded", headers=headers).status_code == 401
+    assert client.post("/auth/exchange", headers=headers).status_code == 401

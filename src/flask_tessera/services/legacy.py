@@ -73,6 +73,8 @@ class LegacyLogins:
             raise SessionEndedError("suspension")
         if principal.epoch:
             raise SessionEndedError("kick")
+        if self._sessions.era(at=at):
+            raise TokenExpiredError("a backup was put back, which may have forgotten that this token is spent")
         if self._storage.sessions.find(self._sid(claims, text)) is not None:
             raise TokenExpiredError("exchanged already")
         return claims

@@ -234,12 +234,20 @@ class SessionService:
     def list(self, user_id: str) -> list[Session]:
         """The user's live sessions, oldest first."""
         at = self._clock()
-        era = self._view.era(at=at)
+        era = self.era(at=at)
         return [each for each in self._storage.sessions.list(self._realm, user_id, at=at) if each.era >= era]
 
+    def era(self, *, at: int) -> int:
+        """How often a backup was put back; sessions that began before are over.
+
+        Raises:
+            StorageUnavailableError: that cannot be told.
+        """
+        return self._view.era(at=at)
+
     def _is_mine(self, session: Session, at: int) -> bool:
-        """Whether a session is of this realm, and began after a backup was last put back."""
-        return session.realm == self._realm and session.era >= self._view.era(at=at)
+        """Whether a session is of this realm and of the present era."""
+        return session.realm == self._realm and session.era >= self.era(at=at)
 
     def _begin(self, session: Session, *, since: int | None = None, limits: Limits | None = None) -> Session:
         limits = self._policy.limits if limits is None else limits
@@ -297,7 +305,7 @@ class SessionService:
             user_agent=login.caller.user_agent,
             scope=login.scope,
             amr=login.amr,
-            era=self._view.era(at=at),
+            era=self.era(at=at),
         )
         return _replace(session, **changes)
 
