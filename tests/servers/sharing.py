@@ -1,0 +1,108 @@
+"""One server of each kind for a whole test run, started by whoever needs it first."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from . import binaries, run
+from .cluster import Cluster
+from .postgres import PostgresServer
+from .redis import RedisServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from .run import Owner
+
+_MAKERS: dict[str, Callable[[Path, Owner], PostgresServer | RedisServer | Cluster]] = {
+    "postgres": lambda folder, owner: PostgresServer(folder, owner=owner),
+    "redis8": lambda folder, owner: RedisServer("redis8", folder, owner=owner),
+    "redis6": lambda folder, owner: RedisServer("redis6", folder, owner=owner),
+    "valkey9": lambda folder, owner: RedisServer("valkey9", folder, owner=owner),
+    "redis8-cluster": lambda folder, owner: Cluster("redis8", folder, owner=owner),
+    "valkey9-cluster": lambda folder, owner: Cluster("valkey9", folder, owner=owner),
+}
+KINDS = tuple(_MAKERS)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a shared server is."""
+
+    kind: str
+    url: str
+
+
+def why_not(kind: str) -> str | None:
+    """Why this kind cannot be started here, as a reason to skip; `None`: it can."""
+    return binaries.why_not(kind.removesuffix("-cluster"))
+
+
+def is_available(kind: str) -> bool:
+    """Tell whether this kind can be started here."""
+    return why_not(kind) is None
+
+
+@cache
+def shared(kind: str) -> Address:
+    """The server of this kind that the run shares, started if need be; it ends with the run.
+
+    Raises:
+        FileNotFoundError: It cannot be started here: ask `why_not` before.
+        ServerError: It has ended again.
+        TimeoutError: It does not answer.
+    """
+    with run.one_at_a_time(kind):
+        file = run.folder() / f"{kind}.json"
+        if not file.exists():
+            server = _MAKERS[kind](run.folder() / kind, run.join()).start()
+            server.leave()
+            file.write_text(json.dumps(server.url))
+        return Address(kind, json.loads(file.read_text()))
+
+
+def fresh_url(kind: str) -> str:
+    """A URL on the shared server under which there is nothing yet: a database, or a prefix of keys.
+
+    Raises:
+        FileNotFoundError: It cannot be started here: ask `why_not` before.
+        ServerError: It has ended again.
+        TimeoutError: It does not answer.
+    """
+    url, name = shared(kind).url, f"t{secrets.token_hex(8)}"
+    if kind != "postgres":
+        return f"{url}?prefix={name}"
+    _execute(url, "CREATE DATABASE {}", name)
+    return url.removesuffix("postgres") + name
+
+
+@contextlib.contextmanager
+def fresh(kind: str) -> Iterator[str]:
+    """A fresh URL for as long as the context lasts; a database (8 MB) is dropped then, keys are left.
+
+    Raises:
+        FileNotFoundError: It cannot be started here: ask `why_not` before.
+        ServerError: It has ended again.
+        TimeoutError: It does not answer.
+    """
+    url = fresh_url(kind)
+    try:
+        yield url
+    finally:
+        if kind == "postgres":
+            _execute(shared(kind).url, "DROP DATABASE {} WITH (FORCE)", urlsplit(url).path[1:])
+
+
+def _execute(url: str, statement: str, name: str) -> None:
+    import psycopg
+    from psycopg import sql
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
