@@ -33,6 +33,7 @@ def examine(app: Flask, runtime: Runtime) -> list[Finding]:
         *_settings(settings),
         *_secret(app),
         *_storage(runtime),
+        *_bound(runtime),
         *_modes(app, settings),
         *_legacy(runtime),
     ]
@@ -76,12 +77,27 @@ def _fallbacks(app: Flask) -> Iterator[tuple[str, str | bytes]]:
 def _storage(runtime: Runtime) -> Iterator[Finding]:
     try:
         runtime.storage.check()
+        description = runtime.storage.describe()
     except TesseraError as error:
         yield Finding("FAIL", f"the storage does not work: {error}")
         return
     yield Finding("OK", "the storage can be read and written")
-    if type(runtime.storage).__name__ == "MemoryStorage":
+    yield Finding("OK", f"{description.engine}: {description.durability}")
+    for warning in description.warnings:
+        yield Finding("WARN", f"{description.engine}: {warning}")
+    if description.engine == "memory":
         yield Finding("WARN", "memory: forgets all sessions when the process ends, and each worker has its own")
+
+
+def _bound(runtime: Runtime) -> Iterator[Finding]:
+    """How long an ending takes to be known everywhere; the other modes are among `_modes`."""
+    settings = runtime.settings
+    if settings.REVOCATION != "bounded":
+        return
+    if runtime.storage.revocations.bound:
+        yield Finding("OK", f"an ending is known to every worker within {settings.REVOCATION_BOUND} s")
+    else:
+        yield Finding("OK", "an ending is known to every worker with its next request")
 
 
 def _modes(app: Flask, settings: Settings) -> Iterator[Finding]:

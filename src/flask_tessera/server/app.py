@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -14,10 +14,10 @@ from ..accounts.passwords import Passwords
 from ..config import read_settings
 from ..errors import InputError, TesseraError
 from ..web.extension import Tessera, system_clock
-from ..web.http_errors import answering
 from . import audit
 from .credentials import PhoneLogin
 from .environment import read_service_settings
+from .health import make_health
 from .tutorial import make_tutorial
 from .users import User, Users
 
@@ -57,14 +57,33 @@ def create_app(
         ConfigError: a setting is weak, wrong or contradictory; nothing was started.
         StorageUnavailableError: the storage cannot be opened.
     """
+    app = make_app(environment=environment, data=data, store=store, clock=clock)
+    _prove_that_it_works(app)
+    return app
+
+
+def make_app(
+    *,
+    environment: Mapping[str, str] | None = None,
+    data: str = "",
+    store: str = "",
+    clock: Clock = system_clock,
+) -> Flask:
+    """As `create_app`, but the storage is not asked for anything yet: for commands that mend it, or look at it.
+
+    Raises:
+        ConfigError: a setting is weak, wrong or contradictory.
+    """
     given = read_service_settings(os.environ if environment is None else environment, data=data, store=store)
     app = Flask("flask_tessera.server", static_folder=None, instance_path=str(given.database.parent))
     app.config.update(given.config)
     service = _make_service(app, given.database, clock)
     app.extensions["tessera_service"] = service
-    _add_routes(app, service.tessera)
+    _add_routes(app, service.tessera, service.users)
     audit.connect(app, clock, service.tessera.present_caller)
-    _prove_that_it_works(app, service)
+    with app.app_context():
+        # Read now, so that a wrong setting is found whatever comes next.
+        _ = service.tessera.runtime
     return app
 
 
@@ -79,15 +98,16 @@ def _make_service(app: Flask, database: Path, clock: Clock) -> Service:
     return Service(tessera, users, passwords, app.instance_path)
 
 
-def _add_routes(app: Flask, tessera: Tessera[User]) -> None:
+def _add_routes(app: Flask, tessera: Tessera[User], users: Users) -> None:
     app.register_blueprint(make_tutorial(tessera, app.config))
     app.register_blueprint(tessera.blueprint(url_prefix=read_settings(app.config).URL_PREFIX))
-    app.add_url_rule("/healthz", "healthz", lambda: _healthz(app))
+    app.register_blueprint(make_health(tessera, users))
     app.register_error_handler(HTTPException, lambda error: _in_our_form(tessera, error))
 
 
-def _prove_that_it_works(app: Flask, service: Service) -> None:
+def _prove_that_it_works(app: Flask) -> None:
     """Now rather than at the first request: a service that cannot work must not start."""
+    service: Service = app.extensions["tessera_service"]
     with app.app_context():
         service.tessera.runtime.storage.check()
     for stored in service.users.some_hashes():
@@ -106,14 +126,3 @@ def _in_our_form(tessera: Tessera[User], error: HTTPException) -> Response:
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return answer
-
-
-def _healthz(app: Flask) -> Any:
-    """Whether the service can do its work now; 503 otherwise, since what asks looks at nothing but the status."""
-    service: Service = app.extensions["tessera_service"]
-    runtime = service.tessera.runtime
-    answers = replace(runtime.answers, always_200=False)
-    with answering(answers):
-        runtime.storage.check()
-        service.users.by_id(0)
-        return answers.success({"status": "ok"})

@@ -1,0 +1,21 @@
+"""`flask tessera …`: the commands of any application that uses the extension."""
+
+from __future__ import annotations
+
+import click
+
+from .checking import doctor
+from .friendly import Friendly
+from .schema import db
+from .sessions import sessions
+from .storage import purge, restored
+from .workers import workers
+
+
+@click.group("tessera", cls=Friendly)
+def tessera_commands() -> None:
+    """Sessions, storage, workers and doctor of this application."""
+
+
+for _command in (sessions, purge, workers, restored, db, doctor):
+    tessera_commands.add_command(_command)

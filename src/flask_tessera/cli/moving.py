@@ -1,0 +1,91 @@
+"""`sessions move`: to another storage, without logging anyone out."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack, closing, contextmanager
+from typing import TYPE_CHECKING
+
+import click
+from flask import current_app
+
+from ..config import PREFIX
+from ..errors import ConfigError, InputError
+from ..services.moving import Moved, move
+from ..storage.from_url import open_storage
+from .realm import running, with_realm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..storage.contract import Storage
+
+_BATCH = 500
+"""Records in one step."""
+_NEXT = (
+    f"next: set {PREFIX}STORE_URL to the new storage and restart every worker; if one wrote to the old storage"
+    " meanwhile, move once more"
+)
+
+
+@click.command("move")
+@click.option("--from", "source_url", metavar="URL", help="Where they are; by default the application's own storage.")
+@click.option("--to", "target_url", metavar="URL", required=True, help="Where they go.")
+@with_realm
+def move_sessions(source_url: str | None, target_url: str, realm: str | None) -> None:
+    """Copy all sessions, suspensions and open endings to another storage; nobody is logged out.
+
+    Stop the workers first: what they write meanwhile may be missed. It may be done again.
+    """
+    runtime = running(realm)
+    with ExitStack() as opened:
+        source = runtime.storage if source_url is None else opened.enter_context(_opened("--from", source_url))
+        target = opened.enter_context(_opened("--to", target_url))
+        _refuse_what_cannot_be(source, target, at=runtime.clock())
+        with _progress() as tell:
+            moved = move(source, target, at=runtime.clock(), batch=_BATCH, tell=tell)
+    _report(moved)
+
+
+def _opened(option: str, url: str) -> closing[Storage]:
+    """The storage that an option names.
+
+    Raises:
+        ConfigError: it names none.
+    """
+    try:
+        return closing(open_storage(url, folder=current_app.instance_path, make_folder=True))
+    except ConfigError as error:
+        raise ConfigError(f"{option}: {error}") from error
+
+
+def _refuse_what_cannot_be(source: Storage, target: Storage, *, at: int) -> None:
+    for option, storage in (("--from", source), ("--to", target)):
+        if storage.describe().engine == "memory":
+            raise InputError(f"{option}: the memory of another process cannot be reached; name another storage")
+    # However they are spelt: each log has a name of its own.
+    if source.revocations.after(0, at=at).log_id == target.revocations.after(0, at=at).log_id:
+        raise InputError("--from and --to are the same storage")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[Moved], None]]:
+    """What writes one line on a terminal again and again; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    try:
+        yield lambda moved: click.echo(f"\r{_counts(moved)}", nl=False, err=True)
+    finally:
+        click.echo(err=True)
+
+
+def _counts(moved: Moved) -> str:
+    return f"{moved.sessions} sessions, {moved.principals} users with an epoch or a suspension, {moved.endings} endings"
+
+
+def _report(moved: Moved) -> None:
+    if moved == Moved():
+        raise InputError("there is nothing to move: is it the right storage?")
+    click.echo(f"moved {_counts(moved)}")
+    click.echo(_NEXT)

@@ -1,0 +1,97 @@
+"""`flask-tessera …`: the ready service, its users, and the commands that every application has."""
+
+from __future__ import annotations
+
+import copy
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+from flask.cli import ScriptInfo
+
+from .. import __version__
+from ..errors import ConfigError
+from .application import tessera_commands
+from .friendly import Friendly
+from .users import users
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flask import Flask
+
+_WHERE = "flask_tessera.where"
+
+
+@click.group("flask-tessera", cls=Friendly)
+@click.version_option(__version__, prog_name="flask-tessera")
+@click.pass_context
+def _service_commands(ctx: click.Context) -> None:
+    """Serve the ready token service, and look after its users and sessions."""
+    ctx.obj = ScriptInfo(create_app=lambda: _make_app(ctx), set_debug_flag=False)
+
+
+def _make_app(ctx: click.Context) -> Flask:
+    """The service's application, where `--data` and `--store` say."""
+    with _extra_installed():
+        from ..server.app import make_app
+    return make_app(**ctx.meta.get(_WHERE, {}))
+
+
+@contextmanager
+def _extra_installed() -> Iterator[None]:
+    """Says what is to be installed.
+
+    Raises:
+        ConfigError: the service's own dependencies are not there.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{error.name} is missing: pip install 'flask-tessera[server]'") from error
+
+
+@_service_commands.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--demo", is_flag=True, help="With a demo user, whose random password is printed.")
+@click.pass_context
+def serve(ctx: click.Context, host: str, port: int, demo: bool) -> None:
+    """Run the service with waitress until it is interrupted."""
+    with _extra_installed():
+        from ..server import create_app
+        from ..server.serving import run
+    run(create_app(**ctx.meta.get(_WHERE, {})), host, port, demo=demo, say=click.echo)
+
+
+for _command in (users, *tessera_commands.commands.values()):
+    _service_commands.add_command(_command)
+
+
+def _remember(ctx: click.Context, option: click.Parameter, value: str | None) -> None:
+    # `meta` is shared by the contexts of all commands of one call, so the option may stand behind any of them.
+    if value and option.name:
+        ctx.meta.setdefault(_WHERE, {})[option.name] = value
+
+
+def _where_options() -> list[click.Parameter]:
+    texts = {
+        "data": ("DIR", "Data folder; by default TESSERA_DATA_DIR or ./tessera-data."),
+        "store": ("URL", "Storage; by default TESSERA_STORE_URL or SQLite in the folder."),
+    }
+    return [
+        click.Option([f"--{name}"], metavar=metavar, help=text, expose_value=False, callback=_remember)
+        for name, (metavar, text) in texts.items()
+    ]
+
+
+def _with_where(command: click.Command) -> click.Command:
+    """A copy of a command and all below it that takes `--data` and `--store`."""
+    mine = copy.copy(command)
+    mine.params = [*command.params, *_where_options()]
+    if isinstance(mine, click.Group):
+        mine.commands = {name: _with_where(each) for name, each in mine.commands.items()}
+    return mine
+
+
+main = _with_where(_service_commands)

@@ -1,0 +1,64 @@
+"""`sessions …`: who is logged in where, and how to end it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ..services.keys import parse_sid, sid_text
+from .friendly import Friendly
+from .moving import move_sessions
+from .printing import effect, print_row, printable, time_text
+from .realm import running, with_realm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..sessions.record import Session
+
+
+@click.group("sessions", cls=Friendly)
+def sessions() -> None:
+    """List, end and move sessions."""
+
+
+@sessions.command("list")
+@click.argument("user")
+@with_realm
+def list_sessions(user: str, realm: str | None) -> None:
+    """List the live sessions of USER (the user id)."""
+    _print_sessions(running(realm).sessions.list(user))
+
+
+@sessions.command("end")
+@click.argument("sid")
+@with_realm
+def end_session(sid: str, realm: str | None) -> None:
+    """End the session SID."""
+    runtime = running(realm)
+    ended = runtime.sessions.end(parse_sid(sid), "kick")
+    who = f"ended {sid_text(ended.sid)} of user {printable(ended.user_id)} ({printable(ended.end_reason)})"
+    click.echo(f"{who}; {effect(runtime)}")
+
+
+@sessions.command("end-user")
+@click.argument("user")
+@with_realm
+def end_user(user: str, realm: str | None) -> None:
+    """End all sessions of USER (the user id)."""
+    runtime = running(realm)
+    ended = runtime.sessions.end_user(user, "kick")
+    click.echo(f"ended {len(ended)} sessions of user {printable(user)}; {effect(runtime)}")
+
+
+sessions.add_command(move_sessions)
+
+
+def _print_sessions(live: Iterable[Session]) -> None:
+    shown = list(live)
+    for each in shown:
+        device = each.device_name or each.device_type or each.user_agent
+        seen = time_text(each.last_seen_at // 60 * 60)
+        print_row(sid_text(each.sid), f"since {time_text(each.created_at)}", f"seen {seen}", each.ip, device)
+    click.echo(f"{len(shown)} live sessions")

@@ -1,0 +1,96 @@
+"""GET /healthz: whether the service can do its work now, for load balancers and monitors."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from flask import Blueprint
+
+from ..errors import ConfigError, StorageUnavailableError
+from ..web.http_errors import answering
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..web.extension import Tessera
+    from ..web.runtime import Runtime
+    from .users import User, Users
+
+_LATEST_STEP: Final = 0.9
+"""Seconds after which no further step is begun: each may take two, and all together three."""
+_log = logging.getLogger("flask_tessera")
+
+
+def make_health(tessera: Tessera[User], users: Users) -> Blueprint:
+    """The blueprint with the route; it answers 200 or 503, whatever the setting of `HTTP_STATUS`."""
+    blueprint = Blueprint("health", __name__)
+
+    @blueprint.get("/healthz", endpoint="healthz")
+    def healthz() -> Any:
+        runtime = tessera.runtime
+        # What asks looks at nothing but the status.
+        answers = replace(runtime.answers, always_200=False)
+        with answering(answers):
+            return answers.success(_examine(runtime, users))
+
+    return blueprint
+
+
+def _examine(runtime: Runtime, users: Users) -> dict[str, Any]:
+    """What is told of a service that works: no name, address, process or version (requirement H03).
+
+    Raises:
+        StorageUnavailableError: it does not work.
+    """
+    steps: dict[str, Callable[[], Any]] = {
+        "status": lambda: _status(runtime, users),
+        "storage": lambda: _storage(runtime),
+        "revocation": lambda: _revocation(runtime),
+    }
+    begun = time.monotonic()
+    told = {}
+    for name, step in steps.items():
+        if time.monotonic() > begun + _LATEST_STEP:
+            raise StorageUnavailableError("the storage answers too slowly")
+        told[name] = step()
+    return told
+
+
+def _status(runtime: Runtime, users: Users) -> str:
+    try:
+        runtime.storage.check()
+    except ConfigError as error:
+        # Found only now: another version of this service has changed the schema meanwhile.
+        _log.error("the storage cannot be used: %s", error)
+        raise StorageUnavailableError(str(error)) from error
+    users.by_id(0)
+    return "ok"
+
+
+def _storage(runtime: Runtime) -> dict[str, Any]:
+    description = runtime.storage.describe()
+    return {"durability": description.durability, "warnings": len(description.warnings)}
+
+
+def _revocation(runtime: Runtime) -> dict[str, Any]:
+    mode = runtime.settings.REVOCATION
+    workers = runtime.storage.workers.list(at=runtime.clock())
+    return {
+        "mode": mode,
+        "bound": _bound(runtime),
+        "workers": len(workers),
+        "lag_ms": max((each.lag_ms for each in workers if each.lag_ms >= 0), default=None),
+        # Nobody listens where nobody would ask.
+        "heard": mode != "stateless" and runtime.ear.is_current(),
+    }
+
+
+def _bound(runtime: Runtime) -> int:
+    """Seconds within which every worker refuses what has ended."""
+    settings = runtime.settings
+    if settings.REVOCATION == "stateless":
+        return max(settings.ACCESS_LIFETIME, settings.TOKEN_LIFETIME)
+    return settings.REVOCATION_BOUND if settings.REVOCATION == "bounded" and runtime.storage.revocations.bound else 0
