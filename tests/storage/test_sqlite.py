@@ -15,7 +15,8 @@ from sqlalchemy.pool import QueuePool
 
 from flask_tessera.errors import ConfigError, StorageUnavailableError
 from flask_tessera.storage.from_url import open_engine, open_storage
-from flask_tessera.storage.sql import SQLStorage
+from flask_tessera.storage.sql.host import HostStorage
+from flask_tessera.storage.sql.sqlite import SQLiteStorage
 from flask_tessera.testing import Clock
 from flask_tessera.testing.contract.base import T0, begin, rotate, stored
 
@@ -28,7 +29,7 @@ def steady():
 
 @pytest.fixture
 def timed(path, steady):
-    storage = SQLStorage.of_file(str(path), steady=steady)
+    storage = SQLiteStorage(str(path), steady=steady)
     yield storage
     storage.close()
 
@@ -129,8 +130,7 @@ def test_X15_sqlite_in_memory_or_with_options_is_refused(address):
 
 
 def test_X15_another_dialect_is_refused_by_name():
-    storage = SQLStorage.of_engine(lambda: sqlalchemy.create_mock_engine("mysql://", lambda: None))
-    storage._database._get_url = lambda: sqlalchemy.make_url("mysql://host/db")
+    storage = HostStorage(lambda: sqlalchemy.make_url("mysql://host/db"))
     with pytest.raises(ConfigError, match="mysql is not supported"):
         storage.check()
 

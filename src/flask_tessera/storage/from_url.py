@@ -47,12 +47,12 @@ def open_engine(source: Any) -> Storage:
     Raises:
         ConfigError: `source` is neither.
     """
-    from .sql import SQLStorage
+    from .sql.host import HostStorage
 
     if hasattr(source, "raw_connection"):
-        return SQLStorage.of_engine(lambda: source)
+        return HostStorage(lambda: source.url)
     if hasattr(type(source), "engine"):
-        return SQLStorage.of_engine(lambda: source.engine)
+        return HostStorage(lambda: source.engine.url)
     raise ConfigError(f"storage must be a URL, an engine or an object with .engine, not {type(source).__name__}")
 
 
@@ -62,9 +62,9 @@ def _open_sqlite(rest: str, folder: str, make_folder: bool) -> Storage:
         raise ConfigError("STORE_URL: SQLite needs a file, sqlite:///file.db; for tests use memory:")
     if "?" in path or "#" in path:
         raise ConfigError("STORE_URL: a sqlite URL takes no options")
-    from .sql import SQLStorage
+    from .sql.sqlite import SQLiteStorage
 
     file = Path(folder, path).absolute()
     if make_folder and file.parent == Path(folder).absolute():
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return SQLStorage.of_file(str(file))
+    return SQLiteStorage(str(file))

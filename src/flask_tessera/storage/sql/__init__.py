@@ -1,5 +1,1 @@
-"""Records in a SQL database, SQLite at present."""
-
-from .storage import SQLStorage
-
-__all__ = ["SQLStorage"]
+"""Records in a SQL database: what SQLite and PostgreSQL share, and a folder for each."""

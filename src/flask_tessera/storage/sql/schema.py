@@ -2,18 +2,162 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
 from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.types import UserDefinedType
+
+from ...errors import ConfigError
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the schema; a process refuses a newer one than it knows."""
+REVISION_TABLE: Final = "tessera_alembic_version"
+"""Where Alembic notes the revision, apart from the host's own."""
 
-metadata = MetaData()
+
+def revision_of(version: int) -> str:
+    """The name of the migration that leads to this version of the schema."""
+    return f"{version:04}"
+
+
+def refuse_other(version: int) -> None:
+    """Go on only with the version that is known here.
+
+    Raises:
+        ConfigError: it is another one.
+    """
+    if version > VERSION:
+        raise ConfigError(f"STORE_URL: the schema is of version {version}, newer than {VERSION} known here")
+    if version < VERSION:
+        raise ConfigError(
+            f"STORE_URL: the schema is of version {version}, older than {VERSION}; run: flask tessera db upgrade"
+        )
+
+
+class TransactionId(UserDefinedType[int]):
+    """PostgreSQL's `xid8`."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_options: Any) -> str:
+        """Its name in DDL."""
+        return "xid8"
+
+
+def make_metadata(*, schema: str | None = None, postgres: bool = False) -> MetaData:
+    """All tables, as SQLite or PostgreSQL has them."""
+    metadata = MetaData(schema=schema)
+    _sessions(metadata)
+    _principals(metadata)
+    _revocations(metadata, postgres=postgres)
+    _log(metadata)
+    _workers(metadata)
+    Table(REVISION_TABLE, metadata, Column("version_num", String(32), primary_key=True))
+    return metadata
+
+
+def statements(metadata: MetaData, dialect: Dialect) -> list[str]:
+    """What creates the tables that are missing, as `dialect` says it."""
+    tables = metadata.sorted_tables
+    indexes = [index for table in tables for index in sorted(table.indexes, key=lambda index: str(index.name))]
+    return [
+        *(str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)) for table in tables),
+        *(str(CreateIndex(index, if_not_exists=True).compile(dialect=dialect)) for index in indexes),
+    ]
+
+
+def _sessions(metadata: MetaData) -> None:
+    # The columns stand in the order of the fields of `sessions.record.Session`.
+    Table(
+        "tessera_sessions",
+        metadata,
+        Column("sid", LargeBinary, primary_key=True),
+        _text("realm"),
+        _text("user_id"),
+        *map(_integer, ("created_at", "auth_at", "idle_until", "until", "access_lifetime")),
+        *map(_integer, ("gen", "predecessor", "rotated_at", "confirmed", "epoch", "last_seen_at", "ended_at")),
+        *map(_text, ("end_reason", "device_type", "device_id", "device_name", "ip", "user_agent", "scope", "amr")),
+        _era(),
+        # Ordered by sid within a user, so oldest first. No column that a refresh writes stands in an index:
+        # PostgreSQL then writes the new row beside the old one and touches no index (HOT), if there is room.
+        Index("tessera_sessions_user", "user_id", "realm"),
+        sqlite_with_rowid=False,
+        postgresql_with={"fillfactor": 85},
+    )
+
+
+def _principals(metadata: MetaData) -> None:
+    Table(
+        "tessera_principals",
+        metadata,
+        Column("user_id", Text, primary_key=True),
+        Column("realm", Text, primary_key=True),
+        _integer("epoch"),
+        _integer("suspended_until"),
+        sqlite_with_rowid=False,
+        postgresql_with={"fillfactor": 85},
+    )
+
+
+def _revocations(metadata: MetaData, *, postgres: bool) -> None:
+    table = Table(
+        "tessera_revocations",
+        metadata,
+        Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+        _integer("forget_at"),
+        _text("reason"),
+        Column("sid", LargeBinary, nullable=False),
+        _text("realm"),
+        _text("user_id"),
+        _integer("epoch"),
+        Column("except_sid", LargeBinary, nullable=False),
+        # Numbers must not be given twice, or a cursor would pass over the second entry.
+        sqlite_autoincrement=True,
+    )
+    if postgres:
+        # Who wrote it: a transaction may commit after one that took a later number.
+        table.append_column(Column("xid", TransactionId, nullable=False, server_default=text("pg_current_xact_id()")))
+        Index("tessera_revocations_xid", table.c.xid)
+
+
+def _log(metadata: MetaData) -> None:
+    Table(
+        "tessera_log",
+        metadata,
+        Column("log_id", Text, primary_key=True),
+        Column("born_at", BigInteger, nullable=True),
+        # Which file, or which server and table, it was then: a copy that was put back has forgotten what came later,
+        # so it is born anew.
+        _text("file"),
+        _integer("schema_version"),
+        _era(),
+    )
+
+
+def _workers(metadata: MetaData) -> None:
+    Table(
+        "tessera_workers",
+        metadata,
+        Column("name", Text, primary_key=True),
+        *map(_integer, ("started_at", "beat_at", "lag_ms")),
+        sqlite_with_rowid=False,
+        postgresql_with={"fillfactor": 50},
+    )
 
 
 def _text(name: str) -> Column[str]:
@@ -24,63 +168,6 @@ def _integer(name: str) -> Column[int]:
     return Column(name, BigInteger, nullable=False)
 
 
-# The columns stand in the order of the fields of `sessions.record.Session`.
-sessions = Table(
-    "tessera_sessions",
-    metadata,
-    Column("sid", LargeBinary, primary_key=True),
-    _text("realm"),
-    _text("user_id"),
-    *map(_integer, ("created_at", "auth_at", "idle_until", "until", "access_lifetime")),
-    *map(_integer, ("gen", "predecessor", "rotated_at", "confirmed", "epoch", "last_seen_at", "ended_at")),
-    *map(_text, ("end_reason", "device_type", "device_id", "device_name", "ip", "user_agent", "scope", "amr")),
-    _integer("era"),
-    # Ordered by sid within a user, so oldest first.
-    Index("tessera_sessions_user", "user_id", "realm"),
-    sqlite_with_rowid=False,
-)
-
-principals = Table(
-    "tessera_principals",
-    metadata,
-    Column("user_id", Text, primary_key=True),
-    Column("realm", Text, primary_key=True),
-    _integer("epoch"),
-    _integer("suspended_until"),
-    sqlite_with_rowid=False,
-)
-
-revocations = Table(
-    "tessera_revocations",
-    metadata,
-    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    _integer("forget_at"),
-    _text("reason"),
-    Column("sid", LargeBinary, nullable=False),
-    _text("realm"),
-    _text("user_id"),
-    _integer("epoch"),
-    Column("except_sid", LargeBinary, nullable=False),
-    # Numbers must not be given twice, or a cursor would pass over the second entry.
-    sqlite_autoincrement=True,
-)
-
-log = Table(
-    "tessera_log",
-    metadata,
-    Column("log_id", Text, primary_key=True),
-    Column("born_at", BigInteger, nullable=True),
-    # Which file it was then: a copy that was put back has forgotten what came later, so it is born anew.
-    _text("file"),
-    _integer("schema_version"),
-)
-
-
-def statements(dialect: Dialect) -> list[str]:
-    """What creates the tables that are missing, as `dialect` says it."""
-    tables = metadata.sorted_tables
-    indexes = [index for table in tables for index in table.indexes]
-    return [
-        *(str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)) for table in tables),
-        *(str(CreateIndex(index, if_not_exists=True).compile(dialect=dialect)) for index in indexes),
-    ]
+def _era() -> Column[int]:
+    # A default, since processes of version 1 that are still about write rows without it.
+    return Column("era", BigInteger, nullable=False, server_default=text("0"))

@@ -10,10 +10,11 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ...errors import StorageUnavailableError
-from ...fork import renew_in_children
+from ....errors import StorageUnavailableError
+from ....fork import renew_in_children
 from .cell import Cell
-from .database import LONGEST_WAIT, NO_FILE, QUEUE_WAIT
+from .database import NO_FILE, QUEUE_WAIT
+from .transaction import LONGEST_WAIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

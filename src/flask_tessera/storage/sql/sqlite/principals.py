@@ -1,4 +1,4 @@
-"""`PrincipalStorage` in SQL."""
+"""`PrincipalStorage` in SQLite."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Final
 from . import steps
 
 if TYPE_CHECKING:
-    from ...sessions.record import Principal, Session
+    from ....sessions.record import Principal, Session
     from .database import Database
-    from .revocations import SQLRevocations
+    from .revocations import SQLiteRevocations
 
 _UNSUSPEND: Final = "UPDATE tessera_principals SET suspended_until = 0 WHERE user_id = ? AND realm = ?"
 
 
-class SQLPrincipals:
+class SQLitePrincipals:
     """Each method is one transaction of our own."""
 
-    def __init__(self, database: Database, revocations: SQLRevocations) -> None:
+    def __init__(self, database: Database, revocations: SQLiteRevocations) -> None:
         self._database = database
         self._revocations = revocations
 

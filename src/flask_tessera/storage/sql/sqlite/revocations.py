@@ -1,11 +1,13 @@
-"""`RevocationLog` in SQL: the table is the truth, a watch tells that it has grown."""
+"""`RevocationLog` in SQLite: the table is the truth, a watch tells that it has grown."""
 
 from __future__ import annotations
 
+import secrets
+import time
 from typing import TYPE_CHECKING, Any, Final
 
-from ...errors import StorageUnavailableError
-from ..contract import Revocation, Revocations
+from ....errors import StorageUnavailableError
+from ...contract import Revocation, Revocations
 from .watch import Watch
 
 if TYPE_CHECKING:
@@ -14,26 +16,32 @@ if TYPE_CHECKING:
     from sqlalchemy.pool import PoolProxiedConnection
 
     from .database import Database, FileIdentity
+    from .workers import SQLiteWorkers
 
 _ENTRIES: Final = """
 SELECT number, forget_at, reason, sid, realm, user_id, epoch, except_sid FROM tessera_revocations
  WHERE number > ? ORDER BY number"""
 _LAST: Final = "SELECT coalesce(max(number), 0) FROM tessera_revocations"
-_LOG: Final = "SELECT log_id, born_at, file FROM tessera_log"
+_LOG: Final = "SELECT log_id, born_at, file, era FROM tessera_log"
 _BORN: Final = "UPDATE tessera_log SET born_at = ?, file = ? WHERE born_at IS NULL OR file <> ?"
+_RESTORE: Final = "UPDATE tessera_log SET log_id = ?, born_at = ?, file = ?, era = era + 1 RETURNING era"
 # The newest entry stays, so that the last number can always be read.
 _PURGE: Final = """
 DELETE FROM tessera_revocations
  WHERE forget_at <= ? AND number < (SELECT max(number) FROM tessera_revocations)"""
+_PAUSE: Final = 0.05
+"""Seconds between two looks of `wait`, for which nobody has a use where each request looks."""
 
 
-class SQLRevocations:
+class SQLiteRevocations:
     """The log, and this process's eye on it."""
 
     bound = 0
 
-    def __init__(self, database: Database, steady: Callable[[], float]) -> None:
+    def __init__(self, database: Database, workers: SQLiteWorkers, steady: Callable[[], float]) -> None:
         self._database = database
+        self._workers = workers
+        self._log_id = ""
         watch = Watch(database, steady)
         self.stamp = watch.stamp
         self.announce = watch.announce
@@ -46,14 +54,41 @@ class SQLRevocations:
         with self._database.reading() as connection:
             page = _read(connection, cursor, file)
         if page is not None:
+            self._log_id = page.log_id
             return page
         with self._database.writing() as connection:
             connection.cursor().execute(_BORN, (at, _inode(file), _inode(file)))
         return self.after(cursor, at=at)
 
+    def wait(self, cursor: int, *, longest: float) -> tuple[str, ...]:
+        give_up_at = time.monotonic() + longest
+        while True:
+            heard = self._workers.heard()
+            left = give_up_at - time.monotonic()
+            if heard or left <= 0 or self._has_grown(cursor):
+                return heard
+            time.sleep(min(_PAUSE, left))
+
+    def restore(self, *, at: int) -> int:
+        self._database.open()
+        file = _inode(self._database.file)
+        with self._database.writing() as connection:
+            (era,) = connection.cursor().execute(_RESTORE, (secrets.token_hex(8), at, file)).fetchone()
+        self.announce()
+        return int(era)
+
     def purge(self, *, at: int) -> None:
         with self._database.writing() as connection:
             connection.cursor().execute(_PURGE, (at,))
+
+    def _has_grown(self, cursor: int) -> bool:
+        self._database.open()
+        file = self._database.file
+        with self._database.reading() as connection:
+            sql = connection.cursor()
+            (last,) = sql.execute(_LAST).fetchone()
+            log = sql.execute(_LOG).fetchone()
+        return last != cursor or log is None or (bool(self._log_id) and _name(log[0], file) != self._log_id)
 
 
 def _read(connection: PoolProxiedConnection, cursor: int, file: FileIdentity) -> Revocations | None:
@@ -62,14 +97,18 @@ def _read(connection: PoolProxiedConnection, cursor: int, file: FileIdentity) ->
     log = sql.execute(_LOG).fetchone()
     if log is None:
         raise StorageUnavailableError("the revocation log has lost its name")
-    log_id, born_at, born_as = log
+    log_id, born_at, born_as, era = log
     if born_at is None or born_as != _inode(file):
         return None
     (last,) = sql.execute(_LAST).fetchone()
     # A log that is shorter than what was read is another one: a copy was restored.
     rows: list[Any] = sql.execute(_ENTRIES, (cursor if cursor <= last else 0,)).fetchall()
     entries = tuple(Revocation(*row[1:]) for row in rows)
-    return Revocations(entries, rows[-1][0] if rows else last, f"{log_id}.{file[0]}.{file[1]}", born_at)
+    return Revocations(entries, rows[-1][0] if rows else last, _name(log_id, file), born_at, era)
+
+
+def _name(log_id: str, file: FileIdentity) -> str:
+    return f"{log_id}.{file[0]}.{file[1]}"
 
 
 def _inode(file: FileIdentity) -> str:

@@ -3,56 +3,48 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sqlite3
 import threading
 import time
 from contextlib import closing, contextmanager, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy
 from sqlalchemy.exc import SQLAlchemyError
 
-from ...errors import ConfigError, StorageUnavailableError
-from ...fork import renew_in_children
-from . import schema
+from ....errors import ConfigError, StorageUnavailableError
+from ....fork import renew_in_children
+from . import preparation
+from .transaction import LONGEST_WAIT, begin, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from sqlalchemy.engine import Engine
     from sqlalchemy.pool import PoolProxiedConnection
 
     FileIdentity = tuple[int, int]
 
-LONGEST_WAIT: Final = 2
-"""Seconds to wait for a lock or a free connection before the storage counts as unavailable."""
 QUEUE_WAIT: Final = 0.75
 """Seconds to wait for another thread that opens or looks, which may itself have to wait `LONGEST_WAIT`."""
 NO_FILE: Final = (0, 0)
-_IS_PREPARED: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'tessera_log'"
-_VERSION: Final = "SELECT schema_version FROM tessera_log"
-_NAME: Final = "INSERT INTO tessera_log (log_id, born_at, file, schema_version) VALUES (?, NULL, '', ?)"
 
 
 class Database:
     """A SQLite database of our own, or the one of a host; the connections are ours in both cases.
 
     Args:
-        get_url: gives its URL, asked once and at first use (a host's may need its application context).
-        is_ours: whether we create the file and choose its journal.
+        path: of its file.
+        is_ours: whether we create the file, choose its journal and bring an older schema up to date.
     """
 
-    def __init__(self, get_url: Callable[[], sqlalchemy.URL], *, is_ours: bool) -> None:
-        self._get_url = get_url
+    def __init__(self, path: str, *, is_ours: bool) -> None:
+        self.path = path
         self._is_ours = is_ours
         self._engine: Engine | None = None
         self._left_by_parent: list[Engine] = []
         self._errors: tuple[type[Exception], ...] = (SQLAlchemyError, OSError)
         self._process = 0
-        self.path = ""
-        """Of the database's file; known once the database was opened."""
         self.file: FileIdentity = NO_FILE
         """Which file the connections lead to: its device and inode."""
         renew_in_children(self)
@@ -90,8 +82,8 @@ class Database:
             raise StorageUnavailableError("waited too long for the write lock", writing=True)
         try:
             with closing(engine.raw_connection()) as connection:
-                _begin(connection, give_up_at - time.monotonic())
-                yield from _transaction(connection)
+                begin(connection, give_up_at - time.monotonic())
+                yield from transaction(connection)
         except self._errors as error:
             raise StorageUnavailableError(_say(error), writing=True) from error
         finally:
@@ -139,14 +131,13 @@ class Database:
             self._left_by_parent.append(engine)
 
     def _open_anew(self) -> Engine:
-        self.path = self.path or _path_of(self._get_url())
-        engine = _make_engine(self.path, sets_pragmas=self._is_ours)
+        engine = make_engine(self.path, sets_pragmas=self._is_ours)
         self._errors = (SQLAlchemyError, engine.dialect.loaded_dbapi.Error, OSError)
         try:
             if self._is_ours:
                 _create_private(self.path)
             with closing(engine.raw_connection()) as connection:
-                _prepare(connection, engine)
+                preparation.prepare(connection, is_ours=self._is_ours)
             self.file, self._process = identify(self.path), os.getpid()
         except self._errors as error:
             engine.dispose()
@@ -166,19 +157,7 @@ def identify(path: str) -> FileIdentity:
     return status.st_dev, status.st_ino
 
 
-def _path_of(url: sqlalchemy.URL) -> str:
-    name = url.get_backend_name()
-    if name != "sqlite":
-        raise ConfigError(f"STORE_URL: {name} is not supported; use sqlite:///file or memory:")
-    path = url.database
-    if not path or path == ":memory:" or "mode=memory" in path:
-        raise ConfigError("STORE_URL: SQLite in memory cannot be shared; use memory: or a file")
-    if path.startswith("file:"):
-        raise ConfigError("STORE_URL: SQLite by a file: address is not supported; give the path")
-    return str(Path(path).absolute())
-
-
-def _make_engine(path: str, *, sets_pragmas: bool) -> Engine:
+def make_engine(path: str, *, sets_pragmas: bool) -> Engine:
     """An engine whose connections wait at most `LONGEST_WAIT`."""
     engine = sqlalchemy.create_engine(
         sqlalchemy.URL.create("sqlite", database=path),
@@ -208,7 +187,7 @@ def _choose_wal(connection: sqlite3.Connection, give_up_at: float) -> None:
                 raise
         else:
             return
-        _begin(connection, give_up_at - time.monotonic())
+        begin(connection, give_up_at - time.monotonic())
         connection.execute("ROLLBACK")
 
 
@@ -218,45 +197,6 @@ def _create_private(path: str) -> None:
     # and then another process deletes the journal from under it (sqlite.org/howtocorrupt.html §2.2).
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-
-
-def _prepare(connection: PoolProxiedConnection, engine: Engine) -> None:
-    """Create what is missing; nothing is written to a database that is complete or too new."""
-    cursor = connection.cursor()
-    if cursor.execute(_IS_PREPARED).fetchone() is None or cursor.execute(_VERSION).fetchone() is None:
-        _begin(connection, LONGEST_WAIT)
-        # Two processes may start at once: the second waited, and finds all in place.
-        for _ in _transaction(connection):
-            for statement in schema.statements(engine.dialect):
-                cursor.execute(statement)
-            if cursor.execute(_VERSION).fetchone() is None:
-                cursor.execute(_NAME, (secrets.token_hex(8), schema.VERSION))
-    (version,) = cursor.execute(_VERSION).fetchone()
-    if version > schema.VERSION:
-        raise ConfigError(f"STORE_URL: the schema is of version {version}, newer than {schema.VERSION} known here")
-
-
-def _begin(connection: PoolProxiedConnection | sqlite3.Connection, wait: float) -> None:
-    """Begin with the write lock held, after at most `wait` seconds."""
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {max(0, int(wait * 1000))}")
-    try:
-        cursor.execute("BEGIN IMMEDIATE")
-    finally:
-        cursor.execute(f"PRAGMA busy_timeout = {LONGEST_WAIT * 1000}")
-
-
-def _transaction(connection: PoolProxiedConnection) -> Iterator[PoolProxiedConnection]:
-    cursor = connection.cursor()
-    try:
-        yield connection
-        cursor.execute("COMMIT")
-    except BaseException:
-        driver: Any = connection.driver_connection
-        # SQLite has rolled back by itself after some errors.
-        if driver.in_transaction:
-            cursor.execute("ROLLBACK")
-        raise
 
 
 def _say(error: BaseException) -> str:

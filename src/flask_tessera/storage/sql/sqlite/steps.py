@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import msgspec
 from msgspec.structs import replace
 
-from ...sessions.record import Principal, Session, Standing, forget_at
+from ....sessions.record import Principal, Session, Standing, forget_at
+from ..rows import COLUMNS, NAMES, session_of, standing_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sqlalchemy.pool import PoolProxiedConnection
 
-_NAMES: Final = Session.__struct_fields__
-COLUMNS: Final = ", ".join(_NAMES)
-PLACES: Final = ", ".join("?" for _ in _NAMES)
-_CONFIRMED: Final = _NAMES.index("confirmed")
-
+PLACES: Final = ", ".join("?" for _ in NAMES)
 _STANDING: Final = f"""
-SELECT {", ".join(f"s.{name}" for name in _NAMES)}, p.epoch, p.suspended_until
+SELECT {", ".join(f"s.{name}" for name in NAMES)}, p.epoch, p.suspended_until
   FROM tessera_sessions AS s
   LEFT JOIN tessera_principals AS p ON p.user_id = s.user_id AND p.realm = s.realm
  WHERE s.sid = ?"""  # noqa: S608 - constants
@@ -30,7 +24,7 @@ SELECT {COLUMNS} FROM tessera_sessions
  ORDER BY sid"""  # noqa: S608 - constants
 _PRINCIPAL: Final = "SELECT epoch, suspended_until FROM tessera_principals WHERE user_id = ? AND realm = ?"
 _END: Final = "UPDATE tessera_sessions SET ended_at = ?, end_reason = ? WHERE sid = ?"
-_NOTE: Final = """
+NOTE: Final = """
 INSERT INTO tessera_revocations (forget_at, reason, sid, realm, user_id, epoch, except_sid)
 VALUES (?, ?, ?, ?, ?, ?, ?)"""
 _RAISE_EPOCH: Final = """
@@ -44,23 +38,10 @@ _CARRY_OVER: Final = "UPDATE tessera_sessions SET epoch = ? WHERE sid = ?"
 _STRETCH: Final = "SELECT max(sid) FROM (SELECT sid FROM tessera_sessions WHERE sid > ? ORDER BY sid LIMIT ?) AS few"
 
 
-def row_of(session: Session) -> tuple[Any, ...]:
-    """The session's fields in the order of `COLUMNS`."""
-    return msgspec.structs.astuple(session)
-
-
-def session_of(row: Sequence[Any]) -> Session:
-    """The session in a row of `COLUMNS`."""
-    return replace(Session(**dict(zip(_NAMES, row, strict=True))), confirmed=bool(row[_CONFIRMED]))
-
-
 def standing(connection: PoolProxiedConnection, sid: bytes) -> Standing | None:
     """The session with its principal, None if it is not known."""
     row = connection.cursor().execute(_STANDING, (sid,)).fetchone()
-    if row is None:
-        return None
-    session = session_of(row[:-2])
-    return Standing(session, Principal(session.realm, session.user_id, row[-2] or 0, row[-1] or 0))
+    return None if row is None else standing_of(row)
 
 
 def principal(connection: PoolProxiedConnection, realm: str, user_id: str) -> Principal:
@@ -80,7 +61,7 @@ def end(connection: PoolProxiedConnection, session: Session, reason: str, at: in
     """End a session and note it in the revocation log."""
     cursor = connection.cursor()
     cursor.execute(_END, (at, reason, session.sid))
-    cursor.execute(_NOTE, (forget_at(session, at), reason, session.sid, "", "", 0, b""))
+    cursor.execute(NOTE, (forget_at(session, at), reason, session.sid, "", "", 0, b""))
     return replace(session, ended_at=at, end_reason=reason)
 
 
@@ -103,7 +84,7 @@ def end_all(
     if len(ending) < len(mine):
         cursor.execute(_CARRY_OVER, (epoch, except_sid))
     forget = max((forget_at(session, at) for session in mine), default=at)
-    cursor.execute(_NOTE, (forget, reason, b"", realm, user_id, epoch, except_sid))
+    cursor.execute(NOTE, (forget, reason, b"", realm, user_id, epoch, except_sid))
     return [replace(session, ended_at=at, end_reason=reason) for session in ending]
 
 

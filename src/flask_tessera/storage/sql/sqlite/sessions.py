@@ -1,4 +1,4 @@
-"""`SessionStorage` in SQL."""
+"""`SessionStorage` in SQLite."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
-from ...errors import AlreadyExistsError, LoginRefusedError
-from ...sessions import rotation
-from ...sessions.limits import overflowing
-from ..contract import Added, Ended, Rotation
+from ....errors import AlreadyExistsError, LoginRefusedError
+from ....sessions import rotation
+from ....sessions.limits import overflowing
+from ...contract import Added, Ended, Rotation
+from ..rows import COLUMNS, row_of, session_of
+from ..tags import tag_of
 from . import steps
 
 if TYPE_CHECKING:
@@ -17,13 +19,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy.pool import PoolProxiedConnection
 
-    from ...sessions.limits import Limits
-    from ...sessions.record import Session, Standing
-    from ..contract import Outcome
+    from ....sessions.limits import Limits
+    from ....sessions.record import Session, Standing
+    from ...contract import Outcome
     from .database import Database
-    from .revocations import SQLRevocations
+    from .revocations import SQLiteRevocations
 
-_INSERT: Final = f"INSERT INTO tessera_sessions ({steps.COLUMNS}) VALUES ({steps.PLACES}) ON CONFLICT (sid) DO NOTHING"  # noqa: S608 - constants
+_INSERT: Final = f"INSERT INTO tessera_sessions ({COLUMNS}) VALUES ({steps.PLACES}) ON CONFLICT (sid) DO NOTHING"  # noqa: S608 - constants
 # The common case of a refresh in one statement: the token is the current one and nothing speaks against it.
 _ROTATE: Final = f"""
 UPDATE tessera_sessions
@@ -34,7 +36,7 @@ UPDATE tessera_sessions
    AND NOT EXISTS (SELECT 1 FROM tessera_principals AS principal
                     WHERE principal.user_id = tessera_sessions.user_id AND principal.realm = tessera_sessions.realm
                       AND (principal.epoch > tessera_sessions.epoch OR principal.suspended_until > ?))
-RETURNING {steps.COLUMNS}"""  # noqa: S608 - constants
+RETURNING {COLUMNS}"""  # noqa: S608 - constants
 _PUT_ROTATION: Final = """
 UPDATE tessera_sessions
    SET gen = ?, predecessor = ?, rotated_at = ?, confirmed = ?, last_seen_at = ?, idle_until = ?
@@ -43,7 +45,7 @@ _CONFIRM: Final = (
     "UPDATE tessera_sessions SET confirmed = 1 WHERE sid = ? AND gen = ? AND ended_at = 0 AND confirmed = 0"
 )
 _BURNT: Final = f"""
-SELECT {steps.COLUMNS} FROM tessera_sessions
+SELECT {COLUMNS} FROM tessera_sessions
  WHERE sid = ? AND ended_at = 0 AND predecessor < ? AND gen > ?"""  # noqa: S608 - constants
 _SEEN: Final = "UPDATE tessera_sessions SET last_seen_at = ? WHERE sid = ? AND last_seen_at < ?"
 _NEWEST: Final = "SELECT created_at FROM tessera_sessions ORDER BY sid DESC LIMIT 1"
@@ -52,12 +54,15 @@ DELETE FROM tessera_sessions
  WHERE sid IN (SELECT sid FROM tessera_sessions WHERE sid > ? AND sid <= ? AND idle_until <= ? LIMIT ?)"""
 
 
-class SQLSessions:
+class SQLiteSessions:
     """Each method is one transaction of our own."""
 
-    def __init__(self, database: Database, revocations: SQLRevocations) -> None:
+    def __init__(self, database: Database, revocations: SQLiteRevocations) -> None:
         self._database = database
         self._revocations = revocations
+
+    def tag(self, realm: str, user_id: str, *, seed: bytes) -> bytes:
+        return tag_of(realm, user_id, seed)
 
     def add(self, session: Session, *, limits: Limits, at: int) -> Added:
         with self._database.writing() as connection:
@@ -65,11 +70,11 @@ class SQLSessions:
             if principal.suspended_until > at:
                 raise LoginRefusedError("the user is suspended")
             live = steps.live(connection, session.realm, session.user_id, at) if limits.are_set else []
-            by_sid = {each.sid: each for each in live}
-            leaving = overflowing(live, session.device_type, limits)
+            by_sid = {each.sid: each for each in live if each.era >= session.era}
+            leaving = overflowing(by_sid.values(), session.device_type, limits)
             ended = tuple(steps.end(connection, by_sid[sid], reason, at) for sid, reason in leaving)
             written = replace(session, epoch=principal.epoch)
-            if not connection.cursor().execute(_INSERT, steps.row_of(written)).rowcount:
+            if not connection.cursor().execute(_INSERT, row_of(written)).rowcount:
                 raise AlreadyExistsError("a session of this sid")
         if ended:
             self._revocations.announce()
@@ -85,7 +90,7 @@ class SQLSessions:
             values = (at, at, at, limit, limit, limit, sid, presented, at, at, at)
             row = connection.cursor().execute(_ROTATE, values).fetchone()
             if row is not None:
-                return Rotation("rotated", steps.session_of(row))
+                return Rotation("rotated", session_of(row))
             result = _decide(connection, sid, presented, at, leeway, idle)
         if result is not None and result.session.ended_at:
             self._revocations.announce()
@@ -99,7 +104,7 @@ class SQLSessions:
             for sid, used in marks:
                 row = cursor.execute(_BURNT, (sid, used, used)).fetchone()
                 if row is not None:
-                    ended.append(steps.end(connection, steps.session_of(row), "reuse", at))
+                    ended.append(steps.end(connection, session_of(row), "reuse", at))
         if ended:
             self._revocations.announce()
         return ended

@@ -1,0 +1,71 @@
+"""The schema of a SQLite database: created where it is missing, refused where it is of another version."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy.dialects import sqlite
+
+from .. import schema
+from .transaction import LONGEST_WAIT, begin, transaction
+
+if TYPE_CHECKING:
+    from sqlalchemy.pool import PoolProxiedConnection
+
+# Made at import, also since a process that has run out of file descriptors cannot import the dialect later.
+_CREATE: Final = tuple(schema.statements(schema.make_metadata(), sqlite.dialect()))
+_IS_PREPARED: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'tessera_log'"
+_VERSION: Final = "SELECT schema_version FROM tessera_log"
+_NAME: Final = "INSERT INTO tessera_log (log_id, born_at, file, schema_version) VALUES (?, NULL, '', ?)"
+_REVISION: Final = f"INSERT INTO {schema.REVISION_TABLE} (version_num) VALUES (?)"  # noqa: S608 - a constant
+_FORGET_REVISION: Final = f"DELETE FROM {schema.REVISION_TABLE}"  # noqa: S608 - a constant
+# What migration 0002 does. On our own file it is done at open: nobody else reads that file, whoever runs the ready
+# service has one command and no Alembic, and to add a column with a default rewrites no row. A process of version 1
+# that is still about goes on, since it names its columns.
+_FROM_VERSION_1: Final = (
+    "ALTER TABLE tessera_sessions ADD COLUMN era BIGINT DEFAULT 0 NOT NULL",
+    "ALTER TABLE tessera_log ADD COLUMN era BIGINT DEFAULT 0 NOT NULL",
+    f"UPDATE tessera_log SET schema_version = {schema.VERSION}",  # noqa: S608 - a constant
+)
+
+
+def prepare(connection: PoolProxiedConnection, *, is_ours: bool) -> None:
+    """Create what is missing; nothing is written to a database that is complete or of another version.
+
+    Raises:
+        ConfigError: the schema is newer than this process knows, or an older one in a host's database.
+    """
+    cursor = connection.cursor()
+    version = _version(cursor)
+    if version is None or (version < schema.VERSION and is_ours):
+        begin(connection, LONGEST_WAIT)
+        # Two processes may start at once: the second waited, and finds all in place.
+        for _ in transaction(connection):
+            _write(cursor)
+        version = _version(cursor)
+    if version is not None:
+        schema.refuse_other(version)
+
+
+def _write(cursor: Any) -> None:
+    version = _version(cursor)
+    if version is not None and version > schema.VERSION:
+        return
+    for statement in _CREATE:
+        cursor.execute(statement)
+    if version is None:
+        cursor.execute(_NAME, (secrets.token_hex(8), schema.VERSION))
+    elif version < schema.VERSION:
+        for statement in _FROM_VERSION_1:
+            cursor.execute(statement)
+    cursor.execute(_FORGET_REVISION)
+    cursor.execute(_REVISION, (schema.revision_of(schema.VERSION),))
+
+
+def _version(cursor: Any) -> int | None:
+    """Of the schema that is there; None where there is none, or where its log has lost its name."""
+    if cursor.execute(_IS_PREPARED).fetchone() is None:
+        return None
+    row = cursor.execute(_VERSION).fetchone()
+    return None if row is None else int(row[0])

@@ -1,0 +1,52 @@
+"""All ports over one SQLite database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .database import Database
+from .description import describe
+from .principals import SQLitePrincipals
+from .records import SQLiteRecords
+from .revocations import SQLiteRevocations
+from .sessions import SQLiteSessions
+from .watch import steady_clock
+from .workers import SQLiteWorkers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...contract import Description
+
+
+class SQLiteStorage:
+    """All records in one file.
+
+    Args:
+        path: of the file.
+        is_ours: whether we create the file and choose its journal; else it is a host's, and only the connections are
+            ours: a step of ours waits neither for the host's pool nor by its time-outs.
+        steady: gives seconds that only grow, for the interval between two looks at the file; for tests.
+    """
+
+    def __init__(self, path: str, *, is_ours: bool = True, steady: Callable[[], float] = steady_clock) -> None:
+        self._database = Database(path, is_ours=is_ours)
+        self.workers = SQLiteWorkers(self._database)
+        self.revocations = SQLiteRevocations(self._database, self.workers, steady)
+        self.sessions = SQLiteSessions(self._database, self.revocations)
+        self.principals = SQLitePrincipals(self._database, self.revocations)
+        self.records = SQLiteRecords(self._database, self.revocations)
+
+    def describe(self) -> Description:
+        with self._database.reading() as connection:
+            return describe(connection)
+
+    def check(self) -> None:
+        self._database.open()
+        self.revocations.stamp()
+        with self._database.writing():
+            pass
+
+    def close(self) -> None:
+        self.revocations.close()
+        self._database.close()
