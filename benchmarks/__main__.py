@@ -10,8 +10,20 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import guarded_requests, importing, login, mint, peers, plot, printing, sealed, verify
-from .timing import FULL, SHORT
+from . import (
+    chart,
+    guarded_requests,
+    importing,
+    login,
+    mint,
+    peers,
+    plot,
+    printing,
+    sealed,
+    storing,
+    verify,
+)
+from .timing import FULL, LARGE, SHORT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,10 +35,11 @@ BENCHMARKS = {
     "P2": mint.run,
     "P3": sealed.run,
     "P4": guarded_requests.run,
+    "P7": storing.run,
     "P9": login.run,
     "P11": importing.run,
 }
-DISTRIBUTIONS = ("flask-tessera", "flask", "werkzeug", "msgspec", "cryptography")
+DISTRIBUTIONS = ("flask-tessera", "flask", "werkzeug", "msgspec", "cryptography", "sqlalchemy", "redis", "psycopg")
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
@@ -37,7 +50,7 @@ def main() -> None:
     print("\n".join(f"{name}: {value}" for name, value in about.items()))
     results = []
     for name in wanted.names or BENCHMARKS:
-        results.append(BENCHMARKS[name](SHORT if wanted.short else FULL))
+        results.append(BENCHMARKS[name](wanted.effort))
         printing.show(results[-1])
     printing.summarise(results)
     name = "short" if wanted.short else "latest"
@@ -48,12 +61,15 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks", description="What the package costs, beside other libraries.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)}; all by default")
-    parser.add_argument("--short", action="store_true", help="seconds instead of minutes: proves only that it works")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--short", action="store_true", help="seconds instead of minutes: proves only that it works")
+    size.add_argument("--full", action="store_true", help="tables of ten million sessions too (P8): takes an hour")
     parser.add_argument("--folder", type=Path, default=RESULTS, help="where results are written")
     wanted = parser.parse_args()
     unknown = [name for name in wanted.names if name not in BENCHMARKS]
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]}; there are {', '.join(BENCHMARKS)}")
+    wanted.effort = SHORT if wanted.short else LARGE if wanted.full else FULL
     return wanted
 
 
@@ -69,7 +85,7 @@ def _about(*, short: bool) -> dict[str, Any]:
 
 
 def _write(folder: Path, name: str, about: dict[str, Any], results: Sequence[Result]) -> list[Path]:
-    """Write both files; a folder that did not exist is made such that git overlooks it."""
+    """Write all files; a folder that did not exist is made such that git overlooks it."""
     if not folder.exists():
         folder.mkdir(parents=True)
         (folder / ".gitignore").write_text("*\n", encoding="ascii")
@@ -77,6 +93,10 @@ def _write(folder: Path, name: str, about: dict[str, Any], results: Sequence[Res
     files = [folder / f"{name}.json", folder / f"{name}.svg"]
     files[0].write_text(json.dumps(data, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     files[1].write_text(plot.draw(results), encoding="utf-8")
+    for result in results:
+        for number, each in enumerate(result.charts, 1):
+            files.append(folder / f"{name}-{result.name}-{number}.svg")
+            files[-1].write_text(chart.draw(each), encoding="utf-8")
     return files
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from .chart import Chart
     from .timing import Timing
 
 Verdict = Literal["met", "MISSED", "not measured"]
@@ -63,7 +64,7 @@ def ratio_goal(what: str, above: Timing | None, below: Timing | None, limit: flo
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One benchmark's outcome; `notes` say what was compared, and what was left out."""
+    """One benchmark's outcome; `notes` say what was compared, and what was left out; `charts` show more than goals."""
 
     name: str
     title: str
@@ -71,6 +72,7 @@ class Result:
     rows: list[tuple[Any, ...]]
     goals: list[Goal]
     notes: list[str] = field(default_factory=list)
+    charts: list[Chart] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain data."""
@@ -85,7 +87,8 @@ class Result:
             for goal in self.goals
         ]
         rows = [dict(zip(self.columns, row, strict=True)) for row in self.rows]
-        return {"title": self.title, "rows": rows, "goals": goals, "notes": self.notes}
+        charts = [chart.to_json() for chart in self.charts]
+        return {"title": self.title, "rows": rows, "goals": goals, "notes": self.notes, "charts": charts}
 
 
 TIMING_COLUMNS = ("who", "version", "CPU µs min", "CPU µs median", "÷ ours (medians)", "÷ ours (minima)")

@@ -1,0 +1,103 @@
+"""Sessions as a service that has been running for months would have them, to fill tables with."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+from flask_tessera.sessions.record import Session
+from flask_tessera.storage.contract import Page
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flask_tessera.storage.contract import Storage
+
+DAY = 86_400
+"""Seconds."""
+IDLE, LIFETIME, ACCESS = 30 * DAY, 90 * DAY, 900
+"""Seconds, as by default."""
+SEED = bytes(32)
+PER_USER = 3
+USER_AGENT_LENGTH = 110
+BATCH = 2_000
+DEVICES = ("iPhone 17 Pro", "Pixel 10", "Redmi Note 15 Pro", "Chrome on Windows 11", "Safari on macOS", "iPad Air")
+TYPES = ("phone", "phone", "phone", "desktop", "desktop", "tablet")
+SYSTEMS = (
+    "iPhone; CPU iPhone OS 26_1 like Mac OS X",
+    "Linux; Android 16; Pixel 10",
+    "Linux; Android 15; 25069PC",
+    "Windows NT 10.0; Win64; x64",
+    "Macintosh; Intel Mac OS X 10_15_7",
+    "iPad; CPU OS 26_1 like Mac OS X",
+)
+VERSIONS = 300
+"""Of browsers that are about: with the systems, so many times as many user agents."""
+
+
+def sessions(storage: Storage, count: int, *, dice: random.Random, oldest: int, spacing: float) -> Iterator[Session]:
+    """Sessions of a third as many users, in the order of their birth.
+
+    Args:
+        storage: tells the tags of sids.
+        count: how many.
+        dice: for all that is random.
+        oldest: when the first was begun, Unix seconds.
+        spacing: seconds between two of them.
+    """
+    tag = storage.sessions.tag
+    users = max(1, count // PER_USER)
+    for number in range(count):
+        user_id = str(10_000_000 + dice.randrange(users))
+        born = oldest + number * spacing
+        sid = int(born * 1000).to_bytes(6, "big") + tag("", user_id, seed=SEED) + dice.randbytes(8)
+        yield session(sid, user_id, int(born), dice)
+
+
+def session(sid: bytes, user_id: str, born: int, dice: random.Random) -> Session:
+    """One of them; `born` in Unix seconds."""
+    kind = dice.randrange(len(DEVICES))
+    return Session(
+        sid=sid,
+        realm="",
+        user_id=user_id,
+        created_at=born,
+        auth_at=born,
+        idle_until=born + IDLE,
+        until=born + LIFETIME,
+        access_lifetime=ACCESS,
+        rotated_at=born,
+        last_seen_at=born,
+        device_type=TYPES[kind],
+        device_id=str(uuid.UUID(int=dice.getrandbits(128), version=4)),
+        device_name=DEVICES[kind],
+        ip=f"203.0.{dice.randrange(256)}.{dice.randrange(256)}",
+        user_agent=user_agent(kind, dice.randrange(VERSIONS)),
+        amr="pwd",
+    )
+
+
+def user_agent(kind: int, version: int) -> str:
+    """As browsers send it, of the length that is usual."""
+    text = f"Mozilla/5.0 ({SYSTEMS[kind]}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{version}.0.0.0 Safari/537.36"
+    return f"{text[:USER_AGENT_LENGTH]:-<{USER_AGENT_LENGTH}}"
+
+
+def fill(storage: Storage, count: int, *, seed: int = 1) -> list[bytes]:
+    """Put `count` live sessions of the last weeks into a storage; gives their sids, oldest first."""
+    at = int(time.time())
+    span = 20 * DAY
+    stream = sessions(storage, count, dice=random.Random(seed), oldest=at - span, spacing=span / count)
+    return write(storage, stream, at)
+
+
+def write(storage: Storage, stream: Iterator[Session], at: int) -> list[bytes]:
+    """Put sessions into a storage at Unix second `at`; gives their sids."""
+    sids: list[bytes] = []
+    while batch := tuple(itertools.islice(stream, BATCH)):
+        storage.records.write(Page(sessions=batch), at=at)
+        sids += [each.sid for each in batch]
+    return sids
