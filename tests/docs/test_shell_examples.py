@@ -127,7 +127,7 @@ def test_the_stand_in_for_curl_does_what_the_documents_need(demo: Any, surroundi
     script = ROOT / "tests" / "docs" / "curl.py"
     header = ("-H", "Content-Type: application/json")
     commands = {
-        ("-s", f"{demo.base}/healthz"): {"code": 0, "msg": "成功", "data": {"status": "ok"}},
+        ("-s", f"{demo.base}/user/detail"): {"code": 4103, "msg": "缺少参数token", "error": "token_missing"},
         ("-s", "-X", "POST", f"{demo.base}/auth/logout", "-H", "z-token: nonsense"): {
             "code": 4101,
             "msg": "登录已过期",

@@ -1,0 +1,55 @@
+"""What the tests of the commands share: the service, an application of one's own, and every storage."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+from flask import Flask
+
+from flask_tessera import Tessera
+from flask_tessera.cli import main
+from flask_tessera.server import create_app
+
+from .calling import SECRET, add
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from click.testing import Result
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., Result]:
+    """Runs `flask-tessera WORDS` on a data folder of its own, with none of the settings of whoever runs the tests."""
+
+    def run(*words: str, env: dict[str, str] | None = None, **more: Any) -> Result:
+        ours = dict.fromkeys(name for name in os.environ if name.startswith(("TESSERA_", "SECRET_KEY")))
+        settings = {**ours, "SECRET_KEY": SECRET, "TESSERA_DATA_DIR": str(tmp_path), **(env or {})}
+        return CliRunner().invoke(main, words, prog_name="flask-tessera", env=settings, **more)
+
+    return run
+
+
+@pytest.fixture
+def service(run: Callable[..., Result], tmp_path: Path) -> Flask:
+    """The service that the commands look after, with one user."""
+    add(run)
+    return create_app(environment={"SECRET_KEY": SECRET}, data=str(tmp_path))
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Callable[..., Flask]:
+    """Makes an application of one's own, with a Tessera for each realm."""
+
+    def make(*realms: str, **config: Any) -> Flask:
+        app = Flask(__name__, instance_path=str(tmp_path))
+        app.config.update({"SECRET_KEY": SECRET, "TESSERA_STORE_URL": "sqlite:///host.db", **config})
+        for realm in realms:
+            Tessera[Any](app, realm=realm)
+        return app
+
+    return make

@@ -1,0 +1,101 @@
+"""What is true of every command of the service: where its data are, what stops it, and its help."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from flask_tessera import __version__
+from flask_tessera.cli import tessera_commands
+
+from .calling import PHONE, SECRET, add, assert_refused
+
+# -- Where -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--data", "{}", "users", "list"), ("users", "--data", "{}", "list"), ("users", "list", "--data", "{}")],
+    ids=["before", "between", "behind"],
+)
+def test_the_data_folder_may_be_named_anywhere(run, tmp_path, words):
+    other = tmp_path / "other"
+    add(run, PHONE, "--data", str(other))
+    assert run("users", "list").stdout == ""
+    assert PHONE in run(*(word.format(other) for word in words)).stdout
+
+
+@pytest.mark.parametrize("words", [("--store", "nonsense", "purge"), ("purge", "--store", "nonsense")])
+def test_the_storage_may_be_named_anywhere(run, words):
+    assert_refused(run(*words), "STORE_URL")
+
+
+def test_of_two_places_the_nearer_one_counts(run, tmp_path):
+    add(run, PHONE, "--data", str(tmp_path / "near"))
+    assert PHONE in run("--data", str(tmp_path / "far"), "users", "list", "--data", str(tmp_path / "near")).stdout
+
+
+def test_the_commands_of_an_application_know_nothing_of_data_folders():
+    options = {
+        option for command in tessera_commands.commands.values() for each in command.params for option in each.opts
+    }
+    assert "--data" not in options
+    assert "--store" not in options
+
+
+# -- Serve -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"SECRET_KEY": "changeme"}, "SECRET_KEY"),
+        ({"SECRET_KEY": ""}, "SECRET_KEY"),
+        ({"TESSERA_ACCESS_LIFETIME": "15 min"}, "TESSERA_ACCESS_LIFETIME"),
+        ({"TESSERA_STORE_URL": "oracle://x"}, "STORE_URL"),
+        ({"TESSERA_DATA_DIR": "/dev/null"}, "TESSERA_DATA_DIR"),
+    ],
+)
+@pytest.mark.parametrize("command", ["serve", "doctor", "purge"])
+def test_X15_a_weak_setting_stops_every_command_with_one_sentence(run, command, settings, named):
+    assert_refused(run(command, env=settings), named)
+
+
+# Waitress leaves the socket that it could not bind to the garbage collector.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize("host", ["nowhere.invalid", "203.0.113.77", "::g", "a b"])
+def test_a_host_that_is_not_ours_is_told_in_one_sentence(run, host):
+    assert_refused(run("serve", "--host", host, "--port", "65001"), "cannot listen on ")
+
+
+@pytest.mark.parametrize("port", ["0", "-1", "65536", "http"])
+def test_a_port_that_is_none_is_a_wrong_usage(run, port):
+    assert run("serve", "--port", port).exit_code == 2
+
+
+def test_the_version_is_that_of_the_package(run):
+    assert run("--version").stdout == f"flask-tessera, version {__version__}\n"
+
+
+def test_help_says_what_there_is(run):
+    for words in ((), ("serve",), ("users",), ("users", "add"), ("sessions",), ("purge",), ("doctor",)):
+        result = run(*words, "--help")
+        assert result.exit_code == 0
+        assert "--data" in result.stdout
+
+
+def test_the_commands_can_be_started_as_a_module(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "flask_tessera.cli", "--data", str(tmp_path), "users", "list"],
+        env={
+            **{name: text for name, text in os.environ.items() if not name.startswith("TESSERA_")},
+            "SECRET_KEY": SECRET,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -1,0 +1,45 @@
+"""`purge` and `doctor`."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from .calling import SECRET, assert_refused, tessera_of
+
+
+def test_S11_purge_removes_the_dead_and_nothing_else(run, service, tmp_path):
+    with service.app_context():
+        dead, living = (tessera_of(service).login(1) for _ in range(2))
+    with sqlite3.connect(tmp_path / "tessera.db") as database:
+        database.execute(
+            "UPDATE tessera_sessions SET idle_until = 1 WHERE sid IN (SELECT min(sid) FROM tessera_sessions)"
+        )
+    database.close()
+    assert run("purge").stdout == "removed 1 sessions\n"
+    assert run("purge").stdout == "removed 0 sessions\n"
+    assert dead.session_id != living.session_id
+    assert "1 live sessions" in run("sessions", "list", "1").stdout
+
+
+def test_F07_purge_refuses_a_clock_that_has_jumped_unless_it_is_forced(run, service, tmp_path):
+    with service.app_context():
+        tessera_of(service).login(1)
+    with sqlite3.connect(tmp_path / "tessera.db") as database:
+        database.execute("UPDATE tessera_sessions SET created_at = created_at - 1000000, idle_until = 1")
+    database.close()
+    assert_refused(run("purge"), "--force")
+    assert run("purge", "--force").stdout == "removed 1 sessions\n"
+
+
+def test_the_doctor_of_the_service_finds_nothing_and_prints_no_secret(run, service):
+    result = run("doctor")
+    assert result.exit_code == 0
+    assert "OK    the storage can be read and written" in result.stdout.splitlines()
+    assert "WARN" not in result.stdout
+    assert SECRET not in result.output
+
+
+def test_the_doctor_warns_with_exit_code_0(run, service):
+    result = run("doctor", env={"TESSERA_HTTP_STATUS": "always_200"})
+    assert result.exit_code == 0
+    assert "WARN  TESSERA_HTTP_STATUS always_200" in result.stdout

@@ -1,0 +1,111 @@
+"""`users …`: the service's users, at the prompt and over standard input."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from flask_tessera.server import create_app
+
+from .calling import HOSTILE, PASSWORD, PHONE, SECRET, add, assert_refused, tessera_of
+
+
+def test_a_user_is_added_with_the_password_of_the_prompt(run, tmp_path):
+    result = run("users", "add", PHONE, "--name", "Ada", "--level", "3", input=f"{PASSWORD}\n{PASSWORD}\n")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1] == f"added user 1 with phone {PHONE}"
+    assert PASSWORD not in result.output
+    client = create_app(environment={"SECRET_KEY": SECRET}, data=str(tmp_path)).test_client()
+    token = client.post("/login", json={"phone": PHONE, "password": PASSWORD}).json["data"]
+    detail = client.get("/user/detail", headers={"z-token": token}).json["data"]
+    assert (detail["name"], detail["level"]) == ("Ada", 3)
+
+
+def test_two_different_passwords_at_the_prompt_add_nobody(run):
+    assert run("users", "add", PHONE, input=f"{PASSWORD}\nanother one\n").exit_code == 1
+    assert run("users", "list").stdout == ""
+
+
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n", "\nsecond line\n"])
+def test_L03_the_password_on_standard_input_ends_with_its_line_and_keeps_its_blanks(run, tmp_path, ending):
+    assert run("users", "add", PHONE, "--password-stdin", input=f"  {PASSWORD}  {ending}").exit_code == 0
+    service = create_app(environment={"SECRET_KEY": SECRET}, data=str(tmp_path)).extensions["tessera_service"]
+    stored = service.users.get(PHONE).password_hash
+    assert service.passwords.verify(f"  {PASSWORD}  ", stored)
+    assert not service.passwords.verify(PASSWORD, stored)
+
+
+@pytest.mark.parametrize(
+    ("sent", "text"),
+    [
+        (b"", "at least 8 characters"),
+        (b"seven!!\n", "at least 8 characters"),
+        (b"x" * 1025, "1024 bytes"),
+        (b"with a NUL \0\n", "NUL"),
+        (b"\xff\xfe\xfd no UTF-8 \n", "UTF-8"),
+    ],
+)
+def test_L03_L04_a_password_that_cannot_be_one_is_refused_in_one_sentence(run, sent, text):
+    assert_refused(run("users", "add", PHONE, "--password-stdin", input=sent), text)
+    assert run("users", "list").stdout == ""
+
+
+def test_a_phone_number_that_is_taken_is_refused_in_one_sentence(run, service):
+    assert_refused(add(run), "taken")
+
+
+@pytest.mark.parametrize("phone", ["123", "+8613800138000", "１３８００１３８０００", "\udcff", "138\n00138000"])
+@pytest.mark.parametrize("act", ["add", "disable", "enable", "delete"])
+def test_what_is_no_phone_number_is_refused_in_one_sentence(run, act, phone):
+    more = {"input": f"{PASSWORD}\n"} if act == "add" else {}
+    words = ["--password-stdin"] if act == "add" else []
+    assert_refused(run("users", act, phone, *words, **more), "phone number")
+
+
+@pytest.mark.parametrize("act", ["disable", "enable", "delete"])
+def test_an_unknown_phone_number_is_refused_in_one_sentence(run, act):
+    assert_refused(run("users", act, PHONE), PHONE)
+
+
+def test_users_are_listed_one_a_line(run, service):
+    add(run, "13900139000", "--name", "名字", "--level", "3", "--role", "admin")
+    run("users", "disable", PHONE)
+    assert run("users", "list").stdout.splitlines() == [
+        f"1\t{PHONE}\tdisabled\t0\t-\t-",
+        "2\t13900139000\tenabled\t3\tadmin\t名字",
+    ]
+
+
+def test_S03_disabling_ends_the_sessions_and_enabling_revives_none(run, service):
+    client = service.test_client()
+    with service.app_context():
+        tokens = [tessera_of(service).create_token(1) for _ in range(2)]
+
+    def codes() -> list[int]:
+        return [client.get("/user/detail", headers={"z-token": token}).json["code"] for token in tokens]
+
+    assert codes() == [0, 0]
+    assert run("users", "disable", PHONE).stdout.startswith(f"disabled {PHONE}; 2 sessions ended; refused by every")
+    assert codes() == [4101, 4101]
+    assert run("users", "enable", PHONE).stdout == f"enabled {PHONE}\n"
+    assert codes() == [4101, 4101]
+    assert client.post("/login", json={"phone": PHONE, "password": PASSWORD}).json["code"] == 0
+
+
+def test_S03_deleting_removes_the_user_and_the_sessions(run, service):
+    with service.app_context():
+        token = tessera_of(service).create_token(1)
+    assert "1 sessions ended" in run("users", "delete", PHONE).stdout
+    assert service.test_client().get("/user/detail", headers={"z-token": token}).json["code"] == 4101
+    assert run("users", "list").stdout == ""
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_G02_a_hostile_name_in_the_table_forges_no_line(run, service, tmp_path, name):
+    with sqlite3.connect(tmp_path / "tessera.db") as database:
+        database.execute("UPDATE service_users SET name = ?, role = ?", (HOSTILE[name], HOSTILE[name]))
+    database.close()
+    (line,) = run("users", "list").stdout.splitlines()
+    assert line.replace("\t", "").isprintable()
+    assert len(line.split("\t")) == 6
