@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import (
     chart,
+    growth,
     guarded_requests,
     importing,
     login,
@@ -36,6 +37,7 @@ BENCHMARKS = {
     "P3": sealed.run,
     "P4": guarded_requests.run,
     "P7": storing.run,
+    "P8": growth.run,
     "P9": login.run,
     "P11": importing.run,
 }

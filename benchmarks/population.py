@@ -8,11 +8,12 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
+from flask_tessera.sessions.limits import Limits
 from flask_tessera.sessions.record import Session
 from flask_tessera.storage.contract import Page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from flask_tessera.storage.contract import Storage
 
@@ -20,10 +21,16 @@ DAY = 86_400
 """Seconds."""
 IDLE, LIFETIME, ACCESS = 30 * DAY, 90 * DAY, 900
 """Seconds, as by default."""
+LIMITS = Limits(most=10, per_device_type=0, overflow="evict")
+"""As by default."""
+SPAN = 20 * DAY
+"""Seconds in which they began."""
 SEED = bytes(32)
 PER_USER = 3
 USER_AGENT_LENGTH = 110
 BATCH = 2_000
+MOST_GIVEN = 20_000
+"""Sessions: enough that no benchmark comes to the same one too soon."""
 DEVICES = ("iPhone 17 Pro", "Pixel 10", "Redmi Note 15 Pro", "Chrome on Windows 11", "Safari on macOS", "iPad Air")
 TYPES = ("phone", "phone", "phone", "desktop", "desktop", "tablet")
 SYSTEMS = (
@@ -86,18 +93,20 @@ def user_agent(kind: int, version: int) -> str:
     return f"{text[:USER_AGENT_LENGTH]:-<{USER_AGENT_LENGTH}}"
 
 
-def fill(storage: Storage, count: int, *, seed: int = 1) -> list[bytes]:
-    """Put `count` live sessions of the last weeks into a storage; gives their sids, oldest first."""
+def fill(storage: Storage, count: int, *, seed: int = 1) -> list[Session]:
+    """Put `count` live sessions of the last weeks into a storage; gives some of them, in any order."""
     at = int(time.time())
-    span = 20 * DAY
-    stream = sessions(storage, count, dice=random.Random(seed), oldest=at - span, spacing=span / count)
-    return write(storage, stream, at)
+    dice = random.Random(seed)
+    some = write(storage, sessions(storage, count, dice=dice, oldest=at - SPAN, spacing=SPAN / count), count, at)
+    dice.shuffle(some)
+    return some
 
 
-def write(storage: Storage, stream: Iterator[Session], at: int) -> list[bytes]:
-    """Put sessions into a storage at Unix second `at`; gives their sids."""
-    sids: list[bytes] = []
-    while batch := tuple(itertools.islice(stream, BATCH)):
+def write(storage: Storage, stream: Iterable[Session], count: int, at: int) -> list[Session]:
+    """Put `count` sessions into a storage at Unix second `at`; gives every n-th, at most about `MOST_GIVEN`."""
+    given: list[Session] = []
+    step, iterator = max(1, count // MOST_GIVEN), iter(stream)
+    while batch := tuple(itertools.islice(iterator, BATCH)):
         storage.records.write(Page(sessions=batch), at=at)
-        sids += [each.sid for each in batch]
-    return sids
+        given += batch[::step]
+    return given

@@ -47,10 +47,14 @@ class Store:
         """Of the database of this name: another name is another database, but for Redis, which has one."""
         if self.kind == SQLITE:
             return f"sqlite:///{self.folder / name}.db"
+        return self.server_url if self.kind == REDIS else f"{self.server_url}?schema={name}"
+
+    @property
+    def server_url(self) -> str:
+        """Of the server, for its own driver."""
         if self.server is None:
             raise ValueError(f"{self.kind} has no server")
-        url = self.server.url.replace(f":{self.server.port}", f":{self.port or self.server.port}")
-        return url if self.kind == REDIS else f"{url}?schema={name}"
+        return self.server.url.replace(f":{self.server.port}", f":{self.port or self.server.port}")
 
     @contextlib.contextmanager
     def opened(self, name: str) -> Iterator[Storage]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -28,8 +27,6 @@ ORM, ORM_AT_ONCE = "SQLAlchemy ORM", "SQLAlchemy ORM, UPDATE … RETURNING"
 LEAST = {SQLITE: 6, POSTGRES: 3}
 LEEWAY = 15
 """Seconds."""
-ITEMS = 20_000
-"""At most, in rotation."""
 TRIPS = 50
 COLUMNS = ("storage", "step", "who", "version", "µs min", "µs median", "÷ ours (medians)", "÷ ours (minima)")
 NOTES = [
@@ -91,22 +88,21 @@ def _redis_goals(found: dict[str, dict[str, Timing]], trips: dict[str, float] | 
 
 
 def _measure(store: Store, storage: Storage, effort: Effort) -> dict[str, dict[str, Timing]]:
-    sids = population.fill(storage, effort.sizes[1])
-    sample = random.Random(2).sample(sids, min(ITEMS, len(sids)))
+    sample = [each.sid for each in population.fill(storage, effort.sizes[1])]
     at = int(time.time())
-    url = store.server.url if store.server else store.url("peer")
-    contestants = {OURS: _ours(storage, at)}
+    url = store.server_url if store.server else store.url("peer")
+    contestants = {OURS: ours(storage, at)}
     if store.kind != REDIS:
         contestants |= _peers(url, storage, at)
     contestants[FLOOR] = floors.steps(store, url, sample, at=at, idle=IDLE)
     clock = time.process_time_ns if store.kind == SQLITE else time.perf_counter_ns
     # The peers share one table, and so its generations.
-    ours, theirs = ([Item(sid) for sid in sample] for _ in range(2))
+    mine, theirs = ([Item(sid) for sid in sample] for _ in range(2))
     found = {}
     for step in ("find", "rotate"):
         runners = [
             Contestant(
-                name, _counted(calls[step]) if step == "rotate" else calls[step], ours if name == OURS else theirs
+                name, counted(calls[step]) if step == "rotate" else calls[step], mine if name == OURS else theirs
             )
             for name, calls in contestants.items()
             if step in calls
@@ -115,7 +111,8 @@ def _measure(store: Store, storage: Storage, effort: Effort) -> dict[str, dict[s
     return found
 
 
-def _ours(storage: Storage, at: int) -> dict[str, Callable[[Any], Any]]:
+def ours(storage: Storage, at: int) -> dict[str, Callable[[Any], Any]]:
+    """Our steps on an `Item`, at Unix second `at`."""
     find, rotate = storage.sessions.find, storage.sessions.rotate
 
     def rotated(item: Item) -> object:
@@ -147,7 +144,9 @@ def _peers(url: str, storage: Storage, at: int) -> dict[str, dict[str, Callable[
     }
 
 
-def _counted(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def counted(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The same, counting the generations of the `Item`."""
+
     def rotate(item: Item) -> object:
         found = call(item)
         item.gen += 1
@@ -161,9 +160,9 @@ def _round_trips(store: Store, effort: Effort) -> dict[str, float]:
     if store.server is None:
         raise ValueError("there is no server")
     with counting(store.server.port) as counter, store.behind(counter.port).opened("trips") as storage:
-        sids = population.fill(storage, effort.sizes[0], seed=3)[: 2 * TRIPS]
+        sids = [each.sid for each in population.fill(storage, effort.sizes[0], seed=3)[: 2 * TRIPS]]
         found = {}
-        for step, call in _ours(storage, int(time.time())).items():
+        for step, call in ours(storage, int(time.time())).items():
             items = [Item(sid) for sid in sids]
             for item in items[:TRIPS]:
                 call(item)
