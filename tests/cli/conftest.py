@@ -14,9 +14,10 @@ from flask_tessera.cli import main
 from flask_tessera.server import create_app
 
 from .calling import SECRET, add
+from .stores import STORES, store_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from click.testing import Result
@@ -45,11 +46,18 @@ def service(run: Callable[..., Result], tmp_path: Path) -> Flask:
 def host(tmp_path: Path) -> Callable[..., Flask]:
     """Makes an application of one's own, with a Tessera for each realm."""
 
-    def make(*realms: str, **config: Any) -> Flask:
+    def make(*realms: str, storage: Any = None, **config: Any) -> Flask:
         app = Flask(__name__, instance_path=str(tmp_path))
-        app.config.update({"SECRET_KEY": SECRET, "TESSERA_STORE_URL": "sqlite:///host.db", **config})
+        app.config.update({"SECRET_KEY": SECRET, **config})
         for realm in realms:
-            Tessera[Any](app, realm=realm)
+            Tessera[Any](app, realm=realm, storage=storage or "sqlite:///host.db")
         return app
 
     return make
+
+
+@pytest.fixture(params=STORES)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Of a storage of each kind that more than one process can use, in which there is nothing yet."""
+    with store_url(request.param, tmp_path) as url:
+        yield url

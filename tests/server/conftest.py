@@ -19,6 +19,8 @@ from flask_tessera.accounts.hash_slots import HashSlots
 from flask_tessera.accounts.passwords import Passwords
 from flask_tessera.server import create_app
 
+from .locking import write_lock
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -205,24 +207,7 @@ def two_servers(tmp_path_factory: pytest.TempPathFactory, password_hash: str) ->
 @pytest.fixture
 def hold_lock() -> Callable[[Path], Any]:
     """Holds the write lock of a SQLite file in another process: `with hold_lock(path): …`."""
-
-    @contextmanager
-    def hold(path: Path) -> Iterator[None]:
-        program = (
-            "import sqlite3, sys\n"
-            "connection = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
-            "connection.execute('BEGIN EXCLUSIVE')\n"
-            "print('held', flush=True)\n"
-            "sys.stdin.read()\n"
-        )
-        command = [sys.executable, "-c", program, str(path)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
-            assert holder.stdout is not None
-            assert holder.stdout.readline() == "held\n"
-            yield
-            holder.communicate()
-
-    return hold
+    return write_lock
 
 
 @pytest.fixture

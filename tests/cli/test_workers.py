@@ -1,0 +1,91 @@
+"""`workers`: who listens, and who is too far behind."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from flask_tessera.storage.contract import Worker
+from flask_tessera.web.guards import runtime_of
+from tests.servers import wait_until
+
+from .calling import HOSTILE, in_app
+from .stores import listened_storage
+
+BOUND = "every worker hears of an ending within 2 s (TESSERA_REVOCATION_BOUND)"
+NOW = int(time.time())
+
+
+def beat(storage, *, name="web-1:1:ab", age=0, lag_ms=4):
+    storage.workers.beat(Worker(name, NOW - 3600, int(time.time()) - age, lag_ms))
+
+
+def test_S01_where_every_request_is_told_one_line_says_so(run, service):
+    result = run("workers")
+    assert (result.exit_code, result.stdout) == (0, "every worker is told of an ending with its next request\n")
+
+
+@pytest.mark.parametrize(("mode", "said"), [("strict", "asks the storage"), ("stateless", "until it expires")])
+def test_S01_in_another_mode_the_line_says_what_holds_there(run, service, mode, said):
+    (line,) = run("workers", env={"TESSERA_REVOCATION": mode}).stdout.splitlines()
+    assert line.startswith(f"TESSERA_REVOCATION {mode}: ")
+    assert said in line
+
+
+def test_S01_nobody_listens_before_the_first_request(host):
+    result = in_app(host("", storage=listened_storage()), "workers")
+    assert (result.exit_code, result.stdout) == (0, BOUND + "\n")
+
+
+def test_S01_every_worker_is_listed_with_its_beat_and_its_lag(host):
+    storage = listened_storage()
+    beat(storage, name="web-1:17:ab", age=3, lag_ms=12)
+    beat(storage, name="web-2:18:cd", lag_ms=-1)
+    beat(storage, name="web-3:19:ef", age=-5)
+    first, second, third, last = in_app(host("", storage=storage), "workers").stdout.splitlines()
+    assert re.fullmatch(r"web-1:17:ab\tsince \S+Z\tbeat [3-9] s ago\tlag 12 ms", first)
+    assert second.startswith("web-2:18:cd\t")
+    assert second.endswith("\tlag not known yet")
+    # Its clock is ahead.
+    assert "\tbeat 0 s ago\t" in third
+    assert last == BOUND
+
+
+@pytest.mark.parametrize(
+    ("bound", "lags", "code"),
+    [(2, [2000], 0), (2, [2001], 1), (2, [1, 60_000, 2], 1), (3, [2001], 0), (2, [-1], 0)],
+)
+def test_S01_a_worker_that_is_further_behind_than_the_bound_is_told_by_the_exit_code(host, bound, lags, code):
+    storage = listened_storage()
+    for number, lag in enumerate(lags):
+        beat(storage, name=f"web-{number}", lag_ms=lag)
+    result = in_app(host("", storage=storage, TESSERA_REVOCATION_BOUND=bound), "workers")
+    assert result.exit_code == code
+    assert len(result.stdout.splitlines()) == len(lags) + 1
+    assert result.stdout.splitlines()[-1] == BOUND.replace("2", str(bound))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_G02_a_worker_with_a_hostile_name_forges_no_line(host, name):
+    storage = listened_storage()
+    beat(storage, name=HOSTILE[name])
+    line, _ = in_app(host("", storage=storage), "workers").stdout.splitlines()
+    assert line.replace("\t", "").isprintable()
+    assert len(line.split("\t")) == 4
+
+
+def test_S01_a_worker_is_listed_as_soon_as_it_listens(host, url):
+    app = host("", storage=url)
+    with app.app_context():
+        runtime = runtime_of("")
+        if not runtime.storage.revocations.bound:
+            assert in_app(app, "workers").stdout == "every worker is told of an ending with its next request\n"
+            return
+        wait_until(runtime.ear.is_current, "it listens")
+        wait_until(lambda: runtime.ear.name in in_app(app, "workers").stdout, "it is listed")
+        result = in_app(host("", storage=url), "workers")
+    assert result.exit_code == 0
+    assert re.fullmatch(rf"{runtime.ear.name}\tsince \S+Z\tbeat \d s ago\tlag .+", result.stdout.splitlines()[0])
+    assert result.stdout.splitlines()[1:] == [BOUND]
