@@ -20,7 +20,9 @@ from . import (
     peers,
     plot,
     printing,
+    propagation,
     sealed,
+    serving,
     storing,
     verify,
 )
@@ -36,9 +38,11 @@ BENCHMARKS = {
     "P2": mint.run,
     "P3": sealed.run,
     "P4": guarded_requests.run,
+    "P6": serving.run,
     "P7": storing.run,
     "P8": growth.run,
     "P9": login.run,
+    "P10": propagation.run,
     "P11": importing.run,
 }
 DISTRIBUTIONS = ("flask-tessera", "flask", "werkzeug", "msgspec", "cryptography", "sqlalchemy", "redis", "psycopg")

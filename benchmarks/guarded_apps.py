@@ -42,7 +42,7 @@ LIFETIME = 3600
 def all_guards(folder: Path) -> list[Contestant]:
     """Everybody who is installed; SQLite's file is kept in `folder`."""
     found = [
-        _contestant(BARE, _app_with(_new_app(), lambda view: view), "Authorization", ["Bearer none"]),
+        _contestant(BARE, app_with(new_app(), lambda view: view), "Authorization", ["Bearer none"]),
         _ours(MEMORY, "memory:"),
         _ours(SEEN, "memory:", most=USERS),
         _ours(SQLITE, f"sqlite:///{folder / 'bench.db'}"),
@@ -58,7 +58,9 @@ def all_guards(folder: Path) -> list[Contestant]:
     return [*found, _tutorial()]
 
 
-def _app_with(app: Flask, guard: Callable[[Any], Any]) -> Flask:
+def app_with(app: Flask, guard: Callable[[Any], Any]) -> Flask:
+    """Add the view that all have, behind a guard."""
+
     @app.get("/orders/<int:number>")
     @guard
     def order(number: int) -> dict[str, Any]:
@@ -67,7 +69,7 @@ def _app_with(app: Flask, guard: Callable[[Any], Any]) -> Flask:
     return app
 
 
-def _new_app() -> Flask:
+def new_app() -> Flask:
     """As real ones are: with a secret, for which Flask looks after its own session at every request."""
     app = Flask("bench")
     app.config["SECRET_KEY"] = SECRET
@@ -77,7 +79,7 @@ def _new_app() -> Flask:
 def _ours(name: str, storage: str, most: int = TOKENS) -> Contestant:
     """Our guard, presented with `most` different tokens in rotation."""
     world = open_world(storage)
-    app = _app_with(world.app, login_required)
+    app = app_with(world.app, login_required)
     return _contestant(name, app, "Authorization", [f"Bearer {token}" for token in world.tokens[:most]])
 
 
@@ -94,16 +96,16 @@ def _floor() -> Contestant:
 
         return wrapper
 
-    app = _app_with(_new_app(), guard)
+    app = app_with(new_app(), guard)
     return _contestant(FLOOR, app, "Authorization", [f"Bearer {token}" for token in world.tokens])
 
 
 def _jwt_extended(name: str, library: ModuleType) -> Contestant:
     """Stateless, as it comes."""
-    app = _new_app()
+    app = new_app()
     app.config["JWT_ACCESS_TOKEN_EXPIRES"] = LIFETIME
     library.JWTManager(app)
-    _app_with(app, library.jwt_required())
+    app_with(app, library.jwt_required())
     with app.app_context():
         tokens = [library.create_access_token(identity=f"user-{number}") for number in range(TOKENS)]
     return _contestant(name, app, "Authorization", [f"Bearer {token}" for token in tokens])
@@ -114,13 +116,13 @@ def _http_auth() -> Contestant:
 
     serializer, auth = URLSafeTimedSerializer(SECRET), HTTPTokenAuth(scheme="Bearer")
     auth.verify_token(lambda token: serializer.loads(token, max_age=LIFETIME)["id"])
-    app = _app_with(_new_app(), auth.login_required)
+    app = app_with(new_app(), auth.login_required)
     tokens = [str(serializer.dumps({"id": f"user-{number}"})) for number in range(TOKENS)]
     return _contestant(HTTP_AUTH, app, "Authorization", [f"Bearer {token}" for token in tokens])
 
 
 def _tutorial() -> Contestant:
-    app = _app_with(_new_app(), _tutorial_guard)
+    app = app_with(new_app(), _tutorial_guard)
     return _contestant(TUTORIAL, app, "z-token", [_tutorial_token({"id": number}) for number in range(TOKENS)])
 
 
