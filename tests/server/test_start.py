@@ -264,27 +264,6 @@ def test_the_service_registers_its_routes_and_no_others(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("mode", ["semantic", "always_200"])
-def test_healthz_says_that_all_is_well(tmp_path, mode):
-    app = create_app(environment={"SECRET_KEY": SECRET, "TESSERA_HTTP_STATUS": mode}, data=str(tmp_path))
-    reply = app.test_client().get("/healthz")
-    assert (reply.status_code, reply.json["data"]) == (200, {"status": "ok"})
-
-
-@pytest.mark.parametrize("mode", ["semantic", "always_200"])
-def test_F02_healthz_is_503_while_the_users_are_gone_whatever_the_mode(tmp_path, mode):
-    app = create_app(
-        environment={"SECRET_KEY": SECRET, "TESSERA_HTTP_STATUS": mode}, data=str(tmp_path), store="memory:"
-    )
-    client = app.test_client()
-    (tmp_path / "tessera.db").rename(tmp_path / "aside")
-    reply = client.get("/healthz")
-    assert (reply.status_code, reply.json["code"]) == (503, 4004)
-    assert reply.headers["Retry-After"] == "1"
-    (tmp_path / "aside").rename(tmp_path / "tessera.db")
-    assert client.get("/healthz").status_code == 200
-
-
 FACTORY = """
 # What gunicorn does with 'flask_tessera.server:create_app()'.
 import importlib
