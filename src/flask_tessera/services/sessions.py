@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from ..tokens.claims import is_safe_text
 from .ports import NOBODY, Caller, Event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ..sessions.limits import Limits
     from ..storage.contract import Storage
@@ -251,16 +252,13 @@ class SessionService:
 
     def _begin(self, session: Session, *, since: int | None = None, limits: Limits | None = None) -> Session:
         limits = self._policy.limits if limits is None else limits
-        try:
+        with _failing_as_login():
             added = self._storage.sessions.add(session, limits=limits, at=session.created_at)
             for ended in added.ended:
                 self._listener(Event("session_ended", ended, ended.end_reason, _caller_of(session)))
             if since is not None and self._was_overtaken(added.session, since):
                 self._storage.sessions.end(added.session.sid, "password_change", at=session.created_at)
                 raise CredentialsError("all sessions were ended while the credentials were checked")
-        except StorageUnavailableError as error:
-            # The RET table has one code for whatever fails at login.
-            raise StorageUnavailableError(str(error), writing=False) from error
         self._listener(Event("session_started", added.session, caller=_caller_of(session)))
         return added.session
 
@@ -287,8 +285,10 @@ class SessionService:
         if not user_id or len(user_id) > _LONGEST_USER_ID or not is_safe_text(user_id):
             raise ValueError(f"a user id has 1 to {_LONGEST_USER_ID} characters, none of them a control character")
         at, policy = self._clock(), self._policy
+        with _failing_as_login():
+            sid, era = sid or self._new_sid(user_id, at), self.era(at=at)
         session = Session(
-            sid=sid or self._new_sid(user_id, at),
+            sid=sid,
             realm=self._realm,
             user_id=user_id,
             created_at=at,
@@ -305,7 +305,7 @@ class SessionService:
             user_agent=login.caller.user_agent,
             scope=login.scope,
             amr=login.amr,
-            era=self.era(at=at),
+            era=era,
         )
         return _replace(session, **changes)
 
@@ -321,6 +321,15 @@ class SessionService:
         for session in sessions:
             self._listener(Event("session_ended", session, reason, caller))
         return sessions
+
+
+@contextmanager
+def _failing_as_login() -> Iterator[None]:
+    """The RET table has one code for whatever fails at login."""
+    try:
+        yield
+    except StorageUnavailableError as error:
+        raise StorageUnavailableError(str(error), writing=False) from error
 
 
 def _caller_of(session: Session) -> Caller:
