@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from werkzeug.local import LocalProxy
-
 from ..errors import ConfigError
 from ..tokens.claims import is_safe_text
 from . import guards, protection
@@ -181,7 +179,7 @@ class Tessera(Actions[User], Generic[User]):
 
 
 def _proxy(find: Callable[[], Any]) -> Any:
-    return LocalProxy(find)
+    return guards.CurrentProxy(find)
 
 
 def _refuse_unsafe(realm: Any) -> None:

@@ -214,9 +214,23 @@ def load_current_user(realm: str | None = None) -> Any:
         return admission.runtime.load_user(admission)
 
 
-current_user: Any = LocalProxy(load_current_user)
+class CurrentProxy(LocalProxy[Any]):
+    """A proxy that has a class of its own where there is nobody to speak for."""
+
+    __slots__ = ()
+
+    @property  # type: ignore[misc]  # typeshed gives `object` an attribute that can be set
+    def __class__(self) -> type:
+        """Asked of every object there is by whatever patches a running process, as gevent does, so it never fails."""
+        try:
+            return type(self._get_current_object())
+        except ConfigError:
+            return type(self)
+
+
+current_user: Any = CurrentProxy(load_current_user)
 """The user of the present request's token, loaded at first use; falsy for nobody."""
-current_identity: Any = LocalProxy(lambda: admission_of(None).identity)
+current_identity: Any = CurrentProxy(lambda: admission_of(None).identity)
 """The `Identity` of the present request's token; falsy for nobody."""
 
 
