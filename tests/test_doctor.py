@@ -10,18 +10,37 @@ from flask import Flask
 
 from flask_tessera import Tessera
 from flask_tessera.doctor import _without_password, examine
+from flask_tessera.errors import StorageUnavailableError
+from flask_tessera.storage.contract import Description
+from flask_tessera.storage.memory import MemoryStorage
 
 SECRET = "9b7e40c1f3a85d26e1908c7745bb3f02d6ea914c58f7230b"
 OLD_SECRET = "0d7be65f8c21a94370e5d8f1b6c392aa47e01d9853bc6f24"
 NOW = int(time.time())
 
 
-def report(*, debug: bool = False, **config: Any) -> dict[str, list[str]]:
+class HostsOwn(MemoryStorage):
+    """A storage that a host wrote, on another machine, with settings that could be better."""
+
+    def __init__(self, *, is_broken: bool = False) -> None:
+        super().__init__()
+        self.revocations.bound = 2
+        self._is_broken = is_broken
+
+    def describe(self) -> Description:
+        if self._is_broken:
+            raise StorageUnavailableError("it does not say what it is")
+        return Description("Abacus 3", "two machines; a commit outlives one of them", ("beads are loose", "it is dark"))
+
+
+def report(*, debug: bool = False, storage: Any = None, **config: Any) -> dict[str, list[str]]:
     """The doctor's findings of an application with these settings, by level."""
     app = Flask(__name__)
     app.debug = debug
-    app.config.update({"SECRET_KEY": SECRET, "TESSERA_STORE_URL": "memory:", **config})
-    tessera: Tessera[Any] = Tessera(app)
+    app.config.update({"SECRET_KEY": SECRET, **config})
+    if storage is None:
+        app.config.setdefault("TESSERA_STORE_URL", "memory:")
+    tessera: Tessera[Any] = Tessera(app, storage=storage)
     found: dict[str, list[str]] = {"SET": [], "OK": [], "WARN": [], "FAIL": []}
     with app.app_context():
         for finding in examine(app, tessera.runtime):
@@ -38,6 +57,29 @@ def test_a_sound_configuration_has_no_weak_spots(tmp_path):
     assert storage.startswith("SQLite ")
     assert storage.endswith("a commit outlives its process and a power cut")
     assert ending == "an ending is known to every worker with its next request"
+
+
+def test_F04_what_the_storage_promises_is_said_and_what_it_warns_of():
+    found = report(storage=HostsOwn())
+    assert "Abacus 3: two machines; a commit outlives one of them" in found["OK"]
+    assert found["WARN"] == ["Abacus 3: beads are loose", "Abacus 3: it is dark"]
+
+
+@pytest.mark.parametrize(
+    ("config", "ending"),
+    [
+        ({}, ["an ending is known to every worker within 2 s"]),
+        ({"TESSERA_REVOCATION_BOUND": 30}, ["an ending is known to every worker within 30 s"]),
+        ({"TESSERA_REVOCATION": "strict"}, []),
+        ({"TESSERA_REVOCATION": "stateless"}, []),
+    ],
+)
+def test_S01_the_bound_is_said_where_there_is_one(config, ending):
+    assert [text for text in report(storage=HostsOwn(), **config)["OK"] if text.startswith("an ending ")] == ending
+
+
+def test_a_storage_that_does_not_say_what_it_is_is_a_failure():
+    assert report(storage=HostsOwn(is_broken=True))["FAIL"] == ["the storage does not work: it does not say what it is"]
 
 
 def test_every_setting_is_shown_as_it_is():
