@@ -141,10 +141,20 @@ def test_K08_no_secret_is_printed():
 
 
 @pytest.mark.parametrize(
-    "url", ["postgresql://me:hunter2@db/x", "redis://:hunter2@db:6379/0", "redis://me:hun@ter2@db/0"]
+    ("url", "shown"),
+    [
+        ("sqlite:////srv/tessera.db", "sqlite:////srv/tessera.db"),
+        ("redis://db:6379/0?prefix=x", "redis://db:6379/0?prefix=x"),
+        ("postgresql://me:hunter2@db/x", "postgresql://…@db/x"),
+        ("redis://:hunter2@db:6379/0", "redis://…@db:6379/0"),
+        ("redis://me:hun@ter2@db/0", "redis://…@db/0"),
+        ("redis+cluster://me:hunter2@a:1,me:hunter2@db/0", "redis+cluster://…@db/0"),
+        (
+            "postgresql://db/y?password=hunter2&sslPassword=hunter2&a=x",
+            "postgresql://db/y?password=…&sslPassword=…&a=x",
+        ),
+        ("postgresql://me:p@db/y?user=me&password=hun@ter2&a=/x", "postgresql://…@db/y?user=me&password=…&a=/x"),
+    ],
 )
-def test_K08_the_password_of_a_database_is_not_printed(url):
-    shown = _without_password(url)
-    assert "hun" not in shown
-    assert "ter2" not in shown
-    assert shown.endswith("db/x" if "postgres" in url else "/0")
+def test_K08_the_password_of_a_database_is_not_printed(url, shown):
+    assert _without_password(url) == shown

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from .config import PREFIX
 from .errors import TesseraError
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from .config import Settings
     from .web.runtime import Runtime
+
+# libpq takes a password there too.
+_PASSWORD_IN_QUERY: Final = re.compile(r"(?<=password)=[^&]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,8 @@ def _settings(settings: Settings) -> Iterator[Finding]:
 
 
 def _without_password(url: str) -> str:
-    before, at, after = url.rpartition("@")
-    return f"{before.partition('//')[0]}//…@{after}" if at else url
+    before, at, after = _PASSWORD_IN_QUERY.sub("=…", url).rpartition("@")
+    return f"{before.partition('//')[0]}//…@{after}" if at else after
 
 
 def _secret(app: Flask) -> Iterator[Finding]:
