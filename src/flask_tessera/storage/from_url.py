@@ -10,19 +10,21 @@ from ..errors import ConfigError
 if TYPE_CHECKING:
     from .contract import Storage
 
-_KNOWN = "memory: or sqlite:///file.db"
+_KNOWN = "memory:, sqlite:///file.db or redis://host:6379/0"
 
 
 def open_storage(url: str, *, folder: str = "", make_folder: bool = False) -> Storage:
     """Make the storage that `url` names; it connects at first use.
 
     Args:
-        url: `memory:`, `sqlite:///relative/path` or `sqlite:////absolute/path`.
+        url: `memory:`, `sqlite:///relative/path` or `sqlite:////absolute/path`; `redis://user:password@host:6379/0`,
+            `redis+cluster://host:6379,host:6379` or `redis+sentinel://host:26379,host:26379/master/0`, with
+            `rediss` in place of `redis` for TLS, and `?prefix=` to begin its keys otherwise than with `tessera`.
         folder: what a relative path is relative to; the working directory by default.
         make_folder: whether `folder` may be created for a file in it.
 
     Raises:
-        ConfigError: nothing of that name is known.
+        ConfigError: nothing of that name is known, or its driver is not installed.
     """
     scheme, colon, rest = url.partition(":")
     if not colon:
@@ -35,6 +37,12 @@ def open_storage(url: str, *, folder: str = "", make_folder: bool = False) -> St
         return MemoryStorage()
     if scheme == "sqlite":
         return _open_sqlite(rest, folder, make_folder)
+    if scheme.partition("+")[0] in {"postgresql", "postgres"}:
+        from .sql.postgres import PostgresStorage
+
+        return PostgresStorage.at(url)
+    if scheme.partition("+")[0] in ("redis", "rediss"):
+        return _open_redis(url)
     # The URL may hold a password: only its scheme is repeated.
     raise ConfigError(f"STORE_URL: {scheme!r} is not supported; use {_KNOWN}")
 
@@ -68,3 +76,11 @@ def _open_sqlite(rest: str, folder: str, make_folder: bool) -> Storage:
     if make_folder and file.parent == Path(folder).absolute():
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return SQLiteStorage(str(file))
+
+
+def _open_redis(url: str) -> Storage:
+    try:
+        from .redis import RedisStorage
+    except ImportError as error:
+        raise ConfigError("STORE_URL: Redis needs its driver: pip install 'flask-tessera[redis]'") from error
+    return RedisStorage(url)

@@ -1,0 +1,149 @@
+"""Where a Redis is, read from a URL."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import parse_qsl, unquote
+
+from ...errors import ConfigError
+
+Kind = Literal["single", "cluster", "sentinel"]
+Place = tuple[str, int]
+"""Host and port."""
+
+_PORTS: Final[dict[Kind, int]] = {"single": 6379, "cluster": 6379, "sentinel": 26379}
+_SCHEME: Final = re.compile(r"redis(s?)(?:\+(cluster|sentinel))?")
+_PLACE: Final = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\]\s]+)(?::([0-9]{1,5}))?")
+_PREFIX: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_TLS_FILES: Final = {
+    "ca": "ssl_ca_certs",
+    "cert": "ssl_certfile",
+    "key": "ssl_keyfile",
+    "ssl_ca_certs": "ssl_ca_certs",
+    "ssl_certfile": "ssl_certfile",
+    "ssl_keyfile": "ssl_keyfile",
+}
+_SENTINEL_OPTIONS: Final = ("sentinel_username", "sentinel_password")
+_UNVERIFIED: Final = ("ssl_cert_reqs", "ssl_check_hostname")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Address:
+    """What a URL says. It has no text form, since it holds passwords.
+
+    Attributes:
+        kind: one server, a cluster, or servers watched by sentinels.
+        places: of the server, of some nodes of the cluster, or of the sentinels.
+        prefix: begins the names of all keys.
+        database: its number; 0 in a cluster.
+        service: what the sentinels call the master.
+        username: empty for the default user.
+        password: empty for none.
+        sentinel_username: of the sentinels themselves.
+        sentinel_password: of the sentinels themselves.
+        is_encrypted: whether connections are TLS.
+        tls_files: files for it, by redis-py's names.
+    """
+
+    kind: Kind
+    places: tuple[Place, ...]
+    prefix: str = "tessera"
+    database: int = 0
+    service: str = ""
+    username: str = ""
+    password: str = ""
+    sentinel_username: str = ""
+    sentinel_password: str = ""
+    is_encrypted: bool = False
+    tls_files: tuple[tuple[str, str], ...] = ()
+
+
+def parse(url: str) -> Address:
+    """Read a URL of one of the forms of `open_storage`.
+
+    Raises:
+        ConfigError: it is malformed; the text repeats nothing that could be a password.
+    """
+    scheme, _, rest = url.partition("://")
+    match = _SCHEME.fullmatch(scheme)
+    if match is None or not rest or "#" in rest:
+        raise ConfigError("STORE_URL: use redis://host:6379/0, redis+cluster://host,host or redis+sentinel://host/name")
+    kind: Kind = match[2] or "single"  # type: ignore[assignment] # the pattern admits no other
+    main, _, query = rest.partition("?")
+    authority, _, path = main.partition("/")
+    login, _, hosts = authority.rpartition("@")
+    username, _, password = login.partition(":")
+    service, database = _service_and_database(kind, unquote(path))
+    options = _options(query, kind, is_encrypted=bool(match[1]))
+    return Address(
+        kind=kind,
+        places=_places(hosts, kind),
+        prefix=options.get("prefix", "tessera"),
+        database=database,
+        service=service,
+        username=unquote(username),
+        password=unquote(password),
+        sentinel_username=options.get("sentinel_username", ""),
+        sentinel_password=options.get("sentinel_password", ""),
+        is_encrypted=bool(match[1]),
+        tls_files=tuple((_TLS_FILES[name], value) for name, value in options.items() if name in _TLS_FILES),
+    )
+
+
+def _places(hosts: str, kind: Kind) -> tuple[Place, ...]:
+    texts = hosts.split(",")
+    if kind == "single" and len(texts) > 1:
+        raise ConfigError("STORE_URL: redis:// takes one host; for several use redis+cluster:// or redis+sentinel://")
+    return tuple(_place(text, _PORTS[kind]) for text in texts)
+
+
+def _place(text: str, default_port: int) -> Place:
+    match = _PLACE.fullmatch(text)
+    port = int(match[2] or default_port) if match else 0
+    if match is None or not 0 < port < 65536:
+        # It may be part of a password with an "@" or "/" that is not percent-encoded: it is not repeated.
+        raise ConfigError("STORE_URL: a Redis needs host:port; in a password write @ as %40, / as %2F and ? as %3F")
+    return match[1].strip("[]"), port
+
+
+def _service_and_database(kind: Kind, path: str) -> tuple[str, int]:
+    service, slash, number = path.partition("/") if kind == "sentinel" else ("", "", path)
+    if kind == "sentinel" and not service:
+        raise ConfigError("STORE_URL: redis+sentinel:// needs the name of the master, redis+sentinel://host:26379/name")
+    if not number.isascii() or not (number.isdigit() or not number) or (slash and not number):
+        raise ConfigError("STORE_URL: the number of a Redis database stands after the host, redis://host:6379/0")
+    if kind == "cluster" and int(number or 0):
+        raise ConfigError("STORE_URL: a Redis Cluster has database 0 only")
+    return service, int(number or 0)
+
+
+def _options(query: str, kind: Kind, *, is_encrypted: bool) -> dict[str, str]:
+    known = ["prefix", *(_TLS_FILES if is_encrypted else ()), *(_SENTINEL_OPTIONS if kind == "sentinel" else ())]
+    options: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name not in known or name in options:
+            raise ConfigError(f"STORE_URL: {_refusal(name, known, is_known=name in known)}")
+        options[name] = value
+    for name in options.keys() & _TLS_FILES.keys():
+        if not Path(options[name]).is_file():
+            raise ConfigError(f"STORE_URL: the option {name} names no file")
+    if not _PREFIX.fullmatch(options.get("prefix", "tessera")):
+        raise ConfigError("STORE_URL: the option prefix takes 1 to 64 letters, digits and _ . : -")
+    return options
+
+
+def _refusal(name: str, known: list[str], *, is_known: bool) -> str:
+    if is_known:
+        return f"the option {name} stands twice"
+    if name in _UNVERIFIED:
+        return f"the option {name} is not supported: certificates are always verified; name yours with ca="
+    if name in _TLS_FILES:
+        return f"the option {name} needs TLS, rediss:// instead of redis://"
+    near = get_close_matches(name, known, 1)
+    # A long name may be the rest of a password.
+    shown = repr(name) if len(name) <= 20 else "of this name"
+    return f"there is no option {shown}" + (f"; did you mean {near[0]}?" if near else f"; use {', '.join(known)}")

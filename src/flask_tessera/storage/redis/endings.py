@@ -1,0 +1,83 @@
+"""What all endings have in common: they are told to the revocation log, which may lie in another slot."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from ...errors import StorageUnavailableError
+from .record import unpack_pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...sessions.record import Session
+    from .homes import Homes
+    from .link import Link, Step
+
+_MOST: Final = 100
+"""Entries in one script: it must not make others wait."""
+
+
+def dice() -> int:
+    """32 random bits, which tell entries of one number apart."""
+    return secrets.randbits(32)
+
+
+def tell(link: Link, step: Step, base: bytes, untold: Sequence[Sequence[Any]], *, at: int) -> None:
+    """Note what a script on the records below `base` has ended, if it could not do so itself.
+
+    Args:
+        link: to the servers.
+        step: that has run the script.
+        base: where the ended sessions lie.
+        untold: its entries; empty where it has noted them in the same step.
+        at: now, Unix seconds.
+
+    Raises:
+        StorageUnavailableError: the log may know nothing of them; the endings hold, and ending again tells it again.
+    """
+    if not untold:
+        return
+    append(link, step, untold, at=at)
+    sids = [entry[2] for entry in untold if entry[2]]
+    if sids:
+        # It is told; that it would be told once more does no harm.
+        with suppress(StorageUnavailableError):
+            step.run_groups("told", [([base] * len(sids), tuple(sids))])
+
+
+def append(link: Link, step: Step, entries: Sequence[Sequence[Any]], *, at: int) -> None:
+    """Append entries (the fields of `Revocation`, in their order) to the log.
+
+    Raises:
+        StorageUnavailableError: nobody knows how many it has.
+    """
+    for begin in range(0, len(entries), _MOST):
+        some = entries[begin : begin + _MOST]
+        step.run("tell", link.log, at, dice(), *[value for entry in some for value in entry])
+
+
+def end_all(
+    link: Link,
+    homes: Homes,
+    realm: str,
+    user_id: str,
+    reason: str,
+    *,
+    at: int,
+    except_sid: bytes = b"",
+    suspended_until: int = 0,
+) -> list[Session]:
+    """Raise a user's epoch and end all live sessions but `except_sid`; gives those ended.
+
+    Raises:
+        StorageUnavailableError: nobody knows whether they have ended; once more does no harm.
+    """
+    base = link.base(homes.tag(realm, user_id))
+    step = link.writing()
+    common = (link.log_in_step, at, dice(), realm, user_id)
+    _, ended, untold = step.run("end_user", base, *common, reason, except_sid, suspended_until)
+    tell(link, step, base, untold, at=at)
+    return unpack_pairs(ended)

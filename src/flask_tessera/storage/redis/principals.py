@@ -1,0 +1,33 @@
+"""`PrincipalStorage` in Redis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .endings import end_all
+from .record import unpack_principal
+
+if TYPE_CHECKING:
+    from ...sessions.record import Principal, Session
+    from .homes import Homes
+    from .link import Link
+
+
+class RedisPrincipals:
+    """Each method is one step."""
+
+    def __init__(self, link: Link, homes: Homes) -> None:
+        self._link = link
+        self._homes = homes
+
+    def find(self, realm: str, user_id: str) -> Principal:
+        base = self._link.base(self._homes.tag(realm, user_id))
+        raw = self._link.reading().command(base, b"GET", base + f"p:{realm}\0{user_id}".encode())
+        return unpack_principal(realm, user_id, raw)
+
+    def suspend(self, realm: str, user_id: str, *, until: int, at: int) -> list[Session]:
+        return end_all(self._link, self._homes, realm, user_id, "suspension", at=at, suspended_until=until)
+
+    def unsuspend(self, realm: str, user_id: str) -> None:
+        base = self._link.base(self._homes.tag(realm, user_id))
+        self._link.writing().run("unsuspend", base, realm, user_id)

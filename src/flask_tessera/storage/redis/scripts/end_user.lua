@@ -1,0 +1,24 @@
+-- needs: record log ending
+-- Raise a user's epoch and end all sessions but one. ARGV: log, at, dice, realm, user id, reason, the sid to carry
+-- over, the second until which the user is suspended. Gives 1, sids and records, and what is to be told.
+local base, realm, user_id, reason, except_sid = KEYS[1], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local epoch, suspended_until = principal_of(base, realm, user_id)
+local live = live_sessions(base, realm, user_id, epoch, suspended_until)
+epoch = epoch + 1
+put_principal(base, realm, user_id, epoch, math.max(suspended_until, tonumber(ARGV[8])))
+
+local ended, forget = {}, nil
+for _, each in ipairs(live) do
+  local sid, session = each[1], each[2]
+  forget = math.max(forget or 0, forget_at(session, AT))
+  if sid == except_sid then
+    session[EPOCH] = epoch
+    keep_session(base, sid, session)
+  else
+    end_silently(base, sid, session, reason)
+    ended[#ended + 1] = sid
+    ended[#ended + 1] = cmsgpack.pack(session)
+  end
+end
+note({forget or AT, reason, '', realm, user_id, epoch, except_sid})
+return {1, ended, untold}

@@ -1,0 +1,10 @@
+-- needs: record log ending
+-- The live sessions of a user: sids and records. ARGV: log, at, dice, realm, user id.
+local base, realm, user_id = KEYS[1], ARGV[4], ARGV[5]
+local epoch, suspended_until = principal_of(base, realm, user_id)
+local found = {}
+for _, each in ipairs(live_sessions(base, realm, user_id, epoch, suspended_until)) do
+  found[#found + 1] = each[1]
+  found[#found + 1] = cmsgpack.pack(each[2])
+end
+return found

@@ -1,0 +1,183 @@
+"""`SessionStorage` in Redis: each step is one script on the records of one user, which lie together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from ...errors import AlreadyExistsError, LoginRefusedError, SessionLimitError
+from ...sessions.record import RETENTION_MARGIN, Principal, Standing
+from ..contract import Added, Ended, Rotation
+from .bulk import Item, by_sid, for_each
+from .endings import dice, end_all, tell
+from .homes import SID_LENGTH, tag_in
+from .record import pack, unpack, unpack_pairs
+from .walk import Walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ...sessions.limits import Limits
+    from ...sessions.record import Session
+    from .homes import Homes
+    from .link import Link, Step
+    from .node import Command
+    from .walk import Key
+
+_AT_ONCE = 200
+"""Sessions looked at between two counts of those removed."""
+
+
+class RedisSessions:
+    """Each method is one step, most often of one round trip."""
+
+    def __init__(self, link: Link, homes: Homes) -> None:
+        self._link = link
+        self._homes = homes
+        self._walk: Walk | None = None
+
+    def tag(self, realm: str, user_id: str, *, seed: bytes) -> bytes:
+        return self._homes.tag(realm, user_id, seed=seed)
+
+    def add(self, session: Session, *, limits: Limits, at: int) -> Added:
+        home = self._homes.tag(session.realm, session.user_id)
+        base, step = self._link.base(home), self._link.writing()
+        is_led_to = home != tag_in(session.sid) and lead(self._link, step, session, home, at)
+        bounds = (limits.most, limits.per_device_type, int(limits.overflow == "refuse"))
+        reply = step.run("add", base, self._link.log_in_step, at, dice(), session.sid, pack(session), *bounds)
+        if type(reply) is bytes:
+            if is_led_to and reply != b"known":
+                step.command(self._link.base(tag_in(session.sid)), b"DEL", _pointer(self._link, session.sid))
+            raise _refusal(reply)
+        _, epoch, ended, untold = reply
+        tell(self._link, step, base, untold, at=at)
+        return Added(replace(session, epoch=epoch), tuple(unpack_pairs(ended)))
+
+    def find(self, sid: bytes) -> Standing | None:
+        tag, reply = self._run(self._link.reading(), "find", sid)
+        if reply is None:
+            return None
+        raw, epoch, suspended_until = reply
+        session = self._known(tag, sid, raw)
+        if session is None:
+            return None
+        return Standing(session, Principal(session.realm, session.user_id, epoch, suspended_until))
+
+    def rotate(self, sid: bytes, presented: int, *, at: int, leeway: int, idle: int) -> Rotation | None:
+        step = self._link.writing()
+        before = (self._link.log_in_step, at, dice())
+        tag, reply = self._run(step, "rotate", sid, before, (presented, leeway, idle))
+        if reply is None:
+            return None
+        _, outcome, reason, raw, untold = reply
+        tell(self._link, step, self._link.base(tag), untold, at=at)
+        session = self._known(tag, sid, raw)
+        return None if session is None else Rotation(outcome.decode(), session, reason.decode())
+
+    def mark(self, marks: Sequence[tuple[bytes, int]], *, at: int) -> list[Session]:
+        step = self._link.writing()
+        before = (self._link.log_in_step, at, dice())
+        ended = []
+        for base, _, (_, _, pairs, untold) in for_each(self._link, step, "mark", by_sid(marks), before=before):
+            tell(self._link, step, base, untold, at=at)
+            ended += unpack_pairs(pairs)
+        return ended
+
+    def seen(self, times: Iterable[tuple[bytes, int]]) -> None:
+        for_each(self._link, self._link.writing(), "seen", by_sid(times))
+
+    def end(self, sid: bytes, reason: str, *, at: int) -> Ended | None:
+        step = self._link.writing()
+        before = (self._link.log_in_step, at, dice())
+        tag, reply = self._run(step, "end", sid, before, (reason,))
+        if reply is None:
+            return None
+        _, was_live, raw, untold = reply
+        tell(self._link, step, self._link.base(tag), untold, at=at)
+        session = self._known(tag, sid, raw)
+        return None if session is None else Ended(session, by_this_call=bool(was_live))
+
+    def end_user(self, realm: str, user_id: str, reason: str, *, at: int, except_sid: bytes = b"") -> list[Session]:
+        return end_all(self._link, self._homes, realm, user_id, reason, at=at, except_sid=except_sid)
+
+    def list(self, realm: str, user_id: str, *, at: int) -> list[Session]:
+        base = self._link.base(self._homes.tag(realm, user_id))
+        pairs = self._link.reading().run("list", base, self._link.log_in_step, at, 0, realm, user_id)
+        return sorted(unpack_pairs(pairs), key=lambda session: session.sid)
+
+    def newest(self) -> int:
+        # Sids begin with the time of birth.
+        walk, newest = Walk(self._link), b""
+        while keys := walk.take(_AT_ONCE):
+            newest = max(newest, *(key.name for key in keys))
+        standing = self.find(newest)
+        return 0 if standing is None else standing.session.created_at
+
+    def purge(self, *, at: int, most: int) -> int:
+        # Where this walk stopped the next call goes on, else the live ones in front would be looked at each time.
+        walk, self._walk = self._walk or Walk(self._link), None
+        removed = 0
+        while removed < most:
+            keys = walk.take(min(most - removed, _AT_ONCE))
+            if not keys:
+                return removed
+            removed += _drop(self._link, keys, at)
+        self._walk = walk
+        return removed
+
+    def _run(self, step: Step, name: str, sid: bytes, before: Command = (), after: Command = ()) -> tuple[bytes, Any]:
+        """Run a script on one session; gives the tag under which it lies and the reply, None if it is not known."""
+        tag, reply = tag_in(sid), None
+        if len(sid) == SID_LENGTH:
+            reply = step.run(name, self._link.base(tag), *before, sid, *after)
+        if type(reply) is bytes:
+            # It lies under another tag than its sid says.
+            tag, reply = reply, step.run(name, self._link.base(reply), *before, sid, *after)
+        return tag, reply if type(reply) is list else None
+
+    def _known(self, tag: bytes, sid: bytes, raw: bytes) -> Session | None:
+        """The session in a record found under `tag`; None if none of its user's should lie there.
+
+        One from before the key of the tags was lost is such: what has ended its user since knows nothing of it.
+        """
+        session = unpack(sid, raw)
+        return session if self._homes.tag(session.realm, session.user_id) == tag else None
+
+
+def lead(link: Link, step: Step, session: Session, home: bytes, at: int) -> bool:
+    """Lead from the place that a sid names to `home`, where the session will lie; gives whether nothing led there.
+
+    Raises:
+        AlreadyExistsError: there is a session of this sid.
+        StorageUnavailableError: nobody knows whether this was done.
+    """
+    seconds = max(session.until - at, 0) + RETENTION_MARGIN
+    said = step.run("lead", link.base(tag_in(session.sid)), session.sid, home, seconds)
+    if said == b"known":
+        raise _refusal(said)
+    return bool(said == b"new")
+
+
+def _refusal(said: bytes) -> Exception:
+    if said == b"suspended":
+        return LoginRefusedError("the user is suspended")
+    if said == b"full":
+        return SessionLimitError("this user has as many sessions as TESSERA_SESSION_OVERFLOW = 'refuse' admits")
+    return AlreadyExistsError("a session of this sid")
+
+
+def _pointer(link: Link, sid: bytes) -> bytes:
+    return link.base(tag_in(sid)) + b"o:" + sid
+
+
+def _drop(link: Link, keys: Sequence[Key], at: int) -> int:
+    step, removed = link.writing(), 0
+    for _, items, (_, _, places) in for_each(
+        link, step, "drop", [Item(key.tag, key.name) for key in keys], before=(at,)
+    ):
+        removed += len(places)
+        for item in (items[place] for place in places):
+            if tag_in(item.sid) != item.tag:
+                step.command(link.base(tag_in(item.sid)), b"DEL", _pointer(link, item.sid))
+    return removed

@@ -1,0 +1,76 @@
+"""All ports over one Redis."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import TYPE_CHECKING, Final
+
+from ...errors import StorageUnavailableError
+from . import about
+from .address import parse
+from .homes import Homes
+from .link import Link
+from .moving import RedisMoving
+from .principals import RedisPrincipals
+from .revocations import RedisRevocations
+from .sessions import RedisSessions
+from .workers import RedisWorkers
+
+if TYPE_CHECKING:
+    from ..contract import Description
+
+_CHECK_KEPT: Final = 60
+"""Seconds for which the server keeps what was written to try it."""
+_log: Final = logging.getLogger("flask_tessera")
+
+
+class RedisStorage:
+    """Sessions, principals, the revocation log and its workers on the servers of one URL.
+
+    Args:
+        url: of one of the forms of `open_storage`; it is connected to at first use.
+
+    Raises:
+        ConfigError: the URL is malformed.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._link = Link(parse(url))
+        homes = Homes(self._link)
+        self.sessions = RedisSessions(self._link, homes)
+        self.principals = RedisPrincipals(self._link, homes)
+        self.revocations = RedisRevocations(self._link, homes)
+        self.workers = RedisWorkers(self._link)
+        self.records = RedisMoving(self._link, homes)
+        self._warned: set[str] = set()
+
+    def describe(self) -> Description:
+        return about.describe(self._link)
+
+    def check(self) -> None:
+        for base in self._bases():
+            key, value = base + b"check", secrets.token_bytes(8)
+            step = self._link.writing()
+            step.command(base, b"SET", key, value, b"EX", _CHECK_KEPT)
+            if step.command(base, b"GET", key) != value:
+                raise StorageUnavailableError("Redis: what was written is not what is read", writing=True)
+        self.sessions.tag("", "", seed=secrets.token_bytes(32))
+        for warning in self.describe().warnings:
+            if warning not in self._warned:
+                self._warned.add(warning)
+                _log.warning("%s", warning)
+
+    def close(self) -> None:
+        self._link.nodes.close()
+
+    def _bases(self) -> list[bytes]:
+        """Beginnings of keys, one for each server."""
+        bases = {self._link.reading().server(self._link.log): self._link.log}
+        servers = len(self._link.reading().servers())
+        for number in range(1 << 16):
+            if len(bases) >= servers:
+                break
+            base = self._link.base(number.to_bytes(2, "big"))
+            bases.setdefault(self._link.reading().server(base), base)
+        return list(bases.values())
