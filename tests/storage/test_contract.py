@@ -9,6 +9,9 @@ import sqlalchemy
 
 from flask_tessera.storage.from_url import open_engine, open_storage
 from flask_tessera.testing import StorageContract
+from tests.servers import fresh
+
+from .databases import execute, fresh_schema
 
 
 class TestMemory(StorageContract):
@@ -64,4 +67,41 @@ class TestFlaskSQLAlchemy(StorageContract):
     def reopen(self, storage):
         self.opened.append(open_engine(self.db))
         self.opened[-1].check()
+        return self.opened[-1]
+
+
+class TestPostgres(StorageContract):
+    @pytest.fixture
+    def storage(self):
+        with fresh_schema() as self.url:
+            self.opened = [open_storage(self.url)]
+            yield self.opened[0]
+            for storage in self.opened:
+                storage.close()
+
+    def reopen(self, storage):
+        self.opened.append(open_storage(self.url))
+        return self.opened[-1]
+
+
+class TestPostgresEngineOfAHost(StorageContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def url(cls):
+        with fresh("postgres") as url:
+            yield url
+
+    @pytest.fixture
+    def storage(self, url):
+        # Never connected: the host has a driver of its own, which need not be here.
+        self.engine = sqlalchemy.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+        self.opened = [open_engine(self.engine)]
+        yield self.opened[0]
+        for storage in self.opened:
+            storage.close()
+        self.engine.dispose()
+        execute(url, "DROP SCHEMA IF EXISTS tessera CASCADE")
+
+    def reopen(self, storage):
+        self.opened.append(open_engine(self.engine))
         return self.opened[-1]

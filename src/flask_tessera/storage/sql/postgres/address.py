@@ -1,0 +1,96 @@
+"""Where the database is: a URL to what libpq understands."""
+
+from __future__ import annotations
+
+import hashlib
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import psycopg
+import sqlalchemy
+from sqlalchemy.exc import ArgumentError
+
+from ....errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_SCHEMA: Final = "tessera"
+_OWN_OPTIONS: Final = {"schema"}
+_NOT_FOR_US: Final = {"client_encoding", "replication", "dbname", "user", "password"}
+_LIBPQ_OPTIONS: Final = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()} - _NOT_FOR_US
+_DEFAULTS: Final = {
+    "connect_timeout": "2",
+    "fallback_application_name": "flask-tessera",
+    # A server that is gone without a word is noticed before the next minute, also by who only listens.
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "2",
+    "tcp_user_timeout": "5000",
+}
+# What SQLAlchemy's URLs of asyncpg call it.
+_OTHER_NAMES: Final = {"ssl": "sslmode"}
+
+
+class Address(NamedTuple):
+    """What to connect to, and the schema of our tables; `attempts` are the hosts, in the order in which to try them."""
+
+    attempts: tuple[dict[str, str], ...]
+    schema: str
+
+    @property
+    def channel(self) -> str:
+        """The name under which this schema's endings are told, of letters and digits."""
+        return "tessera_" + hashlib.sha256(self.schema.encode()).hexdigest()[:16]
+
+
+def parse(url: str) -> Address:
+    """The address in a URL of our own.
+
+    Raises:
+        ConfigError: it is malformed, or has an option that is not known. No part of it is repeated but that name.
+    """
+    try:
+        parsed = sqlalchemy.make_url(url)
+    except (ArgumentError, ValueError):
+        raise ConfigError("STORE_URL: this is not postgresql://user:password@host:port/database") from None
+    for name in parsed.query:
+        if name not in _LIBPQ_OPTIONS | _OWN_OPTIONS:
+            near = get_close_matches(name, _LIBPQ_OPTIONS | _OWN_OPTIONS, 1)
+            hint = f"; do you mean {near[0]!r}?" if near else ", nor has libpq"
+            raise ConfigError(f"STORE_URL: a postgresql URL has no option {name!r}{hint}")
+    return _address_of(parsed)
+
+
+def of_host(url: sqlalchemy.URL) -> Address:
+    """The address of a host's engine; options of its driver that libpq does not know are not for us."""
+    query = {_OTHER_NAMES.get(name, name): value for name, value in url.query.items()}
+    return _address_of(url.set(query={name: value for name, value in query.items() if name in _LIBPQ_OPTIONS}))
+
+
+def _address_of(url: sqlalchemy.URL) -> Address:
+    options = {name: value if isinstance(value, str) else ",".join(value) for name, value in url.query.items()}
+    schema = options.pop("schema", DEFAULT_SCHEMA)
+    if not schema or "\0" in schema or len(schema.encode()) > 63 or schema.startswith("pg_"):
+        raise ConfigError("STORE_URL: schema= must be a name of 1 to 63 bytes that does not begin with pg_")
+    own = {"user": url.username, "password": url.password, "dbname": url.database}
+    given = {name: str(value) for name, value in own.items() if value}
+    return Address(_attempts(url, _DEFAULTS | options | given), schema)
+
+
+def _attempts(url: sqlalchemy.URL, options: Mapping[str, str]) -> tuple[dict[str, str], ...]:
+    """One for each host: libpq would try them all within one call, each for its whole time."""
+    common = {name: value for name, value in options.items() if name not in {"host", "port"}}
+    hosts = options.get("host", url.host or "").split(",")
+    ports = options.get("port", str(url.port or "")).split(",")
+    if len(hosts) > 1:
+        common = {"target_session_attrs": "read-write"} | common
+    return tuple(common | _place(host, ports[number if len(ports) > 1 else 0]) for number, host in enumerate(hosts))
+
+
+def _place(host: str, port: str) -> dict[str, str]:
+    # SQLAlchemy writes several hosts as host=a:5432&host=b:5432.
+    name, colon, own_port = host.rpartition(":")
+    if colon and own_port.isdecimal() and ":" not in name:
+        host, port = name, own_port
+    return {key: value for key, value in (("host", host), ("port", port)) if value}

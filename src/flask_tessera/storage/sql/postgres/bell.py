@@ -1,0 +1,32 @@
+"""Tells all who listen that there may be something new."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ....errors import StorageUnavailableError
+
+if TYPE_CHECKING:
+    from .database import Database
+
+# Apart from what it tells of, and not synced to the disk: who commits a NOTIFY holds a lock of the whole database
+# meanwhile, so all endings would queue for one disk.
+_RING: Final = "SELECT set_config('synchronous_commit', 'off', true), pg_notify(%s, %s)"
+
+
+class Bell:
+    """Rung after each ending has been committed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def ring(self, name: str = "") -> None:
+        """Wake all who listen; `name` is of the worker whose beat this is.
+
+        Without it nothing is lost: who listens looks by itself before its bound has passed.
+        """
+        values = (self._database.address.channel, name)
+        try:
+            self._database.write(lambda connection: connection.run(_RING, values), again=True)
+        except StorageUnavailableError:
+            return

@@ -1,0 +1,105 @@
+"""A connection that gives up in time, whatever the server does."""
+
+from __future__ import annotations
+
+import select
+import time
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from psycopg import Connection as DriverConnection
+from psycopg import OperationalError
+from psycopg.conninfo import make_conninfo
+from psycopg.types.numeric import Int8Dumper
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+    from typing import Self
+
+    from psycopg import Cursor
+
+    Parameters = Sequence[Any] | Mapping[str, Any]
+
+Result = TypeVar("Result")
+STEP: Final = 2.4
+"""Seconds for a whole step of ours; with the search for a connection it stays below 3 (DESIGN §1)."""
+LEAST: Final = 0.1
+"""Seconds that the server has in any case, however long it took to find a connection."""
+# The server gives up before we do, so that nothing of a step goes on that was given up.
+SETTINGS: Final = """
+SET default_transaction_isolation TO 'read committed';
+SET statement_timeout TO 2000;
+SET lock_timeout TO 2000;
+SET idle_in_transaction_session_timeout TO 5000;
+SET client_min_messages TO warning"""
+
+
+class Connection(DriverConnection[Any]):
+    """One of our own, in autocommit; one thread at a time uses it."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.deadline = 0.0
+        """Steady second at which it stops waiting for the server."""
+        self.opened_at = 0.0
+        """Steady second before which it was not there."""
+        self.server = ""
+        """Names the server and its timeline; empty where that is secret."""
+        self.has_begun = True
+        """Whether a step has sent something that must not be sent twice."""
+        # Whatever their size: else each mixture of sizes would be prepared as a statement of its own.
+        self.adapters.register_dumper(int, Int8Dumper)
+        self._steps = self.cursor()
+        self._poll = select.poll()
+        self._poll.register(self.fileno(), select.POLLIN)
+
+    @classmethod
+    def open(cls, options: Mapping[str, str], give_up_at: float) -> Self:
+        """Connect.
+
+        Args:
+            options: of libpq.
+            give_up_at: steady second until which to wait once the server has let us in.
+
+        Raises:
+            psycopg.Error: nobody answers, or not as we need it.
+        """
+        opened_at = time.monotonic()
+        connection = cls.connect(make_conninfo("", **options), client_encoding="utf8", autocommit=True)
+        connection.opened_at = opened_at
+        connection.deadline = max(give_up_at, time.monotonic() + LEAST)
+        connection.execute(SETTINGS)
+        return connection
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the server has said nothing unasked: what it says then is goodbye."""
+        return not self.closed and not self._poll.poll(0)
+
+    def run(self, statement: str, values: Parameters | None = None) -> Cursor[Any]:
+        """Send a statement, prepared, in one round trip; the cursor is good until the next one."""
+        return self._steps.execute(statement, values, prepare=True)
+
+    def one(self, statement: str, values: Parameters | None = None) -> Any:
+        """The first row that a statement gives; None if there is none."""
+        return self._steps.execute(statement, values, prepare=True).fetchone()
+
+    def all(self, statement: str, values: Parameters | None = None) -> list[Any]:
+        """All rows that a statement gives."""
+        return self._steps.execute(statement, values, prepare=True).fetchall()
+
+    def wait(self, gen: Generator[Any, Any, Result], *arguments: Any, **options: Any) -> Result:
+        """Consume a generator of the driver, as long as there is time: libpq knows no such limit."""
+        return super().wait(self._until_deadline(gen), *arguments, **options)
+
+    def _until_deadline(self, steps: Generator[Any, Any, Result]) -> Generator[Any, Any, Result]:
+        try:
+            wanted = next(steps)
+            while True:
+                ready = yield wanted
+                # The driver comes by ten times a second with nothing.
+                if not ready and time.monotonic() >= self.deadline:
+                    raise OperationalError("no answer in time")
+                wanted = steps.send(ready)
+        except StopIteration as end:
+            result: Result = end.value
+            return result

@@ -1,0 +1,151 @@
+"""Steps on one database: each with a connection of ours, in time, repeated where that does no harm."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from ....errors import TesseraError
+from ....fork import renew_in_children
+from . import failures
+from .connection import STEP, Connection
+from .pool import Pool
+from .preparation import prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .address import Address
+
+Result = TypeVar("Result")
+_PATIENCE: Final = 0.3
+"""Seconds after which an attempt has taken too long for another one."""
+
+
+class _AgainError(Exception):
+    """Nothing was done, or it does no harm to do it twice."""
+
+
+class Database:
+    """A PostgreSQL database; the connections are ours, also where it is a host's."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._next_host = 0
+        self._pools: list[Pool] = []
+        renew_in_children(self)
+
+    def renew_locks(self) -> None:
+        """A child gets connections of its own: it may neither use nor close what its parent talks through."""
+        self._pools.append(Pool(self.connect))
+
+    def read(self, work: Callable[[Connection], Result]) -> Result:
+        """Carry out statements that read.
+
+        Raises:
+            StorageUnavailableError: the database does not answer.
+        """
+        return self._carry_out(work, writing=False, again=True)
+
+    def write(self, work: Callable[[Connection], Result], *, again: bool = False) -> Result:
+        """Carry out a statement that writes, or several of which each is a transaction.
+
+        Args:
+            work: does it.
+            again: whether it does no harm if it was done already, and nobody heard of it.
+
+        Raises:
+            StorageUnavailableError: the database does not answer, or the outcome is not known.
+        """
+        return self._carry_out(work, writing=True, again=again)
+
+    def transact(self, work: Callable[[Connection], Result], *, again: bool = False) -> Result:
+        """Carry out statements as one transaction, with the arguments and errors of `write`."""
+        return self._carry_out(partial(_in_transaction, work), writing=True, again=again)
+
+    def connect(self, give_up_at: float) -> Connection:
+        """A new connection, the schema in place.
+
+        Args:
+            give_up_at: steady second until which it may wait for the server once that has answered.
+
+        Raises:
+            psycopg.Error: nobody answers.
+            ConfigError: the database is not one we can work with.
+        """
+        connection = self._dial(give_up_at)
+        try:
+            prepare(connection, self.address)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def close(self) -> None:
+        """Close what is idle: the next step connects again, and finds out anew what the database is."""
+        self._pools[-1].clear()
+
+    def _dial(self, give_up_at: float) -> Connection:
+        """Try the hosts, the one that answered last first; there is time for one that hangs, not for two."""
+        hosts = self.address.attempts
+        for attempt, number in enumerate(range(self._next_host, self._next_host + len(hosts)), 1):
+            began = time.monotonic()
+            try:
+                connection = Connection.open(hosts[number % len(hosts)], give_up_at)
+            except failures.ERRORS:
+                self._next_host = (number + 1) % len(hosts)
+                if attempt == len(hosts) or time.monotonic() - began > _PATIENCE:
+                    raise
+            else:
+                self._next_host = number % len(hosts)
+                return connection
+        raise OSError("no host to connect to")
+
+    def _carry_out(self, work: Callable[[Connection], Result], *, writing: bool, again: bool) -> Result:
+        give_up_at = time.monotonic() + STEP
+        try:
+            try:
+                return self._try(work, give_up_at, again=again)
+            except _AgainError:
+                return self._try(work, give_up_at, again=None)
+        except failures.ERRORS as error:
+            raise failures.unavailable(error, writing=writing) from error
+
+    def _try(self, work: Callable[[Connection], Result], give_up_at: float, *, again: bool | None) -> Result:
+        """Once; `again` tells whether to ask for more after what sort of error, None: after none."""
+        pool = self._pools[-1]
+        connection = pool.take(give_up_at=give_up_at)
+        try:
+            result = work(connection)
+        except TesseraError:
+            pool.give_back(connection)
+            raise
+        except failures.ERRORS as error:
+            pool.discard(connection)
+            is_lost = failures.is_lost(error)
+            if is_lost or failures.is_undone(error):
+                # The others are of the same age, and of the same opinion about the tables.
+                pool.clear()
+                harmless = not is_lost or again or not connection.has_begun
+                if again is not None and harmless and time.monotonic() < give_up_at - STEP + _PATIENCE:
+                    raise _AgainError from error
+            raise
+        except BaseException:
+            pool.discard(connection)
+            raise
+        pool.give_back(connection)
+        return result
+
+
+def _in_transaction(work: Callable[[Connection], Result], connection: Connection) -> Result:
+    connection.has_begun = False
+    connection.run("BEGIN")
+    connection.has_begun = True
+    try:
+        result = work(connection)
+    except TesseraError:
+        connection.run("ROLLBACK")
+        raise
+    connection.run("COMMIT")
+    return result

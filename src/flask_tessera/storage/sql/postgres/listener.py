@@ -1,0 +1,120 @@
+"""A connection of its own that hears notifications."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from ....errors import StorageUnavailableError
+from ....fork import renew_in_children
+from . import failures
+from .connection import STEP, Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from psycopg import Notify
+
+    from .database import Database
+
+
+class Listener:
+    """Opened at the first wait, and again after whatever has closed it. One thread waits at a time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: Connection | None = None
+        self._left_by_parent: list[Connection] = []
+        self._process = os.getpid()
+        self._heard: list[str] = []
+        renew_in_children(self)
+
+    def renew_locks(self) -> None:
+        """A thread of the parent may have been waiting."""
+        self._lock = threading.Lock()
+        self._closing = False
+
+    def hear(self, has_grown: Callable[[Connection], bool], longest: float) -> tuple[str, ...]:
+        """Block until something is heard, or is there already; gives the names of beats.
+
+        Args:
+            has_grown: tells whether there is something already.
+            longest: seconds to wait.
+
+        Raises:
+            StorageUnavailableError: the database does not answer.
+        """
+        give_up_at = time.monotonic() + longest
+        with self._lock:
+            try:
+                connection = self._open()
+                connection.deadline = time.monotonic() + STEP
+                if not has_grown(connection):
+                    self._wait(connection, give_up_at)
+            except failures.ERRORS as error:
+                self._let_go()
+                raise failures.unavailable(error, writing=False) from error
+            except StorageUnavailableError:
+                self._let_go()
+                raise
+            if self._closing:
+                self._let_go()
+            heard, self._heard = self._heard, []
+            return tuple(name for name in heard if name)
+
+    def close(self) -> None:
+        """Let go of the connection, at once or when the thread that waits comes back."""
+        self._closing = True
+        if self._lock.acquire(blocking=False):
+            try:
+                self._let_go()
+            finally:
+                self._lock.release()
+
+    def _open(self) -> Connection:
+        self._closing = False
+        connection = self._connection
+        if connection is not None and self._process == os.getpid() and not connection.closed:
+            return connection
+        self._let_go()
+        connection = self._database.connect(time.monotonic() + STEP)
+        self._connection, self._process = connection, os.getpid()
+        # Called also for what comes beside the answer to a statement.
+        connection.add_notify_handler(self._note)
+        connection.execute(f"LISTEN {self._database.address.channel}")
+        return connection
+
+    def _wait(self, connection: Connection, give_up_at: float) -> None:
+        """Until the server says something: the driver's own generator would miss what came beside an answer."""
+        poll = select.poll()
+        poll.register(connection.fileno(), select.POLLIN)
+        while not self._has_heard(connection):
+            left = give_up_at - time.monotonic()
+            if left <= 0 or self._closing:
+                return
+            poll.poll(min(left, _PAUSE) * 1000)
+
+    def _has_heard(self, connection: Connection) -> bool:
+        connection.pgconn.consume_input()
+        while notify := connection.pgconn.notifies():
+            self._heard.append(notify.extra.decode())
+        return bool(self._heard)
+
+    def _note(self, notify: Notify) -> None:
+        self._heard.append(notify.payload)
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._process == os.getpid():
+            connection.close()
+        else:
+            self._left_by_parent.append(connection)
+
+
+_PAUSE: Final = 0.5
+"""Seconds after which a thread that waits looks whether the storage was closed."""

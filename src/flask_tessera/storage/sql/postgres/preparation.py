@@ -1,0 +1,122 @@
+"""The schema of a PostgreSQL database: created where it is missing, refused where it is of another version."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+from psycopg import errors, sql
+from sqlalchemy.dialects import postgresql
+
+from ....errors import ConfigError
+from .. import schema
+
+if TYPE_CHECKING:
+    from .address import Address
+    from .connection import Connection
+
+_OLDEST_SERVER: Final = 130_000
+"""PostgreSQL 13: the first with `xid8`."""
+_CREATE: Final = tuple(schema.statements(schema.make_metadata(postgres=True), postgresql.dialect()))  # type: ignore[no-untyped-call] # of SQLAlchemy
+# No name is sought but in our schema. (And in pg_temp, where only we ourselves could put one.)
+_USE_SCHEMA: Final = sql.SQL("SET search_path TO {}")
+_CREATE_SCHEMA: Final = sql.SQL("CREATE SCHEMA {}")
+_HAS_SCHEMA: Final = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
+_HAS_LOG: Final = "SELECT to_regclass('tessera_log') IS NOT NULL"
+_VERSION: Final = "SELECT schema_version FROM tessera_log"
+_NAME: Final = "INSERT INTO tessera_log (log_id, born_at, file, schema_version) VALUES (%s, NULL, '', %s)"
+_FORGET_REVISION: Final = f"DELETE FROM {schema.REVISION_TABLE}"  # noqa: S608 - a constant
+_REVISION: Final = f"INSERT INTO {schema.REVISION_TABLE} (version_num) VALUES (%s)"  # noqa: S608 - a constant
+_QUEUE: Final = "SELECT pg_advisory_xact_lock(hashtext('flask_tessera'))"
+_SERVER: Final = """
+SELECT system_identifier || '.' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) FROM pg_control_system()"""
+
+
+def prepare(connection: Connection, address: Address) -> None:
+    """See that the database suits us and has our tables, and learn which server it is.
+
+    Raises:
+        ConfigError: it does not suit us, its schema is of another version, or we lack a right.
+    """
+    _check_server(connection)
+    connection.execute(_USE_SCHEMA.format(sql.Identifier(address.schema)))
+    version = _version(connection, address)
+    if version is None:
+        version = _create(connection, address)
+    schema.refuse_other(version)
+    connection.server = _server_of(connection)
+
+
+def _check_server(connection: Connection) -> None:
+    if connection.info.server_version < _OLDEST_SERVER:
+        raise ConfigError("STORE_URL: PostgreSQL must be of version 13 or later")
+    if connection.info.parameter_status("server_encoding") != "UTF8":
+        raise ConfigError("STORE_URL: the database must be of encoding UTF8")
+
+
+def _version(connection: Connection, address: Address) -> int | None:
+    """Of the schema that is there; None where there is none, or where its log has lost its name."""
+    try:
+        row = connection.execute(_VERSION).fetchone()
+    except errors.UndefinedTable:
+        return None
+    except errors.InsufficientPrivilege as error:
+        raise _lacks_tables(connection, address) from error
+    return None if row is None else int(row[0])
+
+
+def _create(connection: Connection, address: Address) -> int:
+    name = sql.Identifier(address.schema)
+    try:
+        with connection.transaction():
+            # Processes that start at once do so one after the other, and all but the first find everything in place:
+            # IF NOT EXISTS alone fails when they race.
+            connection.execute(_QUEUE)
+            if connection.execute(_HAS_SCHEMA, (address.schema,)).fetchone() is None:
+                connection.execute(_CREATE_SCHEMA.format(name))
+            if connection.execute(_HAS_LOG).fetchone() == (True,):
+                row = connection.execute(_VERSION).fetchone()
+                if row is not None:
+                    return int(row[0])
+            connection.execute(";\n".join(_CREATE))
+            connection.execute(_NAME, (secrets.token_hex(8), schema.VERSION))
+            connection.execute(_FORGET_REVISION)
+            connection.execute(_REVISION, (schema.revision_of(schema.VERSION),))
+            return schema.VERSION
+    except errors.InsufficientPrivilege as error:
+        raise _lacks_schema(connection, address) from error
+
+
+def _server_of(connection: Connection) -> str:
+    """The cluster and its timeline, which is another one after a fail-over or a recovery to a point in time."""
+    try:
+        row = connection.execute(_SERVER).fetchone()
+    except (errors.InsufficientPrivilege, errors.UndefinedFunction, errors.ObjectNotInPrerequisiteState):
+        return ""
+    return str(row[0]) if row else ""
+
+
+def _lacks_schema(connection: psycopg.Connection[object], address: Address) -> ConfigError:
+    statement = sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(*_schema_and_role(connection, address))
+    grant = sql.SQL("GRANT CREATE ON SCHEMA {} TO {}").format(*_schema_and_role(connection, address))
+    return ConfigError(
+        "STORE_URL: the role may not create its tables; as the owner of the database run: "
+        f"{statement.as_string(connection)}; (where the schema is there: {grant.as_string(connection)};)"
+    )
+
+
+def _lacks_tables(connection: psycopg.Connection[object], address: Address) -> ConfigError:
+    name, role = _schema_and_role(connection, address)
+    grants = sql.SQL(
+        "GRANT USAGE ON SCHEMA {0} TO {1}; "
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {0} TO {1}; "
+        "GRANT USAGE ON ALL SEQUENCES IN SCHEMA {0} TO {1};"
+    ).format(name, role)
+    return ConfigError(
+        f"STORE_URL: the role may not use the tables; as their owner run: {grants.as_string(connection)}"
+    )
+
+
+def _schema_and_role(connection: psycopg.Connection[object], address: Address) -> tuple[sql.Identifier, sql.Identifier]:
+    return sql.Identifier(address.schema), sql.Identifier(connection.info.user)
