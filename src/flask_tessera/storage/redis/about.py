@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from ...errors import ConfigError
 from ..contract import Description
 
 if TYPE_CHECKING:
@@ -46,6 +47,20 @@ def describe(link: Link) -> Description:
         engine += f", cluster of {len(servers)}"
     warnings = dict.fromkeys(warning for facts in servers for warning in _warnings(facts))
     return Description(engine, _durability(servers), tuple(warnings))
+
+
+def refuse_part_of_cluster(link: Link) -> None:
+    """Find out at start that one node of a cluster was named as if it were all.
+
+    Raises:
+        ConfigError: it was.
+        StorageUnavailableError: a server does not answer.
+    """
+    step = link.reading()
+    for server in () if link.nodes.is_cluster else step.servers():
+        (info,) = step.ask(server, (b"INFO", b"cluster"), may_refuse=True)
+        if type(info) is bytes and b"cluster_enabled:1" in info:
+            raise ConfigError("STORE_URL: this Redis is a node of a cluster; write redis+cluster://host:port")
 
 
 def _facts(replies: Sequence[Any]) -> Facts:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hmac
 import secrets
+import time
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from .link import Link
 
 SID_LENGTH: Final = 16
+_BELIEVED: Final = 30.0
+"""Seconds after which the key is read again: a server that has lost all may have been given another one."""
 
 
 class Homes:
-    """Tags of users, made with a key that the server keeps; it is read once.
+    """Tags of users, made with a key that the server keeps.
 
     Args:
         link: to that server.
@@ -22,7 +25,7 @@ class Homes:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._key = b""
-        self._is_believed = False
+        self._believed_until = 0.0
 
     def tag(self, realm: str, user_id: str, *, seed: bytes = b"") -> bytes:
         """The user's tag; `seed` becomes the key where there is none, by default dice do.
@@ -30,18 +33,18 @@ class Homes:
         Raises:
             StorageUnavailableError: the key cannot be read.
         """
-        key = self._key if self._is_believed else self._learn(seed)
+        key = self._key if time.monotonic() < self._believed_until else self._learn(seed)
         return hmac.digest(key, f"{realm}\0{user_id}".encode(), "sha256")[:2]
 
     def doubt(self) -> None:
-        """Look whether the server still has the key; it may have lost all, and been given another one."""
-        self._is_believed = False
+        """Read the key again before the next use."""
+        self._believed_until = 0.0
 
     def _learn(self, seed: bytes) -> bytes:
         # A key that is known goes before any other: all processes that know it agree.
         offered = self._key or seed or secrets.token_bytes(32)
         key: bytes = self._link.writing().run("tag_key", self._link.log, offered)
-        self._key, self._is_believed = key, True
+        self._key, self._believed_until = key, time.monotonic() + _BELIEVED
         return key
 
 

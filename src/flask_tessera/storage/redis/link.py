@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,7 +36,6 @@ _MOST_AT_ONCE: Final = 200
 _FAILURES: Final = (RedisError, OSError, UnreachableError)
 _PASSING: Final = (NoScriptError, AskError, TryAgainError)
 """Refusals of a step that another server, or the same one a moment later, may take."""
-_CODE: Final = re.compile("[A-Z]*")
 
 
 class Link:
@@ -148,8 +146,8 @@ class Step:
             for _ in range(_MOST_ATTEMPTS):
                 try:
                     reply = node.exchange((*before, command), answer=self._remaining(), lasts=self._writes)[-1]
-                except UnreachableError:
-                    node = self._other_node(node, base)
+                except UnreachableError as error:
+                    node = self._other_node(node, base, error)
                     continue
                 if not isinstance(reply, ResponseError):
                     return reply
@@ -202,7 +200,7 @@ class Step:
             return node, before
         raise reply
 
-    def _other_node(self, node: Node, base: bytes) -> Node:
+    def _other_node(self, node: Node, base: bytes, error: UnreachableError) -> Node:
         """Who keeps the records now that `node` is gone.
 
         Raises:
@@ -211,7 +209,7 @@ class Step:
         self._link.nodes.suspect()
         other = self._link.nodes.of(base)
         if other is node:
-            raise UnreachableError(f"no connection to {node.place[0]}:{node.place[1]}")
+            raise error
         return other
 
     def _remaining(self) -> float:
@@ -223,9 +221,14 @@ class Step:
     def _failure(self, error: Exception) -> StorageUnavailableError:
         """What a driver's error is to the caller; the servers may have changed."""
         self._link.nodes.suspect()
-        if isinstance(error, ResponseError):
-            # A server's text may hold what it was sent.
-            said = f"{type(error).__name__} {_CODE.match(str(error))[0]}".rstrip()  # type: ignore[index] # it matches always
-        else:
-            said = f"{type(error).__name__}: {error}"
-        return StorageUnavailableError(f"Redis: {said}", writing=self._writes)
+        return StorageUnavailableError(f"Redis: {_say(error)}", writing=self._writes)
+
+
+def _say(error: Exception) -> str:
+    if isinstance(error, UnreachableError):
+        return str(error)
+    if not isinstance(error, ResponseError):
+        return f"{type(error).__name__}: {error}"
+    # A server's text may hold what it was sent: only its first word, a code, is repeated.
+    code = str(error).partition(" ")[0]
+    return f"{type(error).__name__} {code}" if code.isupper() else type(error).__name__

@@ -158,7 +158,7 @@ class Node:
         try:
             connection.connect()
         except (RedisError, OSError) as error:
-            raise UnreachableError(str(error)) from error
+            raise UnreachableError(f"{type(error).__name__}: {error}") from error
         return connection
 
     def _wait_for_replica(self, connection: Connection) -> None:

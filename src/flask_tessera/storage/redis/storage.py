@@ -49,13 +49,13 @@ class RedisStorage:
         return about.describe(self._link)
 
     def check(self) -> None:
+        about.refuse_part_of_cluster(self._link)
         for base in self._bases():
             key, value = base + b"check", secrets.token_bytes(8)
             step = self._link.writing()
             step.command(base, b"SET", key, value, b"EX", _CHECK_KEPT)
             if step.command(base, b"GET", key) != value:
                 raise StorageUnavailableError("Redis: what was written is not what is read", writing=True)
-        self.sessions.tag("", "", seed=secrets.token_bytes(32))
         for warning in self.describe().warnings:
             if warning not in self._warned:
                 self._warned.add(warning)

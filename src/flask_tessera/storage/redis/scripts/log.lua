@@ -16,13 +16,16 @@ local function field_of(entry, name)
   end
 end
 
+-- Seconds that even an entry stays that could be forgotten at once: all workers must hear of it.
+local SHORTEST = 120
+
 -- Drop a few of the oldest whose tokens are dead by both clocks: the callers' and this server's own. One alone
 -- may have jumped.
 local function drop_dead(log, at, now, most)
   for _, entry in ipairs(redis.call('XRANGE', log .. 'entries', '-', '+', 'COUNT', most)) do
-    local forget_at = tonumber(field_of(entry, 'forget_at'))
-    local life = forget_at - tonumber(field_of(entry, 'at'))
-    if at < forget_at or now - tonumber(field_of(entry, 'noted')) < life then return end
+    local told_at = tonumber(field_of(entry, 'at'))
+    local life = math.max(tonumber(field_of(entry, 'forget_at')) - told_at, SHORTEST)
+    if at - told_at < life or now - tonumber(field_of(entry, 'noted')) < life then return end
     redis.call('XDEL', log .. 'entries', entry[1])
   end
 end

@@ -1,7 +1,8 @@
 -- The key of all tags. It is kept twice, since with it goes the way to every session. ARGV: one for a storage that
 -- has none yet.
 local meta, spare = KEYS[1] .. 'meta', KEYS[1] .. 'tag_key'
-local key = redis.call('GET', spare) or redis.call('HGET', meta, 'tag_key') or ARGV[1]
-redis.call('SETNX', spare, key)
-redis.call('HSETNX', meta, 'tag_key', key)
+local first, second = redis.call('GET', spare), redis.call('HGET', meta, 'tag_key')
+local key = first or second or ARGV[1]
+if not first then redis.call('SET', spare, key) end
+if second ~= key then redis.call('HSET', meta, 'tag_key', key) end
 return key
