@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -61,3 +63,22 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Of a storage of each kind that more than one process can use, in which there is nothing yet."""
     with store_url(request.param, tmp_path) as url:
         yield url
+
+
+@pytest.fixture
+def run_without(tmp_path: Path) -> Callable[..., str]:
+    """Runs `flask-tessera WORDS` where a module is not installed; gives what was said on standard error."""
+
+    def run(module: str, *words: str) -> str:
+        program = (
+            f"import sys; sys.modules[{module!r}] = None; from flask_tessera.cli import main; main({list(words)!r})"
+        )
+        kept = {name: text for name, text in os.environ.items() if not name.startswith("TESSERA_")}
+        settings = {**kept, "SECRET_KEY": SECRET, "TESSERA_DATA_DIR": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=settings, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout) == (1, ""), done.stderr
+        return done.stderr
+
+    return run

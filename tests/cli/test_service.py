@@ -99,3 +99,10 @@ def test_the_commands_can_be_started_as_a_module(tmp_path):
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(("module", "words"), [("waitress", ["serve"]), ("argon2", ["users", "list"])])
+def test_what_is_not_installed_is_named_with_the_command_that_installs_it(run_without, module, words):
+    (line,) = run_without(module, *words).splitlines()
+    assert line.startswith(f"Error: {module}")
+    assert line.endswith(" is missing: pip install 'flask-tessera[server]'")
