@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import (
     chart,
+    endings,
     growth,
     guarded_requests,
     importing,
@@ -44,6 +45,7 @@ BENCHMARKS = {
     "P9": login.run,
     "P10": propagation.run,
     "P11": importing.run,
+    "endings": endings.run,
 }
 DISTRIBUTIONS = ("flask-tessera", "flask", "werkzeug", "msgspec", "cryptography", "sqlalchemy", "redis", "psycopg")
 RESULTS = Path(__file__).resolve().parent / "results"

@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 
 LEAST_OF_BARE, LEAST_OF_PEER = 0.9, 1.7
 OURS = {kind: f"ours, {kind}" for kind in (SQLITE, REDIS, POSTGRES)}
-COLUMNS = ("server", "who", "requests/s best", "requests/s median", "÷ bare (medians)", "server's CPU µs each")
+COLUMNS = (
+    "server",
+    "who",
+    "requests/s best",
+    "requests/s median",
+    "÷ bare (medians)",
+    "server's CPU µs each",
+    "÷ bare (CPU)",
+)
 NOTES = [
     f"Each server with its defaults and {cores()} workers, one for each core; all of them run, one at a time is asked.",
     f"The client is one process with {CONNECTIONS} connections on the same cores, and takes its share from all alike.",
@@ -41,6 +49,15 @@ class _Served:
     cpu: float = 0.0
     requests: int = 0
 
+    @property
+    def timing(self) -> Timing:
+        return Timing(tuple(self.times))
+
+    @property
+    def cpu_each(self) -> float:
+        """Microseconds for a request."""
+        return 1_000_000 * self.cpu / self.requests
+
     def take_turn(self, seconds: float) -> None:
         before = self.server.cpu_seconds()
         done, took = self.server.load().run(seconds)
@@ -57,9 +74,8 @@ def run(effort: Effort) -> Result:
         environments = _environments(stack)
         for kind in (GUNICORN, GRANIAN):
             found = _measure(kind, environments, effort) if peers.module_of(kind) else {}
-            timings = {name: Timing(tuple(each.times)) for name, each in found.items()}
-            rows += [_row(kind, name, each, timings) for name, each in found.items()]
-            goals += _goals(kind, timings)
+            rows += [_row(kind, name, each, found[BARE]) for name, each in found.items()]
+            goals += _goals(kind, {name: each.timing for name, each in found.items()})
     notes = [*NOTES, _versions(), *stores.left_out()]
     return Result("P6", "requests per second through web servers", COLUMNS, rows, goals, notes)
 
@@ -97,11 +113,17 @@ def _measure(
         return found
 
 
-def _row(kind: str, name: str, served: _Served, timings: dict[str, Timing]) -> tuple[Any, ...]:
-    timing = timings[name]
-    share = timings[BARE].median / timing.median
-    cpu = 1_000_000 * served.cpu / served.requests
-    return (kind, name, 1_000_000 / timing.minimum, 1_000_000 / timing.median, share, cpu)
+def _row(kind: str, name: str, served: _Served, bare: _Served) -> tuple[Any, ...]:
+    rate, best = 1_000_000 / served.timing.median, 1_000_000 / served.timing.minimum
+    return (
+        kind,
+        name,
+        best,
+        rate,
+        bare.timing.median / served.timing.median,
+        served.cpu_each,
+        bare.cpu_each / served.cpu_each,
+    )
 
 
 def _goals(kind: str, timings: dict[str, Timing]) -> list[Goal]:

@@ -46,8 +46,8 @@ FULL = Effort(
     block=5_000_000,
     steps=60,
     sizes=(10_000, 100_000, 1_000_000),
-    serving=15,
-    burst=1.0,
+    serving=40,
+    burst=0.25,
     endings=1_000,
     open_endings=900_000,
 )

@@ -15,7 +15,7 @@ from benchmarks.results import Goal, Result, ratio_goal
 from benchmarks.timing import Contestant, Timing, compare
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ["P1", "P2", "P3", "P4", "P6", "P7", "P8", "P9", "P10", "P11"]
+NAMES = ["P1", "P2", "P3", "P4", "P6", "P7", "P8", "P9", "P10", "P11", "endings"]
 
 
 def start(*arguments: object) -> subprocess.CompletedProcess[str]:
