@@ -11,13 +11,16 @@ import sqlite3
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from flask_tessera.testing import Crew
 
 from . import workers
+from .places import private
 from .tally import Tally
+
+if TYPE_CHECKING:
+    from .places import Place
 
 PROCESSES = 2
 MOST_LINES = 120
@@ -32,29 +35,31 @@ class Life:
     access: str
     refresh: str
     state: str = "live"
+    is_left: bool = False
+    """Whether its client has given up, since the storage was away."""
+    effective_by: float = float("inf")
+    """Unix second from which its ending holds in every process."""
     bought: dict[str, str] = field(default_factory=dict)
     """Refresh token to its successor."""
 
 
-def crash(rounds: int, seed: int = 0) -> Tally:
-    """So many kills, each in the middle of refreshes by several threads."""
-    tally, dice = Tally(), random.Random(seed)
+def crash(name: str, rounds: int, seed: int = 0) -> Tally:
+    """So many kills, each in the middle of refreshes by several threads: of a worker, or of the storage's server."""
+    tally, dice = Tally(context=name), random.Random(seed)
     ours, theirs = multiprocessing.get_context("spawn").Pipe(duplex=False)
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "tessera.db"
-        arguments = (f"sqlite:///{path}", secrets.token_hex(), theirs)
-        with Crew(PROCESSES, workers.loader, *arguments) as crew:
-            heard = Heard(tally, ours.fileno())
-            pids = [crew.call(number, ("start",)) for number in range(PROCESSES)]
-            for number in range(rounds):
-                victim = number % PROCESSES
-                pids[victim] = _kill_once(tally, heard, crew, victim, pids[victim], dice)
-            for victim in range(PROCESSES):
-                crew.kill(victim)
-                crew.restart(victim)
-            heard.drain()
-            _settle(tally, heard, crew, set(pids))
-        _check_file(tally, path)
+    with (
+        private(name) as place,
+        Crew(PROCESSES, workers.loader, place.url, secrets.token_hex(), theirs) as crew,
+    ):
+        siege = Siege(tally, place, crew, Heard(tally, ours.fileno()), dice)
+        for number in range(rounds):
+            if place.server is not None and number % 2:
+                siege.kill_server()
+            else:
+                siege.kill_worker(number // (2 if place.server else 1) % PROCESSES)
+        siege.finish()
+        if name == "sqlite":
+            _check_file(tally, place.url.removeprefix("sqlite:///"))
     return tally
 
 
@@ -97,8 +102,14 @@ class Heard:
         elif what == "refresh":
             self.tally.refreshes_raced += 1
             buy(self.tally, self.lives[name], *tokens)
-        elif what in ("ending", "ended"):
+        elif what == "unavailable":
+            self.tally.add("unavailable")
+            if name in self.lives:
+                self.lives[name].is_left = True
+        elif what == "ending":
             self.lives[name].state = what
+        elif what == "ended":
+            self.lives[name].state, self.lives[name].effective_by = what, float(*tokens)
 
 
 def buy(tally: Tally, life: Life, spent: str, got: str) -> None:
@@ -108,39 +119,79 @@ def buy(tally: Tally, life: Life, spent: str, got: str) -> None:
     life.refresh = got
 
 
-def _kill_once(tally: Tally, heard: Heard, crew: Crew, victim: int, pid: int, dice: random.Random) -> int:
-    heard.listen(dice.randrange(1, MOST_LINES))
-    crew.kill(victim)
-    began = time.monotonic()
-    tally.faults_injected += 1
-    crew.restart(victim)
-    tally.recovered_in(crew.call(victim, ("recover", began)))
-    heard.drain()
-    _settle(tally, heard, crew, {pid})
-    return crew.call(victim, ("start",))
+@dataclass
+class Siege:
+    """Workers under load, one of which or whose storage is killed again and again."""
+
+    tally: Tally
+    place: Place
+    crew: Crew
+    heard: Heard
+    dice: random.Random
+
+    def __post_init__(self) -> None:
+        self.pids = [self.crew.call(number, ("start",)) for number in range(PROCESSES)]
+
+    def kill_worker(self, victim: int) -> None:
+        """Kill a process amid its refreshes, and see how soon a fresh one works and what the old one has left."""
+        self.heard.listen(self.dice.randrange(1, MOST_LINES))
+        self.crew.kill(victim)
+        began = time.monotonic()
+        self.tally.add("faults_injected")
+        self.crew.restart(victim)
+        self.tally.recovered_in(self.crew.call(victim, ("recover", began)))
+        self.heard.drain()
+        self._settle({self.pids[victim]})
+        self.pids[victim] = self.crew.call(victim, ("start",))
+
+    def kill_server(self) -> None:
+        """Kill the storage's server under all of them, and see how soon they work with the next one."""
+        self.heard.listen(self.dice.randrange(1, MOST_LINES))
+        self.place.server.kill()
+        self.tally.add("faults_injected")
+        self.place.server.restart()
+        began = time.monotonic()
+        for number in range(PROCESSES):
+            self.tally.recovered_in(self.crew.call(number, ("recover", began)))
+        self.heard.listen(1)
+        self._settle(set())
+
+    def finish(self) -> None:
+        """Kill all, and see what they have left."""
+        for victim in range(PROCESSES):
+            self.crew.kill(victim)
+            self.crew.restart(victim)
+        self.heard.drain()
+        self._settle(set(self.pids))
+
+    def _settle(self, pids: set[int]) -> None:
+        """Ask about every session of those that died, and of those that gave up."""
+        lives = self.heard.lives
+        for name, life in [(name, life) for name, life in lives.items() if life.pid in pids or life.is_left]:
+            answers = self.crew.call(0, ("settle", life.refresh))
+            accepted = self.crew.call(1, ("verify", life.access))
+            if life.state == "live":
+                _check_live(self.tally, life, answers, accepted)
+            elif life.state == "ended":
+                _check_ended(self.tally, life, answers, accepted)
+            del lives[name]
 
 
-def _settle(tally: Tally, heard: Heard, crew: Crew, pids: set[int]) -> None:
-    """Ask another process about every session of those that died."""
-    for name, life in [(name, life) for name, life in heard.lives.items() if life.pid in pids]:
-        answers = crew.call(0, ("settle", life.refresh))
-        accepted = crew.call(1, ("verify", life.access)) == "accepted"
-        if life.state == "live":
-            _check_live(tally, life, answers, accepted)
-        elif life.state == "ended" and (accepted or any(answer.startswith("tsr_") for answer in answers)):
-            tally.fail("revoked_accepted", f"{name}: {answers}")
-        del heard.lives[name]
+def _check_ended(tally: Tally, life: Life, answers: list[str], accepted: dict[str, float]) -> None:
+    bought = any(answer.startswith("tsr_") for answer in answers)
+    if bought or "strict" in accepted or accepted.get("bounded", 0) >= life.effective_by:
+        tally.fail("revoked_accepted", f"{answers}, accepted: {accepted}")
 
 
-def _check_live(tally: Tally, life: Life, answers: list[str], accepted: bool) -> None:
-    if not accepted or not all(answer.startswith("tsr_") for answer in answers):
-        tally.fail("sessions_lost", f"{answers}, access token accepted: {accepted}")
+def _check_live(tally: Tally, life: Life, answers: list[str], accepted: dict[str, float]) -> None:
+    if len(accepted) < 2 or not all(answer.startswith("tsr_") for answer in answers):
+        tally.fail("sessions_lost", f"{answers}, access token accepted: {[*accepted]}")
         return
     if len(set(answers)) > 1:
         tally.fail("double_spends", f"{life.refresh[:12]}… bought two successors after the crash")
 
 
-def _check_file(tally: Tally, path: Path) -> None:
+def _check_file(tally: Tally, path: str) -> None:
     with closing(sqlite3.connect(path)) as connection:
         (said,) = connection.execute("PRAGMA integrity_check").fetchone()
     if said != "ok":

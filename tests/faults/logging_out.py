@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import secrets
 import time
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from flask_tessera.testing import Crew
 
 from . import workers
+from .places import fresh
 from .tally import Tally
 
 PROCESSES = 4
@@ -17,14 +16,12 @@ KILL_EVERY = 10
 """Each tenth process that has logged somebody out is killed right after its answer."""
 
 
-def log_out(rounds: int) -> Tally:
+def log_out(name: str, rounds: int, _seed: int = 0) -> Tally:
     """So many log-outs, each asked about in the three other processes."""
-    tally = Tally()
-    with TemporaryDirectory() as folder:
-        url = f"sqlite:///{Path(folder) / 'tessera.db'}"
-        with Crew(PROCESSES, workers.application, url, secrets.token_hex()) as crew:
-            for number in range(rounds):
-                _round(tally, crew, number)
+    tally = Tally(context=name)
+    with fresh(name) as url, Crew(PROCESSES, workers.application, url, secrets.token_hex()) as crew:
+        for number in range(rounds):
+            _round(tally, crew, number)
     return tally
 
 

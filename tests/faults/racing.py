@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from flask_tessera.storage.from_url import open_storage
 from flask_tessera.testing import Crew
 from flask_tessera.testing.contract.base import begin, stored
 
 from . import workers
+from .places import fresh
 from .tally import Tally
 
 PROCESSES = 4
 
 
-def race_on_sqlite(rounds: int) -> Tally:
-    """So many rounds of 16 threads in 4 processes on one file."""
-    tally = Tally()
-    with TemporaryDirectory() as folder:
-        url = f"sqlite:///{Path(folder) / 'tessera.db'}"
+def race_processes(name: str, rounds: int, _seed: int = 0) -> Tally:
+    """So many rounds of 16 threads in 4 processes on one storage."""
+    tally = Tally(context=name)
+    with fresh(name) as url:
         storage = open_storage(url)
         session = begin(storage)
         with Crew(PROCESSES, workers.refresher, url) as crew:
@@ -33,14 +31,15 @@ def race_on_sqlite(rounds: int) -> Tally:
     return tally
 
 
-def race_on_memory(rounds: int) -> Tally:
+def race_threads(name: str, rounds: int, _seed: int = 0) -> Tally:
     """So many rounds of threads in one process."""
-    tally = Tally()
-    storage = open_storage("memory:")
-    session = begin(storage)
-    present = workers.refresher_of(storage)
-    for gen in range(rounds):
-        _count(tally, present((session.sid, gen)), gen)
+    tally = Tally(context=name)
+    with fresh(name) as url:
+        storage = open_storage(url)
+        session = begin(storage)
+        present = workers.refresher_of(storage)
+        for gen in range(rounds):
+            _count(tally, present((session.sid, gen)), gen)
     return tally
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field, fields
 
 READY_WITHIN = 5.0
-"""Seconds after a kill within which a fresh process must answer (F01)."""
+"""Seconds after a fault within which a fresh process, or a running one, must answer as before (F01, F02)."""
+ANSWERED_WITHIN = 3.0
+"""Seconds that an answer may take, whatever is broken (F02)."""
+ALLOWANCE = 0.5
+"""Seconds for which the machine itself may be late: client, application and servers share its cores."""
 
 
 @dataclass
@@ -18,17 +23,49 @@ class Tally:
     double_spends: int = 0
     revoked_accepted: int = 0
     answers_outside_the_contract: int = 0
+    unavailable: int = 0
+    """Answers of 503: allowed, but their number tells whether a fault was felt at all."""
+    worst_answer: float = 0.0
+    worst_delay: float = 0.0
+    """From the answer to an ending until no worker accepted the token any more."""
     worst_time_to_recover: float = 0.0
     notes: list[str] = field(default_factory=list)
+    context: str = ""
+    """What is just being done, for the notes."""
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
+    def add(self, count: str) -> None:
+        """Count one more of something; any thread may."""
+        with self._lock:
+            setattr(self, count, getattr(self, count) + 1)
 
     def fail(self, count: str, note: str) -> None:
         """Count a broken invariant, and say how it broke."""
-        setattr(self, count, getattr(self, count) + 1)
-        self.notes.append(f"{count}: {note}")
+        self.add(count)
+        self.notes.append(f"{count}: {self.context}{': ' if self.context else ''}{note}")
 
     def recovered_in(self, seconds: float) -> None:
         """Keep the longest time."""
         self.worst_time_to_recover = max(self.worst_time_to_recover, seconds)
+
+    def refused_after(self, seconds: float) -> None:
+        """Keep the longest time."""
+        self.worst_delay = max(self.worst_delay, seconds)
+
+    def answered_in(self, seconds: float, what: str) -> None:
+        """Keep the longest time; one that is too long breaks an invariant."""
+        self.worst_answer = max(self.worst_answer, seconds)
+        if seconds > ANSWERED_WITHIN + ALLOWANCE:
+            self.fail("answers_outside_the_contract", f"{what} took {seconds:.1f} s")
 
     @property
     def is_clean(self) -> bool:
@@ -38,6 +75,8 @@ class Tally:
     def rows(self) -> list[tuple[str, str]]:
         """For a table."""
         named = [
-            (each.name.replace("_", " "), getattr(self, each.name)) for each in fields(self) if each.name != "notes"
+            (each.name.replace("_", " "), getattr(self, each.name))
+            for each in fields(self)
+            if each.name not in ("notes", "context")
         ]
         return [(name, f"{value:.2f} s" if isinstance(value, float) else str(value)) for name, value in named]

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from tests.faults.crashing import Heard, Life, buy, crash
 from tests.faults.logging_out import log_out
-from tests.faults.racing import race_on_memory, race_on_sqlite
+from tests.faults.racing import race_processes, race_threads
 from tests.faults.tally import Tally
 
 
 def test_X7_R03_many_threads_of_many_processes_get_one_successor():
-    tally = race_on_sqlite(3)
+    tally = race_processes("sqlite", 3)
     assert tally.notes == []
     assert tally.refreshes_raced == 3 * 64
 
 
 def test_X7_R03_many_threads_get_one_successor_from_memory():
-    tally = race_on_memory(20)
+    tally = race_threads("memory", 20)
     assert tally.notes == []
     assert tally.refreshes_raced == 20 * 16
 
 
 def test_S01_logged_out_in_one_process_is_refused_in_every_other():
-    tally = log_out(12)
+    tally = log_out("sqlite", 12)
     assert tally.notes == []
     assert tally.is_clean
 
 
 def test_X1_F01_a_kill_under_load_loses_nothing_that_was_acknowledged():
-    tally = crash(3)
+    tally = crash("sqlite", 3)
     assert tally.notes == []
     assert tally.is_clean
     assert tally.refreshes_raced > 0
@@ -48,7 +48,7 @@ def test_the_tally_counts_what_breaks():
 def test_the_reports_of_a_load_are_read_whole(tmp_path):
     file = tmp_path / "reports"
     file.write_bytes(
-        b'[1, "login", "s", "a", "tsr_0"]\n[1, "refresh", "s", "tsr_0", "tsr_1"]\n[1, "ended", "s"]\n[1, "err'
+        b'[1, "login", "s", "a", "tsr_0"]\n[1, "refresh", "s", "tsr_0", "tsr_1"]\n[1, "ended", "s", 7]\n[1, "err'
     )
     tally = Tally()
     with file.open("rb") as reports:

@@ -8,16 +8,17 @@ import sqlite3
 import threading
 import time
 
-import flask
-
-from flask_tessera import Tessera
 from flask_tessera.errors import StorageUnavailableError, TesseraError
 from flask_tessera.sessions.limits import Limits
 from flask_tessera.storage.from_url import open_storage
 from flask_tessera.testing import race
 from flask_tessera.testing.contract.base import IDLE, LEEWAY, T0, new_session
 
+from .application import make_application
+
 THREADS = 16
+PAUSE = 0.05
+"""Seconds that a client waits when the storage is away."""
 LOADERS = 3
 """Threads of a load, each with a session of its own."""
 
@@ -66,28 +67,17 @@ def contract_steps(url):
 
 
 def raw_sqlite(path):
-    """Execute statements on a connection of one's own: another program that uses the file."""
+    """Execute statements, also after some seconds, on a connection of one's own: another program with the file."""
     connection = sqlite3.connect(path, timeout=0, isolation_level=None)
-    return lambda statement: connection.execute(statement).fetchall()
 
+    def carry_out(order):
+        if isinstance(order, str):
+            return connection.execute(order).fetchall()
+        seconds, statement = order
+        threading.Event().wait(seconds)
+        return connection.execute(statement).fetchall()
 
-def make_application(url, secret):
-    """The smallest application with everything that the faults need."""
-    app = flask.Flask("faults")
-    app.config.update(SECRET_KEY=secret, TESSERA_STORE_URL=url, TESSERA_MAX_SESSIONS=0, TESSERA_LOCALE="en")
-    tessera = Tessera(app)
-
-    @app.post("/login")
-    def log_in():
-        return tessera.login(flask.request.get_json()["user"]).to_response()
-
-    @app.get("/me")
-    @tessera.login_required
-    def me():
-        return {"user": str(tessera.current_user)}
-
-    app.register_blueprint(tessera.blueprint("refresh", "logout"))
-    return app, tessera
+    return carry_out
 
 
 def application(url, secret):
@@ -142,6 +132,7 @@ def _live_once(app, tessera, descriptor, user):
         with app.app_context():
             return tessera.refresh(token)
 
+    name = ""
     try:
         pair = tessera.login(user)
         name = pair.session_id
@@ -153,18 +144,25 @@ def _live_once(app, tessera, descriptor, user):
                 tell("refresh", name, spent, each.refresh_token)
             pair = pairs[0]
         tell("ending", name)
-        tessera.kick(name)
-        tell("ended", name)
+        tell("ended", name, tessera.kick(name).effective_by)
     except StorageUnavailableError:
-        tell("unavailable", "")
+        tell("unavailable", name)
+        threading.Event().wait(PAUSE)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is outside the contract
         tell("error", f"{type(error).__name__}: {error}")
 
 
 def _recover(_app, tessera, _descriptor, began):
     """Seconds since `began` (CLOCK_MONOTONIC, the same in all processes) until a login and a request have worked."""
-    tessera.verify(tessera.login("recovered").access_token)
-    return time.monotonic() - began
+    give_up_at = began + 20
+    while True:
+        try:
+            tessera.verify(tessera.login("recovered").access_token, strict=True)
+        except StorageUnavailableError:
+            if time.monotonic() > give_up_at:
+                raise
+        else:
+            return time.monotonic() - began
 
 
 def _settle(app, tessera, _descriptor, token):
@@ -181,9 +179,13 @@ def _settle(app, tessera, _descriptor, token):
 
 
 def _verify(_app, tessera, _descriptor, token):
-    """Whether an access token is accepted."""
-    try:
-        tessera.verify(token)
-    except TesseraError as error:
-        return type(error).__name__
-    return "accepted"
+    """By which check an access token is accepted, and at which Unix time it was asked."""
+    accepted = {}
+    for name in ("bounded", "strict"):
+        asked_at = time.time()
+        try:
+            tessera.verify(token, strict=name == "strict")
+        except TesseraError:
+            continue
+        accepted[name] = asked_at
+    return accepted
