@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import platform
 import time
@@ -54,6 +55,8 @@ RESULTS = Path(__file__).resolve().parent / "results"
 def main() -> None:
     """Run what was asked for, print it, and write it down as JSON and SVG."""
     wanted = _arguments()
+    # What the package logs of servers that are ended is not for the terminal.
+    logging.getLogger().addHandler(logging.NullHandler())
     about = _about(short=wanted.short)
     print("\n".join(f"{name}: {value}" for name, value in about.items()))
     results = []

@@ -44,8 +44,9 @@ def main() -> None:
     wanted = parser.parse_args()
     with contextlib.closing(open_storage(wanted.url)) as storage:
         at = int(time.time())
-        view, found = RevocationView(storage.revocations), {}
-        sids, found["bytes each"] = _write_and_hear(storage, view, wanted.count, at)
+        view = RevocationView(storage.revocations)
+        sids, each = _write_and_hear(storage, view, wanted.count, at)
+        found: dict[str, Any] = {"bytes each": each}
         found |= _look_up(view, sids, at, short=wanted.short) | _sweep(view, sids, at)
         try:
             found |= _hear_all(storage, at, wanted.count)

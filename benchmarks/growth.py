@@ -69,6 +69,7 @@ def _measure(kind: str, sizes: list[int], effort: Effort) -> tuple[Found, dict[i
             storage = stack.enter_context(store.opened("grown"))
             empty = stored_bytes(store)
             tables[size] = (storage, population.fill(storage, size))
+            store.settle()
             size_of[size] = (stored_bytes(store) - empty) / size
         clock = time.process_time_ns if kind == SQLITE else time.perf_counter_ns
         found = {

@@ -1,8 +1,8 @@
 """One process that serves requests while sessions end elsewhere: prints when it first refused each, for P10.
 
-Reads a JSON object from its standard input: `url`, and the tokens of which the sessions will end in this order, in two
-lists: `idle`, while it has nothing else to do, and `busy`, while its threads work without a pause. Prints "ready" and
-"busy" when the next list may begin, and in the end a JSON object with two lists of nanoseconds of `boot_nanoseconds`.
+Reads a JSON object from its standard input: `url`, and for each of `LOADS` the tokens of which the sessions will end in
+this order. Prints the name of each when its list may begin, and in the end a JSON object with as many lists of
+nanoseconds of `boot_nanoseconds`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from flask_tessera.web.runtime import Runtime
 
-THREADS = 2
-"""Enough that one always waits for the other to let go of the interpreter."""
+LOADS = {"idle": 0, "busy": 1, "crowded": 4}
+"""How many threads work without a pause: as many as a worker of gunicorn has (sync; --threads 4), under full load."""
 PAUSE = 0.0001
 """Seconds between two requests of an idle worker."""
 WORK = 300_000
@@ -64,27 +64,32 @@ class Watcher:
 
 
 def main() -> None:
-    """Watch both lists."""
+    """Watch all lists."""
     job = json.load(sys.stdin)
     app = Flask("bench")
     app.config["SECRET_KEY"] = SECRET
     tessera: Tessera[str] = Tessera(app, storage=job["url"])
     with app.app_context():
         runtime = tessera.runtime
-        for token in (*job["idle"], *job["busy"]):
+        for token in (token for load in LOADS for token in job[load]):
             runtime.identify(token)
         # Whatever starts at first use has started, and has read the log.
         time.sleep(0.5)
-    print("ready", flush=True)
-    idle, busy = (Watcher(runtime, job[name]) for name in ("idle", "busy"))
-    idle.watch(lambda: time.sleep(PAUSE))
-    threads = [threading.Thread(target=busy.watch, args=(_work,)) for _ in range(THREADS)]
+    print(json.dumps({load: _watch(runtime, load, job[load]) for load in LOADS}))
+
+
+def _watch(runtime: Runtime, load: str, tokens: list[str]) -> list[int]:
+    """When each was first refused."""
+    watcher = Watcher(runtime, tokens)
+    print(load, flush=True)
+    if not LOADS[load]:
+        watcher.watch(lambda: time.sleep(PAUSE))
+    threads = [threading.Thread(target=watcher.watch, args=(_work,)) for _ in range(LOADS[load])]
     for thread in threads:
         thread.start()
-    print("busy", flush=True)
     for thread in threads:
         thread.join()
-    print(json.dumps({"idle": idle.refused, "busy": busy.refused}))
+    return watcher.refused
 
 
 def _work() -> None:

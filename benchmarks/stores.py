@@ -56,6 +56,14 @@ class Store:
             raise ValueError(f"{self.kind} has no server")
         return self.server.url.replace(f":{self.server.port}", f":{self.port or self.server.port}")
 
+    def settle(self) -> None:
+        """Have done now what PostgreSQL does within a minute of many writes: else it plans for an empty table."""
+        if self.kind == POSTGRES:
+            import psycopg
+
+            with psycopg.connect(self.server_url, autocommit=True) as connection:
+                connection.execute("VACUUM ANALYZE")
+
     @contextlib.contextmanager
     def opened(self, name: str) -> Iterator[Storage]:
         """Our storage in the database of this name."""

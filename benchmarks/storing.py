@@ -94,6 +94,7 @@ def _measure(store: Store, storage: Storage, effort: Effort) -> dict[str, dict[s
     contestants = {OURS: ours(storage, at)}
     if store.kind != REDIS:
         contestants |= _peers(url, storage, at)
+    store.settle()
     contestants[FLOOR] = floors.steps(store, url, sample, at=at, idle=IDLE)
     clock = time.process_time_ns if store.kind == SQLITE else time.perf_counter_ns
     # The peers share one table, and so its generations.
