@@ -18,7 +18,7 @@ class Raw:
     def __exit__(self, *_):
         self.client.close()
 
-    def keys(self, kind=b"*"):
+    def names(self, kind=b"*"):
         """The names of all keys of a kind: s of sessions, u of indexes, p of principals, o of what leads elsewhere."""
         pattern = self.prefix + b":{*}:" + kind + (b"" if kind == b"*" else b":*")
         return sorted(self.client.scan_iter(match=pattern, count=1000))
@@ -28,4 +28,4 @@ class Raw:
         return self.prefix + b":{log}:" + name
 
     def sids(self):
-        return [key[-16:] for key in self.keys(b"s")]
+        return [key[-16:] for key in self.names(b"s")]

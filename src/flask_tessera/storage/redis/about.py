@@ -56,7 +56,7 @@ def refuse_part_of_cluster(link: Link) -> None:
         ConfigError: it was.
         StorageUnavailableError: a server does not answer.
     """
-    step = link.reading()
+    step = link.writing()
     for server in () if link.nodes.is_cluster else step.servers():
         (info,) = step.ask(server, (b"INFO", b"cluster"), may_refuse=True)
         if type(info) is bytes and b"cluster_enabled:1" in info:

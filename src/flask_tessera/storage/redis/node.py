@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 from redis.retry import Retry
 
 from ...errors import StorageUnavailableError
@@ -27,7 +27,7 @@ _CONNECT: Final = 1.0
 """Seconds to wait for a connection."""
 CONFIRMED: Final = 1000
 """Milliseconds to wait until a replica has what must last."""
-_REPLICAS_KNOWN: Final = 1.0
+_ROLE_BELIEVED: Final = 1.0
 """Seconds for which it is believed whether a server has replicas."""
 _ROLE: Final = (b"ROLE",)
 _WAIT: Final = (b"WAIT", 1, CONFIRMED)
@@ -94,7 +94,10 @@ class Node:
             "protocol": 2,
             **dict(address.tls_files),
         }
+        # A replica would be read though it lags behind; in a cluster it says itself who takes its place.
+        self._must_be_master = not is_sentinel and address.kind != "cluster"
         self._times_closed = 0
+        self._role = b""
         self._has_replicas = False
         self._role_known_at = float("-inf")
         renew_in_children(self)
@@ -130,6 +133,9 @@ class Node:
                 connection.disconnect()
                 # The others lead to the same server, and would be found out one by one.
                 self.close()
+        if any(isinstance(reply, ReadOnlyError) for reply in replies):
+            # It was made a replica.
+            self.close()
         # One that was made for a short wait keeps its short time-outs.
         if times_closed == self._times_closed and connection.socket_timeout == ANSWER:
             self._idle.append(connection)
@@ -157,18 +163,27 @@ class Node:
         connection = self._make(socket_timeout=answer, socket_connect_timeout=min(answer, _CONNECT), **self._options)
         try:
             connection.connect()
+            if self._must_be_master:
+                self._ask_role(connection)
         except (RedisError, OSError) as error:
+            connection.disconnect()
             raise UnreachableError(f"{type(error).__name__}: {error}") from error
+        if self._must_be_master and self._role == b"slave":
+            connection.disconnect()
+            raise UnreachableError(f"{self.place[0]}:{self.place[1]} is a replica")
         return connection
+
+    def _ask_role(self, connection: Connection) -> None:
+        (role,) = _exchange(connection, [_ROLE], ANSWER)
+        # A user that may not ask is warned by `describe`.
+        self._role, replicas = (role[0], role[2]) if type(role) is list else (b"", ())
+        self._has_replicas = self._role == b"master" and bool(replicas)
+        self._role_known_at = time.monotonic()
 
     def _wait_for_replica(self, connection: Connection) -> None:
         """Wait, on the connection that has written, until a replica has it too."""
-        now = time.monotonic()
-        if now - self._role_known_at > _REPLICAS_KNOWN:
-            (role,) = _exchange(connection, [_ROLE], ANSWER)
-            # A user that may not ask is warned by `describe`.
-            self._has_replicas = type(role) is list and role[0] == b"master" and bool(role[2])
-            self._role_known_at = now
+        if time.monotonic() - self._role_known_at > _ROLE_BELIEVED:
+            self._ask_role(connection)
         if not self._has_replicas:
             return
         (count,) = _exchange(connection, [_WAIT], ANSWER)

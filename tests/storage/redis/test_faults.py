@@ -1,0 +1,299 @@
+"""A broken Redis: every error leaves as StorageUnavailableError, in time, and it recovers by itself (X6)."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from flask_tessera.errors import ConfigError, StorageUnavailableError
+from flask_tessera.storage.contract import Page, Worker
+from flask_tessera.testing import race
+from flask_tessera.testing.contract.base import IDLE, NO_LIMITS, T0, begin, new_session, rotate, stored
+from tests.servers import Cluster, RedisServer, TlsRelay, wait_until, why_not
+
+LONGEST = 3.0
+"""Seconds within which a broken storage must say so (DESIGN §1)."""
+SID = b"\5" * 16
+CALLS = {
+    "add": lambda storage: storage.sessions.add(new_session(), limits=NO_LIMITS, at=T0),
+    "find": lambda storage: storage.sessions.find(SID),
+    "rotate": lambda storage: storage.sessions.rotate(SID, 0, at=T0, leeway=15, idle=IDLE),
+    "mark": lambda storage: storage.sessions.mark([(SID, 0)], at=T0),
+    "seen": lambda storage: storage.sessions.seen([(SID, T0)]),
+    "end": lambda storage: storage.sessions.end(SID, "kick", at=T0),
+    "end_user": lambda storage: storage.sessions.end_user("", "7", "kick", at=T0),
+    "list": lambda storage: storage.sessions.list("", "7", at=T0),
+    "newest": lambda storage: storage.sessions.newest(),
+    "purge": lambda storage: storage.sessions.purge(at=T0, most=10),
+    "principal": lambda storage: storage.principals.find("", "7"),
+    "suspend": lambda storage: storage.principals.suspend("", "7", until=T0, at=T0),
+    "unsuspend": lambda storage: storage.principals.unsuspend("", "7"),
+    "stamp": lambda storage: storage.revocations.stamp(),
+    "after": lambda storage: storage.revocations.after(0, at=T0),
+    "wait": lambda storage: storage.revocations.wait(0, longest=0.1),
+    "restore": lambda storage: storage.revocations.restore(at=T0),
+    "purge_log": lambda storage: storage.revocations.purge(at=T0),
+    "beat": lambda storage: storage.workers.beat(Worker("x", T0, T0)),
+    "workers": lambda storage: storage.workers.list(at=T0),
+    "read": lambda storage: storage.records.read("", most=10),
+    "write": lambda storage: storage.records.write(Page((new_session(),)), at=T0),
+    "describe": lambda storage: storage.describe(),
+    "check": lambda storage: storage.check(),
+}
+WRITES = ("add", "rotate", "mark", "seen", "end", "end_user", "suspend", "unsuspend", "restore", "beat", "check")
+
+
+def seconds_until_unavailable(call, storage):
+    began = time.monotonic()
+    with pytest.raises(StorageUnavailableError):
+        call(storage)
+    return time.monotonic() - began
+
+
+def is_available(call, storage):
+    try:
+        call(storage)
+    except StorageUnavailableError:
+        return False
+    return True
+
+
+def use(storage):
+    """Bring all into being that a first use does."""
+    for name, call in CALLS.items():
+        if name not in ("wait", "suspend"):
+            call(storage)
+
+
+def test_X6_a_server_that_is_gone_says_so_at_once_and_is_back_without_a_restart(server, broken):
+    use(broken)
+    server.kill()
+    for call in CALLS.values():
+        assert seconds_until_unavailable(call, broken) < 1
+    server.restart()
+    for call in CALLS.values():
+        call(broken)
+
+
+def test_X6_connections_of_before_a_restart_fail_no_call(server, broken):
+    """A server that was restarted unnoticed has closed them."""
+    race(8, lambda _: broken.sessions.find(SID))
+    server.restart()
+    for _ in range(10):
+        broken.sessions.find(SID)
+
+
+@pytest.mark.parametrize("name", ["find", "rotate", "end", "after", "wait", "newest", "check"])
+def test_X6_a_server_that_hangs_says_so_in_time(name, server, broken):
+    use(broken)
+    server.stop()
+    assert seconds_until_unavailable(CALLS[name], broken) < LONGEST
+    server.cont()
+    CALLS[name](broken)
+
+
+def test_X6_threads_do_not_add_up_their_waits_for_a_server_that_hangs(server, broken):
+    use(broken)
+    server.stop()
+    assert max(race(12, lambda _: seconds_until_unavailable(CALLS["rotate"], broken))) < LONGEST
+    server.cont()
+    CALLS["rotate"](broken)
+
+
+def test_X6_a_server_that_hangs_at_start_says_so_in_time(server, opened):
+    server.stop()
+    assert seconds_until_unavailable(CALLS["check"], opened(server.url)) < LONGEST
+    server.cont()
+
+
+def test_X6_a_replica_is_neither_written_nor_read(server, opened):
+    """What it knows may be old; it is used when it has become a master."""
+    with RedisServer("redis8", replica_of=server) as replica:
+        storage = opened(replica.url)
+        for call in CALLS.values():
+            with pytest.raises(StorageUnavailableError, match="replica"):
+                call(storage)
+        replica.ask("REPLICAOF", "NO", "ONE")
+        begin(storage)
+
+
+def test_X6_a_master_that_becomes_a_replica_is_left_by_its_first_refusal(server, opened):
+    with RedisServer("redis8") as demoted:
+        storage = opened(demoted.url)
+        use(storage)
+        demoted.ask("REPLICAOF", "127.0.0.1", server.port)
+        with pytest.raises(StorageUnavailableError, match="ReadOnlyError"):
+            begin(storage)
+        with pytest.raises(StorageUnavailableError, match="replica"):
+            storage.sessions.find(SID)
+
+
+def test_X6_a_replica_without_its_master_says_so(opened):
+    with RedisServer("redis8", options={"replica-serve-stale-data": "no"}) as replica:
+        replica.ask("REPLICAOF", "127.0.0.1", "1")
+        for name in ("find", "add"):
+            assert seconds_until_unavailable(CALLS[name], opened(replica.url)) < LONGEST
+
+
+def test_X6_a_server_without_memory_refuses_writes_whole(server, broken):
+    """What was there is found; an ending either holds and is told, or neither."""
+    session = begin(broken)
+    server.ask("CONFIG", "SET", "maxmemory", "1")
+    assert stored(broken, session) == session
+    for name in ("add", "end_user", "suspend", "restore"):
+        assert not is_available(CALLS[name], broken)
+    assert not is_available(lambda storage: storage.sessions.end(session.sid, "kick", at=T0), broken)
+    assert stored(broken, session) == session
+    server.ask("CONFIG", "SET", "maxmemory", "0")
+    assert broken.revocations.after(0, at=T0).entries == ()
+    assert broken.sessions.end(session.sid, "kick", at=T0).by_this_call
+
+
+def test_X6_a_server_that_loads_says_so(opened):
+    """After a restart with much data it answers, but takes nothing yet."""
+    slowly = {
+        "enable-debug-command": "yes",
+        "key-load-delay": "500",  # microseconds
+        "loading-process-events-interval-bytes": "1024",
+    }
+    with RedisServer("redis8", options=slowly) as server, ThreadPoolExecutor(1) as pool:
+        storage = opened(server.url)
+        session = begin(storage)
+        server.ask("DEBUG", "POPULATE", "3000", "filler", "100")
+        server.ask("SAVE")
+        restarting = pool.submit(server.restart)
+        wait_until(lambda: "BusyLoading" in text_of_failure(CALLS["find"], storage), "it says that it loads")
+        restarting.result()
+        assert stored(storage, session) == session
+
+
+def text_of_failure(call, storage):
+    try:
+        call(storage)
+    except StorageUnavailableError as error:
+        return str(error)
+    return ""
+
+
+def test_X6_forgotten_scripts_are_loaded_again(server, broken):
+    """NOSCRIPT, alone and among many."""
+    sessions = [begin(broken) for _ in range(5)]
+    use(broken)
+    server.ask("SCRIPT", "FLUSH")
+    for call in CALLS.values():
+        call(broken)
+    server.ask("SCRIPT", "FLUSH")
+    broken.records.write(Page(tuple(new_session() for _ in range(5))), at=T0)
+    server.ask("SCRIPT", "FLUSH")
+    broken.sessions.seen([(each.sid, T0 + 9) for each in sessions])
+    assert {stored(broken, each).last_seen_at for each in sessions} == {T0 + 9}
+
+
+def test_X6_a_busy_server_says_so(server, broken):
+    """Somebody else's script runs for long."""
+    use(broken)
+    server.ask("CONFIG", "SET", "busy-reply-threshold", "10")
+    with pytest.raises(Exception, match="imeout|TIMEOUT|time"):
+        server.ask("EVAL", "while true do end", "0", seconds=0.1)
+    with pytest.raises(StorageUnavailableError):
+        broken.sessions.find(SID)
+    server.ask("SCRIPT", "KILL")
+    wait_until(lambda: is_available(CALLS["find"], broken), "the script has ended")
+
+
+@pytest.mark.parametrize("login", ["", ":wrong@", "nobody:wrong@"])
+def test_X6_a_wrong_password_is_a_storage_that_is_unavailable(login, opened):
+    """From each call, and the text does not repeat it."""
+    with RedisServer("redis8") as server:
+        server.ask("CONFIG", "SET", "requirepass", "secret")
+        storage = opened(f"redis://{login}127.0.0.1:{server.port}/0")
+        for name in ("find", "check", "wait"):
+            with pytest.raises(StorageUnavailableError) as caught:
+                CALLS[name](storage)
+            assert "wrong" not in str(caught.value)
+        begin(opened(f"redis://:secret@127.0.0.1:{server.port}/0"))
+        begin(opened(f"redis://default:secret@127.0.0.1:{server.port}/0"))
+        server.kill()
+
+
+def test_X6_no_text_of_an_error_holds_what_was_stored(server, broken):
+    """The server's own words may."""
+    session = begin(broken, "wang.xiaoming")
+    server.ask("DEL", *[key for key in server.ask("KEYS", "*:u:*")])
+    (principal,) = [broken.sessions.tag("", "wang.xiaoming", seed=b"")]
+    server.ask("LPUSH", f"tessera:{{{principal.hex()}}}:u:\0wang.xiaoming", "1")
+    with pytest.raises(StorageUnavailableError) as caught:
+        begin(broken, "wang.xiaoming")
+    assert "wang" not in str(caught.value)
+    assert not stored(broken, session).ended_at
+
+
+def test_X6_only_errors_of_writes_say_that_the_outcome_may_be_unknown(server, broken):
+    use(broken)
+    server.kill()
+    reads = {"find", "list", "newest", "principal", "stamp", "wait", "workers", "read", "describe", "after"}
+    for name, call in CALLS.items():
+        with pytest.raises(StorageUnavailableError) as caught:
+            call(broken)
+        if name in WRITES or name in reads - {"list", "after"}:
+            assert caught.value.writing is (name in WRITES), name
+
+
+def test_a_node_of_a_cluster_is_refused_where_one_server_was_named(opened):
+    if reason := why_not("redis8-cluster"):
+        pytest.skip(reason)
+    with Cluster("redis8") as cluster:
+        storage = opened(f"redis://127.0.0.1:{cluster.ports[0]}/0")
+        with pytest.raises(ConfigError, match="cluster"):
+            storage.check()
+
+
+def test_a_child_process_takes_its_own_connections(server, broken):
+    """Forked amid the work of other threads: no answer goes to the wrong one."""
+    sessions = [begin(broken, str(number)) for number in range(4)]
+    context = multiprocessing.get_context("fork")
+    results = context.SimpleQueue()
+
+    def work(number):
+        found = [stored(broken, sessions[number]).user_id for _ in range(50)]
+        results.put((number, set(found), os.getpid()))
+
+    children = [context.Process(target=work, args=(number,)) for number in range(4)]
+    for child in children:
+        child.start()
+    for _ in range(50):
+        assert stored(broken, sessions[3]).user_id == "3"
+    for child in children:
+        child.join(30)
+    assert sorted((number, found) for number, found, _ in (results.get() for _ in range(4))) == [
+        (number, {str(number)}) for number in range(4)
+    ]
+    begin(broken)
+
+
+def test_connections_are_let_go_of_and_taken_anew(server, broken):
+    race(5, lambda _: broken.sessions.find(SID))
+    broken.close()
+
+    def clients():
+        return sum("addr=" in line for line in server.ask("CLIENT", "LIST").splitlines())
+
+    wait_until(lambda: clients() == 1, "only the asking client is connected")
+    broken.sessions.find(SID)
+    assert clients() == 2
+
+
+def test_S01_records_travel_encrypted(server, opened, tmp_path):
+    """And the server's certificate is verified."""
+    with TlsRelay(server, tmp_path) as relay:
+        storage = opened(relay.url)
+        storage.check()
+        session = begin(storage)
+        assert rotate(storage, session, 0, T0).outcome == "rotated"
+        for _ in range(20):
+            assert stored(storage, session)
+        assert seconds_until_unavailable(CALLS["find"], opened(f"rediss://127.0.0.1:{relay.port}/0")) < LONGEST
