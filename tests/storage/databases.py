@@ -27,3 +27,11 @@ def fresh_schema():
         yield f"{url}?schema={name}"
     finally:
         execute(url, f"DROP SCHEMA IF EXISTS {name} CASCADE")
+
+
+def connect(url):
+    """A connection of one's own, in the schema of a URL of ours."""
+    address, _, schema = url.partition("?schema=")
+    connection = psycopg.connect(address, autocommit=True)
+    connection.execute(f"SET search_path TO {schema or 'tessera'}")
+    return connection

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ...errors import ConfigError, StorageUnavailableError
 from ...fork import renew_in_children
@@ -61,6 +61,14 @@ class HostStorage:
     def describe(self) -> Description:
         return self.found.describe()
 
+    def schema_state(self) -> str:
+        """Which version the schema is of; see the storage of that database."""
+        return cast("Migrating", self.found).schema_state()
+
+    def upgrade(self) -> list[str]:
+        """Bring the schema up to date; see the storage of that database."""
+        return cast("Migrating", self.found).upgrade()
+
     def check(self) -> None:
         self.found.check()
 
@@ -78,6 +86,18 @@ class HostStorage:
             return self._found
         finally:
             lock.release()
+
+
+class Migrating(Protocol):
+    """What storages with a schema can do, too."""
+
+    def schema_state(self) -> str:
+        """Which version the schema is of, and what is to be done about it."""
+        ...
+
+    def upgrade(self) -> list[str]:
+        """Bring the schema up to date; gives the revisions that were applied."""
+        ...
 
 
 class _Port:

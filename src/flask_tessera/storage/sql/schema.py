@@ -11,6 +11,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
@@ -67,7 +68,9 @@ def make_metadata(*, schema: str | None = None, postgres: bool = False) -> MetaD
     _revocations(metadata, postgres=postgres)
     _log(metadata)
     _workers(metadata)
-    Table(REVISION_TABLE, metadata, Column("version_num", String(32), primary_key=True))
+    # As Alembic makes it.
+    version = Column("version_num", String(32), nullable=False)
+    Table(REVISION_TABLE, metadata, version, PrimaryKeyConstraint("version_num", name=f"{REVISION_TABLE}_pkc"))
     return metadata
 
 

@@ -33,6 +33,7 @@ class Database:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._next_host = 0
+        self._is_first = True
         self._pools: list[Pool] = []
         renew_in_children(self)
 
@@ -76,7 +77,8 @@ class Database:
         """
         connection = self._dial(give_up_at)
         try:
-            prepare(connection, self.address)
+            prepare(connection, self.address, is_first=self._is_first)
+            self._is_first = False
         except BaseException:
             connection.close()
             raise

@@ -20,7 +20,7 @@ _OLDEST_SERVER: Final = 130_000
 """PostgreSQL 13: the first with `xid8`."""
 _CREATE: Final = tuple(schema.statements(schema.make_metadata(postgres=True), postgresql.dialect()))  # type: ignore[no-untyped-call] # of SQLAlchemy
 # No name is sought but in our schema. (And in pg_temp, where only we ourselves could put one.)
-_USE_SCHEMA: Final = sql.SQL("SET search_path TO {}")
+USE_SCHEMA: Final = sql.SQL("SET search_path TO {}")
 _CREATE_SCHEMA: Final = sql.SQL("CREATE SCHEMA {}")
 _HAS_SCHEMA: Final = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
 _HAS_LOG: Final = "SELECT to_regclass('tessera_log') IS NOT NULL"
@@ -28,23 +28,27 @@ _VERSION: Final = "SELECT schema_version FROM tessera_log"
 _NAME: Final = "INSERT INTO tessera_log (log_id, born_at, file, schema_version) VALUES (%s, NULL, '', %s)"
 _FORGET_REVISION: Final = f"DELETE FROM {schema.REVISION_TABLE}"  # noqa: S608 - a constant
 _REVISION: Final = f"INSERT INTO {schema.REVISION_TABLE} (version_num) VALUES (%s)"  # noqa: S608 - a constant
-_QUEUE: Final = "SELECT pg_advisory_xact_lock(hashtext('flask_tessera'))"
+QUEUE: Final = "SELECT pg_advisory_xact_lock(hashtext('flask_tessera'))"
 _SERVER: Final = """
 SELECT system_identifier || '.' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) FROM pg_control_system()"""
 
 
-def prepare(connection: Connection, address: Address) -> None:
+def prepare(connection: Connection, address: Address, *, is_first: bool) -> None:
     """See that the database suits us and has our tables, and learn which server it is.
+
+    A process that is at work already goes on when the schema is upgraded beneath it: only its first connection is
+    refused a version that is not its own.
 
     Raises:
         ConfigError: it does not suit us, its schema is of another version, or we lack a right.
     """
     _check_server(connection)
-    connection.execute(_USE_SCHEMA.format(sql.Identifier(address.schema)))
+    connection.execute(USE_SCHEMA.format(sql.Identifier(address.schema)))
     version = _version(connection, address)
     if version is None:
         version = _create(connection, address)
-    schema.refuse_other(version)
+    if is_first:
+        schema.refuse_other(version)
     connection.server = _server_of(connection)
 
 
@@ -72,7 +76,7 @@ def _create(connection: Connection, address: Address) -> int:
         with connection.transaction():
             # Processes that start at once do so one after the other, and all but the first find everything in place:
             # IF NOT EXISTS alone fails when they race.
-            connection.execute(_QUEUE)
+            connection.execute(QUEUE)
             if connection.execute(_HAS_SCHEMA, (address.schema,)).fetchone() is None:
                 connection.execute(_CREATE_SCHEMA.format(name))
             if connection.execute(_HAS_LOG).fetchone() == (True,):

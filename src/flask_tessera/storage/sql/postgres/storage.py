@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
+from .. import migrations
 from . import address
 from .bell import Bell
 from .database import Database
 from .description import describe
+from .migrating import BusyError, migrating
 from .principals import PostgresPrincipals
 from .records import PostgresRecords
 from .revocations import PostgresRevocations
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     import sqlalchemy
 
     from ...contract import Description
+
+_ATTEMPTS: Final = 10
 
 
 class PostgresStorage:
@@ -53,9 +58,38 @@ class PostgresStorage:
     def describe(self) -> Description:
         return self._database.read(describe)
 
+    def schema_state(self) -> str:
+        """Which version the schema is of, and what is to be done about it.
+
+        Raises:
+            StorageUnavailableError: the database does not answer.
+        """
+        with migrating(self._database.address) as connection:
+            return migrations.describe(migrations.version_of(connection))
+
+    def upgrade(self) -> list[str]:
+        """Bring the schema up to date, also while others are at work; gives the revisions that were applied.
+
+        Raises:
+            ConfigError: Alembic is missing, or the schema is newer than known here.
+            StorageUnavailableError: the database does not answer, or is too busy; nothing was changed.
+        """
+        for _ in range(_ATTEMPTS - 1):
+            with suppress(BusyError):
+                return self._upgrade()
+        return self._upgrade()
+
     def check(self) -> None:
         self.revocations.stamp()
         self._database.transact(lambda connection: connection.one("SELECT pg_current_xact_id()::text"))
+
+    def _upgrade(self) -> list[str]:
+        with migrating(self._database.address) as connection:
+            if migrations.version_of(connection):
+                return migrations.upgrade(connection)
+        # There is nothing to be brought up to date: it is made at first use.
+        self.check()
+        return [migrations.HEAD]
 
     def close(self) -> None:
         self.revocations.close()

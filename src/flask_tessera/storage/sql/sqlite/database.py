@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 QUEUE_WAIT: Final = 0.75
 """Seconds to wait for another thread that opens or looks, which may itself have to wait `LONGEST_WAIT`."""
+_PATIENCE: Final = 30
+"""Seconds for which a migration waits for the write lock, for which no request waits."""
 NO_FILE: Final = (0, 0)
 
 
@@ -111,6 +113,26 @@ class Database:
             return self._engine
         finally:
             lock.release()
+
+    @contextmanager
+    def migrating(self) -> Iterator[sqlalchemy.Connection]:
+        """A connection that holds the write lock, whatever the schema; committed at the end.
+
+        Raises:
+            StorageUnavailableError: the database does not answer.
+        """
+        engine = make_engine(self.path, sets_pragmas=self._is_ours)
+        try:
+            with engine.connect() as connection:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout = {_PATIENCE * 1000}")
+                # Through the driver: SQLAlchemy would begin at the first statement only, and without the lock.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                yield connection
+                connection.commit()
+        except (SQLAlchemyError, OSError) as error:
+            raise StorageUnavailableError(_say(error), writing=True) from error
+        finally:
+            engine.dispose()
 
     def close(self) -> None:
         """Close all connections; the next step opens them again, and creates the schema where it is gone."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .. import migrations
 from .database import Database
 from .description import describe
 from .principals import SQLitePrincipals
@@ -40,6 +41,29 @@ class SQLiteStorage:
     def describe(self) -> Description:
         with self._database.reading() as connection:
             return describe(connection)
+
+    def schema_state(self) -> str:
+        """Which version the schema is of, and what is to be done about it.
+
+        Raises:
+            StorageUnavailableError: the database does not answer.
+        """
+        with self._database.migrating() as connection:
+            return migrations.describe(migrations.version_of(connection))
+
+    def upgrade(self) -> list[str]:
+        """Bring the schema up to date, also while others are at work; gives the revisions that were applied.
+
+        Raises:
+            ConfigError: Alembic is missing, or the schema is newer than known here.
+            StorageUnavailableError: the database does not answer; nothing was changed.
+        """
+        with self._database.migrating() as connection:
+            if migrations.version_of(connection):
+                return migrations.upgrade(connection)
+        # There is nothing to be brought up to date: it is made at first use.
+        self.check()
+        return [migrations.HEAD]
 
     def check(self) -> None:
         self._database.open()

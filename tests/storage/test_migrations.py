@@ -1,0 +1,360 @@
+"""An older schema is brought up to date, on SQLite and PostgreSQL, whoever is at work and whatever dies meanwhile."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import alembic.autogenerate
+import alembic.migration
+import psycopg
+import pytest
+import sqlalchemy
+
+from flask_tessera.errors import ConfigError
+from flask_tessera.storage.from_url import open_engine, open_storage
+from flask_tessera.storage.sql import migrations, schema
+from flask_tessera.testing.contract.base import IDLE, LEEWAY, T0, begin, new_session, stored
+
+from .databases import connect, fresh_schema
+
+OLD_SID = bytes(range(16))
+VERSION_1 = Path(__file__).with_name("version_1.sql").read_text()
+
+
+def for_postgres(script):
+    """The same tables and rows, as PostgreSQL writes them."""
+    script = script.replace("WITHOUT ROWID", "").replace("BLOB", "BYTEA")
+    script = script.replace("INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT", "BIGSERIAL PRIMARY KEY")
+    return re.sub(r"X'([0-9A-F]*)'", r"'\\x\1'", script) + "SELECT setval('tessera_revocations_number_seq', 1);"
+
+
+class SQLite:
+    """A host's file."""
+
+    def __init__(self, path):
+        self.path = path
+        self.url = f"sqlite:///{path}"
+
+    def open(self):
+        return open_engine(sqlalchemy.create_engine(self.url))
+
+    def make_old(self):
+        self.execute(VERSION_1)
+
+    def execute(self, script):
+        connection = sqlite3.connect(self.path)
+        connection.executescript(script)
+        connection.close()
+
+    def connect(self):
+        connection = sqlite3.connect(self.path, isolation_level=None)
+        return connection.execute, connection.close
+
+    def engine(self):
+        return sqlalchemy.create_engine(self.url)
+
+    def catalogue(self):
+        """Tables, columns, defaults and indexes, however they were written."""
+        connection = sqlite3.connect(self.path)
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        found = {
+            name: (
+                connection.execute(f"PRAGMA table_info({name})").fetchall(),
+                sorted(row[1:3] for row in connection.execute(f"PRAGMA index_list({name})")),
+                connection.execute("SELECT wr FROM pragma_table_list WHERE name = ?", (name,)).fetchall(),
+            )
+            for name in tables
+        }
+        connection.close()
+        return found
+
+
+class Postgres:
+    """A schema of our own."""
+
+    def __init__(self, url):
+        self.url = url
+
+    def open(self):
+        return open_storage(self.url)
+
+    def make_old(self):
+        self.execute(f"CREATE SCHEMA {self.url.partition('schema=')[2]};" + for_postgres(VERSION_1))
+
+    def execute(self, script):
+        with connect(self.url) as connection:
+            connection.execute(script)
+
+    def connect(self):
+        connection = connect(self.url)
+
+        def execute(statement, values=()):
+            return connection.execute(statement.replace("?", "%s"), values)
+
+        return execute, connection.close
+
+    def engine(self):
+        return sqlalchemy.create_engine(
+            "postgresql+psycopg://", creator=lambda: connect(self.url), poolclass=sqlalchemy.NullPool
+        )
+
+    def catalogue(self):
+        with connect(self.url) as connection:
+            columns = connection.execute(
+                "SELECT c.relname, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, "
+                "       replace(pg_get_expr(d.adbin, d.adrelid), '''0''::bigint', '0'), c.reloptions "
+                "  FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid "
+                "  LEFT JOIN pg_attrdef AS d ON d.adrelid = c.oid AND d.adnum = a.attnum "
+                " WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND a.attnum > 0"
+            ).fetchall()
+            indexes = connection.execute(
+                "SELECT indexname, replace(indexdef, schemaname || '.', '') FROM pg_indexes "
+                " WHERE schemaname = current_schema()"
+            ).fetchall()
+        return sorted(columns, key=str), sorted(indexes)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request, path):
+    if request.param == "sqlite":
+        yield SQLite(path)
+    else:
+        with fresh_schema() as url:
+            yield Postgres(url)
+
+
+@pytest.fixture
+def storage(place):
+    storage = place.open()
+    yield storage
+    storage.close()
+
+
+def test_F06_a_new_database_is_made_whole_and_noted_as_of_the_last_revision(place, storage):
+    assert storage.schema_state().startswith("no tables yet")
+    begin(storage)
+    assert storage.schema_state() == f"version {schema.VERSION}, the present one"
+    assert storage.upgrade() == []
+    execute, close = place.connect()
+    assert execute("SELECT version_num FROM tessera_alembic_version").fetchall() == [("0002",)]
+    close()
+
+
+def test_F06_an_empty_database_may_be_upgraded_first(storage):
+    assert storage.upgrade() == ["0002"]
+    session = begin(storage)
+    assert stored(storage, session) == session
+    assert storage.upgrade() == []
+
+
+def test_F06_an_older_schema_is_refused_with_the_command_that_helps(place, storage):
+    place.make_old()
+    with pytest.raises(ConfigError, match="flask tessera db upgrade"):
+        storage.check()
+    assert "older" in storage.schema_state()
+
+
+def test_F06_an_upgrade_keeps_all_records(place, storage):
+    place.make_old()
+    assert storage.upgrade() == ["0002"]
+    assert storage.upgrade() == []
+    standing = storage.sessions.find(OLD_SID)
+    assert (standing.session.user_id, standing.session.user_agent, standing.session.era) == ("7", "u", 0)
+    assert storage.sessions.rotate(OLD_SID, 0, at=T0 + 1, leeway=LEEWAY, idle=IDLE).outcome == "rotated"
+    page = storage.revocations.after(0, at=T0 + 1)
+    assert [(entry.sid, entry.reason) for entry in page.entries] == [(bytes(range(1, 17)), "logout")]
+    storage.sessions.end(OLD_SID, "kick", at=T0 + 2)
+    fresh = storage.revocations.after(page.cursor, at=T0 + 2)
+    assert [entry.sid for entry in fresh.entries] == [OLD_SID]
+
+
+def test_F06_an_upgraded_schema_is_the_same_as_a_new_one(place, storage):
+    begin(storage)
+    new = place.catalogue()
+    storage.close()
+    for name in ("sessions", "principals", "revocations", "log", "workers", "alembic_version"):
+        place.execute(f"DROP TABLE tessera_{name}")
+    place.execute(VERSION_1 if isinstance(place, SQLite) else for_postgres(VERSION_1))
+    assert storage.upgrade() == ["0002"]
+    assert place.catalogue() == new
+    with place.engine().connect() as connection:
+        assert drift(connection, is_postgres=isinstance(place, Postgres)) == []
+
+
+def test_F06_all_revisions_from_the_first_lead_to_the_same_schema(place, storage):
+    begin(storage)
+    new = place.catalogue()
+    storage.close()
+    for name in ("sessions", "principals", "revocations", "log", "workers", "alembic_version"):
+        place.execute(f"DROP TABLE tessera_{name}")
+    with place.engine().begin() as connection:
+        migrations.upgrade(connection)
+    assert place.catalogue() == new
+
+
+def drift(connection, *, is_postgres):
+    """What our own autogenerate would change."""
+    context = alembic.migration.MigrationContext.configure(
+        connection, opts={"include_name": migrations.is_ours, "compare_server_default": False}
+    )
+    return alembic.autogenerate.compare_metadata(context, schema.make_metadata(postgres=is_postgres))
+
+
+def test_F06_our_own_file_is_upgraded_when_it_is_opened(path, store):
+    other = SQLite(path.with_name("other.db"))
+    begin(other.open())
+    SQLite(path).make_old()
+    assert stored(store, new_session(sid=OLD_SID)).user_id == "7"
+    assert SQLite(path).catalogue() == other.catalogue()
+    assert store.schema_state() == f"version {schema.VERSION}, the present one"
+    assert store.upgrade() == []
+
+
+def test_F06_a_newer_schema_is_refused_and_left_as_it_is(place, storage):
+    begin(storage)
+    storage.close()
+    place.execute("UPDATE tessera_log SET schema_version = 99")
+    before = place.catalogue()
+    other = place.open()
+    for step in (other.check, other.upgrade):
+        with pytest.raises(ConfigError, match="version 99"):
+            step()
+    assert "newer" in other.schema_state()
+    assert place.catalogue() == before
+    other.close()
+
+
+def test_F06_a_process_at_work_goes_on_when_the_schema_becomes_newer(place, storage):
+    session = begin(storage)
+    place.execute("UPDATE tessera_log SET schema_version = 3")
+    assert stored(storage, session) == session
+    begin(storage)
+
+
+def test_F06_without_alembic_the_extra_is_named(place, storage, monkeypatch):
+    place.make_old()
+    monkeypatch.setitem(sys.modules, "alembic.config", None)
+    with pytest.raises(ConfigError, match=r"flask-tessera\[migrations\]"):
+        storage.upgrade()
+
+
+def test_X11_processes_of_the_old_version_go_on_while_the_schema_is_upgraded(place, storage):
+    """By the statements that they send."""
+    place.make_old()
+    stop, failures, counts = threading.Event(), [], []
+
+    def work(number):
+        execute, close = place.connect()
+        count = 0
+        columns = "sid, realm, user_id, created_at, auth_at, idle_until, until, access_lifetime, gen, predecessor, "
+        columns += "rotated_at, confirmed, epoch, last_seen_at, ended_at, end_reason, device_type, device_id, "
+        columns += "device_name, ip, user_agent, scope, amr"
+        try:
+            while not stop.is_set() or not count:
+                sid = number.to_bytes(2, "big") + count.to_bytes(14, "big")
+                execute(
+                    f"INSERT INTO tessera_sessions ({columns}) VALUES (?, '', '9', 1, 1, 9, 9, 1, 0, -1, 1, 0, 0, 1, 0, "
+                    "'', '', '', '', '', '', '', '')",
+                    (sid,),
+                )
+                execute("UPDATE tessera_sessions SET gen = gen + 1, predecessor = gen WHERE sid = ?", (sid,))
+                assert execute("SELECT gen FROM tessera_sessions WHERE sid = ?", (sid,)).fetchone() == (1,)
+                count += 1
+        except (sqlite3.Error, psycopg.Error, AssertionError) as error:
+            failures.append(error)
+        counts.append(count)
+        close()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        assert storage.upgrade() == ["0002"]
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert failures == []
+    execute, close = place.connect()
+    assert execute("SELECT count(*) FROM tessera_sessions WHERE user_id = '9' AND era = 0").fetchone() == (sum(counts),)
+    close()
+
+
+DYING = """
+import os, signal, sys
+import sqlalchemy
+from flask_tessera.storage.from_url import open_engine, open_storage
+url = sys.argv[1]
+left = 0
+
+@sqlalchemy.event.listens_for(sqlalchemy.engine.Engine, "before_cursor_execute")
+def die_in_time(*_arguments):
+    global left
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+deaths = 0
+while True:
+    child = os.fork()
+    if not child:
+        left = deaths + 1
+        storage = open_engine(sqlalchemy.create_engine(url)) if url.startswith("sqlite") else open_storage(url)
+        os._exit(0 if storage.upgrade() == ["0002"] else 3)
+    status = os.waitpid(child, 0)[1]
+    if not os.WIFSIGNALED(status):
+        break
+    deaths += 1
+print(status, deaths)
+"""
+
+
+def test_X11_an_upgrade_that_dies_at_any_statement_can_be_started_again(place, storage):
+    place.make_old()
+    command = [sys.executable, "-W", "error", "-c", DYING, place.url]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    status, deaths = map(int, done.stdout.split())
+    assert (status, done.stderr) == (0, "")
+    assert deaths > 5
+    assert storage.sessions.find(OLD_SID).session.user_id == "7"
+    assert storage.upgrade() == []
+
+
+def make_host(connection):
+    """A host's own tables and revision, and what its autogenerate finds to do."""
+    metadata = sqlalchemy.MetaData()
+    sqlalchemy.Table("orders", metadata, sqlalchemy.Column("id", sqlalchemy.Integer, primary_key=True))
+    metadata.create_all(connection)
+    context = alembic.migration.MigrationContext.configure(connection)
+    context._ensure_version_table()
+    connection.execute(sqlalchemy.text("INSERT INTO alembic_version VALUES ('host1')"))
+    connection.commit()
+    return metadata
+
+
+def test_X11_a_hosts_migrations_and_ours_leave_each_other_alone(place, storage):
+    engine = sqlalchemy.create_engine(place.url) if isinstance(place, SQLite) else host_engine(place.url)
+    options = {"include_name": migrations.is_not_ours} if isinstance(place, SQLite) else {}
+    with engine.connect() as connection:
+        metadata = make_host(connection)
+        place.make_old()
+        assert storage.upgrade() == ["0002"]
+        begin(storage)
+        context = alembic.migration.MigrationContext.configure(connection, opts=options)
+        assert alembic.autogenerate.compare_metadata(context, metadata) == []
+        assert context.get_current_heads() == ("host1",)
+        assert drift(connection, is_postgres=False) == [] or isinstance(place, Postgres)
+        metadata.drop_all(connection)
+        connection.execute(sqlalchemy.text("DROP TABLE alembic_version"))
+        connection.commit()
+    engine.dispose()
+
+
+def host_engine(url):
+    """As a host opens it: without our schema."""
+    return sqlalchemy.create_engine(url.partition("?")[0].replace("postgresql:", "postgresql+psycopg:"))
