@@ -10,11 +10,11 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import breaking, clocks
+from . import breaking, clocks, failing_over, forgetting
 from .crashing import crash
 from .fleet import log_out_of_fleet
 from .logging_out import log_out
-from .places import NAMES, REDIS, why_not
+from .places import CLUSTERS, NAMES, REDIS, why_not
 from .racing import race_processes, race_threads
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .tally import Tally
 
 SERVERS = ("postgres", *REDIS)
+HASHED = (*REDIS, *CLUSTERS)
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,9 @@ PARTS: dict[str, Part] = {
     "locked": Part("X4: another process holds the file for 1, 5, 30 s", 2, ("sqlite",), breaking.lock_database),
     "broken": Part("X5, X6: the server stopped, killed, cut off, full", 5, SERVERS, breaking.break_server),
     "loading": Part("X6: the server reads what it had written", 3, REDIS, breaking.load_slowly),
+    "forgotten": Part("X9: FLUSHALL, an evicted log, a restart with nothing", 5, HASHED, forgetting.forget_all),
+    "behind": Part("X9: a fail-over that loses the last moments", 5, REDIS, failing_over.fail_over_behind),
+    "promoted": Part("X6: a master of a cluster killed or hung", 6, CLUSTERS, failing_over.fail_over_cluster),
     "clocks": Part("X10: a clock steps by 30 s, a day, 10 years, and back", 3, NAMES, clocks.step_clocks),
     "apart": Part("X10: two workers 25 s apart, by turns", 20, NAMES, clocks.set_clocks_apart),
     "tabs": Part("X10: two workers 25 s apart, two tabs at once", 20, NAMES, clocks.race_apart),
@@ -58,7 +62,6 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=0, help="instead of each part's own number")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of what is left to dice")
     chosen = parser.parse_args()
-    # It tells of each fault, and the notes tell of what was wrong.
     logging.disable(logging.ERROR)
     wanted = [name for name in chosen.storages.split(",") if name]
     if unknown := set(wanted) - {*NAMES, "memory"}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import secrets
 import threading
@@ -17,6 +18,8 @@ from flask_tessera import Tessera
 from flask_tessera.errors import StorageUnavailableError
 from flask_tessera.web.extension import system_clock
 
+# It tells of every fault: nobody needs to read that on a terminal.
+logging.getLogger("flask_tessera").addHandler(logging.NullHandler())
 SETTINGS = {"TESSERA_MAX_SESSIONS": 0, "TESSERA_LOCALE": "en"}
 WORKER = "X-Worker"
 """The header that tells which process has answered."""
@@ -69,13 +72,10 @@ def make_application(url: str, secret: str, *, clock: Any = system_clock, **sett
 
 
 def _tell_worker(app: flask.Flask) -> None:
-    @app.before_request
-    def hold() -> None:
-        # Long enough for the other workers to take the other requests of a burst.
-        threading.Event().wait(float(flask.request.headers.get("X-Hold", 0)))
-
     @app.after_request
     def tell(response: flask.Response) -> flask.Response:
+        # Long enough for the other workers to take the other requests of a burst; what is answered is decided already.
+        threading.Event().wait(float(flask.request.headers.get("X-Hold", 0)))
         response.headers[WORKER] = str(os.getpid())
         return response
 

@@ -51,8 +51,9 @@ class Fleet:
         self._tally.add("faults_injected")
         if effective_by > ended_at + (0 if self._is_strict else BOUND):
             self._tally.fail("answers_outside_the_contract", f"effective_by is {effective_by - ended_at:.1f} s off")
-        for each in self._gunicorn.burst("/me" if self._is_strict else "/strict", token):
-            self._judge(each, 0)
+        if self._is_strict or number % 2:
+            for each in self._gunicorn.burst("/me" if self._is_strict else "/strict", token):
+                self._judge(each, 0)
         accepted_at = self._until_all("/me", token, 401, effective_by)
         self._tally.refused_after(max(0.0, accepted_at - ended_at))
         self._judge(self._gunicorn("POST", "/auth/refresh", "", {"refresh_token": pair["refresh_token"]}), 0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
-from tests.servers import wait_until
+from tests.servers import NoAnswerError, wait_until
 
 from .postgres_faults import killed, stopped
 
@@ -108,7 +108,7 @@ def loading(place: Place) -> Iterator[None]:
 def _is_loading(place: Place) -> bool:
     try:
         return bool(place.server.tell("INFO")["loading"] == "1")
-    except redis.RedisError:
+    except NoAnswerError:
         return False
 
 
