@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 import click
 
@@ -10,7 +11,9 @@ from .friendly import Friendly
 from .printing import printable
 from .realm import running, with_realm
 
-_NO_SCHEMA = "this storage has no schema"
+_NO_SCHEMA: Final = "this storage has no schema"
+_ANOTHER_VERSION: Final = re.compile(r"\b(older|newer) than\b")
+"""What a storage says of a schema that it cannot work with."""
 
 
 @click.group("db", cls=Friendly)
@@ -22,21 +25,30 @@ def db() -> None:
 @with_realm
 def upgrade(realm: str | None) -> None:
     """Bring the schema to what this version of the package needs; nobody is logged out."""
-    storage: Any = running(realm).storage
-    if not hasattr(storage, "upgrade"):
+    storage = _migrating(realm)
+    if storage is None:
         click.echo(_NO_SCHEMA)
         return
-    for step in storage.upgrade():
-        click.echo(printable(step))
-    click.echo("the schema is current")
+    for revision in storage.upgrade():
+        click.echo(f"applied {printable(revision)}")
+    click.echo("the schema is up to date")
 
 
 @db.command("check")
 @with_realm
 def check(realm: str | None) -> None:
-    """Tell whether the schema is what this version of the package needs; exits with 1 if it is not."""
-    storage: Any = running(realm).storage
-    if not hasattr(storage, "upgrade"):
+    """Tell of which version the schema is; exits with 1 if this package cannot work with it."""
+    storage = _migrating(realm)
+    if storage is None:
         click.echo(_NO_SCHEMA)
         return
-    click.echo(printable(storage.schema_state()))
+    state = storage.schema_state()
+    click.echo(printable(state))
+    if _ANOTHER_VERSION.search(state):
+        raise click.exceptions.Exit(1)
+
+
+def _migrating(realm: str | None) -> Any:
+    """The storage, if it is one with a schema."""
+    storage = running(realm).storage
+    return storage if hasattr(storage, "schema_state") else None
