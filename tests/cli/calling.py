@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from click.testing import CliRunner
 from flask.cli import ScriptInfo
 
 from flask_tessera.cli import tessera_commands
+from flask_tessera.errors import TesseraError
+from flask_tessera.web.guards import runtime_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +50,13 @@ def tessera_of(app: Flask) -> Tessera[Any]:
     """The Tessera of the service."""
     tessera: Tessera[Any] = app.extensions["tessera_service"].tessera
     return tessera
+
+
+def close(app: Flask, *realms: str) -> None:
+    """Let go of an application's connections, where its settings let it have any."""
+    with app.app_context(), suppress(TesseraError):
+        for realm in realms:
+            runtime_of(realm).storage.close()
 
 
 def assert_refused(result: Result, text: str) -> None:

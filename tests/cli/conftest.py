@@ -15,7 +15,7 @@ from flask_tessera import Tessera
 from flask_tessera.cli import main
 from flask_tessera.server import create_app
 
-from .calling import SECRET, add
+from .calling import SECRET, add, close
 from .stores import STORES, store_url
 
 if TYPE_CHECKING:
@@ -38,24 +38,30 @@ def run(tmp_path: Path) -> Callable[..., Result]:
 
 
 @pytest.fixture
-def service(run: Callable[..., Result], tmp_path: Path) -> Flask:
+def service(run: Callable[..., Result], tmp_path: Path) -> Iterator[Flask]:
     """The service that the commands look after, with one user."""
     add(run)
-    return create_app(environment={"SECRET_KEY": SECRET}, data=str(tmp_path))
+    app = create_app(environment={"SECRET_KEY": SECRET}, data=str(tmp_path))
+    yield app
+    close(app, "")
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Callable[..., Flask]:
+def host(tmp_path: Path) -> Iterator[Callable[..., Flask]]:
     """Makes an application of one's own, with a Tessera for each realm."""
+    made = []
 
     def make(*realms: str, storage: Any = None, **config: Any) -> Flask:
         app = Flask(__name__, instance_path=str(tmp_path))
         app.config.update({"SECRET_KEY": SECRET, **config})
         for realm in realms:
             Tessera[Any](app, realm=realm, storage=storage or "sqlite:///host.db")
+        made.append((app, realms))
         return app
 
-    return make
+    yield make
+    for app, realms in made:
+        close(app, *realms)
 
 
 @pytest.fixture(params=STORES)

@@ -22,7 +22,7 @@ from flask_tessera.storage.memory import MemoryStorage
 from tests.server.locking import write_lock
 from tests.servers import why_not
 
-from .calling import PASSWORD, PHONE, SECRET, add, assert_refused, in_app, tessera_of
+from .calling import PASSWORD, PHONE, SECRET, add, assert_refused, close, in_app, tessera_of
 from .stores import store_url
 
 OTHER = "13900139000"
@@ -104,7 +104,9 @@ def test_S03_R03_nobody_is_logged_out_let_in_or_pardoned_on_a_journey_through_ev
         urls = [stack.enter_context(store_url(kind, folder)) for kind, folder in zip(stops, folders, strict=True)]
 
         def open_at(url: str):
-            return create_app(environment={"SECRET_KEY": SECRET}, data=str(tmp_path), store=url)
+            app = create_app(environment={"SECRET_KEY": SECRET}, data=str(tmp_path), store=url)
+            stack.callback(close, app, "")
+            return app
 
         here = open_at(urls[0])
         traveller = Traveller(here)

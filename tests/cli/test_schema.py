@@ -13,7 +13,7 @@ from flask_tessera.server import create_app
 from flask_tessera.storage.memory import MemoryStorage
 from tests.storage.test_migrations import VERSION_1, for_postgres
 
-from .calling import SECRET, assert_refused, in_app
+from .calling import SECRET, assert_refused, close, in_app
 from .stores import store_url
 
 CURRENT = "version 2, the present one\n"
@@ -87,7 +87,9 @@ def test_F06_an_older_schema_stops_the_service_until_it_is_upgraded(run, old_url
     assert (result.exit_code, result.stdout) == (0, "applied 0002\nthe schema is up to date\n")
     result = run("db", "check", "--store", old_url)
     assert (result.exit_code, result.stdout) == (0, CURRENT)
-    assert create_app(environment=environment, data=str(tmp_path)).test_client().get("/healthz").status_code == 200
+    app = create_app(environment=environment, data=str(tmp_path))
+    assert app.test_client().get("/healthz").status_code == 200
+    close(app, "")
 
 
 def test_F06_an_application_upgrades_the_tables_in_its_own_database(host, tmp_path):

@@ -21,11 +21,13 @@ def with_realm(function: Any) -> Any:
 
 
 def running(realm: str | None) -> Runtime:
-    """The Tessera of `realm`; of the only one where none is named.
+    """The Tessera of `realm`, of the only one where none is named; its connections end with the command.
 
     Raises:
         ConfigError: there is none, or several and none was named; or a setting is wrong.
     """
     realms = current_app.extensions.get("tessera", {})
     only = next(iter(realms)) if len(realms) == 1 else ""
-    return runtime_of(only if realm is None else realm)
+    runtime = runtime_of(only if realm is None else realm)
+    click.get_current_context().call_on_close(runtime.storage.close)
+    return runtime

@@ -96,5 +96,7 @@ def delete_user(phone: str) -> None:
 
 
 def _service() -> Service:
+    """The service; its connections end with the command."""
     service: Service = current_app.extensions["tessera_service"]
+    click.get_current_context().call_on_close(service.tessera.runtime.storage.close)
     return service
