@@ -23,6 +23,11 @@ from flask_tessera.testing.contract.base import IDLE, LEEWAY, T0, begin, new_ses
 from .databases import connect, fresh_schema
 
 OLD_SID = bytes(range(16))
+OLD_INSERT = """
+INSERT INTO tessera_sessions (sid, realm, user_id, created_at, auth_at, idle_until, until, access_lifetime, gen,
+                              predecessor, rotated_at, confirmed, epoch, last_seen_at, ended_at, end_reason,
+                              device_type, device_id, device_name, ip, user_agent, scope, amr)
+VALUES (?, '', '9', 1, 1, 9, 9, 1, 0, -1, 1, 0, 0, 1, 0, '', '', '', '', '', '', '', '')"""
 VERSION_1 = Path(__file__).with_name("version_1.sql").read_text()
 
 
@@ -52,7 +57,7 @@ class SQLite:
         connection.close()
 
     def connect(self):
-        connection = sqlite3.connect(self.path, isolation_level=None)
+        connection = sqlite3.connect(self.path, timeout=60, isolation_level=None)
         return connection.execute, connection.close
 
     def engine(self):
@@ -173,6 +178,8 @@ def test_F06_an_upgrade_keeps_all_records(place, storage):
     assert [entry.sid for entry in fresh.entries] == [OLD_SID]
 
 
+# SQLAlchemy does not know PostgreSQL's type of transaction ids, so it cannot tell whether it has changed.
+@pytest.mark.filterwarnings("ignore:Did not recognize type 'xid8'")
 def test_F06_an_upgraded_schema_is_the_same_as_a_new_one(place, storage):
     begin(storage)
     new = place.catalogue()
@@ -251,17 +258,10 @@ def test_X11_processes_of_the_old_version_go_on_while_the_schema_is_upgraded(pla
     def work(number):
         execute, close = place.connect()
         count = 0
-        columns = "sid, realm, user_id, created_at, auth_at, idle_until, until, access_lifetime, gen, predecessor, "
-        columns += "rotated_at, confirmed, epoch, last_seen_at, ended_at, end_reason, device_type, device_id, "
-        columns += "device_name, ip, user_agent, scope, amr"
         try:
             while not stop.is_set() or not count:
                 sid = number.to_bytes(2, "big") + count.to_bytes(14, "big")
-                execute(
-                    f"INSERT INTO tessera_sessions ({columns}) VALUES (?, '', '9', 1, 1, 9, 9, 1, 0, -1, 1, 0, 0, 1, 0, "
-                    "'', '', '', '', '', '', '', '')",
-                    (sid,),
-                )
+                execute(OLD_INSERT, (sid,))
                 execute("UPDATE tessera_sessions SET gen = gen + 1, predecessor = gen WHERE sid = ?", (sid,))
                 assert execute("SELECT gen FROM tessera_sessions WHERE sid = ?", (sid,)).fetchone() == (1,)
                 count += 1

@@ -6,7 +6,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from ....errors import TesseraError
+from ....errors import StorageUnavailableError, TesseraError
 from ....fork import renew_in_children
 from . import failures
 from .connection import STEP, Connection
@@ -120,6 +120,11 @@ class Database:
         connection = pool.take(give_up_at=give_up_at)
         try:
             result = work(connection)
+        except StorageUnavailableError:
+            # What it found there must not be: the next connection puts it right.
+            pool.discard(connection)
+            pool.clear()
+            raise
         except TesseraError:
             pool.give_back(connection)
             raise

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Final
 
-import psycopg
 from psycopg import errors, sql
 from sqlalchemy.dialects import postgresql
 
@@ -29,6 +28,16 @@ _NAME: Final = "INSERT INTO tessera_log (log_id, born_at, file, schema_version) 
 _FORGET_REVISION: Final = f"DELETE FROM {schema.REVISION_TABLE}"  # noqa: S608 - a constant
 _REVISION: Final = f"INSERT INTO {schema.REVISION_TABLE} (version_num) VALUES (%s)"  # noqa: S608 - a constant
 QUEUE: Final = "SELECT pg_advisory_xact_lock(hashtext('flask_tessera'))"
+_WHAT_IS_THERE: Final = """
+SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = %s),
+       EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = %s AND tablename = 'tessera_log')"""
+_CREATE_FOR: Final = ("CREATE SCHEMA {} AUTHORIZATION {}",)
+_GRANT_CREATE: Final = ("GRANT USAGE, CREATE ON SCHEMA {} TO {}",)
+_GRANT_USE: Final = (
+    "GRANT USAGE ON SCHEMA {0} TO {1}",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {0} TO {1}",
+    "GRANT USAGE ON ALL SEQUENCES IN SCHEMA {0} TO {1}",
+)
 _SERVER: Final = """
 SELECT system_identifier || '.' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) FROM pg_control_system()"""
 
@@ -66,7 +75,7 @@ def _version(connection: Connection, address: Address) -> int | None:
     except errors.UndefinedTable:
         return None
     except errors.InsufficientPrivilege as error:
-        raise _lacks_tables(connection, address) from error
+        raise _lacks(connection, address) from error
     return None if row is None else int(row[0])
 
 
@@ -88,8 +97,9 @@ def _create(connection: Connection, address: Address) -> int:
             connection.execute(_FORGET_REVISION)
             connection.execute(_REVISION, (schema.revision_of(schema.VERSION),))
             return schema.VERSION
-    except errors.InsufficientPrivilege as error:
-        raise _lacks_schema(connection, address) from error
+    # A schema that we may not use is not even looked for.
+    except (errors.InsufficientPrivilege, errors.InvalidSchemaName) as error:
+        raise _lacks(connection, address) from error
 
 
 def _server_of(connection: Connection) -> str:
@@ -101,26 +111,12 @@ def _server_of(connection: Connection) -> str:
     return str(row[0]) if row else ""
 
 
-def _lacks_schema(connection: psycopg.Connection[object], address: Address) -> ConfigError:
-    statement = sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(*_schema_and_role(connection, address))
-    grant = sql.SQL("GRANT CREATE ON SCHEMA {} TO {}").format(*_schema_and_role(connection, address))
+def _lacks(connection: Connection, address: Address) -> ConfigError:
+    """Says what to grant, by what is there already."""
+    names = sql.Identifier(address.schema), sql.Identifier(connection.info.user)
+    (has_schema, has_tables) = connection.execute(_WHAT_IS_THERE, (address.schema, address.schema)).fetchone() or (0, 0)
+    remedy = _GRANT_USE if has_tables else _GRANT_CREATE if has_schema else _CREATE_FOR
     return ConfigError(
-        "STORE_URL: the role may not create its tables; as the owner of the database run: "
-        f"{statement.as_string(connection)}; (where the schema is there: {grant.as_string(connection)};)"
+        "STORE_URL: the role lacks a right; as the owner of the database run: "
+        + "; ".join(sql.SQL(statement).format(*names).as_string(connection) for statement in remedy)
     )
-
-
-def _lacks_tables(connection: psycopg.Connection[object], address: Address) -> ConfigError:
-    name, role = _schema_and_role(connection, address)
-    grants = sql.SQL(
-        "GRANT USAGE ON SCHEMA {0} TO {1}; "
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {0} TO {1}; "
-        "GRANT USAGE ON ALL SEQUENCES IN SCHEMA {0} TO {1};"
-    ).format(name, role)
-    return ConfigError(
-        f"STORE_URL: the role may not use the tables; as their owner run: {grants.as_string(connection)}"
-    )
-
-
-def _schema_and_role(connection: psycopg.Connection[object], address: Address) -> tuple[sql.Identifier, sql.Identifier]:
-    return sql.Identifier(address.schema), sql.Identifier(connection.info.user)

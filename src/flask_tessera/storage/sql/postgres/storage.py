@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ...contract import Description
 
 _ATTEMPTS: Final = 10
+_WRITE_SOMETHING: Final = "UPDATE tessera_log SET file = file"
 
 
 class PostgresStorage:
@@ -81,7 +82,7 @@ class PostgresStorage:
 
     def check(self) -> None:
         self.revocations.stamp()
-        self._database.transact(lambda connection: connection.one("SELECT pg_current_xact_id()::text"))
+        self._database.write(lambda connection: connection.run(_WRITE_SOMETHING), again=True)
 
     def _upgrade(self) -> list[str]:
         with migrating(self._database.address) as connection:

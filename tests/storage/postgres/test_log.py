@@ -1,0 +1,185 @@
+"""The revocation log: no ending is passed over, however transactions and failures fall."""
+
+from __future__ import annotations
+
+import pytest
+
+from flask_tessera.errors import StorageUnavailableError
+from flask_tessera.storage.contract import Worker
+from flask_tessera.storage.from_url import open_storage
+from flask_tessera.testing import race
+from flask_tessera.testing.contract.base import T0, begin
+
+from ..databases import connect, execute
+
+ENTRY = """
+INSERT INTO tessera_revocations (forget_at, reason, sid, realm, user_id, epoch, except_sid)
+VALUES (%s, 'kick', %s, '', '', 0, '')"""
+
+
+def end(storage):
+    session = begin(storage)
+    storage.sessions.end(session.sid, "logout", at=T0)
+    return session.sid
+
+
+def sids(page):
+    return [entry.sid for entry in page.entries]
+
+
+def test_S01_a_late_commit_of_a_lower_number_is_not_passed_over(store, other, url):
+    first = end(store)
+    page = store.revocations.after(0, at=T0)
+    with connect(url) as late:
+        late.autocommit = False
+        late.execute(ENTRY, (T0 + 900, b"late"))
+        second = end(store)
+        following = store.revocations.after(page.cursor, at=T0)
+        assert sids(following) == [second]
+        assert sids(other.revocations.after(0, at=T0)) == [first, second]
+        stamp = store.revocations.stamp()
+        late.commit()
+    assert store.revocations.stamp() != stamp
+    last = store.revocations.after(following.cursor, at=T0)
+    assert sids(last) == [b"late"]
+    assert store.revocations.after(last.cursor, at=T0).entries == ()
+
+
+def test_S01_a_transaction_that_stays_open_makes_nobody_read_again_and_again(store, url):
+    store.revocations.after(0, at=T0)
+    with connect(url) as late:
+        late.autocommit = False
+        late.execute("SELECT pg_current_xact_id()")
+        page = store.revocations.after(0, at=T0)
+        for _ in range(3):
+            sid = end(store)
+            page = store.revocations.after(page.cursor, at=T0)
+            assert sids(page) == [sid]
+        late.rollback()
+    assert store.revocations.after(page.cursor, at=T0).entries == ()
+
+
+def test_S01_an_ending_wakes_who_waits_though_a_transaction_is_open(store, other, url):
+    cursor = other.revocations.after(0, at=T0).cursor
+    with connect(url) as late:
+        late.autocommit = False
+        late.execute("SELECT pg_current_xact_id()")
+
+        def step(number):
+            return end(store) if number else other.revocations.wait(cursor, longest=30)
+
+        _, sid = race(2, step)
+        assert sid in sids(other.revocations.after(cursor, at=T0))
+
+
+def test_S01_an_ending_that_nobody_was_told_of_is_found_by_asking(store, other, url):
+    cursor, stamp = other.revocations.after(0, at=T0).cursor, other.revocations.stamp()
+    other.revocations.wait(cursor, longest=0.05)
+    # As by a process that died between its commit and the notification.
+    with connect(url) as connection:
+        connection.execute(ENTRY, (T0 + 900, b"silent"))
+    assert other.revocations.stamp() != stamp
+    other.revocations.wait(cursor, longest=30)
+    assert sids(other.revocations.after(cursor, at=T0)) == [b"silent"]
+
+
+def test_S01_endings_of_a_schema_wake_nobody_of_another(store, url):
+    with connect(url) as connection:
+        begin(store)
+        name = "x" + url.partition("schema=")[2]
+        neighbour = open_storage(url.partition("?")[0] + f"?schema={name}")
+        cursor = neighbour.revocations.after(0, at=T0).cursor
+        neighbour.revocations.wait(cursor, longest=0.01)
+        store.workers.beat(Worker("host:1", T0, T0))
+        assert neighbour.revocations.wait(cursor, longest=0.1) == ()
+        neighbour.close()
+        connection.execute(f"DROP SCHEMA {name} CASCADE")
+
+
+def test_S01_a_cursor_of_another_process_gives_all(store, other):
+    expected = [end(store) for _ in range(3)]
+    cursor = store.revocations.after(0, at=T0).cursor
+    assert sids(other.revocations.after(cursor, at=T0)) == expected
+    assert sids(store.revocations.after(12345, at=T0)) == expected
+
+
+def test_S01_many_cursors_are_forgotten_and_then_give_all(store):
+    expected = [end(store)]
+    oldest = store.revocations.after(0, at=T0).cursor
+    assert store.revocations.after(oldest, at=T0).entries == ()
+    for _ in range(300):
+        store.revocations.after(0, at=T0)
+    assert sids(store.revocations.after(oldest, at=T0)) == expected
+
+
+def test_X9_a_schema_that_was_made_anew_has_another_log(store, url):
+    end(store)
+    before = store.revocations.after(0, at=T0)
+    execute(url, f"DROP SCHEMA {url.partition('schema=')[2]} CASCADE")
+    page = store.revocations.after(before.cursor, at=T0 + 50)
+    assert page.log_id != before.log_id
+    assert (page.entries, page.born_at) == ((), T0 + 50)
+    sid = end(store)
+    assert sids(store.revocations.after(page.cursor, at=T0 + 50)) == [sid]
+
+
+def test_X9_tables_that_were_put_back_know_nothing_of_tokens_from_before(store, url):
+    """As by pg_restore: the same rows in other tables, with the numbers of other transactions."""
+    begin(store)
+    before = store.revocations.after(0, at=T0)
+    lost = end(store)
+    after = store.revocations.after(before.cursor, at=T0)
+    assert sids(after) == [lost]
+    with connect(url) as connection:
+        connection.execute(
+            "ALTER TABLE tessera_log RENAME TO old; CREATE TABLE tessera_log (LIKE old INCLUDING ALL);"
+            "INSERT INTO tessera_log SELECT * FROM old; DROP TABLE old;"
+            "UPDATE tessera_revocations SET xid = '9000000000'"
+        )
+    page = store.revocations.after(after.cursor, at=T0 + 50)
+    assert page.log_id != before.log_id
+    assert page.born_at == T0 + 50
+    assert sids(page) == [lost]
+    sid = end(store)
+    assert sids(store.revocations.after(page.cursor, at=T0 + 50)) == [lost, sid]
+
+
+def test_R10_a_log_without_its_name_is_named_again(store, url):
+    end(store)
+    name = store.revocations.after(0, at=T0).log_id
+    with connect(url) as connection:
+        connection.execute("DELETE FROM tessera_log")
+    with pytest.raises(StorageUnavailableError, match="lost its name"):
+        store.revocations.after(0, at=T0)
+    page = store.revocations.after(0, at=T0 + 5)
+    assert page.log_id != name
+    assert page.born_at == T0 + 5
+
+
+def test_S11_a_purge_of_the_log_passes_over_what_others_hold(store, url):
+    for _ in range(5):
+        end(store)
+    with connect(url) as connection:
+        connection.autocommit = False
+        connection.execute("SELECT 1 FROM tessera_revocations ORDER BY number LIMIT 1 FOR UPDATE")
+        store.revocations.purge(at=T0 + 10_000)
+        assert connection.execute("SELECT count(*) FROM tessera_revocations").fetchone() == (1,)
+        connection.rollback()
+    store.revocations.purge(at=T0 + 10_000)
+    assert store.revocations.after(0, at=T0).entries == ()
+
+
+def test_a_storage_that_is_closed_while_it_waits_lets_go(store):
+    cursor = store.revocations.after(0, at=T0).cursor
+    listener = store.revocations._listener
+
+    def step(number):
+        if number:
+            while listener._connection is None:
+                pass
+            store.close()
+            return None
+        return store.revocations.wait(cursor, longest=60)
+
+    assert race(2, step) == [(), None]
+    assert listener._connection is None
