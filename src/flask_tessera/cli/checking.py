@@ -18,4 +18,4 @@ def doctor(realm: str | None) -> None:
     for finding in findings:
         click.echo(f"{finding.level:5} {printable(finding.text)}")
     if any(finding.level == "FAIL" for finding in findings):
-        raise click.exceptions.Exit(1)
+        click.get_current_context().exit(1)

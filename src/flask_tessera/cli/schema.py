@@ -45,7 +45,7 @@ def check(realm: str | None) -> None:
     state = storage.schema_state()
     click.echo(printable(state))
     if _ANOTHER_VERSION.search(state):
-        raise click.exceptions.Exit(1)
+        click.get_current_context().exit(1)
 
 
 def _migrating(realm: str | None) -> Any:

@@ -25,7 +25,7 @@ def workers(realm: str | None) -> None:
         _print_worker(each, runtime.clock())
     click.echo(_promise(runtime))
     if any(each.lag_ms > 1000 * runtime.settings.REVOCATION_BOUND for each in listed):
-        raise click.exceptions.Exit(1)
+        click.get_current_context().exit(1)
 
 
 def _listening(runtime: Runtime) -> list[Worker]:
