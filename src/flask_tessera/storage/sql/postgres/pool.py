@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from .connection import Connection
 
 SIZE: Final = 16
-LONGEST_WAIT: Final = 0.75
+LONGEST_WAIT: Final = 1.5
 """Seconds to wait for a connection that another thread has."""
+LONGEST_BEFORE_CONNECTING: Final = 0.75
+"""Seconds of waiting after which there is no time left to open another one: that may take 2."""
+_TOO_LONG: Final = f"waited too long for one of {SIZE} connections"
 
 
 class Pool:
@@ -41,10 +44,11 @@ class Pool:
         Raises:
             StorageUnavailableError: all are in use.
         """
+        began = time.monotonic()
         if not self._free.acquire(timeout=LONGEST_WAIT):
-            raise StorageUnavailableError(f"waited too long for one of {SIZE} connections")
+            raise StorageUnavailableError(_TOO_LONG)
         try:
-            connection = self._find(give_up_at)
+            connection = self._find_idle() or self._open(began, give_up_at)
         except BaseException:
             self._free.release()
             raise
@@ -70,12 +74,17 @@ class Pool:
             except IndexError:
                 return
 
-    def _find(self, give_up_at: float) -> Connection:
+    def _open(self, began: float, give_up_at: float) -> Connection:
+        if time.monotonic() - began > LONGEST_BEFORE_CONNECTING:
+            raise StorageUnavailableError(_TOO_LONG)
+        return self._connect(give_up_at)
+
+    def _find_idle(self) -> Connection | None:
         while True:
             try:
                 connection = self._idle.pop()
             except IndexError:
-                return self._connect(give_up_at)
+                return None
             if connection.is_quiet:
                 return connection
             connection.close()

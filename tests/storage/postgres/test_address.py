@@ -1,0 +1,141 @@
+"""Where the database is: URLs of our own, and of a host's engine."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy
+
+from flask_tessera.errors import ConfigError
+from flask_tessera.storage.from_url import open_engine, open_storage
+from flask_tessera.storage.sql.postgres import address
+from flask_tessera.testing.contract.base import begin, stored
+from tests.servers import PostgresServer, fresh, shared
+
+from ..databases import execute
+
+
+def attempts(url):
+    known = ("host", "port", "user", "password", "dbname", "target_session_attrs", "sslmode")
+    return [{key: each[key] for key in known if key in each} for each in address.parse(url).attempts]
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg", "postgresql+psycopg2"])
+def test_a_url_says_where_whatever_driver_it_names(scheme):
+    place = address.parse(f"{scheme}://me:p%40ss@db.example:6543/app?sslmode=require")
+    assert place.schema == "tessera"
+    assert attempts(f"{scheme}://me:p%40ss@db.example:6543/app?sslmode=require") == [
+        {
+            "host": "db.example",
+            "port": "6543",
+            "user": "me",
+            "password": "p@ss",
+            "dbname": "app",
+            "sslmode": "require",
+        }
+    ]
+
+
+def test_a_url_may_leave_to_libpq_what_it_does_not_say():
+    assert attempts("postgresql:///app") == [{"dbname": "app"}]
+    assert attempts("postgresql:///app?host=/run/postgresql") == [{"host": "/run/postgresql", "dbname": "app"}]
+    assert attempts("postgresql://[::1]/app") == [{"host": "::1", "dbname": "app"}]
+
+
+def test_several_hosts_are_tried_one_after_the_other_for_one_that_can_be_written():
+    for url in ("postgresql://u@/app?host=a:1,b:2", "postgresql://u@/app?host=a:1&host=b:2"):
+        assert [(each["host"], each["port"]) for each in attempts(url)] == [("a", "1"), ("b", "2")]
+        assert {each["target_session_attrs"] for each in attempts(url)} == {"read-write"}
+    assert [each["port"] for each in attempts("postgresql://u@/app?host=a,b&port=7")] == ["7", "7"]
+    assert {
+        each["target_session_attrs"] for each in attempts("postgresql://u@/d?host=a,b&target_session_attrs=any")
+    } == {"any"}
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("shema=x", "'schema'"),
+        ("sslmod=require", "'sslmode'"),
+        ("pool_size=5", "no option 'pool_size'"),
+        ("client_encoding=latin1", "no option"),
+        ("replication=database", "no option"),
+        ("password=hunter2", "no option 'password'"),
+        ("schema=pg_mine", "pg_"),
+        ("schema=" + "x" * 64, "1 to 63 bytes"),
+    ],
+)
+def test_X15_an_option_that_is_not_known_is_refused_with_the_near_one(query, said):
+    with pytest.raises(ConfigError, match=said) as caught:
+        open_storage(f"postgresql://me:pa55word@host/db?{query}")
+    assert "pa55word" not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["postgresql:", "postgresql:db", "postgresql://me:pa55word@host:port/db"])
+def test_X15_a_url_that_is_none_is_refused_and_not_repeated(url):
+    with pytest.raises(ConfigError, match="STORE_URL") as caught:
+        open_storage(url)
+    assert "pa55word" not in repr(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "asyncpg", "pg8000"])
+def test_the_url_of_a_hosts_engine_is_taken_and_its_driver_left(driver):
+    url = sqlalchemy.make_url(f"postgresql+{driver}://me:pw@host:5433/app?ssl=require&command_timeout=3")
+    (attempt,) = address.of_host(url).attempts
+    assert (attempt["host"], attempt["port"], attempt["user"], attempt["password"]) == ("host", "5433", "me", "pw")
+    assert attempt["sslmode"] == "require"
+    assert "command_timeout" not in attempt
+
+
+def test_a_hosts_tables_and_open_transactions_are_left_alone():
+    with fresh("postgres") as url:
+        engine = sqlalchemy.create_engine(
+            url.replace("postgresql:", "postgresql+psycopg:"), pool_size=1, max_overflow=0
+        )
+        storage = open_engine(engine)
+        with engine.connect() as held:
+            held.exec_driver_sql("CREATE TABLE orders (id int)")
+            session = begin(storage)
+            held.rollback()
+        assert stored(storage, session) == session
+        assert sqlalchemy.inspect(engine).get_table_names() == []
+        storage.close()
+        engine.dispose()
+
+
+def test_a_schema_of_an_odd_name_is_a_schema_like_any_other():
+    name, url = 'Odd "näme"', shared("postgres").url
+    storage = open_storage(url + "?schema=Odd%20%22n%C3%A4me%22")
+    try:
+        session = begin(storage)
+        assert stored(storage, session) == session
+        assert storage.revocations.wait(storage.revocations.after(0, at=1).cursor, longest=0.01) == ()
+        assert execute(url, f"SELECT 1 FROM pg_namespace WHERE nspname = '{name}'") == [(1,)]
+    finally:
+        storage.close()
+        execute(url, 'DROP SCHEMA "Odd ""näme""" CASCADE')
+
+
+def test_X5_a_host_that_is_gone_or_hangs_makes_way_for_the_next(server):
+    port = server.url.rpartition(":")[2].partition("/")[0]
+    with PostgresServer() as second:
+        hosts = f"host=127.0.0.1:{second.port},127.0.0.1:{port}"
+        storage = open_storage(f"postgresql://postgres@/postgres?{hosts}")
+        execute(server.url, "DROP SCHEMA IF EXISTS tessera CASCADE")
+        begin(storage)
+        assert execute(server.url, "SELECT to_regnamespace('tessera')") == [(None,)]
+        second.kill()
+        storage.check()
+        assert execute(server.url, "SELECT count(*) FROM tessera.tessera_log") == [(1,)]
+        storage.close()
+
+
+def test_a_storage_says_what_it_promises(store, server):
+    said = store.describe()
+    assert said.engine.startswith("PostgreSQL ")
+    assert {each.partition("=")[0] for each in said.warnings} == {"fsync", "full_page_writes", "synchronous_commit"}
+    safe = open_storage(server.url)
+    assert safe.describe().warnings == ()
+    assert "outlives a power cut" in safe.describe().durability
+    safe.close()

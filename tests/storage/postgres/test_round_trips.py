@@ -1,0 +1,88 @@
+"""How much is said to the server: the common steps are one round trip."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import contextmanager
+
+import pytest
+
+from flask_tessera.testing.contract.base import T0, begin, rotate
+
+from ..databases import connect
+
+
+@contextmanager
+def listened(storage):
+    """The kinds of messages that the storage's one connection sends meanwhile; a round trip ends with Sync."""
+    (connection,) = storage._database._pools[-1]._idle
+    with tempfile.TemporaryFile("w+") as trace:
+        connection.pgconn.trace(trace.fileno())
+        sent = []
+        yield sent
+        connection.pgconn.untrace()
+        os.fsync(trace.fileno())
+        trace.seek(0)
+        # Time, direction, length, kind; statements take several lines.
+        rows = [line.strip().split("\t") for line in trace]
+        sent += [row[3] for row in rows if len(row) > 3 and row[1] == "F"]
+
+
+STEPS = {
+    "find": lambda storage, session: storage.sessions.find(session.sid),
+    "rotate": lambda storage, session: rotate(storage, session, session.gen, T0),
+    "list": lambda storage, session: storage.sessions.list("", "7", at=T0),
+    "principal": lambda storage, session: storage.principals.find("", "7"),
+    "after": lambda storage, session: storage.revocations.after(0, at=T0),
+    "stamp": lambda storage, session: storage.revocations.stamp(),
+    "seen": lambda storage, session: storage.sessions.seen([(session.sid, T0 + 5)]),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_P7_a_common_step_is_one_round_trip_of_a_prepared_statement(name, store):
+    STEPS[name](store, begin(store))
+    for _ in range(3):
+        session = begin(store)
+        with listened(store) as sent:
+            STEPS[name](store, session)
+        assert sent == ["Bind", "Describe", "Execute", "Sync"]
+
+
+def test_P7_an_ending_is_one_round_trip_and_one_to_tell_of_it(store):
+    store.sessions.end(begin(store).sid, "logout", at=T0)
+    for _ in range(3):
+        session = begin(store)
+        with listened(store) as sent:
+            store.sessions.end(session.sid, "logout", at=T0)
+        assert sent == ["Bind", "Describe", "Execute", "Sync"] * 2
+
+
+def test_P7_statements_are_prepared_once_whatever_the_size_of_numbers(store):
+    for exponent in range(0, 60, 5):
+        begin(store, created_at=2**exponent, gen=2**exponent)
+    (connection,) = store._database._pools[-1]._idle
+    (count,) = connection.execute(
+        "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'INSERT%'"
+    ).fetchone()
+    assert count <= 2
+
+
+def test_P8_a_refresh_writes_no_index(store, url):
+    """HOT: the new row lies beside the old one."""
+    sessions = [begin(store) for _ in range(30)]
+    for gen in range(3):
+        for session in sessions:
+            rotate(store, session, gen, T0 + gen)
+    store.close()
+    with connect(url) as connection:
+        connection.execute("SELECT pg_stat_force_next_flush()")
+        name = url.partition("schema=")[2]
+        statement = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE schemaname = %s AND relname = %s"
+        while True:
+            written, hot = connection.execute(statement, (name, "tessera_sessions")).fetchone()
+            if written >= 90:
+                break
+            connection.execute("SELECT pg_stat_clear_snapshot()")
+    assert hot / written > 0.9
