@@ -75,7 +75,7 @@ class Ear:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
         self._started_at = self._clock()
         self._next_beat, self._beat_sent, self._lag = float("-inf"), 0.0, -1.0
-        self._is_deaf = False
+        self._has_told_lag = self._is_deaf = False
 
     def is_current(self) -> bool:
         """Whether the view may be believed now; if not, the storage must be asked."""
@@ -109,6 +109,8 @@ class Ear:
             return
         if self.name in heard:
             self._lag = max(self._lag, self._steady() - self._beat_sent)
+            if not self._has_told_lag:
+                self._next_beat = float("-inf")
 
     def _read(self) -> None:
         sent = self._steady()
@@ -123,6 +125,7 @@ class Ear:
         if now < self._next_beat:
             return
         lag = round(self._lag * 1000) if self._lag >= 0 else -1
+        self._has_told_lag |= lag >= 0
         self._next_beat, self._beat_sent, self._lag = now + _BEAT_EVERY, now, -1.0
         self._storage.workers.beat(Worker(self.name, self._started_at, self._clock(), lag))
 
