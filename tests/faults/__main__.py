@@ -10,7 +10,7 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import breaking, clocks, failing_over, forgetting
+from . import breaking, clocks, failing_over, forgetting, processes
 from .crashing import crash
 from .fleet import log_out_of_fleet
 from .logging_out import log_out
@@ -49,8 +49,14 @@ PARTS: dict[str, Part] = {
     "behind": Part("X9: a fail-over that loses the last moments", 5, REDIS, failing_over.fail_over_behind),
     "promoted": Part("X6: a master of a cluster killed or hung", 6, CLUSTERS, failing_over.fail_over_cluster),
     "clocks": Part("X10: a clock steps by 30 s, a day, 10 years, and back", 3, NAMES, clocks.step_clocks),
+    "purges": Part("X10: the same, and what expired by it is purged", 1, NAMES, clocks.purge_by_wrong_clocks),
     "apart": Part("X10: two workers 25 s apart, by turns", 20, NAMES, clocks.set_clocks_apart),
     "tabs": Part("X10: two workers 25 s apart, two tabs at once", 20, NAMES, clocks.race_apart),
+    "forked": Part("X12: a fork after first use", 10, NAMES, processes.fork_after_use),
+    "stopped": Part("X12: a worker sleeps while a session ends", 10, NAMES, processes.stop_worker),
+    "starved": Part("X12: no file descriptor is left", 10, NAMES, processes.exhaust_descriptors),
+    "deaf": Part("X12: a worker that cannot hear, and then is alone", 10, SERVERS, processes.deafen),
+    "gevent": Part("X12: a gevent worker serves a crowd on a slow storage", 5, SERVERS, processes.cooperate),
 }
 
 

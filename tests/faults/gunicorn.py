@@ -80,7 +80,7 @@ class Gunicorn(Server):
             return list(pool.map(lambda _: self("GET", path, token, hold=HOLD), range(2 * self.workers)))
 
     def _command(self, port: int) -> list[str]:
-        where = ["--chdir", str(ROOT), "--pythonpath", str(ROOT), "--bind", f"127.0.0.1:{port}"]
+        where = ["--chdir", str(ROOT), "--pythonpath", f"{ROOT},{ROOT / 'src'}", "--bind", f"127.0.0.1:{port}"]
         return [sys.executable, "-m", "gunicorn", *where, *self._words, self._target]
 
     def _is_ready(self, port: int) -> bool:

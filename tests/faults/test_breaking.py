@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
-from tests.faults.breaking import lock_database
+import pytest
+
+from tests.faults.breaking import break_server, load_slowly, lock_database
+from tests.faults.marks import assert_clean, on
+from tests.faults.places import REDIS
+
+POSTGRES_OUTAGES = ("killed", "refusing", "out of connections")
+POSTGRES_HANGS = ("stopped", "hung", "locked")
+POSTGRES_LOSSES = ("cut at one COMMIT", "cut at each COMMIT", "read-only", "disconnected", "slow", "serializable")
 
 
 def test_X4_F02_another_process_locks_the_file_for_a_second():
-    tally = lock_database("sqlite", 1, lengths=(1,))
-    assert tally.notes == []
-    assert tally.is_clean
+    assert_clean(lock_database("sqlite", 1, lengths=(1,)), faults=1)
+
+
+@on("postgres")
+@pytest.mark.parametrize("titles", [POSTGRES_OUTAGES, POSTGRES_HANGS, POSTGRES_LOSSES], ids=["gone", "mute", "lossy"])
+def test_X5_F02_F05_postgres_is_broken_under_an_application(name, titles):
+    tally = break_server(name, 1, only=titles)
+    assert_clean(tally, faults=len(titles))
+    assert tally.unavailable > 0
+
+
+@on(*REDIS)
+def test_X6_F02_redis_is_broken_under_an_application(name):
+    tally = break_server(name, 1)
+    assert_clean(tally, faults=12)
+    assert tally.unavailable > 0
+
+
+@on("valkey9")
+def test_X6_F02_redis_is_loading(name):
+    assert_clean(load_slowly(name, 1), faults=1)

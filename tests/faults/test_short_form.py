@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from tests.faults.crashing import Heard, Life, buy, crash
 from tests.faults.logging_out import log_out
+from tests.faults.marks import assert_clean, on
+from tests.faults.places import NAMES
 from tests.faults.racing import race_processes, race_threads
 from tests.faults.tally import Tally
 
 
-def test_X7_R03_many_threads_of_many_processes_get_one_successor():
-    tally = race_processes("sqlite", 3)
+@on(*NAMES)
+def test_X7_R03_many_threads_of_many_processes_get_one_successor(name):
+    tally = race_processes(name, 3)
     assert tally.notes == []
     assert tally.refreshes_raced == 3 * 64
 
@@ -21,15 +24,13 @@ def test_X7_R03_many_threads_get_one_successor_from_memory():
 
 
 def test_S01_logged_out_in_one_process_is_refused_in_every_other():
-    tally = log_out("sqlite", 12)
-    assert tally.notes == []
-    assert tally.is_clean
+    assert_clean(log_out("sqlite", 12), faults=12)
 
 
-def test_X1_F01_a_kill_under_load_loses_nothing_that_was_acknowledged():
-    tally = crash("sqlite", 3)
-    assert tally.notes == []
-    assert tally.is_clean
+@on("sqlite", "postgres", "redis8", "redis6", "valkey9")
+def test_X1_F01_a_kill_under_load_loses_nothing_that_was_acknowledged(name):
+    tally = crash(name, 4)
+    assert_clean(tally, faults=4)
     assert tally.refreshes_raced > 0
 
 

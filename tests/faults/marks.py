@@ -1,0 +1,30 @@
+"""Which storages a test of the short form runs on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .places import why_not
+
+if TYPE_CHECKING:
+    from .tally import Tally
+
+
+def on(*names: str) -> pytest.MarkDecorator:
+    """Run a test once for each of these storages, as its argument `name`; those that cannot be had are skipped."""
+    return pytest.mark.parametrize(
+        "name",
+        [
+            pytest.param(name, marks=pytest.mark.skipif(bool(why_not(name)), reason=str(why_not(name))))
+            for name in names
+        ],
+    )
+
+
+def assert_clean(tally: Tally, *, faults: int) -> None:
+    """Every invariant held, and so many faults were injected."""
+    assert tally.notes == []
+    assert tally.is_clean, tally
+    assert tally.faults_injected == faults

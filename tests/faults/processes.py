@@ -1,0 +1,158 @@
+"""X12: workers that were forked after first use, that were stopped, that have no descriptors left, or cannot hear."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+from flask_tessera.testing import Crew, race
+from tests.servers import wait_until
+
+from . import sufferers
+from .application import InProcess
+from .gunicorn import Gunicorn
+from .places import fresh, private
+from .proxy import Proxy
+from .tally import Tally
+
+if TYPE_CHECKING:
+    from .application import Reply
+
+LOG = {"postgres": (b"LISTEN",)}
+"""Marks of the request that waits for something new in the log; of Redis it is XREAD."""
+CROWD = 10
+DELAY = 0.3
+"""Seconds for which a reply is delayed: a crowd that waits one after the other waits ten times as long."""
+
+
+def fork_after_use(name: str, rounds: int, _seed: int = 0) -> Tally:
+    """A process that has used its storage forks, and all go on; so many times."""
+    tally = Tally(context=f"{name} forked")
+    with fresh(name) as url, Crew(1, sufferers.parent, url, secrets.token_hex()) as crew:
+        for _ in range(rounds):
+            tally.add("faults_injected")
+            for note in crew.call(0, 3):
+                tally.fail("answers_outside_the_contract", note)
+    return tally
+
+
+def stop_worker(name: str, rounds: int, _seed: int = 0) -> Tally:
+    """A worker is stopped while a session ends elsewhere, and goes on after the bound: with the very next request."""
+    tally = Tally(context=f"{name} stopped worker")
+    with fresh(name) as url, Crew(2, sufferers.replying, url, secrets.token_hex()) as crew:
+        for _ in range(rounds):
+            pair = crew.call(0, ("POST", "/login", "", {"user": "u"})).body["data"]
+            asked = ("GET", "/me", pair["access_token"])
+            # It hears by a thread, which has then begun.
+            wait_until(lambda asked=asked: crew.call(1, asked).status == 200, "the worker is in use")
+            sleeper = int(crew.call(1, asked).worker)
+            os.kill(sleeper, signal.SIGSTOP)
+            tally.add("faults_injected")
+            ended = crew.call(0, ("POST", "/auth/logout", pair["access_token"], {}))
+            crew.send(1, asked)
+            effective_by = ended.body["data"]["effective_by"]
+            wait_until(lambda effective_by=effective_by: time.time() >= effective_by, "the ending holds everywhere")
+            os.kill(sleeper, signal.SIGCONT)
+            reply = crew.receive(1)
+            if reply.status != 401:
+                tally.fail("revoked_accepted", f"by a worker that had slept: {reply.said}")
+    return tally
+
+
+def exhaust_descriptors(name: str, rounds: int, _seed: int = 0) -> Tally:
+    """A process has used up its file descriptors, and gets them back; so many times."""
+    with fresh(name) as url, Crew(1, sufferers.starving, url, secrets.token_hex()) as crew:
+        tally: Tally = crew.call(0, rounds)
+    return tally
+
+
+def deafen(name: str, rounds: int, _seed: int = 0) -> Tally:
+    """One worker cannot hear of endings: it asks the storage; then that is gone too: it refuses with 503."""
+    tally, secret = Tally(), secrets.token_hex()
+    with (
+        private(name) as place,
+        Proxy(place.url) as proxy,
+        InProcess(proxy.url, secret) as deaf,
+        InProcess(place.url, secret) as other,
+    ):
+        for number in range(rounds):
+            kind = ("cut", "hold")[number % 2]
+            tally.context = f"{name} deaf, {kind}"
+            _end_unheard(tally, proxy, deaf, other, LOG.get(name, (b"XREAD",)), kind)
+        tally.context = f"{name} deaf, and alone"
+        _refuse_alone(tally, proxy, deaf)
+    return tally
+
+
+def _end_unheard(
+    tally: Tally, proxy: Proxy, deaf: InProcess, other: InProcess, marks: tuple[bytes, ...], kind: Any
+) -> None:
+    live, ended = _log_in(other), _log_in(other)
+    for pair in (live, ended):
+        _insist(tally, deaf("GET", "/me", pair["access_token"]), 200, "before")
+    with proxy.fault(kind, *marks) as fault:
+        proxy.reset()
+        wait_until(lambda: fault.struck, "it listens")
+        tally.add("faults_injected")
+        reply = other("POST", "/auth/logout", ended["access_token"], {})
+        ended_at, effective_by = time.time(), reply.body["data"]["effective_by"]
+        while (reply := deaf("GET", "/me", ended["access_token"])).status == 200:
+            tally.refused_after(reply.sent_at - ended_at)
+            if reply.sent_at >= effective_by:
+                tally.fail("revoked_accepted", "by a worker that cannot hear")
+                break
+        _insist(tally, deaf("GET", "/me", live["access_token"]), 200, "a live session")
+        _insist(tally, deaf("GET", "/me", ended["access_token"]), 401, "an ended session")
+
+
+def _refuse_alone(tally: Tally, proxy: Proxy, deaf: InProcess) -> None:
+    pair = _log_in(deaf)
+    with proxy.refusing():
+        tally.add("faults_injected")
+        began = time.monotonic()
+        asked = ("GET", "/me", pair["access_token"])
+        wait_until(lambda: deaf(*asked).status != 200, "a worker that is alone trusts itself no more", seconds=5)
+        tally.refused_after(time.monotonic() - began)
+        reply = deaf(*asked)
+        _insist(tally, reply, 503, "a worker that is alone")
+        tally.answered_in(reply.seconds, "GET /me")
+    healed_at = time.monotonic()
+    wait_until(lambda: deaf(*asked).status == 200, "it hears again", seconds=20)
+    tally.recovered_in(time.monotonic() - healed_at)
+
+
+def _log_in(call: InProcess) -> dict[str, Any]:
+    pair: dict[str, Any] = call("POST", "/login", "", {"user": secrets.token_hex(4)}).body["data"]
+    return pair
+
+
+def _insist(tally: Tally, reply: Reply, wanted: int, what: str) -> None:
+    if reply.status != wanted:
+        tally.fail("answers_outside_the_contract", f"{what}: {reply.said}, not {wanted}")
+
+
+def cooperate(name: str, rounds: int, _seed: int = 0) -> Tally:
+    """One gevent worker serves a crowd while its storage is slow: nobody waits for all the others."""
+    tally = Tally(context=f"{name} gevent")
+    with private(name) as place, contextlib.ExitStack() as stack:
+        proxy = stack.enter_context(Proxy(place.url))
+        gunicorn = stack.enter_context(Gunicorn(proxy.url, workers=1, kind="gevent"))
+        pair = gunicorn("POST", "/login", "", {"user": "u"}).body["data"]
+
+        def ask(_number: int) -> Reply:
+            return gunicorn("GET", "/strict", pair["access_token"])
+
+        race(CROWD, ask)  # which opens the connections
+        for _ in range(rounds):
+            with proxy.fault("delay", seconds=DELAY):
+                tally.add("faults_injected")
+                replies = race(CROWD, ask)
+            worst = max(reply.seconds for reply in replies)
+            tally.answered_in(worst, "GET /strict")
+            if worst > CROWD * DELAY / 2 or {reply.status for reply in replies} != {200}:
+                tally.fail("answers_outside_the_contract", f"a crowd waited {worst:.1f} s: {replies[0].said}")
+    return tally

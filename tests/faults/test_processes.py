@@ -1,0 +1,38 @@
+"""X12 in a short form: what befalls the processes themselves."""
+
+from __future__ import annotations
+
+from flask_tessera import current_user
+from tests.faults.marks import assert_clean, on
+from tests.faults.processes import cooperate, deafen, exhaust_descriptors, fork_after_use, stop_worker
+
+
+@on("sqlite", "postgres", "redis8", "redis8-cluster")
+def test_X12_a_process_forks_after_it_has_used_its_storage(name):
+    assert_clean(fork_after_use(name, 2), faults=2)
+
+
+@on("sqlite", "postgres", "redis8")
+def test_X12_a_worker_that_slept_refuses_with_its_very_next_request(name):
+    assert_clean(stop_worker(name, 1), faults=1)
+
+
+@on("sqlite", "postgres", "redis8", "redis8-cluster")
+def test_X12_F02_without_file_descriptors_it_is_503_and_all_is_well_once_there_are_some(name):
+    tally = exhaust_descriptors(name, 1)
+    assert_clean(tally, faults=1)
+    assert tally.unavailable > 0
+
+
+@on("postgres", "redis8")
+def test_X12_F03_a_worker_that_cannot_hear_asks_the_storage_and_alone_it_refuses(name):
+    assert_clean(deafen(name, 2), faults=3)
+
+
+@on("postgres", "redis8")
+def test_X12_one_gevent_worker_serves_a_crowd_on_a_slow_storage(name):
+    assert_clean(cooperate(name, 1), faults=1)
+
+
+def test_X12_whoever_asks_every_object_for_its_class_may_ask_current_user():
+    assert not isinstance(current_user, int)
