@@ -13,7 +13,7 @@ from flask_tessera.errors import ConfigError, StorageUnavailableError
 from flask_tessera.storage.contract import Page, Worker
 from flask_tessera.testing import race
 from flask_tessera.testing.contract.base import IDLE, NO_LIMITS, T0, begin, new_session, rotate, stored
-from tests.servers import Cluster, RedisServer, TlsRelay, wait_until, why_not
+from tests.servers import Cluster, NoAnswerError, RedisServer, TlsRelay, wait_until, why_not
 
 LONGEST = 3.0
 """Seconds within which a broken storage must say so (DESIGN §1)."""
@@ -197,7 +197,7 @@ def test_X6_a_busy_server_says_so(server, broken):
     """Somebody else's script runs for long."""
     use(broken)
     server.ask("CONFIG", "SET", "busy-reply-threshold", "10")
-    with pytest.raises(Exception, match="imeout|TIMEOUT|time"):
+    with pytest.raises(NoAnswerError):
         server.ask("EVAL", "while true do end", "0", seconds=0.1)
     with pytest.raises(StorageUnavailableError):
         broken.sessions.find(SID)
@@ -223,7 +223,7 @@ def test_X6_a_wrong_password_is_a_storage_that_is_unavailable(login, opened):
 def test_X6_no_text_of_an_error_holds_what_was_stored(server, broken):
     """The server's own words may."""
     session = begin(broken, "wang.xiaoming")
-    server.ask("DEL", *[key for key in server.ask("KEYS", "*:u:*")])
+    server.ask("DEL", *server.ask("KEYS", "*:u:*"))
     (principal,) = [broken.sessions.tag("", "wang.xiaoming", seed=b"")]
     server.ask("LPUSH", f"tessera:{{{principal.hex()}}}:u:\0wang.xiaoming", "1")
     with pytest.raises(StorageUnavailableError) as caught:

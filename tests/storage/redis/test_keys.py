@@ -84,7 +84,7 @@ def test_P8_an_index_outlives_the_longest_of_its_sessions(store, raw):
     assert LIFETIME < seconds_left(raw, b"u") <= LIFETIME + RETENTION_MARGIN
     begin_at_home(store, until=T0 + 2 * LIFETIME)
     begin_at_home(store, until=T0 + 50, idle_until=T0 + 50)
-    assert 2 * LIFETIME < seconds_left(raw, b"u")
+    assert seconds_left(raw, b"u") > 2 * LIFETIME
 
 
 def test_S02_what_is_kept_of_a_user_never_expires(store, raw):

@@ -77,11 +77,13 @@ def parse(url: str) -> Address:
     authority, _, path = main.partition("/")
     login, _, hosts = authority.rpartition("@")
     username, _, password = login.partition(":")
+    # First, since a password with a "/" or "?" of its own shows here.
+    places = _places(hosts, kind)
     service, database = _service_and_database(kind, unquote(path))
     options = _options(query, kind, is_encrypted=bool(match[1]))
     return Address(
         kind=kind,
-        places=_places(hosts, kind),
+        places=places,
         prefix=options.get("prefix", "tessera"),
         database=database,
         service=service,
@@ -144,6 +146,6 @@ def _refusal(name: str, known: list[str], *, is_known: bool) -> str:
     if name in _TLS_FILES:
         return f"the option {name} needs TLS, rediss:// instead of redis://"
     near = get_close_matches(name, known, 1)
-    # A long name may be the rest of a password.
-    shown = repr(name) if len(name) <= 20 else "of this name"
+    # Anything else may be the rest of a password.
+    shown = repr(name) if name.isidentifier() else "of this name"
     return f"there is no option {shown}" + (f"; did you mean {near[0]}?" if near else f"; use {', '.join(known)}")

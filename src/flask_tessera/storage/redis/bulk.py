@@ -25,9 +25,8 @@ class Item(NamedTuple):
 
 
 class Done(NamedTuple):
-    """What a script gave for some sessions below `base`."""
+    """What a script gave for some sessions."""
 
-    base: bytes
     items: Sequence[Item]
     reply: Any
 
@@ -50,9 +49,9 @@ def for_each(link: Link, step: Step, name: str, items: Iterable[Item], *, before
     for _ in range(2):
         groups = [*_groups(link, waiting)]
         waiting = []
-        replies = step.run_groups(name, [_call(link, group, before) for group in groups])
+        replies = step.run_all(name, [_call(link, group, before) for group in groups])
         for group, reply in zip(groups, replies, strict=True):
-            done.append(Done(link.base(group[0].tag), group, reply))
+            done.append(Done(group, reply))
             moved = reply[1]
             waiting += [group[place]._replace(tag=tag) for place, tag in zip(moved[::2], moved[1::2], strict=True)]
         if not waiting:
@@ -76,5 +75,5 @@ def _groups(link: Link, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
 
 
 def _call(link: Link, group: Sequence[Item], before: Command) -> tuple[Sequence[bytes], Command]:
-    arguments = [argument for item in group for argument in (item.sid, *item.arguments)]
-    return [link.base(item.tag) for item in group], (*before, *arguments)
+    arguments = [argument for item in group for argument in item.arguments]
+    return [link.session_key(item.tag, item.sid) for item in group], (*before, *arguments)

@@ -25,13 +25,13 @@ def dice() -> int:
     return secrets.randbits(32)
 
 
-def tell(link: Link, step: Step, base: bytes, untold: Sequence[Sequence[Any]], *, at: int) -> None:
-    """Note what a script on the records below `base` has ended, if it could not do so itself.
+def tell(link: Link, step: Step, tag: bytes, untold: Sequence[Sequence[Any]], *, at: int) -> None:
+    """Note what a script on the records under a tag has ended, if it could not do so itself.
 
     Args:
         link: to the servers.
         step: that has run the script.
-        base: where the ended sessions lie.
+        tag: where the ended sessions lie.
         untold: its entries; empty where it has noted them in the same step.
         at: now, Unix seconds.
 
@@ -45,7 +45,7 @@ def tell(link: Link, step: Step, base: bytes, untold: Sequence[Sequence[Any]], *
     if sids:
         # It is told; that it would be told once more does no harm.
         with suppress(StorageUnavailableError):
-            step.run_groups("told", [([base] * len(sids), tuple(sids))])
+            step.run("told", [link.session_key(tag, sid) for sid in sids])
 
 
 def append(link: Link, step: Step, entries: Sequence[Sequence[Any]], *, at: int) -> None:
@@ -56,7 +56,7 @@ def append(link: Link, step: Step, entries: Sequence[Sequence[Any]], *, at: int)
     """
     for begin in range(0, len(entries), _MOST):
         some = entries[begin : begin + _MOST]
-        step.run("tell", link.log, at, dice(), *[value for entry in some for value in entry])
+        step.run("tell", link.log_keys(b"meta", b"entries"), at, dice(), *[value for entry in some for value in entry])
 
 
 def end_all(
@@ -75,9 +75,9 @@ def end_all(
     Raises:
         StorageUnavailableError: nobody knows whether they have ended; once more does no harm.
     """
-    base = link.base(homes.tag(realm, user_id))
-    step = link.writing()
+    tag, step = homes.tag(realm, user_id), link.writing()
+    keys = link.user_keys(tag, realm, user_id)
     common = (link.log_in_step, at, dice(), realm, user_id)
-    _, ended, untold = step.run("end_user", base, *common, reason, except_sid, suspended_until)
-    tell(link, step, base, untold, at=at)
+    _, ended, untold = step.run("end_user", keys, *common, reason, except_sid, suspended_until)
+    tell(link, step, tag, untold, at=at)
     return unpack_pairs(ended)

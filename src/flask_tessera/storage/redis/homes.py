@@ -43,7 +43,7 @@ class Homes:
     def _learn(self, seed: bytes) -> bytes:
         # A key that is known goes before any other: all processes that know it agree.
         offered = self._key or seed or secrets.token_bytes(32)
-        key: bytes = self._link.writing().run("tag_key", self._link.log, offered)
+        key: bytes = self._link.writing().run("tag_key", self._link.log_keys(b"meta", b"tag_key"), offered)
         self._key, self._believed_until = key, time.monotonic() + _BELIEVED
         return key
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _LONGEST: Final = 2.7
 """Seconds that one step may take, all its round trips together."""
+_TIME_TO_LOOK: Final = 2.2
+"""Seconds that must be left to look for another server in the same step."""
 _MOST_ATTEMPTS: Final = 6
 _PAUSE: Final = 0.05
 """Seconds between attempts while a slot moves."""
@@ -57,6 +59,23 @@ class Link:
         """Begins the keys of all users of this tag of two bytes."""
         return b"%b:{%b}:" % (self.prefix, tag.hex().encode())
 
+    def session_key(self, tag: bytes, sid: bytes) -> bytes:
+        """Of a session that lies under this tag."""
+        return b"%b:{%b}:s:%b" % (self.prefix, tag.hex().encode(), sid)
+
+    def leading_key(self, tag: bytes, sid: bytes) -> bytes:
+        """Of what leads to a session that lies under another tag than this one, which its sid names."""
+        return b"%b:{%b}:o:%b" % (self.prefix, tag.hex().encode(), sid)
+
+    def user_keys(self, tag: bytes, realm: str, user_id: str) -> tuple[bytes, bytes]:
+        """Of a user's index, and of the principal."""
+        base, user = self.base(tag), f"{realm}\0{user_id}".encode()
+        return base + b"u:" + user, base + b"p:" + user
+
+    def log_keys(self, *names: bytes) -> tuple[bytes, ...]:
+        """Of the log and its neighbours."""
+        return tuple(self.log + name for name in names)
+
     def reading(self) -> Step:
         """A step that changes nothing."""
         return Step(self, writes=False)
@@ -76,30 +95,29 @@ class Step:
         self._writes = writes
         self._give_up_at = time.monotonic() + _LONGEST
 
-    def run(self, name: str, base: bytes, *arguments: bytes | int | str) -> Any:
-        """Run a script on the records below `base`.
+    def run(self, name: str, keys: Sequence[bytes], *arguments: bytes | int | str) -> Any:
+        """Run a script on records of one slot.
+
+        Args:
+            name: of the script.
+            keys: what it is about, all that are known: a server refuses it while it has only some.
+            *arguments: for the script.
 
         Raises:
             StorageUnavailableError: it did not run, or nobody knows.
         """
         wanted = script(name)
-        return self._send((b"EVALSHA", wanted.sha, 1, base, *arguments), base, wanted)
+        return self._send((b"EVALSHA", wanted.sha, len(keys), *keys, *arguments), keys[0], wanted)
 
     def command(self, base: bytes, *command: bytes | int | str) -> Any:
         """Send a plain command for keys that begin with `base`; errors of `run`."""
         return self._send(command, base, None)
 
-    def run_all(self, name: str, bases: Sequence[bytes], arguments: Sequence[Command]) -> list[Any]:
-        """Run a script for each of `bases` with its arguments, in one go for each server; errors of `run`."""
+    def run_all(self, name: str, calls: Sequence[tuple[Sequence[bytes], Command]]) -> list[Any]:
+        """Run a script for each of the keys and arguments, in one go for each server; errors of `run`."""
         wanted = script(name)
-        commands = [(b"EVALSHA", wanted.sha, 1, base, *own) for base, own in zip(bases, arguments, strict=True)]
-        return self._send_all(commands, bases, wanted)
-
-    def run_groups(self, name: str, groups: Sequence[tuple[Sequence[bytes], Command]]) -> list[Any]:
-        """Run a script for each group of bases of one slot, in one go for each server; errors of `run`."""
-        wanted = script(name)
-        commands = [(b"EVALSHA", wanted.sha, len(bases), *bases, *own) for bases, own in groups]
-        return self._send_all(commands, [bases[0] for bases, _ in groups], wanted)
+        commands = [(b"EVALSHA", wanted.sha, len(keys), *keys, *own) for keys, own in calls]
+        return self._send_all(commands, [keys[0] for keys, _ in calls], wanted)
 
     def servers(self) -> list[Node]:
         """All servers that keep records; errors of `run`."""
@@ -207,6 +225,8 @@ class Step:
             UnreachableError: still that one, for all that is known.
         """
         self._link.nodes.suspect()
+        if self._give_up_at - time.monotonic() < _TIME_TO_LOOK:
+            raise error
         other = self._link.nodes.of(base)
         if other is node:
             raise error

@@ -48,12 +48,12 @@ class RedisMoving:
         era = int(self._link.reading().command(self._link.log, b"GET", self._link.log + b"era") or 0)
         step = self._link.writing()
         homes = [self._homes.tag(session.realm, session.user_id) for session in page.sessions]
-        placed = [
-            (self._link.base(home), (session.sid, pack(session), era, at))
+        calls = [
+            (self._put_keys(session, home), (pack(session), era, at))
             for home, session in zip(homes, page.sessions, strict=True)
             if self._can_lie(session, home, at)
         ]
-        step.run_all("put", [base for base, _ in placed], [arguments for _, arguments in placed])
+        step.run_all("put", calls)
         append(self._link, step, [msgspec.structs.astuple(entry) for entry in page.revocations], at=at)
 
     def _records(self, server: Node, keys: Sequence[Key]) -> tuple[tuple[Session, ...], tuple[Principal, ...]]:
@@ -71,8 +71,12 @@ class RedisMoving:
 
     def _write_principal(self, principal: Principal) -> None:
         realm, user_id = principal.realm, principal.user_id
-        base = self._link.base(self._homes.tag(realm, user_id))
-        self._link.writing().run("put_principal", base, realm, user_id, principal.epoch, principal.suspended_until)
+        _, key = self._link.user_keys(self._homes.tag(realm, user_id), realm, user_id)
+        self._link.writing().run("put_principal", [key], realm, user_id, principal.epoch, principal.suspended_until)
+
+    def _put_keys(self, session: Session, home: bytes) -> tuple[bytes, bytes]:
+        index, _ = self._link.user_keys(home, session.realm, session.user_id)
+        return self._link.session_key(home, session.sid), index
 
     def _can_lie(self, session: Session, home: bytes, at: int) -> bool:
         """Whether it may be put there, with something leading to it where its sid names another place."""

@@ -21,13 +21,13 @@ class RedisPrincipals:
         self._homes = homes
 
     def find(self, realm: str, user_id: str) -> Principal:
-        base = self._link.base(self._homes.tag(realm, user_id))
-        raw = self._link.reading().command(base, b"GET", base + f"p:{realm}\0{user_id}".encode())
+        _, key = self._link.user_keys(self._homes.tag(realm, user_id), realm, user_id)
+        raw = self._link.reading().command(key, b"GET", key)
         return unpack_principal(realm, user_id, raw)
 
     def suspend(self, realm: str, user_id: str, *, until: int, at: int) -> list[Session]:
         return end_all(self._link, self._homes, realm, user_id, "suspension", at=at, suspended_until=until)
 
     def unsuspend(self, realm: str, user_id: str) -> None:
-        base = self._link.base(self._homes.tag(realm, user_id))
-        self._link.writing().run("unsuspend", base, realm, user_id)
+        _, key = self._link.user_keys(self._homes.tag(realm, user_id), realm, user_id)
+        self._link.writing().run("unsuspend", [key], realm, user_id)

@@ -21,6 +21,8 @@ _MOST_LOGS: Final = 3
 _GRACE: Final = 2.0
 """Seconds by which an answer may be later than the server was asked to give it."""
 _MOST_BEATS: Final = 64
+_READ: Final = (b"meta", b"entries", b"era")
+_RESTORED: Final = (*_READ, b"pulse")
 
 
 class RedisRevocations:
@@ -64,14 +66,16 @@ class RedisRevocations:
         return tuple(fields[1].decode() for _, fields in beats[0] if fields[1])
 
     def restore(self, *, at: int) -> int:
-        _, era = self._link.writing().run("restore", self._link.log, secrets.token_hex(8), at, self._era)
+        _, era = self._link.writing().run(
+            "restore", self._link.log_keys(*_RESTORED), secrets.token_hex(8), at, self._era
+        )
         self._era = era
         return int(era)
 
     def purge(self, *, at: int) -> None:
         begin = 1
         while begin:
-            _, begin = self._link.writing().run("forget", self._link.log, at, begin, _MOST)
+            _, begin = self._link.writing().run("forget", self._link.log_keys(b"entries"), at, begin, _MOST)
 
     def _last_pulse(self) -> bytes:
         pulse = self._link.log + b"pulse"
@@ -85,7 +89,7 @@ class RedisRevocations:
         while True:
             number, nonce = cursor >> _NONCE_BITS, cursor & _NONCES
             found, born_at, last, last_nonce, era, rows = self._link.reading().run(
-                "after", self._link.log, number, nonce, at, secrets.token_hex(8), self._era, _MOST
+                "after", self._link.log_keys(*_READ), number, nonce, at, secrets.token_hex(8), self._era, _MOST
             )
             if log_id not in (b"", found):
                 return None

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ...sessions.record import Session
     from .homes import Homes
     from .link import Link, Step
-    from .node import Command
     from .walk import Key
 
 _AT_ONCE = 200
@@ -42,16 +41,17 @@ class RedisSessions:
 
     def add(self, session: Session, *, limits: Limits, at: int) -> Added:
         home = self._homes.tag(session.realm, session.user_id)
-        base, step = self._link.base(home), self._link.writing()
+        step = self._link.writing()
+        keys = self._link.session_key(home, session.sid), *self._link.user_keys(home, session.realm, session.user_id)
         is_led_to = home != tag_in(session.sid) and lead(self._link, step, session, home, at)
         bounds = (limits.most, limits.per_device_type, int(limits.overflow == "refuse"))
-        reply = step.run("add", base, self._link.log_in_step, at, dice(), session.sid, pack(session), *bounds)
+        reply = step.run("add", keys, self._link.log_in_step, at, dice(), pack(session), *bounds)
         if type(reply) is bytes:
             if is_led_to and reply != b"known":
-                step.command(self._link.base(tag_in(session.sid)), b"DEL", _pointer(self._link, session.sid))
+                _forget_lead(self._link, step, session.sid)
             raise _refusal(reply)
         _, epoch, ended, untold = reply
-        tell(self._link, step, base, untold, at=at)
+        tell(self._link, step, home, untold, at=at)
         return Added(replace(session, epoch=epoch), tuple(unpack_pairs(ended)))
 
     def find(self, sid: bytes) -> Standing | None:
@@ -66,12 +66,12 @@ class RedisSessions:
 
     def rotate(self, sid: bytes, presented: int, *, at: int, leeway: int, idle: int) -> Rotation | None:
         step = self._link.writing()
-        before = (self._link.log_in_step, at, dice())
-        tag, reply = self._run(step, "rotate", sid, before, (presented, leeway, idle))
+        given = (self._link.log_in_step, at, dice(), presented, leeway, idle)
+        tag, reply = self._run(step, "rotate", sid, *given)
         if reply is None:
             return None
         _, outcome, reason, raw, untold = reply
-        tell(self._link, step, self._link.base(tag), untold, at=at)
+        tell(self._link, step, tag, untold, at=at)
         session = self._known(tag, sid, raw)
         return None if session is None else Rotation(outcome.decode(), session, reason.decode())
 
@@ -79,8 +79,8 @@ class RedisSessions:
         step = self._link.writing()
         before = (self._link.log_in_step, at, dice())
         ended = []
-        for base, _, (_, _, pairs, untold) in for_each(self._link, step, "mark", by_sid(marks), before=before):
-            tell(self._link, step, base, untold, at=at)
+        for items, (_, _, pairs, untold) in for_each(self._link, step, "mark", by_sid(marks), before=before):
+            tell(self._link, step, items[0].tag, untold, at=at)
             ended += unpack_pairs(pairs)
         return ended
 
@@ -89,12 +89,11 @@ class RedisSessions:
 
     def end(self, sid: bytes, reason: str, *, at: int) -> Ended | None:
         step = self._link.writing()
-        before = (self._link.log_in_step, at, dice())
-        tag, reply = self._run(step, "end", sid, before, (reason,))
+        tag, reply = self._run(step, "end", sid, self._link.log_in_step, at, dice(), reason)
         if reply is None:
             return None
         _, was_live, raw, untold = reply
-        tell(self._link, step, self._link.base(tag), untold, at=at)
+        tell(self._link, step, tag, untold, at=at)
         session = self._known(tag, sid, raw)
         return None if session is None else Ended(session, by_this_call=bool(was_live))
 
@@ -102,8 +101,8 @@ class RedisSessions:
         return end_all(self._link, self._homes, realm, user_id, reason, at=at, except_sid=except_sid)
 
     def list(self, realm: str, user_id: str, *, at: int) -> list[Session]:
-        base = self._link.base(self._homes.tag(realm, user_id))
-        pairs = self._link.reading().run("list", base, self._link.log_in_step, at, 0, realm, user_id)
+        keys = self._link.user_keys(self._homes.tag(realm, user_id), realm, user_id)
+        pairs = self._link.reading().run("list", keys, self._link.log_in_step, at, 0, realm, user_id)
         return sorted(unpack_pairs(pairs), key=lambda session: session.sid)
 
     def newest(self) -> int:
@@ -126,14 +125,18 @@ class RedisSessions:
         self._walk = walk
         return removed
 
-    def _run(self, step: Step, name: str, sid: bytes, before: Command = (), after: Command = ()) -> tuple[bytes, Any]:
+    def _run(self, step: Step, name: str, sid: bytes, *arguments: bytes | int | str) -> tuple[bytes, Any]:
         """Run a script on one session; gives the tag under which it lies and the reply, None if it is not known."""
         tag, reply = tag_in(sid), None
         if len(sid) == SID_LENGTH:
-            reply = step.run(name, self._link.base(tag), *before, sid, *after)
+            key = self._link.session_key(tag, sid)
+            reply = step.run(name, [key], *arguments)
+            if reply is None and self._link.nodes.is_cluster:
+                # What leads to it may be on the other side of a move: a server that has not both keys says so.
+                reply = step.run(name, [key, self._link.leading_key(tag, sid)], *arguments)
         if type(reply) is bytes:
             # It lies under another tag than its sid says.
-            tag, reply = reply, step.run(name, self._link.base(reply), *before, sid, *after)
+            tag, reply = reply, step.run(name, [self._link.session_key(reply, sid)], *arguments)
         return tag, reply if type(reply) is list else None
 
     def _known(self, tag: bytes, sid: bytes, raw: bytes) -> Session | None:
@@ -153,7 +156,8 @@ def lead(link: Link, step: Step, session: Session, home: bytes, at: int) -> bool
         StorageUnavailableError: nobody knows whether this was done.
     """
     seconds = max(session.until - at, 0) + RETENTION_MARGIN
-    said = step.run("lead", link.base(tag_in(session.sid)), session.sid, home, seconds)
+    tag, sid = tag_in(session.sid), session.sid
+    said = step.run("lead", (link.session_key(tag, sid), link.leading_key(tag, sid)), home, seconds)
     if said == b"known":
         raise _refusal(said)
     return bool(said == b"new")
@@ -167,17 +171,16 @@ def _refusal(said: bytes) -> Exception:
     return AlreadyExistsError("a session of this sid")
 
 
-def _pointer(link: Link, sid: bytes) -> bytes:
-    return link.base(tag_in(sid)) + b"o:" + sid
+def _forget_lead(link: Link, step: Step, sid: bytes) -> None:
+    key = link.leading_key(tag_in(sid), sid)
+    step.command(key, b"DEL", key)
 
 
 def _drop(link: Link, keys: Sequence[Key], at: int) -> int:
     step, removed = link.writing(), 0
-    for _, items, (_, _, places) in for_each(
-        link, step, "drop", [Item(key.tag, key.name) for key in keys], before=(at,)
-    ):
+    for items, (_, _, places) in for_each(link, step, "drop", [Item(key.tag, key.name) for key in keys], before=(at,)):
         removed += len(places)
         for item in (items[place] for place in places):
             if tag_in(item.sid) != item.tag:
-                step.command(link.base(tag_in(item.sid)), b"DEL", _pointer(link, item.sid))
+                _forget_lead(link, step, item.sid)
     return removed

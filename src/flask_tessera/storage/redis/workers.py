@@ -24,7 +24,9 @@ class RedisWorkers:
 
     def beat(self, worker: Worker) -> None:
         said = msgspec.msgpack.encode(worker)
-        self._link.writing().run("beat", self._link.log, worker.name, said, 2 * WORKER_SILENCE)
+        self._link.writing().run(
+            "beat", self._link.log_keys(b"workers", b"beats", b"pulse"), worker.name, said, 2 * WORKER_SILENCE
+        )
 
     def list(self, *, at: int) -> list[Worker]:
         said = self._link.reading().command(self._link.log, b"HVALS", self._link.log + b"workers")

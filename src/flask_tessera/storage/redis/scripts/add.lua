@@ -1,12 +1,12 @@
 -- needs: record log ending
--- A new session, making room as `sessions.limits` says. ARGV: log, at, dice, sid, record, most, per device type,
--- whether to refuse the newcomer (1). Gives a word where it is refused, else whether others have ended, the epoch,
+-- A new session, making room as `sessions.limits` says. KEYS: the session, the user's index and principal. ARGV: log,
+-- at, dice, record, most, per device type, whether to refuse the newcomer (1). Gives a word where it is refused, else whether others have ended, the epoch,
 -- the sids and records of those, and what is to be told.
-local base, sid = KEYS[1], ARGV[4]
-local session = cmsgpack.unpack(ARGV[5])
-local most, per_device_type, refuses = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8] == '1'
+local base, sid = place_of(KEYS[1])
+local session = cmsgpack.unpack(ARGV[4])
+local most, per_device_type, refuses = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7] == '1'
 local realm, user_id = session[REALM], session[USER_ID]
-local index = index_of(base, realm, user_id)
+local index = KEYS[2]
 
 -- Byte by byte: Lua's own comparison goes by the server's locale.
 local function is_before(first, second)

@@ -1,8 +1,8 @@
 -- needs: log
--- Entries after a cursor. ARGV: its number and nonce, the time, a name for a log that has none, the highest era
+-- Entries after a cursor. KEYS: meta, entries, era. ARGV: its number and nonce, the time, a name for a log that has none, the highest era
 -- that the caller knows of, how many at most.
 -- Gives the log's name, its birth, the last number and nonce, the era, and the entries.
-local log, number = KEYS[1], tonumber(ARGV[1])
+local log, number = log_of(KEYS[1]), tonumber(ARGV[1])
 local last = last_number(log)
 local log_id, born_at, known, nonce =
   unpack(redis.call('HMGET', log .. 'meta', 'log_id', 'born_at', 'n', 'nonce'))

@@ -1,6 +1,7 @@
--- Keep what a worker says of itself, and let others hear it. ARGV: name, what it says, seconds until forgotten.
+-- Keep what a worker says of itself, and let others hear it. KEYS: workers, beats, pulse. ARGV: name, what it
+-- says, seconds until forgotten.
 -- How long it was silent goes by this server's clock, since workers that share none have different ones.
-local workers, beats, pulse = KEYS[1] .. 'workers', KEYS[1] .. 'beats', KEYS[1] .. 'pulse'
+local workers, beats, pulse = KEYS[1], KEYS[2], KEYS[3]
 local now = tonumber(redis.call('TIME')[1])
 redis.call('HSET', workers, ARGV[1], ARGV[2])
 redis.call('ZADD', beats, now, ARGV[1])

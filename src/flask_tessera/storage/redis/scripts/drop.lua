@@ -1,8 +1,8 @@
 -- needs: record
--- Remove sessions whose tokens are all dead. ARGV: at, then sid for each base in KEYS. Gives 0, nothing, and the places.
+-- Remove sessions whose tokens are all dead. KEYS: sessions. ARGV: at. Gives 0, nothing, and the places.
 local at, removed = tonumber(ARGV[1]), {}
-for place, base in ipairs(KEYS) do
-  local sid = ARGV[1 + place]
+for place, key in ipairs(KEYS) do
+  local base, sid = place_of(key)
   local session = load_session(base, sid)
   if session and session[IDLE_UNTIL] <= at then
     redis.call('DEL', base .. 's:' .. sid)

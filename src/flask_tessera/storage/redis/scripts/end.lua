@@ -1,12 +1,12 @@
 -- needs: record log ending
--- End one session. ARGV: log, at, dice, sid, reason.
+-- End one session. KEYS: the session. ARGV: log, at, dice, reason.
 -- Gives 1, whether it was live, the record, and what is to be told.
-local base, sid = KEYS[1], ARGV[4]
+local base, sid = place_of(KEYS[1])
 local session = load_session(base, sid)
 if not session then return home_of(base, sid) end
 local was_live = session[ENDED_AT] == 0
 if was_live then
-  end_session(base, sid, session, ARGV[5])
+  end_session(base, sid, session, ARGV[4])
 else
   -- Written again, so that waiting for a replica waits for a write.
   keep_session(base, sid, session)

@@ -1,10 +1,10 @@
 -- needs: log
--- Drop entries that may be forgotten. ARGV: the time, where to begin, how many to look at.
+-- Drop entries that may be forgotten. KEYS: entries. ARGV: the time, where to begin, how many to look at.
 -- Gives 0 and where to go on; 0 and 0 at the end.
-local seen = redis.call('XRANGE', KEYS[1] .. 'entries', ARGV[2], '+', 'COUNT', ARGV[3])
+local seen = redis.call('XRANGE', KEYS[1], ARGV[2], '+', 'COUNT', ARGV[3])
 for _, entry in ipairs(seen) do
   if tonumber(field_of(entry, 'forget_at')) <= tonumber(ARGV[1]) then
-    redis.call('XDEL', KEYS[1] .. 'entries', entry[1])
+    redis.call('XDEL', KEYS[1], entry[1])
   end
 end
 if #seen < tonumber(ARGV[3]) then return {0, 0} end

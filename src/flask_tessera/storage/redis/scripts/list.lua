@@ -1,6 +1,8 @@
 -- needs: record log ending
--- The live sessions of a user: sids and records. ARGV: log, at, dice, realm, user id.
-local base, realm, user_id = KEYS[1], ARGV[4], ARGV[5]
+-- The live sessions of a user: sids and records. KEYS: the user's index and principal. ARGV: log, at, dice, realm,
+-- user id.
+local realm, user_id = ARGV[4], ARGV[5]
+local base = string.sub(KEYS[1], 1, -4 - #realm - #user_id)
 local epoch, suspended_until = principal_of(base, realm, user_id)
 local found = {}
 for _, each in ipairs(live_sessions(base, realm, user_id, epoch, suspended_until)) do

@@ -1,5 +1,10 @@
 -- The revocation log: the stream "entries", numbered from 1, and the hash "meta" of what is known of it.
 
+-- What the names of all its keys begin with, from the name of "meta".
+local function log_of(key)
+  return string.sub(key, 1, -5)
+end
+
 -- The number of the newest entry that there ever was, also when it was dropped; 0 where the stream is gone.
 local function last_number(log)
   if redis.call('EXISTS', log .. 'entries') == 0 then return 0 end

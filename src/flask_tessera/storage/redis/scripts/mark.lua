@@ -1,5 +1,5 @@
 -- needs: record log ending
--- Note that generations were used. ARGV: log, at, dice, then sid and generation for each base in KEYS.
+-- Note that generations were used. KEYS: sessions. ARGV: log, at, dice, then a generation for each.
 -- Gives whether any session has ended, the places of those to look for elsewhere with the tags where, the sids and
 -- records of those ended, and what is to be told.
 local ended, moved = {}, {}
@@ -18,8 +18,9 @@ local function mark(base, sid, used)
   end
 end
 
-for place, base in ipairs(KEYS) do
-  local home = mark(base, ARGV[2 + 2 * place], tonumber(ARGV[3 + 2 * place]))
+for place, key in ipairs(KEYS) do
+  local base, sid = place_of(key)
+  local home = mark(base, sid, tonumber(ARGV[3 + place]))
   if home then
     moved[#moved + 1] = place - 1
     moved[#moved + 1] = home

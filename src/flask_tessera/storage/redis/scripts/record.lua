@@ -1,11 +1,17 @@
 -- A session's record: the fields of `Session` without its sid, in their order, as an array. All of a user lies
--- under one base, "prefix:{tag}:", so that a step on it stays within one slot of a cluster.
+-- under one base, "prefix:{tag}:", so that a step on it stays within one slot of a cluster. A step is given the
+-- names of the keys that decide where it runs: while a slot moves, a server refuses a step of which it lacks some.
 local REALM, USER_ID, IDLE_UNTIL, UNTIL, ACCESS_LIFETIME = 1, 2, 5, 6, 7
 local CREATED_AT, GEN, PREDECESSOR, ROTATED_AT, CONFIRMED = 3, 8, 9, 10, 11
 local EPOCH, LAST_SEEN_AT, ENDED_AT, END_REASON, DEVICE_TYPE = 12, 13, 14, 15, 16
 -- After the fields: whether its ending has yet to be told to a log that lies in another slot.
 local ERA, UNTOLD = 23, 24
 local MARGIN = 120
+
+-- The base and the sid in the name of a session's key.
+local function place_of(key)
+  return string.sub(key, 1, -19), string.sub(key, -16)
+end
 
 local function load_session(base, sid)
   local raw = redis.call('GET', base .. 's:' .. sid)

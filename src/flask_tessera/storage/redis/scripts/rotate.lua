@@ -1,8 +1,8 @@
 -- needs: record log ending
--- A refresh, by the table of `sessions.rotation`. ARGV: log, at, dice, sid, presented, leeway, idle.
--- Gives whether it has ended the session, the outcome, the reason, the record, and what is to be told.
-local base, sid = KEYS[1], ARGV[4]
-local presented, leeway, idle = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+-- A refresh, by the table of `sessions.rotation`. KEYS: the session. ARGV: log, at, dice, presented, leeway,
+-- idle. Gives whether it has ended the session, the outcome, the reason, the record, and what is to be told.
+local base, sid = place_of(KEYS[1])
+local presented, leeway, idle = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local session, raw = load_session(base, sid)
 if not session then return home_of(base, sid) end
 

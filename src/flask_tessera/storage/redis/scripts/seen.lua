@@ -1,9 +1,10 @@
 -- needs: record
--- Move last-seen times forward. ARGV: sid and time for each base in KEYS.
+-- Move last-seen times forward. KEYS: sessions. ARGV: a time for each.
 -- Gives 0, then the places of those to look for elsewhere with the tags where.
 local moved = {}
-for place, base in ipairs(KEYS) do
-  local sid, at = ARGV[2 * place - 1], tonumber(ARGV[2 * place])
+for place, key in ipairs(KEYS) do
+  local base, sid = place_of(key)
+  local at = tonumber(ARGV[place])
   local session = load_session(base, sid)
   local home = not session and home_of(base, sid)
   if home then

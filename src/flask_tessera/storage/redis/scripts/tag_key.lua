@@ -1,6 +1,6 @@
--- The key of all tags. It is kept twice, since with it goes the way to every session. ARGV: one for a storage that
--- has none yet.
-local meta, spare = KEYS[1] .. 'meta', KEYS[1] .. 'tag_key'
+-- The key of all tags. It is kept twice, since with it goes the way to every session. KEYS: meta, the spare.
+-- ARGV: one for a storage that has none yet.
+local meta, spare = KEYS[1], KEYS[2]
 local first, second = redis.call('GET', spare), redis.call('HGET', meta, 'tag_key')
 local key = first or second or ARGV[1]
 if not first then redis.call('SET', spare, key) end

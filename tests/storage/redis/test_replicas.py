@@ -1,0 +1,153 @@
+"""Replicas: endings wait for one, and a fail-over that loses the last second loses no ending (X9)."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from flask_tessera.errors import StorageUnavailableError
+from flask_tessera.sessions.limits import Limits
+from flask_tessera.testing.contract.base import IDLE, NO_LIMITS, T0, begin, new_session, rotate, stored
+from tests.servers import RedisServer, Sentinel, wait_until
+
+LONGEST = 3.0
+
+
+@pytest.fixture
+def replica(server):
+    """Of `server`; it can be stopped."""
+    with RedisServer("redis8", replica_of=server) as replica:
+        yield replica
+        replica.cont()
+
+
+@pytest.fixture
+def replicated(server, replica, opened):
+    """A storage on the master of `replica`."""
+    return opened(server.url)
+
+
+def reused(storage):
+    """A session whose older token is presented next."""
+    session = begin(storage)
+    for presented in (0, 1):
+        rotate(storage, session, presented, T0)
+    return session
+
+
+ENDINGS = {
+    "end": lambda storage, session: storage.sessions.end(session.sid, "kick", at=T0),
+    "end_user": lambda storage, _: storage.sessions.end_user("", "7", "kick", at=T0),
+    "suspend": lambda storage, _: storage.principals.suspend("", "7", until=T0 + 9, at=T0),
+    "rotate": lambda storage, session: rotate(storage, session, 0, T0),
+    "add": lambda storage, _: storage.sessions.add(new_session(), limits=Limits(1, 0, "evict"), at=T0),
+    "restore": lambda storage, _: storage.revocations.restore(at=T0),
+}
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_X9_an_ending_that_no_replica_has_is_not_answered(name, replica, replicated):
+    """Its outcome is unknown; a refresh and a login do not wait."""
+    session = reused(replicated)
+    replica.stop()
+    began = time.monotonic()
+    with pytest.raises(StorageUnavailableError, match="replica") as caught:
+        ENDINGS[name](replicated, session)
+    assert caught.value.writing
+    assert 0.9 < time.monotonic() - began < LONGEST
+    other = begin(replicated, "8")
+    assert rotate(replicated, other, 0, T0).outcome == "rotated"
+
+
+def test_X9_an_ending_is_not_answered_when_it_is_asked_for_again_either(replica, replicated):
+    """Until a replica has it: also the second time there is a write to wait for."""
+    session = begin(replicated)
+    replica.stop()
+    for _ in range(2):
+        with pytest.raises(StorageUnavailableError, match="replica"):
+            replicated.sessions.end(session.sid, "kick", at=T0)
+    replica.cont()
+    ended = replicated.sessions.end(session.sid, "kick", at=T0)
+    assert (ended.by_this_call, ended.session.end_reason) == (False, "kick")
+    assert len(replicated.revocations.after(0, at=T0).entries) == 1
+
+
+def test_X9_a_burnt_mark_waits_for_a_replica_too(replica, replicated):
+    session = begin(replicated)
+    rotate(replicated, session, 0, T0)
+    rotate(replicated, session, 0, T0 + 100)
+    replica.stop()
+    with pytest.raises(StorageUnavailableError, match="replica"):
+        replicated.sessions.mark([(session.sid, 1)], at=T0 + 101)
+
+
+def test_X9_what_was_ended_stays_ended_when_a_replica_takes_over(server, replica, replicated, opened):
+    """And a generation that it has not heard of is adopted."""
+    lost, ended = begin(replicated), begin(replicated)
+    replicated.sessions.end(ended.sid, "kick", at=T0)
+    # The last write reaches the socket of a replica that takes nothing in any more.
+    replica.stop()
+    assert rotate(replicated, lost, 0, T0).session.gen == 1
+    server.kill()
+    replica.cont()
+    replica.ask("REPLICAOF", "NO", "ONE")
+    promoted = opened(replica.url)
+    assert stored(promoted, ended).end_reason == "kick"
+    assert [entry.sid for entry in promoted.revocations.after(0, at=T0).entries] == [ended.sid]
+    assert rotate(promoted, lost, 1, T0 + 5).outcome in ("adopted", "rotated")
+
+
+def test_X9_no_ending_is_passed_over_when_the_end_of_the_log_is_lost(server, replica, replicated, opened):
+    """The cursor names an entry that is gone, or another one of its number: all are given."""
+    sessions = [begin(replicated) for _ in range(3)]
+    replicated.sessions.end(sessions[0].sid, "kick", at=T0)
+    replica.ask("REPLICAOF", "NO", "ONE")
+    wait_until(lambda: server.tell("INFO")["connected_slaves"] == "0", "the master has lost its replica")
+    opened(server.url).sessions.end(sessions[1].sid, "kick", at=T0)
+    page = replicated.revocations.after(0, at=T0)
+    promoted = opened(replica.url)
+    again = promoted.revocations.after(page.cursor, at=T0)
+    assert [entry.sid for entry in again.entries] == [sessions[0].sid]
+    promoted.sessions.end(sessions[2].sid, "kick", at=T0)
+    again = promoted.revocations.after(page.cursor, at=T0)
+    assert [entry.sid for entry in again.entries] == [sessions[0].sid, sessions[2].sid]
+
+
+def test_X6_sentinels_lead_to_the_master_that_takes_over(server, replica, opened):
+    """Without a restart, and without waiting for the one that is gone."""
+    with Sentinel("redis8", master=server) as sentinel:
+        storage = opened(f"redis+sentinel://127.0.0.1:1,127.0.0.1:{sentinel.port}/mymaster/0")
+        storage.check()
+        session, ended = begin(storage), begin(storage)
+        storage.sessions.end(ended.sid, "kick", at=T0)
+        server.kill()
+        waits = []
+
+        def is_back():
+            began = time.monotonic()
+            try:
+                return storage.sessions.find(session.sid) is not None
+            except StorageUnavailableError:
+                return False
+            finally:
+                waits.append(time.monotonic() - began)
+
+        wait_until(is_back, "the replica has taken over")
+        assert max(waits) < LONGEST
+        assert stored(storage, ended).end_reason == "kick"
+        assert rotate(storage, session, 0, T0).outcome == "rotated"
+        assert storage.sessions.add(new_session(), limits=NO_LIMITS, at=T0).ended == ()
+
+
+def test_X6_sentinels_that_know_no_such_master_are_unavailable(server, opened):
+    with Sentinel("redis8", master=server) as sentinel:
+        storage = opened(f"redis+sentinel://127.0.0.1:{sentinel.port}/other")
+        with pytest.raises(StorageUnavailableError):
+            storage.sessions.rotate(b"\1" * 16, 0, at=T0, leeway=15, idle=IDLE)
+        sentinel.stop()
+        began = time.monotonic()
+        with pytest.raises(StorageUnavailableError):
+            opened(sentinel.url).sessions.find(b"\1" * 16)
+        assert time.monotonic() - began < LONGEST
+        sentinel.cont()
