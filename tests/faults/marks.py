@@ -14,13 +14,12 @@ if TYPE_CHECKING:
 
 def on(*names: str) -> pytest.MarkDecorator:
     """Run a test once for each of these storages, as its argument `name`; those that cannot be had are skipped."""
-    return pytest.mark.parametrize(
-        "name",
-        [
-            pytest.param(name, marks=pytest.mark.skipif(bool(why_not(name)), reason=str(why_not(name))))
-            for name in names
-        ],
-    )
+    return pytest.mark.parametrize("name", [pytest.param(name, marks=_skip_without(name)) for name in names])
+
+
+def _skip_without(name: str) -> pytest.MarkDecorator:
+    reason = why_not(name)
+    return pytest.mark.skipif(reason is not None, reason=reason or "")
 
 
 def assert_clean(tally: Tally, *, faults: int) -> None:

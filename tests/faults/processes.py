@@ -20,54 +20,71 @@ from .proxy import Proxy
 from .tally import Tally
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .application import Reply
 
 LOG = {"postgres": (b"LISTEN",)}
 """Marks of the request that waits for something new in the log; of Redis it is XREAD."""
+CHILDREN = 3
 CROWD = 10
 DELAY = 0.3
 """Seconds for which a reply is delayed: a crowd that waits one after the other waits ten times as long."""
 
 
-def fork_after_use(name: str, rounds: int, _seed: int = 0) -> Tally:
+def servants() -> Crew:
+    """Processes to which something is done."""
+    return Crew(2, sufferers.servant)
+
+
+def fork_after_use(name: str, rounds: int, _seed: int = 0, *, crew: Crew | None = None) -> Tally:
     """A process that has used its storage forks, and all go on; so many times."""
     tally = Tally(context=f"{name} forked")
-    with fresh(name) as url, Crew(1, sufferers.parent, url, secrets.token_hex()) as crew:
+    with fresh(name) as url, _borrowed(crew) as used:
+        secret = secrets.token_hex()
         for _ in range(rounds):
             tally.add("faults_injected")
-            for note in crew.call(0, 3):
+            for note in used.call(0, ("fork", url, secret, CHILDREN)):
                 tally.fail("answers_outside_the_contract", note)
     return tally
 
 
-def stop_worker(name: str, rounds: int, _seed: int = 0) -> Tally:
+def stop_worker(name: str, rounds: int, _seed: int = 0, *, crew: Crew | None = None) -> Tally:
     """A worker is stopped while a session ends elsewhere, and goes on after the bound: with the very next request."""
-    tally = Tally(context=f"{name} stopped worker")
-    with fresh(name) as url, Crew(2, sufferers.replying, url, secrets.token_hex()) as crew:
+    tally, secret = Tally(context=f"{name} stopped worker"), secrets.token_hex()
+    with fresh(name) as url, _borrowed(crew) as used:
         for _ in range(rounds):
-            pair = crew.call(0, ("POST", "/login", "", {"user": "u"})).body["data"]
-            asked = ("GET", "/me", pair["access_token"])
-            # It hears by a thread, which has then begun.
-            wait_until(lambda asked=asked: crew.call(1, asked).status == 200, "the worker is in use")
-            sleeper = int(crew.call(1, asked).worker)
-            os.kill(sleeper, signal.SIGSTOP)
-            tally.add("faults_injected")
-            ended = crew.call(0, ("POST", "/auth/logout", pair["access_token"], {}))
-            crew.send(1, asked)
-            effective_by = ended.body["data"]["effective_by"]
-            wait_until(lambda effective_by=effective_by: time.time() >= effective_by, "the ending holds everywhere")
-            os.kill(sleeper, signal.SIGCONT)
-            reply = crew.receive(1)
-            if reply.status != 401:
-                tally.fail("revoked_accepted", f"by a worker that had slept: {reply.said}")
+            _stop_once(tally, used, lambda *request: ("answer", url, secret, request))
     return tally
 
 
-def exhaust_descriptors(name: str, rounds: int, _seed: int = 0) -> Tally:
+def _stop_once(tally: Tally, crew: Crew, order: Callable[..., Any]) -> None:
+    pair = crew.call(0, order("POST", "/login", "", {"user": "u"})).body["data"]
+    asked = order("GET", "/me", pair["access_token"])
+    # It hears by a thread, which has then begun.
+    wait_until(lambda: crew.call(1, asked).status == 200, "the worker is in use")
+    sleeper = int(crew.call(1, asked).worker)
+    os.kill(sleeper, signal.SIGSTOP)
+    tally.add("faults_injected")
+    ended = crew.call(0, order("POST", "/auth/logout", pair["access_token"], {}))
+    crew.send(1, asked)
+    wait_until(lambda: time.time() >= ended.body["data"]["effective_by"], "the ending holds everywhere")
+    os.kill(sleeper, signal.SIGCONT)
+    reply = crew.receive(1)
+    if reply.status != 401:
+        tally.fail("revoked_accepted", f"by a worker that had slept: {reply.said}")
+
+
+def exhaust_descriptors(name: str, rounds: int, _seed: int = 0, *, crew: Crew | None = None) -> Tally:
     """A process has used up its file descriptors, and gets them back; so many times."""
-    with fresh(name) as url, Crew(1, sufferers.starving, url, secrets.token_hex()) as crew:
-        tally: Tally = crew.call(0, rounds)
+    with fresh(name) as url, _borrowed(crew) as used:
+        tally: Tally = used.call(0, ("starve", url, secrets.token_hex(), rounds))
+    tally.context = f"{name} without descriptors"
     return tally
+
+
+def _borrowed(crew: Crew | None) -> contextlib.AbstractContextManager[Crew]:
+    return contextlib.nullcontext(crew) if crew else servants()
 
 
 def deafen(name: str, rounds: int, _seed: int = 0) -> Tally:

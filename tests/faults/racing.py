@@ -17,14 +17,24 @@ PROCESSES = 4
 
 def race_processes(name: str, rounds: int, _seed: int = 0) -> Tally:
     """So many rounds of 16 threads in 4 processes on one storage."""
+    with refreshers() as crew:
+        return race_crew(crew, name, rounds)
+
+
+def refreshers() -> Crew:
+    """Processes that refresh at once."""
+    return Crew(PROCESSES, workers.refresher)
+
+
+def race_crew(crew: Crew, name: str, rounds: int) -> Tally:
+    """The same by processes that there are already."""
     tally = Tally(context=name)
     with fresh(name) as url:
         storage = open_storage(url)
         session = begin(storage)
-        with Crew(PROCESSES, workers.refresher, url) as crew:
-            for gen in range(rounds):
-                answers = [answer for each in crew.race((session.sid, gen)) for answer in each]
-                _count(tally, answers, gen)
+        for gen in range(rounds):
+            answers = [answer for each in crew.race((url, session.sid, gen)) for answer in each]
+            _count(tally, answers, gen)
         if stored(storage, session).gen != rounds:
             tally.fail("double_spends", f"{rounds} refreshes led to generation {stored(storage, session).gen}")
         storage.close()
@@ -37,9 +47,8 @@ def race_threads(name: str, rounds: int, _seed: int = 0) -> Tally:
     with fresh(name) as url:
         storage = open_storage(url)
         session = begin(storage)
-        present = workers.refresher_of(storage)
         for gen in range(rounds):
-            _count(tally, present((session.sid, gen)), gen)
+            _count(tally, workers.refresh_at_once(storage, session.sid, gen), gen)
     return tally
 
 

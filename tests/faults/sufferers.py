@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import resource
+from functools import cache
 from pathlib import Path
 
 from .application import InProcess
@@ -13,16 +14,20 @@ from .tally import Tally
 from .trial import Trial
 
 
-def replying(url, secret):
-    """Answer requests `(method, path, token, body)` with a `Reply`."""
-    call = InProcess(url, secret)
-    return lambda order: call(*order)
+def servant():
+    """Carry out `(what, url, secret, argument)` on an application that is made at its first order."""
+    applications = cache(InProcess)
+    orders = {"answer": _answer, "fork": fork_and_go_on, "starve": _starve}
+
+    def carry_out(order):
+        what, url, secret, argument = order
+        return orders[what](applications(url, secret), argument)
+
+    return carry_out
 
 
-def parent(url, secret):
-    """Fork so many children after first use; gives what went wrong in any of the processes."""
-    call = InProcess(url, secret)
-    return lambda order: fork_and_go_on(call, order)
+def _answer(call, request):
+    return call(*request)
 
 
 def fork_and_go_on(call, children):
@@ -83,21 +88,17 @@ def _live_well(call):
     return notes
 
 
-def starving(url, secret):
+def _starve(call, rounds):
     """Live so many times without a free file descriptor; gives the tally."""
-
-    def carry_out(rounds):
-        tally = Tally(context=f"{url.partition(':')[0]} without descriptors")
-        with InProcess(url, secret) as call, Trial(tally, call) as trial:
-            for _ in range(rounds):
-                with trial.fault():
-                    with call.app.app_context():
-                        call.tessera.runtime.storage.close()
-                    with no_descriptors():
-                        trial.ask()
-        return tally
-
-    return carry_out
+    tally = Tally()
+    with Trial(tally, call) as trial:
+        for _ in range(rounds):
+            with trial.fault():
+                with call.app.app_context():
+                    call.tessera.runtime.storage.close()
+                with no_descriptors():
+                    trial.ask()
+    return tally
 
 
 @contextlib.contextmanager

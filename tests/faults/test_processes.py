@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import pytest
+
 from flask_tessera import current_user
 from tests.faults.marks import assert_clean, on
-from tests.faults.processes import cooperate, deafen, exhaust_descriptors, fork_after_use, stop_worker
+from tests.faults.processes import cooperate, deafen, exhaust_descriptors, fork_after_use, servants, stop_worker
+
+
+@pytest.fixture(scope="module")
+def crew():
+    """Processes to which something is done, on any storage."""
+    with servants() as crew:
+        yield crew
 
 
 @on("sqlite", "postgres", "redis8", "redis8-cluster")
-def test_X12_a_process_forks_after_it_has_used_its_storage(name):
-    assert_clean(fork_after_use(name, 2), faults=2)
+def test_X12_a_process_forks_after_it_has_used_its_storage(crew, name):
+    assert_clean(fork_after_use(name, 2, crew=crew), faults=2)
 
 
 @on("sqlite", "postgres", "redis8")
-def test_X12_a_worker_that_slept_refuses_with_its_very_next_request(name):
-    assert_clean(stop_worker(name, 1), faults=1)
+def test_X12_a_worker_that_slept_refuses_with_its_very_next_request(crew, name):
+    assert_clean(stop_worker(name, 1, crew=crew), faults=1)
 
 
 @on("sqlite", "postgres", "redis8", "redis8-cluster")
-def test_X12_F02_without_file_descriptors_it_is_503_and_all_is_well_once_there_are_some(name):
-    tally = exhaust_descriptors(name, 1)
+def test_X12_F02_without_file_descriptors_it_is_503_and_all_is_well_once_there_are_some(crew, name):
+    tally = exhaust_descriptors(name, 1, crew=crew)
     assert_clean(tally, faults=1)
     assert tally.unavailable > 0
 

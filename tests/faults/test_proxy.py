@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import socketserver
 import threading
@@ -14,8 +15,9 @@ from tests.faults.proxy import Proxy
 
 class Echo(socketserver.BaseRequestHandler):
     def handle(self) -> None:
-        while data := self.request.recv(1024):
-            self.request.sendall(data.upper())
+        with contextlib.suppress(ConnectionError):
+            while data := self.request.recv(1024):
+                self.request.sendall(data.upper())
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Self
 
 from tests.servers import wait_until
 
+from .lateness import Lateness
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -59,6 +61,7 @@ class Trial:
         self._call = call
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(AT_ONCE)
+        self._lateness = Lateness().__enter__()
         self.live = [self.log_in() for _ in range(live)]
         self.ended: list[Held] = []
         self._ending: list[Held] = []
@@ -74,6 +77,7 @@ class Trial:
             wait_until(lambda: time.time() >= latest, "the endings hold everywhere")
             self._each(self._refused, self.ended)
         self._pool.shutdown()
+        self._lateness.__exit__()
 
     @contextlib.contextmanager
     def fault(self) -> Iterator[None]:
@@ -192,7 +196,7 @@ class Trial:
         self, method: str, path: str, token: str, body: object = None, wanted: tuple[int, ...] = (200, 401, 503)
     ) -> Reply:
         reply = self._call(method, path, token, body)
-        self.tally.answered_in(reply.seconds, f"{method} {path}")
+        self.tally.answered_in(reply.seconds, f"{method} {path}", late=self._lateness.worst)
         if reply.status == 503:
             self.tally.add("unavailable")
         if reply.status not in wanted or (reply.status == 503 and not reply.retry_after.isdigit()):

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import threading
 import time
+from functools import cache
 
 from flask_tessera.errors import StorageUnavailableError, TesseraError
 from flask_tessera.sessions.limits import Limits
@@ -23,27 +24,28 @@ LOADERS = 3
 """Threads of a load, each with a session of its own."""
 
 
-def refresher(url):
-    """Present one token in many threads: (outcome, generation) of each, or the name of its error."""
-    return refresher_of(open_storage(url))
-
-
-def refresher_of(storage):
-    """The same on a storage that is open."""
+def refresher():
+    """Present one token of a storage in many threads: (outcome, generation) of each, or the name of its error."""
+    opened = cache(open_storage)
 
     def present(order):
-        sid, presented = order
-
-        def once(_number):
-            try:
-                result = storage.sessions.rotate(sid, presented, at=T0, leeway=LEEWAY, idle=IDLE)
-            except StorageUnavailableError as error:
-                return type(error).__name__, presented
-            return result.outcome, result.session.gen
-
-        return race(THREADS, once)
+        url, sid, presented = order
+        return refresh_at_once(opened(url), sid, presented)
 
     return present
+
+
+def refresh_at_once(storage, sid, presented):
+    """The same on a storage that is open."""
+
+    def once(_number):
+        try:
+            result = storage.sessions.rotate(sid, presented, at=T0, leeway=LEEWAY, idle=IDLE)
+        except StorageUnavailableError as error:
+            return type(error).__name__, presented
+        return result.outcome, result.session.gen
+
+    return race(THREADS, once)
 
 
 def log_in_many(url):
