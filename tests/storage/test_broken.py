@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -15,31 +14,12 @@ import sqlalchemy
 from flask_tessera.errors import StorageUnavailableError
 from flask_tessera.storage.from_url import open_engine, open_storage
 from flask_tessera.testing import Crew, race
-from flask_tessera.testing.contract.base import IDLE, NO_LIMITS, T0, begin, new_session
+from flask_tessera.testing.contract.base import T0, begin
 from tests.faults import workers
 
-LONGEST = 3.0
-"""Seconds within which a broken storage must say so (DESIGN §1)."""
-SID = b"\5" * 16
-CALLS = {
-    "add": lambda storage: storage.sessions.add(new_session(), limits=NO_LIMITS, at=T0),
-    "find": lambda storage: storage.sessions.find(SID),
-    "rotate": lambda storage: storage.sessions.rotate(SID, 0, at=T0, leeway=15, idle=IDLE),
-    "mark": lambda storage: storage.sessions.mark([(SID, 0)], at=T0),
-    "seen": lambda storage: storage.sessions.seen([(SID, T0)]),
-    "end": lambda storage: storage.sessions.end(SID, "kick", at=T0),
-    "end_user": lambda storage: storage.sessions.end_user("", "7", "kick", at=T0),
-    "list": lambda storage: storage.sessions.list("", "7", at=T0),
-    "purge": lambda storage: storage.sessions.purge(at=T0, most=10),
-    "principal": lambda storage: storage.principals.find("", "7"),
-    "suspend": lambda storage: storage.principals.suspend("", "7", until=T0, at=T0),
-    "unsuspend": lambda storage: storage.principals.unsuspend("", "7"),
-    "stamp": lambda storage: storage.revocations.stamp(),
-    "after": lambda storage: storage.revocations.after(0, at=T0),
-    "purge_log": lambda storage: storage.revocations.purge(at=T0),
-    "check": lambda storage: storage.check(),
-}
-WRITES = {"add", "rotate", "mark", "seen", "end", "end_user", "suspend", "unsuspend", "purge_log", "check"}
+from .calls import CALLS, LONGEST, READS, SID, seconds_of, seconds_until_unavailable
+
+WRITES = CALLS.keys() - READS - {"purge"}
 
 
 def is_unavailable(call, storage):
@@ -48,13 +28,6 @@ def is_unavailable(call, storage):
     except StorageUnavailableError:
         return True
     return False
-
-
-def seconds_until_unavailable(call, storage):
-    began = time.monotonic()
-    with pytest.raises(StorageUnavailableError):
-        call(storage)
-    return time.monotonic() - began
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
@@ -99,10 +72,10 @@ def test_F02_tables_that_somebody_dropped(path, store):
     begin(store)
     store.revocations.stamp()
     with Crew(1, workers.raw_sqlite, str(path)) as crew:
-        for table in ("sessions", "principals", "revocations", "log"):
+        for table in ("sessions", "principals", "revocations", "log", "workers"):
             crew.call(0, f"DROP TABLE tessera_{table}")
     for name, call in CALLS.items():
-        if name not in ("stamp", "check", "seen"):
+        if name not in ("stamp", "check", "seen", "describe"):
             assert seconds_until_unavailable(call, store) < LONGEST
     store.close()
     begin(store)
@@ -140,7 +113,7 @@ def test_X4_a_hosts_locked_file_holds_no_call_up_for_long(tmp_path):
     names = [*CALLS]
     with Crew(1, workers.raw_sqlite, str(tmp_path / "host.db")) as crew:
         crew.call(0, "BEGIN EXCLUSIVE")
-        waits = race(len(names), lambda number: _seconds_of(CALLS[names[number]], storage))
+        waits = race(len(names), lambda number: seconds_of(CALLS[names[number]], storage))
         crew.call(0, "ROLLBACK")
     assert max(waits) < LONGEST
     storage.check()
@@ -155,12 +128,6 @@ def test_X4_a_file_that_is_locked_at_start_is_opened_later(path, store):
         crew.call(0, "ROLLBACK")
     assert max(waits) < LONGEST
     begin(store)
-
-
-def _seconds_of(call, storage):
-    began = time.monotonic()
-    is_unavailable(call, storage)
-    return time.monotonic() - began
 
 
 def test_only_errors_of_writes_say_that_the_outcome_may_be_unknown(path, store):

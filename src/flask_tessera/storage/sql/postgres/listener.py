@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
     from .database import Database
 
+_PAUSE: Final = 0.5
+"""Seconds after which a thread that waits looks whether the storage was closed."""
+_PATIENCE: Final = 0.3
+"""Seconds after which a failed attempt has taken too long for another one."""
+
 
 class Listener:
     """Opened at the first wait, and again after whatever has closed it. One thread waits at a time."""
@@ -47,13 +52,18 @@ class Listener:
         Raises:
             StorageUnavailableError: the database does not answer.
         """
-        give_up_at = time.monotonic() + longest
+        began = time.monotonic()
         with self._lock:
             try:
-                connection = self._open()
-                connection.deadline = time.monotonic() + STEP
-                if not has_grown(connection):
-                    self._wait(connection, give_up_at)
+                was_open = self._connection is not None
+                try:
+                    self._hear(has_grown, began + longest)
+                except failures.ERRORS as error:
+                    # The server was started again since the last wait: nobody need hear of that.
+                    if not (was_open and failures.is_lost(error) and time.monotonic() - began < _PATIENCE):
+                        raise
+                    self._let_go()
+                    self._hear(has_grown, began + longest)
             except failures.ERRORS as error:
                 self._let_go()
                 raise failures.unavailable(error, writing=False) from error
@@ -87,6 +97,12 @@ class Listener:
         connection.execute(f"LISTEN {self._database.address.channel}")
         return connection
 
+    def _hear(self, has_grown: Callable[[Connection], bool], give_up_at: float) -> None:
+        connection = self._open()
+        connection.deadline = time.monotonic() + STEP
+        if not has_grown(connection):
+            self._wait(connection, give_up_at)
+
     def _wait(self, connection: Connection, give_up_at: float) -> None:
         """Until the server says something: the driver's own generator would miss what came beside an answer."""
         poll = select.poll()
@@ -114,7 +130,3 @@ class Listener:
             connection.close()
         else:
             self._left_by_parent.append(connection)
-
-
-_PAUSE: Final = 0.5
-"""Seconds after which a thread that waits looks whether the storage was closed."""
