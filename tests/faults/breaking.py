@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 FAULTS: dict[str, Faults] = {"postgres": postgres_faults.FAULTS, **dict.fromkeys(REDIS, redis_faults.FAULTS)}
 
 
-GENTLE = ("disconnected", "slow", "cut at one COMMIT", "cut at one script", "without scripts", "serializable")
+GENTLE = (
+    "disconnected",
+    "slow",
+    "cut at one COMMIT",
+    "cut at one script",
+    "without scripts",
+    "serializable",
+    "deadlocked",
+)
 """Faults that a storage may overcome by itself."""
 
 

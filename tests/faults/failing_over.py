@@ -6,6 +6,7 @@ import contextlib
 import secrets
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flask_tessera.web.signals import store_behind
@@ -173,7 +174,7 @@ def fail_over_cluster(name: str, rounds: int, _seed: int = 0) -> Tally:
         for number in range(rounds):
             victim = max(place.server.masters(), key=lambda node: int(node.ask("DBSIZE")))
             tally.context = f"{name} master {'hung' if number % 2 else 'killed'}"
-            wait_until(lambda victim=victim: _has_replica(victim), "its replica has its data")
+            wait_until(partial(_has_replica, victim), "its replica has its data")
             with trial.fault():
                 (victim.stop if number % 2 else victim.kill)()
                 trial.ask()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -34,7 +35,7 @@ def forget_all(name: str, rounds: int, _seed: int = 0) -> Tally:
             for _ in range(rounds):
                 for title, (way, is_all) in ways.items():
                     tally.context = f"{name} {title}"
-                    Forgetting(tally, one, other).forget(lambda way=way: way(place), is_all=is_all)
+                    Forgetting(tally, one, other).forget(partial(way, place), is_all=is_all)
     return tally
 
 

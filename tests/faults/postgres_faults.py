@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+
+from tests.servers import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
     from .places import Place
     from .proxy import Proxy
 
+UNTIL_THEY_WAIT = 0.5
+"""Seconds in which a log-out has come to wait for a session that somebody has locked."""
 OURS = "backend_type = 'client backend' AND pid <> pg_backend_pid()"
 
 
@@ -75,20 +80,18 @@ def read_only(place: Place, _proxy: Proxy) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _altered(place: Place, change: str, undo: str) -> Iterator[None]:
-    # A session of its own, which the change does not bind.
-    with psycopg.connect(place.url, autocommit=True) as connection:
+    _alter(place, change)
+    try:
+        yield
+    finally:
+        _alter(place, undo)
+
+
+def _alter(place: Place, change: str) -> None:
+    # What the database prescribes can be left off by each session, and binds new ones only.
+    with psycopg.connect(place.url, autocommit=True, options="-c default_transaction_read_only=off") as connection:
         connection.execute(f"ALTER DATABASE postgres {change}")
-        disconnect_all_but(connection)
-        try:
-            yield
-        finally:
-            connection.execute(f"ALTER DATABASE postgres {undo}")
-            disconnect_all_but(connection)
-
-
-def disconnect_all_but(connection: psycopg.Connection[Any]) -> None:
-    """End all connections but this one."""
-    connection.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {OURS}")
+    disconnect_all(place)
 
 
 @contextlib.contextmanager
@@ -123,9 +126,29 @@ def serializable(place: Place, _proxy: Proxy) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _by_proxy(fault: Any) -> Iterator[None]:
-    with fault:
-        yield
+def deadlocked(place: Place, _proxy: Proxy) -> Iterator[None]:
+    """Somebody locks sessions and then principals, which an ending of all of a user's sessions does the other way."""
+    with psycopg.connect(place.url) as connection, admin(place) as observer:
+        before = _deadlocks(observer)
+        connection.execute("SELECT sid FROM tessera.tessera_sessions FOR UPDATE")
+        closing = threading.Timer(UNTIL_THEY_WAIT, _lock_principals, (connection,))
+        closing.start()
+        try:
+            yield
+        finally:
+            closing.join()
+        wait_until(lambda: _deadlocks(observer) > before, "a deadlock was seen")
+
+
+def _lock_principals(connection: psycopg.Connection[Any]) -> None:
+    with contextlib.suppress(psycopg.errors.DeadlockDetected):
+        connection.execute("LOCK TABLE tessera.tessera_principals IN EXCLUSIVE MODE")
+    connection.rollback()
+
+
+def _deadlocks(connection: psycopg.Connection[Any]) -> int:
+    row = connection.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = 'postgres'").fetchone()
+    return int(row[0]) if row else 0
 
 
 FAULTS: dict[str, Callable[[Place, Proxy], contextlib.AbstractContextManager[Any]]] = {
@@ -141,4 +164,5 @@ FAULTS: dict[str, Callable[[Place, Proxy], contextlib.AbstractContextManager[Any
     "out of connections": out_of_connections,
     "locked": locked,
     "serializable": serializable,
+    "deadlocked": deadlocked,
 }

@@ -60,7 +60,7 @@ def out_of_memory(place: Place, _proxy: Proxy) -> Iterator[None]:
 @contextlib.contextmanager
 def out_of_clients(place: Place, _proxy: Proxy) -> Iterator[None]:
     """It has shown everybody out but one, and lets nobody in."""
-    with redis.Redis(port=place.server.port, single_connection_client=True, retry=None) as guest:
+    with redis.Redis(port=place.server.port, single_connection_client=True) as guest:
         before = guest.config_get("maxclients")["maxclients"]
         guest.config_set("maxclients", 1)
         guest.execute_command("CLIENT KILL", "TYPE", "normal", "SKIPME", "yes")

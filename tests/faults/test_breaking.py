@@ -8,7 +8,7 @@ from tests.faults.breaking import break_server, load_slowly, lock_database
 from tests.faults.marks import assert_clean, on
 
 POSTGRES_OUTAGES = ("killed", "refusing", "out of connections")
-POSTGRES_HANGS = ("stopped", "locked")
+POSTGRES_HANGS = ("stopped", "locked", "deadlocked")
 POSTGRES_LOSSES = ("cut at one COMMIT", "cut at each COMMIT", "read-only", "disconnected", "slow", "serializable")
 REDIS_LOSSES = ("killed", "cut at one script", "cut at each script", "read-only", "out of memory", "without scripts")
 

@@ -9,7 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tests.servers import wait_until
 
@@ -27,6 +27,8 @@ GIVEN_UP_AFTER = 20.0
 """Seconds after a fault in which an application must work again, or the trial goes no further."""
 FEWEST = 3
 """Live sessions that nobody logs out."""
+WAYS = ("all", "this")
+"""Of logging out: of all sessions of the user, and of the one."""
 ASKED_AGAIN = 4
 """Sessions that have ended, the latest, that are asked about in each round."""
 BOUND = 2.0
@@ -56,7 +58,7 @@ class Trial:
         live: how many sessions there are, each of another user.
     """
 
-    def __init__(self, tally: Tally, call: Callable[..., Reply], live: int = 4) -> None:
+    def __init__(self, tally: Tally, call: Callable[..., Reply], live: int = FEWEST + len(WAYS)) -> None:
         self.tally = tally
         self._call = call
         self._lock = threading.Lock()
@@ -90,11 +92,11 @@ class Trial:
     def ask(self) -> None:
         """Everything at once that an application is asked, while nobody knows what it can do."""
         first, second, *_ = self.live
-        leaving = [self.live.pop()] if len(self.live) > FEWEST else []
-        steps = [partial(self._accepted, held) for held in self.live]
+        leaving = [(self.live.pop(), which) for which in WAYS if len(self.live) > FEWEST]
+        steps: list[Callable[[], object]] = [partial(self._accepted, held) for held in self.live]
         steps += [partial(self._refresh, held, held.refresh) for held in (first, first, second)]
         steps += [partial(self._refused, held) for held in self.ended[-ASKED_AGAIN:]]
-        steps += [partial(self.log_out, held) for held in leaving]
+        steps += [partial(self.log_out, held, which) for held, which in leaving]
         steps.append(self._log_in_once)
         for done in [self._pool.submit(step) for step in steps]:
             done.result()
@@ -118,7 +120,7 @@ class Trial:
         if self._ending:
             self.tally.fail("answers_outside_the_contract", "a log-out is not answered although all is well")
         self._each(self._refused, self.ended[-ASKED_AGAIN:])
-        while len(self.live) <= FEWEST:
+        while len(self.live) < FEWEST + len(WAYS):
             self.live.append(self.log_in())
 
     def log_in(self) -> Held:
@@ -127,9 +129,9 @@ class Trial:
         pair = reply.body["data"]
         return Held(pair["session_id"], pair["access_token"], pair["refresh_token"])
 
-    def log_out(self, held: Held) -> None:
+    def log_out(self, held: Held, which: str = "this") -> None:
         """End a session, which is asked about from now on; if that fails, nobody knows until it is tried again."""
-        reply = self._asked("POST", "/auth/logout", "", {"refresh_token": held.refresh})
+        reply = self._asked("POST", "/auth/logout", "", {"refresh_token": held.refresh, "which": which})
         with self._lock:
             if reply.status == 200:
                 # A worker whose clock is wrong is held to the bound too.
@@ -140,7 +142,7 @@ class Trial:
 
     def _works(self) -> bool:
         # Of each session, since each may lie on another server.
-        requests = [("GET", "/strict", held.access, None) for held in self.live]
+        requests: list[tuple[str, str, str, Any]] = [("GET", "/strict", held.access, None) for held in self.live]
         requests.append(("POST", "/login", "", {"user": "recovered"}))
         return all(self._asked(*request).status == 200 for request in requests) and all(
             self._refresh(held, held.refresh).status == 200 for held in self.live
