@@ -44,8 +44,6 @@ class Connection(DriverConnection[Any]):
         """Steady second before which it was not there."""
         self.server = ""
         """Names the server and its timeline; empty where that is secret."""
-        self.has_begun = True
-        """Whether a step has sent something that must not be sent twice."""
         # Whatever their size: else each mixture of sizes would be prepared as a statement of its own.
         self.adapters.register_dumper(int, Int8Dumper)
         self._steps = self.cursor()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
+
+import psycopg
 
 from ....errors import StorageUnavailableError, TesseraError
 from ....fork import renew_in_children
@@ -21,10 +24,6 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 _PATIENCE: Final = 0.3
 """Seconds after which an attempt has taken too long for another one."""
-
-
-class _AgainError(Exception):
-    """Nothing was done, or it does no harm to do it twice."""
 
 
 class Database:
@@ -76,12 +75,11 @@ class Database:
             ConfigError: the database is not one we can work with.
         """
         connection = self._dial(give_up_at)
-        try:
+        with ExitStack() as undoing:
+            undoing.callback(connection.close)
             prepare(connection, self.address, is_first=self._is_first)
-            self._is_first = False
-        except BaseException:
-            connection.close()
-            raise
+            undoing.pop_all()
+        self._is_first = False
         return connection
 
     def close(self) -> None:
@@ -108,47 +106,48 @@ class Database:
         give_up_at = time.monotonic() + STEP
         try:
             try:
-                return self._try(work, give_up_at, again=again)
-            except _AgainError:
-                return self._try(work, give_up_at, again=None)
+                return self._try(work, give_up_at)
+            except failures.ERRORS as error:
+                is_early = time.monotonic() < give_up_at - STEP + _PATIENCE
+                if not (self._is_harmless(error, again) and is_early):
+                    raise
+            return self._try(work, give_up_at)
         except failures.ERRORS as error:
             raise failures.unavailable(error, writing=writing) from error
 
-    def _try(self, work: Callable[[Connection], Result], give_up_at: float, *, again: bool | None) -> Result:
-        """Once; `again` tells whether to ask for more after what sort of error, None: after none."""
+    def _try(self, work: Callable[[Connection], Result], give_up_at: float) -> Result:
         pool = self._pools[-1]
         connection = pool.take(give_up_at=give_up_at)
+        is_good = False
         try:
             result = work(connection)
+            is_good = True
         except StorageUnavailableError:
             # What it found there must not be: the next connection puts it right.
-            pool.discard(connection)
             pool.clear()
             raise
         except TesseraError:
-            pool.give_back(connection)
+            is_good = True
             raise
-        except failures.ERRORS as error:
-            pool.discard(connection)
-            is_lost = failures.is_lost(error)
-            if is_lost or failures.is_undone(error):
-                # The others are of the same age, and of the same opinion about the tables.
-                pool.clear()
-                harmless = not is_lost or again or not connection.has_begun
-                if again is not None and harmless and time.monotonic() < give_up_at - STEP + _PATIENCE:
-                    raise _AgainError from error
-            raise
-        except BaseException:
-            pool.discard(connection)
-            raise
-        pool.give_back(connection)
+        finally:
+            pool.give_back(connection, is_good=is_good)
         return result
+
+    def _is_harmless(self, error: Exception, again: bool) -> bool:
+        """Whether the step may be carried out once more, on a connection that is new."""
+        is_lost = failures.is_lost(error)
+        if not is_lost and not failures.is_undone(error):
+            return False
+        # The others are of the same age, and of the same opinion about the tables.
+        self.close()
+        return not is_lost or again or isinstance(error, failures.NotBegunError)
 
 
 def _in_transaction(work: Callable[[Connection], Result], connection: Connection) -> Result:
-    connection.has_begun = False
-    connection.run("BEGIN")
-    connection.has_begun = True
+    try:
+        connection.run("BEGIN")
+    except psycopg.OperationalError as error:
+        raise failures.NotBegunError(str(error)) from error
     try:
         result = work(connection)
     except TesseraError:

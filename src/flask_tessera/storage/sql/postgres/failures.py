@@ -17,8 +17,10 @@ _STALE: Final = {"0A000", "26000", "42P01", "3F000"}
 """A prepared statement that does not fit a table which was made anew, or the table is gone; nothing was done."""
 _GOODBYE: Final = {"57P01", "57P02", "57P03"}
 """An administrator, a crash, a start that is not over."""
-_VALUES: Final = "22"
-"""The class of errors that repeat a value."""
+
+
+class NotBegunError(psycopg.OperationalError):
+    """The connection was lost before anything was sent of the step but that it begins."""
 
 
 def is_undone(error: BaseException) -> bool:
@@ -34,18 +36,16 @@ def is_lost(error: BaseException) -> bool:
 
 def unavailable(error: BaseException, *, writing: bool) -> StorageUnavailableError:
     """The error that leaves the storage: the driver's words without statement, parameters and address."""
-    return StorageUnavailableError(_say(error), writing=writing)
+    if isinstance(error, StorageUnavailableError):
+        return error
+    return StorageUnavailableError(f"{type(error).__name__}: {_say(error)}", writing=writing)
 
 
 def _say(error: BaseException) -> str:
-    name = type(error).__name__
-    if isinstance(error, UnicodeError):
-        return f"{name}: a text that PostgreSQL cannot keep"
-    state = getattr(error, "sqlstate", None)
-    if isinstance(error, psycopg.DataError):
-        return f"{name}: a value that PostgreSQL cannot keep, such as a text with NUL ({state or 'not sent'})"
-    if isinstance(error, psycopg.Error) and state and not state.startswith(_VALUES):
-        return f"{name}: {error.diag.message_primary} ({state})"
-    first = (str(error).splitlines() or [""])[0]
+    if isinstance(error, (psycopg.DataError, UnicodeError)):
+        # Its own words repeat the value.
+        return f"a value that PostgreSQL cannot keep, such as a text with NUL ({getattr(error, 'sqlstate', None)})"
+    if isinstance(error, psycopg.Error) and error.sqlstate:
+        return f"{error.diag.message_primary} ({error.sqlstate})"
     # "connection to server at …, port … failed: Connection refused"
-    return f"{name}: {first.rpartition('failed: ')[2] or 'no detail'}"
+    return str(error).partition("\n")[0].rpartition("failed: ")[2] or "no detail"

@@ -52,24 +52,12 @@ class Listener:
         Raises:
             StorageUnavailableError: the database does not answer.
         """
-        began = time.monotonic()
         with self._lock:
             try:
-                was_open = self._connection is not None
-                try:
-                    self._hear(has_grown, began + longest)
-                except failures.ERRORS as error:
-                    # The server was started again since the last wait: nobody need hear of that.
-                    if not (was_open and failures.is_lost(error) and time.monotonic() - began < _PATIENCE):
-                        raise
-                    self._let_go()
-                    self._hear(has_grown, began + longest)
-            except failures.ERRORS as error:
+                self._hear_now_or_again(has_grown, longest)
+            except (*failures.ERRORS, StorageUnavailableError) as error:
                 self._let_go()
                 raise failures.unavailable(error, writing=False) from error
-            except StorageUnavailableError:
-                self._let_go()
-                raise
             if self._closing:
                 self._let_go()
             heard, self._heard = self._heard, []
@@ -96,6 +84,17 @@ class Listener:
         connection.add_notify_handler(self._note)
         connection.execute(f"LISTEN {self._database.address.channel}")
         return connection
+
+    def _hear_now_or_again(self, has_grown: Callable[[Connection], bool], longest: float) -> None:
+        began, was_open = time.monotonic(), self._connection is not None
+        try:
+            self._hear(has_grown, began + longest)
+        except failures.ERRORS as error:
+            # The server was started again since the last wait: nobody need hear of that.
+            if not (was_open and failures.is_lost(error) and time.monotonic() - began < _PATIENCE):
+                raise
+            self._let_go()
+            self._hear(has_grown, began + longest)
 
     def _hear(self, has_grown: Callable[[Connection], bool], give_up_at: float) -> None:
         connection = self._open()

@@ -47,23 +47,21 @@ class Pool:
         began = time.monotonic()
         if not self._free.acquire(timeout=LONGEST_WAIT):
             raise StorageUnavailableError(_TOO_LONG)
+        connection = None
         try:
             connection = self._find_idle() or self._open(began, give_up_at)
-        except BaseException:
-            self._free.release()
-            raise
+        finally:
+            if connection is None:
+                self._free.release()
         connection.deadline = max(give_up_at, time.monotonic() + LEAST)
-        connection.has_begun = True
         return connection
 
-    def give_back(self, connection: Connection) -> None:
-        """Let others have it."""
-        self._idle.append(connection)
-        self._free.release()
-
-    def discard(self, connection: Connection) -> None:
-        """Close it: who knows what is still to come from its server."""
-        connection.close()
+    def give_back(self, connection: Connection, *, is_good: bool) -> None:
+        """Let others have it; or close it, where nobody knows what is still to come from its server."""
+        if is_good:
+            self._idle.append(connection)
+        else:
+            connection.close()
         self._free.release()
 
     def clear(self) -> None:

@@ -87,7 +87,7 @@ def lock_principal(connection: Connection, realm: str, user_id: str) -> Principa
 
 
 def end_many(connection: Connection, chosen: Sequence[tuple[bytes, str]], at: int) -> tuple[Session, ...]:
-    """End sessions, each for its reason, and note them in the log; those that are over by now are passed over."""
+    """End sessions at Unix second `at`, each for its reason, and note it in the log; ended ones are passed over."""
     if not chosen:
         return ()
     sids, reasons = zip(*chosen, strict=True)

@@ -11,6 +11,12 @@ down_revision = None
 
 def upgrade() -> None:
     """Create the tables of version 1."""
+    _create_sessions()
+    _create_principals()
+    _create_log()
+
+
+def _create_sessions() -> None:
     op.create_table(
         "tessera_sessions",
         sa.Column("sid", sa.LargeBinary, primary_key=True),
@@ -22,6 +28,9 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("tessera_sessions_user", "tessera_sessions", ["user_id", "realm"])
+
+
+def _create_principals() -> None:
     op.create_table(
         "tessera_principals",
         sa.Column("user_id", sa.Text, primary_key=True),
@@ -29,6 +38,9 @@ def upgrade() -> None:
         *map(_integer, ("epoch", "suspended_until")),
         sqlite_with_rowid=False,
     )
+
+
+def _create_log() -> None:
     op.create_table(
         "tessera_revocations",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
