@@ -52,7 +52,7 @@ BAD = {
     "redis+cluster://a,,b": "host:port",
     "redis+cluster://a/1": "database 0 only",
     "redis+sentinel://a": "name of the master",
-    "redis+sentinel://a/m/": "number of a Redis database",
+    "redis+sentinel://a/m/x": "number of a Redis database",
     "redis://h?prefx=x": "did you mean prefix",
     "redis://h?what=x": "use prefix",
     "redis://h?prefix=a&prefix=b": "stands twice",

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import parse_qsl, unquote
 
 from ...errors import ConfigError
@@ -79,20 +79,18 @@ def parse(url: str) -> Address:
     username, _, password = login.partition(":")
     # First, since a password with a "/" or "?" of its own shows here.
     places = _places(hosts, kind)
-    service, database = _service_and_database(kind, unquote(path))
     options = _options(query, kind, is_encrypted=bool(match[1]))
+    if not _PREFIX.fullmatch(options.get("prefix", "tessera")):
+        raise ConfigError("STORE_URL: the option prefix takes 1 to 64 letters, digits and _ . : -")
     return Address(
         kind=kind,
         places=places,
-        prefix=options.get("prefix", "tessera"),
-        database=database,
-        service=service,
         username=unquote(username),
         password=unquote(password),
-        sentinel_username=options.get("sentinel_username", ""),
-        sentinel_password=options.get("sentinel_password", ""),
         is_encrypted=bool(match[1]),
-        tls_files=tuple((_TLS_FILES[name], value) for name, value in options.items() if name in _TLS_FILES),
+        tls_files=tuple((_TLS_FILES[name], options.pop(name)) for name in [*options] if name in _TLS_FILES),
+        **_service_and_database(kind, unquote(path)),
+        **options,
     )
 
 
@@ -112,29 +110,33 @@ def _place(text: str, default_port: int) -> Place:
     return match[1].strip("[]"), port
 
 
-def _service_and_database(kind: Kind, path: str) -> tuple[str, int]:
-    service, slash, number = path.partition("/") if kind == "sentinel" else ("", "", path)
-    if kind == "sentinel" and not service:
+def _service_and_database(kind: Kind, path: str) -> dict[str, Any]:
+    if kind != "sentinel":
+        database = _database(path)
+        if kind == "cluster" and database:
+            raise ConfigError("STORE_URL: a Redis Cluster has database 0 only")
+        return {"database": database}
+    service, _, number = path.partition("/")
+    if not service:
         raise ConfigError("STORE_URL: redis+sentinel:// needs the name of the master, redis+sentinel://host:26379/name")
-    if not number.isascii() or not (number.isdigit() or not number) or (slash and not number):
+    return {"service": service, "database": _database(number)}
+
+
+def _database(number: str) -> int:
+    if number and not (number.isascii() and number.isdigit()):
         raise ConfigError("STORE_URL: the number of a Redis database stands after the host, redis://host:6379/0")
-    if kind == "cluster" and int(number or 0):
-        raise ConfigError("STORE_URL: a Redis Cluster has database 0 only")
-    return service, int(number or 0)
+    return int(number or 0)
 
 
-def _options(query: str, kind: Kind, *, is_encrypted: bool) -> dict[str, str]:
+def _options(query: str, kind: Kind, *, is_encrypted: bool) -> dict[str, Any]:
     known = ["prefix", *(_TLS_FILES if is_encrypted else ()), *(_SENTINEL_OPTIONS if kind == "sentinel" else ())]
-    options: dict[str, str] = {}
+    options: dict[str, Any] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in known or name in options:
             raise ConfigError(f"STORE_URL: {_refusal(name, known, is_known=name in known)}")
-        options[name] = value
-    for name in options.keys() & _TLS_FILES.keys():
-        if not Path(options[name]).is_file():
+        if name in _TLS_FILES and not Path(value).is_file():
             raise ConfigError(f"STORE_URL: the option {name} names no file")
-    if not _PREFIX.fullmatch(options.get("prefix", "tessera")):
-        raise ConfigError("STORE_URL: the option prefix takes 1 to 64 letters, digits and _ . : -")
+        options[name] = value
     return options
 
 

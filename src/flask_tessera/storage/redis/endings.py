@@ -49,7 +49,7 @@ def tell(link: Link, step: Step, tag: bytes, untold: Sequence[Sequence[Any]], *,
 
 
 def append(link: Link, step: Step, entries: Sequence[Sequence[Any]], *, at: int) -> None:
-    """Append entries (the fields of `Revocation`, in their order) to the log.
+    """Append entries (the fields of `Revocation`, in their order) to the log, at Unix second `at`.
 
     Raises:
         StorageUnavailableError: nobody knows how many it has.
@@ -70,7 +70,7 @@ def end_all(
     except_sid: bytes = b"",
     suspended_until: int = 0,
 ) -> list[Session]:
-    """Raise a user's epoch and end all live sessions but `except_sid`; gives those ended.
+    """Raise a user's epoch at Unix second `at` and end all live sessions but `except_sid`; gives those ended.
 
     Raises:
         StorageUnavailableError: nobody knows whether they have ended; once more does no harm.

@@ -35,6 +35,7 @@ _PAUSE: Final = 0.05
 """Seconds between attempts while a slot moves."""
 _ASKING: Final = (b"ASKING",)
 _MOST_AT_ONCE: Final = 200
+_PREFIX: Final = "Redis: "
 _FAILURES: Final = (RedisError, OSError, UnreachableError)
 _PASSING: Final = (NoScriptError, AskError, TryAgainError)
 """Refusals of a step that another server, or the same one a moment later, may take."""
@@ -120,14 +121,22 @@ class Step:
         return self._send_all(commands, [keys[0] for keys, _ in calls], wanted)
 
     def servers(self) -> list[Node]:
-        """All servers that keep records; errors of `run`."""
+        """All servers that keep records.
+
+        Raises:
+            StorageUnavailableError: they cannot be found.
+        """
         try:
             return list(self._link.nodes.all())
         except _FAILURES as error:
             raise self._failure(error) from error
 
     def server(self, base: bytes) -> Node:
-        """The server that keeps the keys beginning with `base`; errors of `run`."""
+        """The server that keeps the keys beginning with `base`.
+
+        Raises:
+            StorageUnavailableError: it cannot be found.
+        """
         try:
             return self._link.nodes.of(base)
         except _FAILURES as error:
@@ -175,22 +184,30 @@ class Step:
         raise self._failure(reply)
 
     def _send_all(self, commands: Sequence[Command], bases: Sequence[bytes], wanted: Script) -> list[Any]:
-        by_node: dict[Node, list[int]] = {}
         replies: list[Any] = [None] * len(commands)
-        try:
-            for place, base in enumerate(bases):
-                by_node.setdefault(self._link.nodes.of(base), []).append(place)
-            for node, places in by_node.items():
-                for begin in range(0, len(places), _MOST_AT_ONCE):
+        failures = []
+        for node, places in self._places_by_node(bases).items():
+            for begin in range(0, len(places), _MOST_AT_ONCE):
+                try:
                     self._send_some(node, places[begin : begin + _MOST_AT_ONCE], commands, replies)
-        except _FAILURES as error:
-            raise self._failure(error) from error
+                except (*_FAILURES, StorageUnavailableError) as error:
+                    # The others are no worse off for it.
+                    failures.append(error)
+                    break
         for place, reply in enumerate(replies):
             if isinstance(reply, _PASSING):
                 replies[place] = self._send(commands[place], bases[place], wanted)
             elif isinstance(reply, ResponseError):
-                raise self._failure(reply) from reply
+                failures.append(reply)
+        if failures:
+            raise self._failure(failures[0]) from failures[0]
         return replies
+
+    def _places_by_node(self, bases: Sequence[bytes]) -> dict[Node, list[int]]:
+        by_node: dict[Node, list[int]] = {}
+        for place, base in enumerate(bases):
+            by_node.setdefault(self.server(base), []).append(place)
+        return by_node
 
     def _send_some(self, node: Node, places: list[int], commands: Sequence[Command], replies: list[Any]) -> None:
         some = node.exchange([commands[place] for place in places], answer=self._remaining(), lasts=self._writes)
@@ -241,12 +258,12 @@ class Step:
     def _failure(self, error: Exception) -> StorageUnavailableError:
         """What a driver's error is to the caller; the servers may have changed."""
         self._link.nodes.suspect()
-        return StorageUnavailableError(f"Redis: {_say(error)}", writing=self._writes)
+        return StorageUnavailableError(_PREFIX + _say(error), writing=self._writes)
 
 
 def _say(error: Exception) -> str:
-    if isinstance(error, UnreachableError):
-        return str(error)
+    if isinstance(error, UnreachableError | StorageUnavailableError):
+        return str(error).removeprefix(_PREFIX)
     if not isinstance(error, ResponseError):
         return f"{type(error).__name__}: {error}"
     # A server's text may hold what it was sent: only its first word, a code, is repeated.

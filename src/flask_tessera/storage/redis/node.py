@@ -125,7 +125,7 @@ class Node:
         is_done = False
         try:
             replies = _exchange(connection, commands, answer)
-            if lasts and any(type(reply) is list and reply[0] == 1 for reply in replies):
+            if lasts and any(type(reply) is list and reply[:1] == [1] for reply in replies):
                 self._wait_for_replica(connection)
             is_done = True
         finally:
@@ -189,7 +189,7 @@ class Node:
         (count,) = _exchange(connection, [_WAIT], ANSWER)
         if type(count) is not int or count < 1:
             self._role_known_at = float("-inf")
-            raise StorageUnavailableError("no replica of Redis has confirmed an ending in time", writing=True)
+            raise StorageUnavailableError("Redis: no replica has confirmed an ending in time", writing=True)
 
 
 def _exchange(connection: Connection, commands: Sequence[Command], answer: float) -> list[Any]:

@@ -42,6 +42,7 @@ class _Record(msgspec.Struct, array_like=True, gc=False):
     untold: int = 0
 
 
+_NAMES: Final = Session.__struct_fields__[1:]
 _decode_session: Final = msgspec.msgpack.Decoder(_Record).decode
 _decode_principal: Final = msgspec.msgpack.Decoder(tuple[int, int]).decode
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -63,32 +64,9 @@ def unpack(sid: bytes, raw: bytes) -> Session:
         record = _decode_session(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StorageUnavailableError("a stored session cannot be read") from error
-    return Session(
-        sid=sid,
-        realm=record.realm,
-        user_id=record.user_id,
-        created_at=record.created_at,
-        auth_at=record.auth_at,
-        idle_until=record.idle_until,
-        until=record.until,
-        access_lifetime=record.access_lifetime,
-        gen=record.gen,
-        predecessor=record.predecessor,
-        rotated_at=record.rotated_at,
-        confirmed=bool(record.confirmed),
-        epoch=record.epoch,
-        last_seen_at=record.last_seen_at,
-        ended_at=record.ended_at,
-        end_reason=record.end_reason,
-        device_type=record.device_type,
-        device_id=record.device_id,
-        device_name=record.device_name,
-        ip=record.ip,
-        user_agent=record.user_agent,
-        scope=record.scope,
-        amr=record.amr,
-        era=record.era,
-    )
+    fields = dict(zip(_NAMES, msgspec.structs.astuple(record), strict=False))
+    fields["confirmed"] = bool(record.confirmed)
+    return Session(sid=sid, **fields)
 
 
 def unpack_pairs(pairs: Sequence[Any]) -> list[Session]:

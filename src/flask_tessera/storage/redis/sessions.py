@@ -149,7 +149,9 @@ class RedisSessions:
 
 
 def lead(link: Link, step: Step, session: Session, home: bytes, at: int) -> bool:
-    """Lead from the place that a sid names to `home`, where the session will lie; gives whether nothing led there.
+    """Lead from the place that a sid names to `home`, where the session will lie, at Unix second `at`.
+
+    Gives whether nothing led there before.
 
     Raises:
         AlreadyExistsError: there is a session of this sid.
