@@ -36,7 +36,8 @@ NOTES = [
     "database of its own, in a file system in memory. 'log in' is the storage's step of it: count the user's sessions,",
     "write a new one. A session has a device type, id (36 characters) and name, an address and a user agent of 110",
     "characters; three sessions a user. Bytes with all indexes.",
-    "Purge: wall time; the dead are one in fifty, at most 10,000; another thread writes last-seen times all the while.",
+    "Purge: wall time; at most 10,000 dead, half of them among all the living. A call looks at stretches of the table,",
+    "each in a transaction or script of its own, until it has removed 500; others, who write, wait for one of these.",
 ]
 
 
@@ -49,6 +50,7 @@ def run(effort: Effort) -> Result:
         sizes = [size for size in effort.sizes if kind != POSTGRES or size <= LARGEST_POSTGRES]
         if kind not in stores.present():
             goals += [Goal(f"{kind}: {step}, largest ÷ smallest", GROWTH, False, None) for step in STEPS]
+            goals += purging.goals(kind, None)
             continue
         found, size_of, purged = _measure(kind, sizes, effort)
         rows += [*_rows(kind, found), *purging.rows(kind, sizes[-1], purged)]
@@ -61,7 +63,7 @@ def run(effort: Effort) -> Result:
     return Result("P8", title, COLUMNS, rows, goals, [*NOTES, *stores.left_out()], [chart])
 
 
-def _measure(kind: str, sizes: list[int], effort: Effort) -> tuple[Found, dict[int, float], dict[str, Purge]]:
+def _measure(kind: str, sizes: list[int], effort: Effort) -> tuple[Found, dict[int, float], Purge]:
     """Times of each step, bytes of a session and times of purging."""
     with contextlib.ExitStack() as stack:
         grown, tables, size_of = [], {}, {}
@@ -73,11 +75,11 @@ def _measure(kind: str, sizes: list[int], effort: Effort) -> tuple[Found, dict[i
             store.settle()
             size_of[size] = (stored_bytes(store) - empty) / size
             grown.append(store)
-        found = {}
+        found, (storage, living) = {}, tables[sizes[-1]]
         for step in STEPS:
             timings = compare(_contestants(step, tables), effort.steps, effort.block, ProcessorTime(*grown))
             found[step] = {int(name): timing for name, timing in timings.items()}
-        return found, size_of, purging.measure(tables[sizes[-1]][0], sizes[-1], tables[sizes[-1]][1])
+        return found, size_of, purging.measure(storage, grown[-1].url("grown"), sizes[-1], living)
 
 
 def _contestants(step: str, tables: dict[int, tuple[Storage, list[Session]]]) -> list[Contestant]:
