@@ -89,8 +89,6 @@ def _storage(runtime: Runtime) -> Iterator[Finding]:
     yield Finding("OK", f"{description.engine}: {description.durability}")
     for warning in description.warnings:
         yield Finding("WARN", f"{description.engine}: {warning}")
-    if description.engine == "memory":
-        yield Finding("WARN", "memory: forgets all sessions when the process ends, and each worker has its own")
 
 
 def _bound(runtime: Runtime) -> Iterator[Finding]:

@@ -45,7 +45,8 @@ class MemoryStorage:
         self.records = MemoryMoving(self._records)
 
     def describe(self) -> Description:
-        return Description("memory", "one process; nothing outlives it")
+        warning = "forgets all sessions when the process ends, and each worker has its own"
+        return Description("memory", "one process; nothing outlives it", (warning,))
 
     def check(self) -> None:
         pass
