@@ -7,6 +7,8 @@ import json
 import logging
 import os
 import platform
+import signal
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +59,8 @@ def main() -> None:
     wanted = _arguments()
     # What the package logs of servers that are ended is not for the terminal.
     logging.getLogger().addHandler(logging.NullHandler())
+    # Else what lies in a file system in memory would stay there.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     about = _about(short=wanted.short)
     print("\n".join(f"{name}: {value}" for name, value in about.items()))
     results = []
