@@ -66,6 +66,24 @@ def test_F01_our_own_file_has_a_wal_and_durable_commits(store, path):
         assert connection.cursor().execute("PRAGMA synchronous").fetchone() == (2,)
 
 
+def test_a_file_says_what_it_promises(store, tmp_path):
+    assert store.describe().engine == f"SQLite {sqlite3.sqlite_version}"
+    assert store.describe().warnings == ()
+    assert "a power cut" in store.describe().durability
+    with store._database.reading() as connection:
+        connection.cursor().execute("PRAGMA synchronous=OFF")
+    assert [warning for warning in store.describe().warnings if "synchronous=OFF" in warning]
+
+
+def test_a_wait_ends_when_the_log_is_another_one(store):
+    store.sessions.end(begin(store).sid, "logout", at=T0)
+    cursor = store.revocations.after(0, at=T0).cursor
+    assert store.revocations.wait(cursor, longest=0.06) == ()
+    store.revocations.restore(at=T0)
+    store.revocations.wait(cursor, longest=30)
+    assert store.revocations.after(cursor, at=T0).era == 1
+
+
 def test_a_hosts_file_and_its_connections_keep_their_pragmas(tmp_path):
     names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "cache_size", "locking_mode")
     engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'host.db'}", poolclass=QueuePool, pool_size=1)

@@ -365,6 +365,68 @@ def test_X12_a_fork_after_first_use_gives_the_child_connections_of_its_own(url):
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
 
+GREEN = """
+from gevent import monkey
+monkey.patch_all()
+import sys, time
+import gevent
+from flask_tessera.errors import StorageUnavailableError
+from flask_tessera.storage.from_url import open_storage
+from flask_tessera.testing.contract.base import T0, begin
+storage = open_storage(sys.argv[1])
+session = begin(storage)
+ticks = []
+def tick():
+    while True:
+        gevent.sleep(0.01)
+        ticks.append(time.monotonic())
+gevent.spawn(tick)
+cursor = storage.revocations.after(0, at=T0).cursor
+waiting = gevent.spawn(storage.revocations.wait, cursor, longest=20)
+while storage.revocations._listener._connection is None:
+    gevent.sleep(0.01)
+storage.sessions.end(begin(storage).sid, "kick", at=T0)
+waiting.get(timeout=10)
+def find():
+    try:
+        storage.sessions.find(session.sid)
+    except StorageUnavailableError:
+        return "unavailable"
+    return "found"
+found = [gevent.spawn(find) for _ in range(40)]
+assert {each.get() for each in found} == {"found"}
+print("stop the server", flush=True)
+sys.stdin.readline()
+ticks.clear()
+began = time.monotonic()
+hung = [gevent.spawn(find) for _ in range(20)]
+gevent.joinall(hung)
+assert time.monotonic() - began < 3
+assert len(ticks) > 20
+assert {each.value for each in hung} == {"unavailable"}
+print("let it go on", flush=True)
+sys.stdin.readline()
+assert find() == "found"
+storage.close()
+print("done")
+"""
+
+
+def test_X12_under_gevent_who_waits_for_a_server_that_hangs_holds_nobody_up(server, fragile):
+    fragile.check()
+    command = [sys.executable, "-c", GREEN, server.url]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, text=True, **pipes) as process, contextlib.ExitStack() as undoing:
+        assert process.stdout.readline() == "stop the server\n"
+        server.stop()
+        undoing.callback(server.cont)
+        process.stdin.write("stopped\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "let it go on\n", process.stderr.read()
+        server.cont()
+        assert process.communicate("going on\n", timeout=30) == ("done\n", "")
+
+
 def test_X5_without_the_driver_the_extra_is_named():
     script = (
         "import sys\nsys.modules['psycopg'] = None\n"

@@ -80,9 +80,9 @@ def test_X4_several_processes_may_open_a_new_schema_at_once():
 
 def test_X7_one_refresh_token_has_one_successor_in_4_processes_of_16_threads(url, store, user):
     session = begin(store, user)
-    with Crew(4, workers.refresher, url) as crew:
+    with Crew(4, workers.refresher) as crew:
         for gen in range(5):
-            results = [each for process in crew.race((session.sid, gen)) for each in process]
+            results = [each for process in crew.race((url, session.sid, gen)) for each in process]
             assert {number for _, number in results} == {gen + 1}
             assert sorted(outcome for outcome, _ in results) == ["rotated"] + ["same"] * (len(results) - 1)
 

@@ -106,7 +106,7 @@ def end_all(
     except_sid: bytes = b"",
     suspended_until: int = 0,
 ) -> list[Session]:
-    """Raise the epoch, end all live sessions but one, carry that over, and note it in one entry.
+    """Raise the epoch, end all live sessions but one at Unix second `at`, carry that over, note it in one entry.
 
     No login gets by: it takes the principal's lock first, so its session is there to be ended when this has the lock,
     or it begins under the new epoch. No refresh does: one that writes first has its row ended here, one that comes

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import sqlalchemy
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from ....errors import ConfigError, StorageUnavailableError
 from ....fork import renew_in_children
@@ -29,6 +29,7 @@ QUEUE_WAIT: Final = 0.75
 """Seconds to wait for another thread that opens or looks, which may itself have to wait `LONGEST_WAIT`."""
 _PATIENCE: Final = 30
 """Seconds for which a migration waits for the write lock, for which no request waits."""
+_PAUSE: Final = 0.001
 NO_FILE: Final = (0, 0)
 
 
@@ -124,9 +125,7 @@ class Database:
         engine = make_engine(self.path, sets_pragmas=self._is_ours)
         try:
             with engine.connect() as connection:
-                connection.exec_driver_sql(f"PRAGMA busy_timeout = {_PATIENCE * 1000}")
-                # Through the driver: SQLAlchemy would begin at the first statement only, and without the lock.
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                _begin_among_others(connection, time.monotonic() + _PATIENCE)
                 yield connection
                 connection.commit()
         except (SQLAlchemyError, OSError) as error:
@@ -219,6 +218,22 @@ def _create_private(path: str) -> None:
     # and then another process deletes the journal from under it (sqlite.org/howtocorrupt.html §2.2).
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def _begin_among_others(connection: sqlalchemy.Connection, give_up_at: float) -> None:
+    """Begin with the write lock, asked for more often than SQLite asks: under load it is free for moments only."""
+    # Through the driver: SQLAlchemy would begin at the first statement only, and without the lock.
+    connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+    while True:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except OperationalError:
+            if time.monotonic() >= give_up_at:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            break
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {LONGEST_WAIT * 1000}")
 
 
 def _say(error: BaseException) -> str:
