@@ -124,6 +124,17 @@ def test_a_sid_of_another_place_is_led_to_its_user(store, raw):
     assert store.sessions.find(session.sid) is None
 
 
+def test_a_sid_that_is_taken_by_somebody_else_is_passed_over_in_a_move(store):
+    """Wherever the two users are."""
+    odd, home = begin(store, "7"), begin_at_home(store, "8")
+    tag = store.sessions.tag("", "9", seed=b"")
+    third = new_session("9", sid=odd.sid[:6] + tag + odd.sid[8:])
+    taken = (new_session("8", sid=odd.sid), new_session("7", sid=home.sid), third)
+    store.records.write(Page(taken), at=T0)
+    assert [stored(store, each).user_id for each in (odd, home, third)] == ["7", "8", "9"]
+    assert store.sessions.list("", "7", at=T0) == [odd]
+
+
 def test_nothing_leads_to_a_session_that_was_refused(store, raw):
     begin(store)
     with pytest.raises(Exception, match="as many sessions"):

@@ -65,12 +65,10 @@ def refuse_part_of_cluster(link: Link) -> None:
 
 def _facts(replies: Sequence[Any]) -> Facts:
     info, role, *settings = replies
-    facts: Facts = {}
+    facts: Facts = {"may_ask_role": "yes" if type(role) is list else ""}
     if type(info) is bytes:
         lines = [line.partition(":") for line in info.decode(errors="replace").splitlines()]
         facts |= {name: value for name, _, value in lines if value}
-    if type(role) is list:
-        facts["role"] = role[0].decode()
     for name, reply in zip(_SETTINGS, settings, strict=True):
         if type(reply) is list and len(reply) == 2:
             facts[f"config.{name.decode()}"] = reply[1].decode()
@@ -106,7 +104,5 @@ def _warnings(facts: Facts) -> Iterator[str]:
     policy = facts.get("maxmemory_policy", "noeviction")
     if policy != "noeviction" and facts.get("maxmemory", "0") != "0":
         yield f"Redis may evict sessions when memory is short (maxmemory-policy {policy}); set noeviction"
-    if facts.get("role", "") == "":
-        yield "the Redis user may ask neither INFO nor ROLE: endings do not wait for a replica; allow +role +info"
-    elif facts["role"] != "master":
-        yield "this Redis is a replica, which takes no writes; name its master"
+    if not facts["may_ask_role"]:
+        yield "the Redis user may not ask ROLE, so endings do not wait for a replica; allow +role +info"
