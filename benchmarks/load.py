@@ -57,17 +57,22 @@ class Load:
         """
         done, began = 0, time.perf_counter()
         with selectors.DefaultSelector() as selector:
-            for _ in range(CONNECTIONS):
-                self._open(selector)
-            while (now := time.perf_counter()) < began + seconds:
-                ready = selector.select(PATIENCE)
-                if not ready:
-                    raise TimeoutError("a server of the benchmark does not answer")
-                for key, _ in ready:
-                    done += self._receive(key.data, selector)
-            for connection in list(self._answers):
-                self._close(connection, selector)
+            try:
+                for _ in range(CONNECTIONS):
+                    self._open(selector)
+                while (now := time.perf_counter()) < began + seconds:
+                    done += self._take_answers(selector)
+            finally:
+                for connection in list(self._answers):
+                    self._close(connection, selector)
         return done, now - began
+
+    def _take_answers(self, selector: selectors.BaseSelector) -> int:
+        """Wait for something to come, and send on; how many answers are whole now."""
+        ready = selector.select(PATIENCE)
+        if not ready:
+            raise TimeoutError("a server of the benchmark does not answer")
+        return sum(self._receive(key.data, selector) for key, _ in ready)
 
     def once(self) -> None:
         """Send one request, and have it answered; errors as of `run`."""

@@ -5,14 +5,24 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import plot
+from benchmarks import chart, plot
+from benchmarks.chart import Axis, Chart
+from benchmarks.load import Load, request
 from benchmarks.results import Goal, Result, ratio_goal
+from benchmarks.round_trips import counting
 from benchmarks.timing import Contestant, Timing, compare
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = ["P1", "P2", "P3", "P4", "P6", "P7", "P8", "P9", "P10", "P11", "endings"]
@@ -50,6 +60,18 @@ def test_the_plot_of_a_run_shows_every_goal(short_run: tuple[str, Path]):
     texts = [element.text for element in ET.parse(folder / "short.svg").iter() if element.text]
 
     assert set(goals) <= set(texts)
+
+
+@pytest.mark.parametrize("name", ["P8", "P10"])
+def test_the_curves_of_a_run_have_a_file_of_their_own(short_run: tuple[str, Path], name: str):
+    printed, folder = short_run
+    file = folder / f"short-{name}-1.svg"
+    (found,) = json.loads((folder / "short.json").read_text("utf-8"))["results"][name]["charts"]
+
+    texts = [element.text for element in ET.parse(file).iter() if element.text]
+
+    assert f"written: {file}" in printed
+    assert {found["title"], *found["curves"]} <= set(texts)
 
 
 def test_git_overlooks_the_results(short_run: tuple[str, Path]):
@@ -109,3 +131,68 @@ def test_a_plot_of_hostile_names_is_still_xml():
     result = Result("P0", "", (), [], [Goal('<&"', 1, at_least=True, median=2.0)])
 
     assert ET.fromstring(plot.draw([result])).tag == f"{{{plot.NAMESPACE}}}svg"
+
+
+def test_a_chart_of_hostile_names_and_of_nothing_is_still_xml():
+    axes = Axis("<&", is_logarithmic=True), Axis("&>")
+    curves = {'<&"': [(0.0, 0.0), (10.0, 3.0)]}
+
+    drawn = [chart.draw(Chart("&", *axes, found, limit=limit)) for found in (curves, {}) for limit in (None, 5.0)]
+
+    assert {ET.fromstring(text).tag for text in drawn} == {f"{{{plot.NAMESPACE}}}svg"}
+
+
+class Answering(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    status = 200
+
+    def do_GET(self):
+        body = b"{}" if self.headers["Authorization"] == "Bearer good" else b"{-}"
+        self.send_response(self.status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing."""
+
+
+class Server(ThreadingHTTPServer):
+    request_queue_size = 64
+
+    def handle_error(self, *arguments: object) -> None:
+        """A client may leave at any time."""
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """Of a web server that keeps connections."""
+    with Server(("127.0.0.1", 0), Answering) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield server.server_port
+        server.shutdown()
+
+
+def test_a_round_trip_is_counted_whenever_a_client_speaks_after_its_server(port: int):
+    with counting(port) as counter:
+        connection = HTTPConnection("127.0.0.1", counter.port)
+        for _ in range(3):
+            connection.request("GET", "/")
+            connection.getresponse().read()
+        connection.close()
+
+    assert counter.trips == 3
+
+
+def test_a_load_counts_what_was_answered(port: int):
+    done, took = Load(port, [request("/", "good"), request("/", "other")]).run(0.2)
+
+    assert done > 0
+    assert took >= 0.2
+
+
+def test_a_load_takes_no_refusal_for_an_answer(port: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Answering, "status", 401)
+
+    with pytest.raises(ValueError, match="401"):
+        Load(port, [request("/", "bad")]).run(0.2)
