@@ -9,7 +9,7 @@ import sqlalchemy
 
 from flask_tessera.storage.from_url import open_engine, open_storage
 from flask_tessera.testing import StorageContract
-from tests.servers import fresh
+from tests.servers import fresh, fresh_url, why_not
 
 from .databases import execute, fresh_schema
 
@@ -105,3 +105,43 @@ class TestPostgresEngineOfAHost(StorageContract):
     def reopen(self, storage):
         self.opened.append(open_engine(self.engine))
         return self.opened[-1]
+
+
+class OnAServer(StorageContract):
+    """On a shared server, under a prefix of its own."""
+
+    kind = ""
+
+    @pytest.fixture
+    def storage(self):
+        if reason := why_not(self.kind):
+            pytest.skip(reason)
+        self.url = fresh_url(self.kind)
+        self.opened = [open_storage(self.url)]
+        yield self.opened[0]
+        for storage in self.opened:
+            storage.close()
+
+    def reopen(self, storage):
+        self.opened.append(open_storage(self.url))
+        return self.opened[-1]
+
+
+class TestRedis8(OnAServer):
+    kind = "redis8"
+
+
+class TestRedis6(OnAServer):
+    kind = "redis6"
+
+
+class TestValkey9(OnAServer):
+    kind = "valkey9"
+
+
+class TestRedis8Cluster(OnAServer):
+    kind = "redis8-cluster"
+
+
+class TestValkey9Cluster(OnAServer):
+    kind = "valkey9-cluster"

@@ -1,4 +1,4 @@
-"""Any sequence of steps: memory, SQLite and PostgreSQL do the same, and what a simple model says."""
+"""Any sequence of steps: all storages do the same, and what a simple model says."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from flask_tessera.sessions.limits import Limits
 from flask_tessera.storage.from_url import open_storage
 from flask_tessera.testing.contract.base import ACCESS, LEEWAY, T0, new_session
 from flask_tessera.tokens.claims import Claims
+from tests.servers import fresh_url
 
 from .databases import fresh_schema
 
@@ -50,7 +51,8 @@ class Machine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         path = Path(self.folder.name) / "tessera.db"
         self.schema = fresh_schema()
-        self.storages = [open_storage(url) for url in ("memory:", f"sqlite:///{path}", self.schema.__enter__())]
+        urls = ("memory:", f"sqlite:///{path}", self.schema.__enter__(), *map(fresh_url, ("redis8", "valkey9-cluster")))
+        self.storages = [open_storage(url) for url in urls]
         self.views = [RevocationView(storage.revocations) for storage in self.storages]
         self.time, self.drift = T0, 0
         self.known, self.epochs, self.suspended, self.tokens = {}, {}, {}, []
