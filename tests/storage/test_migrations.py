@@ -141,9 +141,9 @@ def storage(place):
 
 
 def test_F06_a_new_database_is_made_whole_and_noted_as_of_the_last_revision(place, storage):
-    assert storage.schema_state().startswith("no tables yet")
+    assert storage.schema_state().words.startswith("no tables yet")
     begin(storage)
-    assert storage.schema_state() == f"version {schema.VERSION}, the present one"
+    assert storage.schema_state().words == f"version {schema.VERSION}, the present one"
     assert storage.upgrade() == []
     execute, close = place.connect()
     assert execute("SELECT version_num FROM tessera_alembic_version").fetchall() == [("0002",)]
@@ -161,7 +161,7 @@ def test_F06_an_older_schema_is_refused_with_the_command_that_helps(place, stora
     place.make_old()
     with pytest.raises(ConfigError, match="flask tessera db upgrade"):
         storage.check()
-    assert "older" in storage.schema_state()
+    assert "older" in storage.schema_state().words
 
 
 def test_F06_an_upgrade_keeps_all_records(place, storage):
@@ -218,7 +218,7 @@ def test_F06_our_own_file_is_upgraded_when_it_is_opened(path, store):
     SQLite(path).make_old()
     assert stored(store, new_session(sid=OLD_SID)).user_id == "7"
     assert SQLite(path).catalogue() == other.catalogue()
-    assert store.schema_state() == f"version {schema.VERSION}, the present one"
+    assert store.schema_state().words == f"version {schema.VERSION}, the present one"
     assert store.upgrade() == []
 
 
@@ -231,7 +231,7 @@ def test_F06_a_newer_schema_is_refused_and_left_as_it_is(place, storage):
     for step in (other.check, other.upgrade):
         with pytest.raises(ConfigError, match="version 99"):
             step()
-    assert "newer" in other.schema_state()
+    assert "newer" in other.schema_state().words
     assert place.catalogue() == before
     other.close()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 import click
@@ -12,8 +11,6 @@ from .printing import printable
 from .realm import running, with_realm
 
 _NO_SCHEMA: Final = "this storage has no schema"
-_ANOTHER_VERSION: Final = re.compile(r"\b(older|newer) than\b")
-"""What a storage says of a schema that it cannot work with."""
 
 
 @click.group("db", cls=Friendly)
@@ -43,8 +40,8 @@ def check(realm: str | None) -> None:
         click.echo(_NO_SCHEMA)
         return
     state = storage.schema_state()
-    click.echo(printable(state))
-    if _ANOTHER_VERSION.search(state):
+    click.echo(printable(state.words))
+    if not state.is_usable:
         click.get_current_context().exit(1)
 
 

@@ -100,6 +100,13 @@ class Description(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
+class SchemaState(msgspec.Struct, frozen=True):
+    """Of which version the tables of an SQL storage are, in `words`; whether this package can work with them."""
+
+    words: str
+    is_usable: bool
+
+
 class Page(msgspec.Struct, frozen=True):
     """Some of all records; `cursor` leads to the next ones, and is empty at the end.
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         PrincipalStorage,
         Records,
         RevocationLog,
+        SchemaState,
         SessionStorage,
         Storage,
         WorkerRegistry,
@@ -61,7 +62,7 @@ class HostStorage:
     def describe(self) -> Description:
         return self.found.describe()
 
-    def schema_state(self) -> str:
+    def schema_state(self) -> SchemaState:
         """Which version the schema is of; see the storage of that database."""
         return cast("Migrating", self.found).schema_state()
 
@@ -91,7 +92,7 @@ class HostStorage:
 class Migrating(Protocol):
     """What storages with a schema can do, too."""
 
-    def schema_state(self) -> str:
+    def schema_state(self) -> SchemaState:
         """Which version the schema is of, and what is to be done about it."""
         ...
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy
 
 from ....errors import ConfigError
+from ...contract import SchemaState
 from .. import schema
 
 if TYPE_CHECKING:
@@ -46,15 +47,17 @@ def version_of(connection: sqlalchemy.Connection) -> int:
     return int(connection.execute(_VERSION).scalar() or schema.VERSION)
 
 
-def describe(version: int) -> str:
-    """The state of a database with a schema of this version, in words."""
+def state_of(version: int) -> SchemaState:
+    """Whether this package can work with a schema of this version, and what is to be done if not."""
     if not version:
-        return f"no tables yet; they are made at first use, of version {schema.VERSION}"
+        return SchemaState(f"no tables yet; they are made at first use, of version {schema.VERSION}", is_usable=True)
     if version == schema.VERSION:
-        return f"version {version}, the present one"
+        return SchemaState(f"version {version}, the present one", is_usable=True)
     if version > schema.VERSION:
-        return f"version {version}, newer than {schema.VERSION} known here; use a newer flask-tessera"
-    return f"version {version}, older than {schema.VERSION}; run: flask tessera db upgrade"
+        words = f"version {version}, newer than {schema.VERSION} known here; use a newer flask-tessera"
+    else:
+        words = f"version {version}, older than {schema.VERSION}; run: flask tessera db upgrade"
+    return SchemaState(words, is_usable=False)
 
 
 def upgrade(connection: sqlalchemy.Connection) -> list[str]:

@@ -20,7 +20,7 @@ from .workers import PostgresWorkers
 if TYPE_CHECKING:
     import sqlalchemy
 
-    from ...contract import Description
+    from ...contract import Description, SchemaState
 
 _ATTEMPTS: Final = 10
 _WRITE_SOMETHING: Final = "UPDATE tessera_log SET file = file"
@@ -59,14 +59,14 @@ class PostgresStorage:
     def describe(self) -> Description:
         return self._database.read(describe)
 
-    def schema_state(self) -> str:
+    def schema_state(self) -> SchemaState:
         """Which version the schema is of, and what is to be done about it.
 
         Raises:
             StorageUnavailableError: the database does not answer.
         """
         with migrating(self._database.address) as connection:
-            return migrations.describe(migrations.version_of(connection))
+            return migrations.state_of(migrations.version_of(connection))
 
     def upgrade(self) -> list[str]:
         """Bring the schema up to date, also while others are at work; gives the revisions that were applied.

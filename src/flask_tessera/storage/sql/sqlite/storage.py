@@ -17,7 +17,7 @@ from .workers import SQLiteWorkers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ...contract import Description
+    from ...contract import Description, SchemaState
 
 
 class SQLiteStorage:
@@ -42,14 +42,14 @@ class SQLiteStorage:
         with self._database.reading() as connection:
             return describe(connection)
 
-    def schema_state(self) -> str:
+    def schema_state(self) -> SchemaState:
         """Which version the schema is of, and what is to be done about it.
 
         Raises:
             StorageUnavailableError: the database does not answer.
         """
         with self._database.migrating() as connection:
-            return migrations.describe(migrations.version_of(connection))
+            return migrations.state_of(migrations.version_of(connection))
 
     def upgrade(self) -> list[str]:
         """Bring the schema up to date, also while others are at work; gives the revisions that were applied.
