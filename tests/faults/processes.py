@@ -15,7 +15,7 @@ from tests.servers import wait_until
 from . import sufferers
 from .application import InProcess
 from .gunicorn import Gunicorn
-from .places import fresh, private
+from .places import REDIS, fresh, private
 from .proxy import Proxy
 from .tally import Tally
 
@@ -52,25 +52,55 @@ def fork_after_use(name: str, rounds: int, _seed: int = 0, *, crew: Crew | None 
 def stop_worker(name: str, rounds: int, _seed: int = 0, *, crew: Crew | None = None) -> Tally:
     """A worker is stopped while a session ends elsewhere, and goes on after the bound: with the very next request."""
     tally, secret = Tally(context=f"{name} stopped worker"), secrets.token_hex()
-    with fresh(name) as url, _borrowed(crew) as used:
+    with fresh(name) as url, _borrowed(crew) as used, contextlib.ExitStack() as stack:
+        # Where it can be told what tells it of endings, that comes later than the request.
+        deaf = stack.enter_context(Proxy(url)) if name in REDIS else None
         for _ in range(rounds):
-            _stop_once(tally, used, lambda *request: ("answer", url, secret, request))
+            with deaf.fault("hold", b"XREAD") if deaf else contextlib.nullcontext():
+                _stop_once(
+                    tally,
+                    lambda *request: used.call(0, ("answer", url, secret, request)),
+                    Sleeper(used, deaf.url if deaf else url, secret),
+                )
     return tally
 
 
-def _stop_once(tally: Tally, crew: Crew, order: Callable[..., Any]) -> None:
-    pair = crew.call(0, order("POST", "/login", "", {"user": "u"})).body["data"]
-    asked = order("GET", "/me", pair["access_token"])
-    # It hears by a thread, which has then begun.
-    wait_until(lambda: crew.call(1, asked).status == 200, "the worker is in use")
-    sleeper = int(crew.call(1, asked).worker)
-    os.kill(sleeper, signal.SIGSTOP)
+class Sleeper:
+    """The worker that is stopped."""
+
+    def __init__(self, crew: Crew, url: str, secret: str) -> None:
+        self._crew = crew
+        self._url, self._secret = url, secret
+        self._process = 0
+
+    def send(self, *request: Any) -> None:
+        """Ask without waiting."""
+        self._crew.send(1, ("answer", self._url, self._secret, request))
+
+    def receive(self) -> Reply:
+        """What it has answered."""
+        reply: Reply = self._crew.receive(1)
+        self._process = int(reply.worker)
+        return reply
+
+    def signal(self, number: signal.Signals) -> None:
+        """Stop it, or let it go on."""
+        os.kill(self._process, number)
+
+
+def _stop_once(tally: Tally, call: Callable[..., Reply], sleeper: Sleeper) -> None:
+    pair = call("POST", "/login", "", {"user": "u"}).body["data"]
+    asked = ("GET", "/me", pair["access_token"])
+    for _ in range(2):  # at the first it has begun to listen
+        sleeper.send(*asked)
+        _insist(tally, sleeper.receive(), 200, "before")
+    sleeper.signal(signal.SIGSTOP)
     tally.add("faults_injected")
-    ended = crew.call(0, order("POST", "/auth/logout", pair["access_token"], {}))
-    crew.send(1, asked)
+    ended = call("POST", "/auth/logout", pair["access_token"], {})
+    sleeper.send(*asked)
     wait_until(lambda: time.time() >= ended.body["data"]["effective_by"], "the ending holds everywhere")
-    os.kill(sleeper, signal.SIGCONT)
-    reply = crew.receive(1)
+    sleeper.signal(signal.SIGCONT)
+    reply = sleeper.receive()
     if reply.status != 401:
         tally.fail("revoked_accepted", f"by a worker that had slept: {reply.said}")
 
