@@ -69,7 +69,8 @@ class Revocations(msgspec.Struct, frozen=True):
 
     `log_id` names the log: another one is another log, of which all must be read from cursor 0. Of tokens issued
     up to `born_at` (Unix seconds) it knows nothing. Sessions of an era before `era` are over: the storage was put
-    back from a backup, and has forgotten which of them had ended.
+    back from a backup, and has forgotten which of them had ended. Where `is_whole` is False there are more entries
+    after `cursor`.
     """
 
     entries: tuple[Revocation, ...]
@@ -77,6 +78,18 @@ class Revocations(msgspec.Struct, frozen=True):
     log_id: str
     born_at: int
     era: int = 0
+    is_whole: bool = True
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """What has woken a worker: names of workers whose beats were heard, and endings ahead of `RevocationLog.after`.
+
+    The latter may be left out, come again, or belong to a log that is another one by now: they only hasten what `after`
+    will tell.
+    """
+
+    beats: tuple[str, ...] = ()
+    entries: tuple[Revocation, ...] = ()
 
 
 class Worker(msgspec.Struct, frozen=True):
@@ -232,14 +245,19 @@ class RevocationLog(Protocol):
         """Entries after `cursor`, 0 for all; a log that was never read was born at `at`.
 
         An entry may come again where the storage cannot tell whether it was given, but none is ever passed over.
-        A cursor of which the storage knows nothing (it was put back, a fail-over has cut off its end) gives all.
+        A cursor of which the storage knows nothing (it was put back, a fail-over has cut off its end) gives all. Very
+        many entries are given in several calls, each of which takes no longer than any other step.
         """
         ...
 
-    def wait(self, cursor: int, *, longest: float) -> tuple[str, ...]:
+    def end(self, *, at: int) -> Revocations:
+        """Where the log ends now, without its entries; a log that was never read was born at `at`."""
+        ...
+
+    def wait(self, cursor: int, *, longest: float) -> Heard:
         """Block until there may be something after `cursor`, at most `longest` seconds (about, never twice that).
 
-        Gives the names of the workers whose beats were heard meanwhile. One thread of a process calls it.
+        One thread of a process calls it.
         """
         ...
 

@@ -20,6 +20,7 @@ from .contract import (
     Added,
     Description,
     Ended,
+    Heard,
     Page,
     Revocation,
     Revocations,
@@ -248,16 +249,21 @@ class MemoryRevocations:
     def after(self, cursor: int, *, at: int) -> Revocations:
         records = self._records
         with records.lock:
+            fresh = tuple(entry for number, entry in records.log.items() if number > cursor)
+            return replace(self.end(at=at), entries=fresh)
+
+    def end(self, *, at: int) -> Revocations:
+        records = self._records
+        with records.lock:
             if records.born_at is None:
                 records.born_at = at
-            fresh = tuple(entry for number, entry in records.log.items() if number > cursor)
-            return Revocations(fresh, records.last_entry, records.log_id, records.born_at, records.era)
+            return Revocations((), records.last_entry, records.log_id, records.born_at, records.era)
 
-    def wait(self, cursor: int, *, longest: float) -> tuple[str, ...]:
+    def wait(self, cursor: int, *, longest: float) -> Heard:
         records = self._records
         with records.lock:
             records.bell.wait_for(lambda: records.last_entry > cursor or records.beats, longest)
-            heard, records.beats = tuple(records.beats), []
+            heard, records.beats = Heard(tuple(records.beats)), []
             return heard
 
     def restore(self, *, at: int) -> int:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...sessions.limits import Limits
-from ...storage.contract import WORKER_SILENCE, Worker
+from ...storage.contract import WORKER_SILENCE, Heard, Worker
 from ..races import race
 from .base import T0, Cases, begin, new_session, stored
 
@@ -48,10 +48,20 @@ class ListeningCases(Cases):
             race(2, partial(_end_or_wait, storage, other, session, cursor))
             assert session.sid in [each.sid for each in other.revocations.after(cursor, at=T0).entries]
 
+    def test_S01_what_is_heard_ahead_is_what_the_log_says(self, storage: Storage) -> None:
+        """If it is given at all; it must be of endings after the cursor."""
+        first, second = begin(storage), begin(storage)
+        storage.sessions.end(first.sid, "logout", at=T0)
+        cursor = storage.revocations.after(0, at=T0).cursor
+        storage.revocations.wait(cursor, longest=_SHORT)
+        storage.sessions.end(second.sid, "kick", at=T0)
+        heard = storage.revocations.wait(cursor, longest=_LONG).entries
+        assert heard in ((), storage.revocations.after(cursor, at=T0).entries)
+
     def test_who_waits_in_vain_comes_back(self, storage: Storage) -> None:
         """With no names, and the cursor is still good."""
         cursor = storage.revocations.after(0, at=T0).cursor
-        assert storage.revocations.wait(cursor, longest=_SHORT) == ()
+        assert storage.revocations.wait(cursor, longest=_SHORT) == Heard()
         page = storage.revocations.after(cursor, at=T0)
         assert (page.entries, page.cursor) == ((), cursor)
 
@@ -62,7 +72,7 @@ class ListeningCases(Cases):
         storage.workers.beat(Worker("host:1", T0, T0))
         heard: list[str] = []
         for _ in range(50):
-            heard += storage.revocations.wait(cursor, longest=1.0)
+            heard += storage.revocations.wait(cursor, longest=1.0).beats
             if heard:
                 break
         assert heard == ["host:1"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...sessions.limits import Limits
 from ...sessions.record import RETENTION_MARGIN
-from ...storage.contract import Revocation
+from ...storage.contract import Page, Revocation
 from .base import ACCESS, IDLE, T0, Cases, begin, new_session, rotate
 
 if TYPE_CHECKING:
@@ -100,6 +100,36 @@ class LogCases(Cases):
         assert (page.entries, page.cursor, page.born_at) == ((), 0, T0 + 5)
         again = self.reopen(storage).revocations.after(0, at=T0 + 9)
         assert (again.log_id, again.born_at) == (page.log_id, T0 + 5)
+
+    def test_the_end_of_the_log_is_found_without_its_entries(self, storage: Storage) -> None:
+        """What is noted later comes after it, for every handle; a log that was never read is born by it."""
+        born = storage.revocations.end(at=T0 + 5)
+        assert (born.entries, born.cursor, born.born_at, born.is_whole) == ((), 0, T0 + 5, True)
+        first, second = begin(storage), begin(storage)
+        storage.sessions.end(first.sid, "logout", at=T0)
+        end = self.reopen(storage).revocations.end(at=T0 + 9)
+        assert (end.entries, end.born_at, end.log_id) == ((), T0 + 5, born.log_id)
+        assert end.cursor > 0
+        other = self.reopen(storage)
+        assert [each.sid for each in other.revocations.after(born.cursor, at=T0).entries] == [first.sid]
+        storage.sessions.end(second.sid, "logout", at=T0)
+        end = storage.revocations.end(at=T0)
+        third = begin(storage)
+        storage.sessions.end(third.sid, "logout", at=T0)
+        assert [each.sid for each in storage.revocations.after(end.cursor, at=T0).entries] == [third.sid]
+
+    def test_many_entries_are_read_one_after_another(self, storage: Storage) -> None:
+        """In as many pages as the storage likes; none is left out, none comes twice."""
+        wanted = [Revocation(_FORGET + number, "kick", number.to_bytes(16, "big")) for number in range(7000)]
+        for begin_at in range(0, len(wanted), 1000):
+            storage.records.write(Page(revocations=tuple(wanted[begin_at : begin_at + 1000])), at=T0)
+        read: list[Revocation] = []
+        page = storage.revocations.after(0, at=T0)
+        while not page.is_whole:
+            read += page.entries
+            page = storage.revocations.after(page.cursor, at=T0)
+        assert [*read, *page.entries] == wanted
+        assert storage.revocations.after(page.cursor, at=T0).entries == ()
 
     def test_purge_drops_what_may_be_forgotten(self, storage: Storage) -> None:
         """Not before its time, and no cursor passes over what comes later."""
