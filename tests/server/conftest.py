@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,10 @@ import pytest
 
 from flask_tessera.accounts.hash_slots import HashSlots
 from flask_tessera.accounts.passwords import Passwords
+from flask_tessera.errors import AlreadyExistsError
 from flask_tessera.server import create_app
+from flask_tessera.server.users import open_users
+from tests.servers import fresh, why_not
 
 from .locking import write_lock
 
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flask import Flask
+
+    from flask_tessera.server.users import Users
 
 PHONE = "13800138000"
 PASSWORD = "correct horse battery"
@@ -155,6 +160,17 @@ def environment() -> Callable[..., dict[str, str]]:
     return clean_environment
 
 
+def add_ada(folder: Path, store_url: str, password_hash: str) -> None:
+    """The first user, where the service will look for its users."""
+    ada = {"phone": PHONE, "password_hash": password_hash, "name": "Ada", "level": 3}
+    if store_url.startswith("postgres"):
+        with suppress(AlreadyExistsError):
+            open_users(store_url, folder / "tessera.db").add(**ada)
+    elif not (folder / "tessera.db").exists():
+        service = create_app(environment={"SECRET_KEY": SECRET}, data=str(folder)).extensions["tessera_service"]
+        service.users.add(**ada)
+
+
 @contextmanager
 def servers(folder: Path, password_hash: str) -> Iterator[Callable[..., Server]]:
     """A function that starts `flask-tessera serve` on a free port; all it has started end with the block."""
@@ -163,9 +179,9 @@ def servers(folder: Path, password_hash: str) -> Iterator[Callable[..., Server]]
     def start(
         *options: str, host: str = "127.0.0.1", user: bool = True, wanted_port: int = 0, **settings: str
     ) -> Server:
-        if user and not (folder / "tessera.db").exists():
-            service = create_app(environment={"SECRET_KEY": SECRET}, data=str(folder)).extensions["tessera_service"]
-            service.users.add(PHONE, password_hash, name="Ada", level=3)
+        if user:
+            named = (*options, "--store", settings.get("TESSERA_STORE_URL", ""))
+            add_ada(folder, named[named.index("--store") + 1], password_hash)
         port = wanted_port or free_port(host)
         command = [sys.executable, "-m", "flask_tessera.cli", "serve", "--host", host, "--port", str(port)]
         process = subprocess.Popen(
@@ -195,6 +211,37 @@ def serve(tmp_path: Path, password_hash: str) -> Iterator[Callable[..., Server]]
     """Starts servers on the data folder `tmp_path / "data"`; they end with the test."""
     with servers(tmp_path / "data", password_hash) as start:
         yield start
+
+
+@pytest.fixture
+def serve_from(password_hash: str) -> Iterator[Callable[[Path], Callable[..., Server]]]:
+    """Makes what `serve` is, for any data folder: `serve_from(folder)(…)`."""
+    with ExitStack() as running:
+        yield lambda folder: running.enter_context(servers(folder, password_hash))
+
+
+@pytest.fixture(params=["", "postgres"], ids=["file", "postgres"])
+def users_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a storage: none, so that all is in a file of the service; and PostgreSQL, where the users live too."""
+    if request.param != "postgres":
+        yield request.param
+        return
+    if reason := why_not("postgres"):
+        pytest.skip(reason)
+    with fresh("postgres") as url:
+        yield url
+
+
+@pytest.fixture
+def open_again(users_url: str, tmp_path: Path) -> Callable[[], Users]:
+    """Opens the same users as another process would."""
+    return lambda: open_users(users_url, tmp_path / "users.db")
+
+
+@pytest.fixture
+def users(open_again: Callable[[], Users]) -> Users:
+    """A table of users in which there is nobody."""
+    return open_again()
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from flask_tessera.accounts.passwords import Passwords
 from flask_tessera.errors import CredentialsError, LoginRefusedError
 from flask_tessera.server import administration
 from flask_tessera.server.credentials import PhoneLogin
-from flask_tessera.server.users import Users
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from werkzeug.test import TestResponse
 
     from flask_tessera.accounts.hash_profiles import Profile
+    from flask_tessera.server.users import Users
 
 PHONE = "13800138000"
 DISABLED = "13900139000"
@@ -90,7 +90,7 @@ def test_L05_only_who_knows_the_password_hears_that_the_account_is_disabled(thre
 
 
 @pytest.fixture
-def counted(tmp_path: Path) -> tuple[Users, PhoneLogin, list[Profile]]:
+def counted(users: Users) -> tuple[Users, PhoneLogin, list[Profile]]:
     """A login whose work can be counted."""
     done: list[Profile] = []
 
@@ -98,7 +98,6 @@ def counted(tmp_path: Path) -> tuple[Users, PhoneLogin, list[Profile]]:
         done.append(profile)
         return hash_profiles.derive(profile, password, salt)
 
-    users = Users(tmp_path / "users.db")
     return users, PhoneLogin(users, Passwords(HashSlots(1), derive=derive)), done
 
 
@@ -174,8 +173,7 @@ def test_L01_a_row_that_werkzeug_wrote_logs_in_and_is_upgraded_at_once(app, tmp_
     assert users.get(UNKNOWN).password_hash == upgraded
 
 
-def test_L01_an_upgrade_does_not_undo_a_password_change_at_the_same_moment(tmp_path, password_hash):
-    users = Users(tmp_path / "users.db")
+def test_L01_an_upgrade_does_not_undo_a_password_change_at_the_same_moment(users, password_hash):
     users.add(PHONE, pbkdf2_of("old password"))
 
     def change_meanwhile(profile: Profile, password: bytes, salt: bytes) -> bytes:

@@ -11,6 +11,7 @@ import pytest
 
 from flask_tessera.errors import ConfigError, TesseraError
 from flask_tessera.server import create_app
+from tests.cli.stores import store_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,6 +63,7 @@ def test_the_files_of_the_service_are_its_owners_whatever_the_umask_and_the_fold
 STARTING = """
 import os, sys
 from flask_tessera.server import create_app
+from tests.cli.stores import store_url
 
 ready, go = os.pipe()
 workers = []
@@ -142,6 +144,34 @@ def test_K03_tokens_of_a_fallback_stay_good_and_new_ones_are_under_the_new_secre
     assert [takes(app, issued_by(both)) for app in (old, both, new)] == [False, True, True]
 
 
+def warnings_in(caplog) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+@pytest.mark.parametrize("kind", ["postgres", "redis8"])
+def test_K01_a_secret_that_other_machines_do_not_have_is_warned_about_where_they_share_a_storage(
+    tmp_path, caplog, kind
+):
+    with store_url(kind, tmp_path) as url:
+        app = create_app(environment={"TESSERA_STORE_URL": url}, data=str(tmp_path))
+        (warned,) = warnings_in(caplog)
+        assert warned.startswith("SECRET_KEY is not set")
+        assert str(tmp_path / "secret-key") in warned
+        assert app.config["SECRET_KEY"] not in caplog.text
+        caplog.clear()
+        given = create_app(environment={"SECRET_KEY": SECRET}, data=str(tmp_path), store=url)
+        assert warnings_in(caplog) == []
+        for each in (app, given):
+            with each.app_context():
+                each.extensions["tessera_service"].tessera.runtime.storage.close()
+
+
+@pytest.mark.parametrize("url", ["", "sqlite:///other.db", "memory:"])
+def test_K01_it_is_not_where_no_other_machine_can_reach_the_storage(tmp_path, caplog, url):
+    create_app(environment={"TESSERA_STORE_URL": url}, data=str(tmp_path))
+    assert warnings_in(caplog) == []
+
+
 # -- The environment ---------------------------------------------------------------------------------------------------
 
 
@@ -151,8 +181,7 @@ def test_an_unknown_name_in_the_environment_is_warned_about_and_no_more(tmp_path
             environment={"SECRET_KEY": SECRET, "TESSERA_PORT_8000_TCP": "tcp://10.0.0.1:8000", "TESSERA_LOCAL": "en"},
             data=str(tmp_path),
         )
-    warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert [text.partition(" ")[0] for text in warned] == ["TESSERA_LOCAL", "TESSERA_PORT_8000_TCP"]
+    assert [text.partition(" ")[0] for text in warnings_in(caplog)] == ["TESSERA_LOCAL", "TESSERA_PORT_8000_TCP"]
 
 
 WRONG = {

@@ -7,69 +7,134 @@ import shutil
 import sqlite3
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 from flask_tessera.errors import AlreadyExistsError, InputError, NotFoundError, StorageUnavailableError
 from flask_tessera.server import administration
-from flask_tessera.server.users import Users
+from flask_tessera.server.users import open_users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from flask import Flask
+    from pathlib import Path
 
     from flask_tessera.server.app import Service
+    from flask_tessera.server.users import Users
 
 PHONE = "13800138000"
 PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
-def service(app: Flask) -> Iterator[Service]:
+def service(tmp_path, clock, make_service, password_hash, users_url) -> Iterator[Service]:
+    app = make_service(tmp_path, clock, TESSERA_STORE_URL=users_url)
+    app.extensions["tessera_service"].users.add(PHONE, password_hash, name="Ada", level=3)
     with app.app_context():
         yield app.extensions["tessera_service"]
+        app.extensions["tessera_service"].tessera.runtime.storage.close()
+
+
+def in_file(path: Path) -> Users:
+    return open_users("", path)
 
 
 # -- The table ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_user_is_found_by_phone_and_by_id_as_it_was_added(tmp_path):
-    users = Users(tmp_path / "users.db")
+def test_a_user_is_found_by_phone_and_by_id_as_it_was_added(users):
     added = users.add(PHONE, "hash", name="Ada", level=3, role="admin")
     assert users.by_phone(PHONE) == users.by_id(added.id) == users.get(PHONE) == added
     assert (added.phone, added.name, added.level, added.role, added.disabled) == (PHONE, "Ada", 3, "admin", False)
     assert users.all() == [added]
 
 
-def test_nobody_is_found_where_nobody_was_added(tmp_path):
-    users = Users(tmp_path / "users.db")
+def test_nobody_is_found_where_nobody_was_added(users):
     assert users.by_phone(PHONE) is None
     assert users.by_id(1) is None
     with pytest.raises(NotFoundError):
         users.get(PHONE)
 
 
-def test_a_disabled_user_is_loaded_by_nobody(tmp_path):
-    users = Users(tmp_path / "users.db")
+def test_a_disabled_user_is_loaded_by_nobody(users):
     users.add(PHONE, "hash")
     user = users.change(PHONE, disabled=True)
     assert users.by_id(user.id) is None
     assert users.by_phone(PHONE) == user
 
 
-def test_the_id_of_a_deleted_user_never_becomes_anothers(tmp_path):
-    users = Users(tmp_path / "users.db")
+def test_the_id_of_a_deleted_user_never_becomes_anothers(users):
     first = users.add(PHONE, "hash")
     users.delete(PHONE)
     assert users.add(PHONE, "hash").id > first.id
 
 
-def test_of_eight_that_add_one_phone_at_once_one_wins(tmp_path):
+def test_what_was_deleted_is_told_and_cannot_be_deleted_again(users):
+    added = users.add(PHONE, "hash")
+    assert users.delete(PHONE) == added
+    assert users.all() == []
+    for act in (users.delete, users.get, lambda phone: users.change(phone, name="Bob")):
+        with pytest.raises(NotFoundError):
+            act(PHONE)
+
+
+def test_a_phone_number_that_is_taken_adds_nobody(users):
+    first = users.add(PHONE, "hash")
+    with pytest.raises(AlreadyExistsError):
+        users.add(PHONE, "another hash")
+    assert users.all() == [first]
+    assert users.add("13900139000", "hash").id > first.id
+
+
+def test_a_hash_is_upgraded_only_if_it_is_still_the_same(users):
+    old = users.add(PHONE, "weak")
+    users.upgrade_hash(old, "strong")
+    assert users.get(PHONE).password_hash == "strong"
+    users.upgrade_hash(old, "another")
+    assert users.get(PHONE).password_hash == "strong"
+
+
+def test_one_hash_of_each_kind_is_given(users):
+    assert users.some_hashes() == []
+    argon2 = "$argon2id$v=19$m=8,t={},p=1$c2FsdA$aGFzaA"
+    stored = [argon2.format(1), argon2.format(1) + "x", argon2.format(2), "scrypt:1024:8:1$s$h", "scrypt:1024:8:1$t$h"]
+    for number, each in enumerate([*stored, "no hash at all", "", "%s $"]):
+        users.add(f"1350013500{number}", each)
+    assert sorted(users.some_hashes()) == sorted(["", "%s $", argon2.format(1), argon2.format(2), stored[3]])
+
+
+@pytest.mark.parametrize("text", ["%s %(key)s %", "'; DROP TABLE service_users; --", "\U0001f600", "a\\b"])
+def test_any_text_is_kept_as_it_is(users, text):
+    assert users.add(PHONE, text, name=text, role=text) == users.get(PHONE)
+    assert users.get(PHONE).name == text
+    assert users.by_phone(text) is None
+
+
+@pytest.mark.parametrize("text", ["13800138000\0", "\ud800", "\udcff13800138000"])
+def test_F02_a_text_that_a_database_cannot_keep_leaves_it_as_no_error_but_ours(users, text):
+    users.add(PHONE, "hash")
+    with suppress(StorageUnavailableError):
+        assert users.by_phone(text) is None
+    with suppress(StorageUnavailableError):
+        users.change(PHONE, name=text)
+    with suppress(StorageUnavailableError):
+        users.upgrade_hash(users.get(PHONE), text)
+    assert users.by_phone(PHONE) is not None
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**40, 2**63 - 1, 2**63, 10**40])
+def test_an_id_that_nobody_has_finds_nobody_or_is_refused_by_the_database(users, number):
+    users.add(PHONE, "hash")
+    with suppress(StorageUnavailableError):
+        assert users.by_id(number) is None
+    assert len(users.all()) == 1
+
+
+def test_of_eight_that_add_one_phone_at_once_one_wins(open_again):
     def add(number: int) -> bool:
         try:
-            Users(tmp_path / "users.db").add(PHONE, f"hash {number}")
+            open_again().add(PHONE, f"hash {number}")
         except AlreadyExistsError:
             return False
         return True
@@ -83,7 +148,7 @@ def test_G01_the_file_with_the_hashes_is_readable_for_its_owner_only(tmp_path):
     folder.mkdir(mode=0o755)
     before = os.umask(0o022)
     try:
-        Users(folder / "users.db").all()
+        in_file(folder / "users.db").all()
     finally:
         os.umask(before)
     assert stat.S_IMODE((folder / "users.db").stat().st_mode) == 0o600
@@ -91,7 +156,7 @@ def test_G01_the_file_with_the_hashes_is_readable_for_its_owner_only(tmp_path):
 
 def test_F02_a_file_that_vanishes_is_not_made_anew_and_works_again_once_it_is_back(tmp_path):
     path, aside = tmp_path / "users.db", tmp_path / "aside.db"
-    users = Users(path)
+    users = in_file(path)
     users.add(PHONE, "hash")
     path.rename(aside)
     for _ in range(2):
@@ -104,7 +169,7 @@ def test_F02_a_file_that_vanishes_is_not_made_anew_and_works_again_once_it_is_ba
 
 def test_F02_a_file_that_is_put_in_its_place_is_the_one_that_counts(tmp_path):
     path, backup = tmp_path / "users.db", tmp_path / "backup.db"
-    users = Users(path)
+    users = in_file(path)
     users.add("13900139000", "hash")
     with sqlite3.connect(path) as database:
         database.execute("VACUUM INTO ?", (str(backup),))
@@ -118,7 +183,7 @@ def test_F02_a_file_that_is_put_in_its_place_is_the_one_that_counts(tmp_path):
 
 
 def test_F02_an_empty_file_in_its_place_is_a_fault_and_not_nobody(tmp_path):
-    users = Users(tmp_path / "users.db")
+    users = in_file(tmp_path / "users.db")
     users.add(PHONE, "hash")
     (tmp_path / "empty.db").touch()
     (tmp_path / "empty.db").replace(tmp_path / "users.db")
@@ -129,11 +194,11 @@ def test_F02_an_empty_file_in_its_place_is_a_fault_and_not_nobody(tmp_path):
 def test_F02_a_file_that_is_no_database_is_a_fault(tmp_path):
     (tmp_path / "users.db").write_bytes(b"no database at all" * 100)
     with pytest.raises(StorageUnavailableError):
-        Users(tmp_path / "users.db").all()
+        in_file(tmp_path / "users.db").all()
 
 
 def test_F02_a_folder_that_is_gone_is_a_fault(tmp_path):
-    users = Users(tmp_path / "folder" / "users.db")
+    users = in_file(tmp_path / "folder" / "users.db")
     with pytest.raises(StorageUnavailableError):
         users.all()
     (tmp_path / "folder").mkdir()
@@ -144,7 +209,7 @@ def test_F02_a_folder_that_is_gone_is_a_fault(tmp_path):
 
 
 def test_F02_a_locked_file_can_be_read_and_a_write_says_that_it_failed(tmp_path, hold_lock):
-    users = Users(tmp_path / "users.db")
+    users = in_file(tmp_path / "users.db")
     users.add(PHONE, "hash")
     with hold_lock(tmp_path / "users.db"):
         assert users.by_phone(PHONE) is not None
@@ -156,9 +221,9 @@ def test_F02_a_locked_file_can_be_read_and_a_write_says_that_it_failed(tmp_path,
 
 FORKING = """
 import os, pathlib, sys
-from flask_tessera.server.users import Users
+from flask_tessera.server.users import open_users
 
-users = Users(pathlib.Path(sys.argv[1]))
+users = open_users(sys.argv[1], pathlib.Path(sys.argv[2]))
 users.add("13800138000", "hash")
 process = os.fork()
 if process == 0:
@@ -167,8 +232,8 @@ print(os.waitpid(process, 0)[1], users.get("13800138000").name)
 """
 
 
-def test_X12_a_child_process_opens_connections_of_its_own(tmp_path, run_program):
-    assert run_program(FORKING, tmp_path / "users.db") == "0 Child\n"
+def test_X12_a_child_process_opens_connections_of_its_own(users_url, tmp_path, run_program):
+    assert run_program(FORKING, users_url, tmp_path / "users.db") == "0 Child\n"
 
 
 # -- Administration ----------------------------------------------------------------------------------------------------
@@ -236,8 +301,9 @@ def test_S04_a_new_password_ends_all_sessions(service):
     assert not service.passwords.verify(PASSWORD, service.users.get(PHONE).password_hash)
 
 
-def test_R02_no_password_stands_in_the_file(service, tmp_path):
-    administration.add(service, "13900139000", "a very plain password")
+def test_R02_no_password_stands_in_the_file(app, tmp_path):
+    with app.app_context():
+        administration.add(app.extensions["tessera_service"], "13900139000", "a very plain password")
     with sqlite3.connect(tmp_path / "tessera.db") as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     database.close()

@@ -19,13 +19,14 @@ from .credentials import PhoneLogin
 from .environment import read_service_settings
 from .health import make_health
 from .tutorial import make_tutorial
-from .users import User, Users
+from .users import User, open_users
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from ..services.ports import Clock
+    from .users import Users
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def make_app(
 
 
 def _make_service(app: Flask, database: Path, clock: Clock) -> Service:
-    users = Users(database)
+    users = open_users(app.config["TESSERA_STORE_URL"], database)
     passwords = Passwords(HashSlots(read_settings(app.config).HASH_SLOTS))
     tessera: Tessera[User] = Tessera(user_id_type=int, clock=clock)
     tessera.user_loader(users.by_id)

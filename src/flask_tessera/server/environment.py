@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 DATA_DIR: Final = "TESSERA_DATA_DIR"
 _SECRET_FILE: Final = "secret-key"
 _DATABASE_FILE: Final = "tessera.db"
+_OF_ONE_MACHINE: Final = {"sqlite", "memory"}
+"""Schemes of storages that no other machine reaches."""
 _log = logging.getLogger("flask_tessera")
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
-    """What the service runs with: Flask's configuration, and the file of its users."""
+    """What the service runs with: Flask's configuration, and the file of its users where that is their place."""
 
     config: dict[str, Any]
     database: Path
@@ -48,6 +50,8 @@ def read_service_settings(environment: Mapping[str, str], *, data: str = "", sto
     database = folder / _DATABASE_FILE
     values["TESSERA_STORE_URL"] = store or values.get("TESSERA_STORE_URL") or f"sqlite:///{database}"
     values["SECRET_KEY"] = environment["SECRET_KEY"] if "SECRET_KEY" in environment else _own_secret(folder)
+    if "SECRET_KEY" not in environment:
+        _warn_of_other_machines(values["TESSERA_STORE_URL"], folder)
     fallbacks = environment.get("SECRET_KEY_FALLBACKS", "")
     values["SECRET_KEY_FALLBACKS"] = [each.strip() for each in fallbacks.split(",") if each.strip()]
     return ServiceSettings(values, database)
@@ -72,6 +76,16 @@ def _own_secret(folder: Path) -> str:
         return path.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"SECRET_KEY: the file {path} cannot be used: {error}") from error
+
+
+def _warn_of_other_machines(store_url: str, folder: Path) -> None:
+    """A storage that other machines can reach, and a secret that they do not have."""
+    if store_url.partition(":")[0] not in _OF_ONE_MACHINE:
+        _log.warning(
+            "SECRET_KEY is not set, so that this machine has one of its own, in %s: on several machines"
+            " set the same SECRET_KEY, or each refuses the tokens of the others",
+            folder / _SECRET_FILE,
+        )
 
 
 def _create_secret(path: Path) -> None:

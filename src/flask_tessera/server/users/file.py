@@ -1,0 +1,119 @@
+"""Users in a SQLite file: those of one machine."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DisconnectionError, IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.schema import CreateTable
+
+from ...errors import AlreadyExistsError, StorageUnavailableError
+from .table import TABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from sqlalchemy.engine import Connection
+    from sqlalchemy.pool import ConnectionPoolEntry
+
+    from .database import Statement
+
+_LONGEST_WAIT: Final = 2
+"""Seconds to wait for a lock or a free connection."""
+_PAUSE: Final = 0.01
+"""Seconds between two tries to make the table."""
+_ERRORS: Final = (SQLAlchemyError, OSError, UnicodeError, OverflowError)
+"""All that the driver may raise."""
+
+
+class FileDatabase:
+    """The table of users in a file.
+
+    A file that vanishes is not made anew while the process runs.
+    One that is put (back) in its place is taken up with the next step.
+
+    Args:
+        path: the SQLite file; it and the table are created at first use.
+    """
+
+    position = staticmethod(sa.func.instr)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._engine = sa.create_engine(
+            sa.URL.create("sqlite", database=f"file:{quote(str(path))}", query={"uri": "true", "mode": "rw"}),
+            connect_args={"timeout": _LONGEST_WAIT},
+            pool_timeout=_LONGEST_WAIT,
+            pool_size=8,
+            max_overflow=56,
+        )
+        sa.event.listen(self._engine, "connect", self._note_file)
+        sa.event.listen(self._engine, "checkout", self._refuse_another_file)
+        self._process = 0
+
+    def read(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """As the Protocol says, also while another process writes."""
+        with self._connection(writing=False) as connection:
+            return connection.execute(statement, values).all()
+
+    def write(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """As the Protocol says, in a transaction of its own."""
+        with self._connection(writing=True) as connection:
+            return connection.execute(statement, values).all()
+
+    @contextmanager
+    def _connection(self, *, writing: bool) -> Iterator[Connection]:
+        try:
+            if self._process != os.getpid():
+                self._prepare()
+            with self._engine.begin() if writing else self._engine.connect() as connection:
+                yield connection
+        except IntegrityError as error:
+            raise AlreadyExistsError("this phone number is taken") from error
+        except _ERRORS as error:
+            raise StorageUnavailableError(f"users: {type(error).__name__}", writing=writing) from error
+
+    def _prepare(self) -> None:
+        # A parent's connections must be neither used nor closed from here.
+        self._engine.dispose(close=False)
+        # Readable for its owner only, since it holds the password hashes.
+        # Only where there is none: closing a descriptor of it would drop all locks that SQLite holds in this process.
+        with suppress(FileExistsError):
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        give_up_at = time.monotonic() + _LONGEST_WAIT
+        # SQLite does not wait by itself where several processes make the file at once.
+        while not self._has_table():
+            if time.monotonic() >= give_up_at:
+                raise StorageUnavailableError("users: the file stays locked", writing=True)
+            time.sleep(_PAUSE)
+        self._process = os.getpid()
+
+    def _has_table(self) -> bool:
+        """Make the table where there is none; False if another process is just at it."""
+        try:
+            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+                connection.execute(CreateTable(TABLE, if_not_exists=True))
+        except OperationalError as error:
+            if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                return False
+            raise
+        return True
+
+    def _note_file(self, _connection: object, entry: ConnectionPoolEntry) -> None:
+        entry.info["file"] = self._present_file()
+
+    def _refuse_another_file(self, _connection: object, entry: ConnectionPoolEntry, _proxy: object) -> None:
+        if entry.info.get("file") != self._present_file():
+            raise DisconnectionError("another file lies where the users were")
+
+    def _present_file(self) -> tuple[int, int]:
+        status = self._path.stat()
+        return status.st_dev, status.st_ino

@@ -1,0 +1,348 @@
+"""Users in PostgreSQL: several machines share them, and whatever is wrong with the server is told in time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from flask_tessera.errors import ConfigError, StorageUnavailableError
+from flask_tessera.server.users import open_users
+from tests.servers import PostgresServer, fresh, wait_until, why_not
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flask_tessera.server.users import Users
+
+PHONE = "13800138000"
+OTHER_PHONE = "13900139000"
+PASSWORD = "correct horse battery"
+LONGEST = 3.0
+OTHERS_LONGEST_TURN = 1.0
+"""Seconds for which the other processes of a test run may hold up an answer."""
+reason = why_not("postgres")
+pytestmark = pytest.mark.skipif(reason is not None, reason=str(reason))
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with fresh("postgres") as url:
+        yield url
+
+
+@pytest.fixture
+def users(url, tmp_path) -> Users:
+    return open_users(url, tmp_path / "never.db")
+
+
+def execute(url: str, *statements: str) -> list[tuple[Any, ...]]:
+    """Carry out statements as the owner of the database; gives the rows of the last one."""
+    with closing(psycopg.connect(url, autocommit=True)) as connection:
+        for statement in statements[:-1]:
+            connection.execute(statement)
+        last = connection.execute(statements[-1])
+        return last.fetchall() if last.description else []
+
+
+def end_other_connections(url: str) -> None:
+    execute(
+        url,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+
+
+# -- Where they live ---------------------------------------------------------------------------------------------------
+
+
+def test_they_live_in_the_schema_that_the_url_names_and_no_file_is_made(url, tmp_path):
+    for name, number in (("", PHONE), ("?schema=odd%20na.me", OTHER_PHONE)):
+        users = open_users(url + name, tmp_path / "never.db")
+        users.add(number, "hash")
+        assert [user.phone for user in users.all()] == [number]
+    query = "SELECT table_schema FROM information_schema.tables WHERE table_name = 'service_users'"
+    assert sorted(execute(url, query)) == [("odd na.me",), ("tessera",)]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
+def test_any_name_of_the_scheme_leads_to_the_same_users(url, users, tmp_path, scheme):
+    added = users.add(PHONE, "hash")
+    spelt = f"{scheme}:{url.partition(':')[2]}"
+    assert open_users(spelt, tmp_path / "never.db").all() == [added]
+
+
+RACE = """
+import os, pathlib, sys
+from flask_tessera.server.users import open_users
+
+ready, go = os.pipe()
+children = []
+for number in range(6):
+    child = os.fork()
+    if child == 0:
+        users = open_users(sys.argv[1], pathlib.Path("never.db"))
+        os.close(go)
+        os.read(ready, 1)
+        users.add(f"1380013800{number}", "hash")
+        os._exit(0)
+    children.append(child)
+os.close(go)
+print([os.waitpid(child, 0)[1] for child in children])
+"""
+
+
+def test_X10_processes_that_make_the_table_at_once_all_find_it_made(url, users, run_program):
+    assert run_program(RACE, url) == f"{[0] * 6}\n"
+    assert sorted(user.phone for user in users.all()) == [f"1380013800{number}" for number in range(6)]
+    assert len({user.id for user in users.all()}) == 6
+
+
+def test_X10_threads_that_make_the_table_at_once_all_find_it_made(url, tmp_path):
+    def add(number: int) -> int:
+        return open_users(url, tmp_path / "never.db").add(f"1380013800{number}", "hash").id
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(add, range(8)))) == 8
+
+
+def test_more_threads_than_connections_take_turns(users):
+    users.add(PHONE, "hash")
+    with ThreadPoolExecutor(40) as pool:
+        found = list(pool.map(lambda _: users.by_phone(PHONE), range(200)))
+    assert {user.phone for user in found if user} == {PHONE}
+    assert None not in found
+
+
+# -- Two machines ------------------------------------------------------------------------------------------------------
+
+
+def command(folder, environment, url, *words: str, sent: str = "") -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "flask_tessera.cli", *words, "--data", str(folder), "--store", url],
+        env=environment(),
+        input=sent,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_S03_two_machines_share_users_and_sessions(url, serve_from, tmp_path, environment):
+    folders = [tmp_path / name for name in ("one", "two")]
+    first, second = (serve_from(folder)("--store", url) for folder in folders)
+    token = first.log_in()
+    assert second.call("GET", "/user/detail", token=token).json["data"]["name"] == "Ada"
+    added = command(folders[1], environment, url, "users", "add", OTHER_PHONE, "--password-stdin", sent=PASSWORD)
+    assert added.endswith(f" with phone {OTHER_PHONE}\n")
+    assert second.call("GET", "/user/detail", token=first.log_in(OTHER_PHONE)).json["code"] == 0
+    assert command(folders[0], environment, url, "users", "disable", PHONE).startswith(f"disabled {PHONE}; 1 sessions")
+    for server in (first, second):
+        wait_until(lambda: server.call("GET", "/user/detail", token=token).json["code"] == 4101, "refused")  # noqa: B023
+        refused = server.call("POST", "/login", {"phone": PHONE, "password": PASSWORD})
+        assert refused.json["error"] == "login_refused"
+    assert [path.name for folder in folders for path in folder.iterdir()] == []
+
+
+def test_S03_a_disabled_user_is_refused_by_the_very_next_request_to_another_machine(url, tmp_path, make_service):
+    apps = [make_service(tmp_path / name, TESSERA_STORE_URL=url) for name in ("one", "two")]
+    first, second = (app.extensions["tessera_service"] for app in apps)
+    user = first.users.add(PHONE, "hash")
+    with apps[0].app_context():
+        token = first.tessera.create_token(user)
+    detail = {"headers": {"z-token": token}}
+    assert [app.test_client().get("/user/detail", **detail).json["code"] for app in apps] == [0, 0]
+    # Its row alone, without its sessions: as long as the other machine has not heard, that must do.
+    second.users.change(PHONE, disabled=True)
+    assert [app.test_client().get("/user/detail", **detail).json["code"] for app in apps] == [4101, 4101]
+    for app in apps:
+        with app.app_context():
+            app.extensions["tessera_service"].tessera.runtime.storage.close()
+
+
+# -- When something is wrong -------------------------------------------------------------------------------------------
+
+
+def test_F02_lost_connections_are_replaced_without_a_word(url, users):
+    users.add(PHONE, "hash")
+    for act in (lambda: users.by_phone(PHONE), lambda: users.change(PHONE, name="Bob"), users.all):
+        end_other_connections(url)
+        assert act()
+
+
+def test_F02_a_table_that_vanishes_is_not_made_anew_and_works_again_once_it_is_back(url, users, tmp_path):
+    added = users.add(PHONE, "hash")
+    execute(url, "ALTER TABLE tessera.service_users RENAME TO aside")
+    for _ in range(2):
+        with pytest.raises(StorageUnavailableError):
+            users.by_phone(PHONE)
+        end_other_connections(url)
+    execute(url, "ALTER TABLE tessera.aside RENAME TO service_users")
+    assert users.by_phone(PHONE) == added
+
+
+def test_F02_a_schema_that_is_dropped_is_a_fault_and_not_nobody(url, users, tmp_path):
+    users.add(PHONE, "hash")
+    execute(url, "DROP SCHEMA tessera CASCADE")
+    for act in (users.all, lambda: users.by_phone(PHONE), lambda: users.add(PHONE, "hash")):
+        with pytest.raises(StorageUnavailableError):
+            act()
+    # Whoever starts now has a table without anybody; and with it, all the others.
+    assert open_users(url, tmp_path / "never.db").all() == users.all() == []
+
+
+def test_F02_a_database_that_is_read_only_can_be_read_and_a_write_says_that_it_failed(url, users):
+    added = users.add(PHONE, "hash")
+    database = url.rpartition("/")[2]
+    execute(url, f"ALTER DATABASE {database} SET default_transaction_read_only TO on")
+    end_other_connections(url)
+    assert users.by_phone(PHONE) == added
+    for act in (lambda: users.add(OTHER_PHONE, "hash"), lambda: users.change(PHONE, name="Bob")):
+        with pytest.raises(StorageUnavailableError) as caught:
+            act()
+        assert caught.value.slug == "storage_write_failed"
+    execute(url, "SET default_transaction_read_only TO off", f"ALTER DATABASE {database} RESET ALL")
+    end_other_connections(url)
+    assert users.change(PHONE, name="Bob").name == "Bob"
+
+
+def test_F02_a_locked_table_can_be_read_and_a_write_gives_up_in_time(url, users):
+    users.add(PHONE, "hash")
+    with closing(psycopg.connect(url)) as other:
+        other.execute("SELECT * FROM tessera.service_users FOR UPDATE")
+        begun = time.monotonic()
+        with pytest.raises(StorageUnavailableError):
+            users.change(PHONE, name="Bob")
+        assert time.monotonic() - begun < LONGEST
+        assert users.by_phone(PHONE) is not None
+    assert users.change(PHONE, name="Bob").name == "Bob"
+
+
+@pytest.fixture
+def restricted(url) -> Iterator[tuple[str, str]]:
+    """A role that may use the schema and what is in it, and make nothing; and the URL with which it connects."""
+    role = f"r{url.rpartition('/')[2]}"
+    yield role, url.replace("postgres@", f"{role}@")
+    execute(url, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+
+
+def test_F02_a_role_that_may_not_make_the_table_is_told_what_to_run(url, restricted, make_service, tmp_path):
+    role, restricted_url = restricted
+    app = make_service(tmp_path, TESSERA_STORE_URL=url)
+    with app.app_context():
+        app.extensions["tessera_service"].tessera.runtime.storage.close()
+    execute(
+        url,
+        "DROP TABLE tessera.service_users",
+        f"CREATE ROLE {role} LOGIN",
+        f"GRANT USAGE ON SCHEMA tessera TO {role}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA tessera TO {role}",
+    )
+    users = open_users(restricted_url, tmp_path / "never.db")
+    with pytest.raises(ConfigError) as caught:
+        users.all()
+    remedy = str(caught.value).partition(" run: ")[2]
+    assert remedy == f'GRANT CREATE ON SCHEMA "tessera" TO "{role}"'
+    execute(url, remedy)
+    assert users.all() == []
+    assert users.add(PHONE, "hash").id == 1
+
+
+@pytest.mark.parametrize("right", ["USAGE ON SCHEMA tessera", "SELECT ON tessera.service_users"])
+def test_F02_a_right_that_is_taken_away_closes_the_door_until_it_is_given_back(url, restricted, tmp_path, users, right):
+    role, restricted_url = restricted
+    added = users.add(PHONE, "hash")
+    execute(
+        url,
+        f"CREATE ROLE {role} LOGIN",
+        f"GRANT USAGE ON SCHEMA tessera TO {role}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA tessera TO {role}",
+    )
+    theirs = open_users(restricted_url, tmp_path / "never.db")
+    assert theirs.all() == [added]
+    assert theirs.add(OTHER_PHONE, "hash").id == 2
+    execute(url, f"REVOKE {right} FROM {role}")
+    for _ in range(2):
+        with pytest.raises(StorageUnavailableError):
+            theirs.by_phone(PHONE)
+        end_other_connections(url)
+    execute(url, f"GRANT {right} TO {role}")
+    assert theirs.by_phone(PHONE) == added
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:hunter2@h/x?sslmod=require", "postgresql://u:hunter2@h:port/x"])
+def test_K08_a_malformed_url_is_refused_without_its_password(tmp_path, url):
+    with pytest.raises(ConfigError) as caught:
+        open_users(url, tmp_path / "never.db")
+    assert str(caught.value).startswith("STORE_URL: ")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_F02_users_of_a_server_that_hangs_are_a_fault_in_time_and_back_by_themselves(tmp_path):
+    with PostgresServer() as server:
+        users = open_users(server.url, tmp_path / "never.db")
+        added = users.add(PHONE, "hash")
+        acts = (
+            lambda: users.by_phone(PHONE),
+            lambda: users.by_id(added.id),
+            lambda: users.upgrade_hash(added, "another"),
+            users.some_hashes,
+        )
+        server.stop()
+        for act in acts:
+            begun = time.monotonic()
+            with pytest.raises(StorageUnavailableError):
+                act()
+            assert time.monotonic() - begun < LONGEST
+        server.cont()
+        wait_until(lambda: _finds(users, PHONE), "the users are back")
+
+
+def _finds(users: Users, phone: str) -> bool:
+    try:
+        return users.by_phone(phone) is not None
+    except StorageUnavailableError:
+        return False
+
+
+def test_F02_the_service_answers_503_in_time_while_the_server_hangs_or_is_gone_and_works_again(serve):
+    with PostgresServer() as store:
+        server = serve("--store", store.url, TESSERA_HTTP_STATUS="semantic")
+        token = server.log_in()
+
+        def statuses() -> set[int]:
+            return {
+                timed(server, "POST", "/login", {"phone": PHONE, "password": PASSWORD}),
+                timed(server, "GET", "/user/detail", token=token),
+                timed(server, "GET", "/healthz"),
+            }
+
+        for break_it, mend_it in ((store.stop, store.cont), (store.kill, store.restart)):
+            break_it()
+            assert statuses() == {503}
+            assert statuses() == {503}
+            mend_it()
+            wait_until(lambda: statuses() == {200}, "it works again")
+        code, errors = server.stop()
+    assert (code, "Traceback" in errors) == (0, False)
+
+
+def timed(server: Any, *request: Any, **more: Any) -> int:
+    """The status of an answer that came in time."""
+    begun = time.monotonic()
+    reply = server.call(*request, **more)
+    assert time.monotonic() - begun < LONGEST + OTHERS_LONGEST_TURN
+    assert reply.status in (200, 503), reply.body
+    assert reply.status == 200 or reply.headers["retry-after"] == "1"
+    status: int = reply.status
+    return status
