@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 import weakref
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -101,13 +102,15 @@ class Ear:
             self._read()
             self._beat()
             heard = self._storage.revocations.wait(self._view.cursor, longest=min(_LONGEST_WAIT, self._patience / 2))
+            if heard.entries:
+                self._view.take_ahead(heard.entries)
         except StorageUnavailableError as error:
             if not self._is_deaf:
                 _log.warning("the revocation log cannot be heard, the storage is asked on each request: %s", error)
             self._is_deaf = True
             threading.Event().wait(_PAUSE)
             return
-        if self.name in heard:
+        if self.name in heard.beats:
             self._lag = max(self._lag, self._steady() - self._beat_sent)
             if not self._has_told_lag:
                 self._next_beat = float("-inf")
@@ -127,11 +130,17 @@ class Ear:
         lag = round(self._lag * 1000) if self._lag >= 0 else -1
         self._has_told_lag |= lag >= 0
         self._next_beat, self._beat_sent, self._lag = now + _BEAT_EVERY, now, -1.0
-        self._storage.workers.beat(Worker(self.name, self._started_at, self._clock(), lag))
+        # Hearing does not depend on it: where nothing can be written, there is still everything to be heard.
+        with suppress(StorageUnavailableError):
+            self._storage.workers.beat(Worker(self.name, self._started_at, self._clock(), lag))
 
 
 def _run(reference: weakref.ref[Ear]) -> None:
-    """Listen for as long as somebody holds the ear: an application that is gone needs no thread."""
-    while (ear := reference()) is not None:
+    """Listen for as long as somebody holds the ear: an application that is gone needs no thread.
+
+    Gevent's threads live on in a child, which has an ear of its own: a parent's would use the parent's connection.
+    """
+    process = os.getpid()
+    while os.getpid() == process and (ear := reference()) is not None:
         ear.listen()
         del ear

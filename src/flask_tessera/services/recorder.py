@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import weakref
 from typing import TYPE_CHECKING, Final
 
 from ..errors import StorageUnavailableError
@@ -27,7 +28,7 @@ _log = logging.getLogger("flask_tessera")
 
 
 class Recorder:
-    """Collects marks and last-seen times; a thread of each process writes them.
+    """Collects marks and last-seen times; a thread of each process writes them, and ends when nobody holds this.
 
     Args:
         sessions: where they are written.
@@ -101,8 +102,11 @@ class Recorder:
             with self._lock:
                 if not self._is_running():
                     self._process = os.getpid()
-                    self._wake = threading.Event()
-                    self._thread = threading.Thread(target=self._run, name="tessera-recorder", daemon=True)
+                    self._wake = wake = threading.Event()
+                    held = weakref.ref(self, lambda _: wake.set())
+                    self._thread = threading.Thread(
+                        target=_run, args=(held, wake), name="tessera-recorder", daemon=True
+                    )
                     self._thread.start()
         # Set already, the thread has yet to take what was noted: before it does, it clears this.
         if not self._wake.is_set():
@@ -112,14 +116,19 @@ class Recorder:
         """Whether this process has a thread; a child has none, and a listener that raises ends it."""
         return self._process == os.getpid() and self._thread is not None and self._thread.is_alive()
 
-    def _run(self) -> None:
-        pause = threading.Event()
-        while True:
-            self._wake.wait()
-            self._wake.clear()
-            pause.wait(_WRITE_EVERY)
-            try:
-                self.flush()
-            except StorageUnavailableError as error:
-                _log.warning("marks could not be written, trying again: %s", error)
-                self._wake.set()
+    def write(self) -> None:
+        """One turn of the thread: give others time to note more, and write it all."""
+        self._wake.clear()
+        threading.Event().wait(_WRITE_EVERY)
+        try:
+            self.flush()
+        except StorageUnavailableError as error:
+            _log.warning("marks could not be written, trying again: %s", error)
+            self._wake.set()
+
+
+def _run(reference: weakref.ref[Recorder], wake: threading.Event) -> None:
+    """Write whenever something was noted; when nobody holds the recorder any more, what was noted is written still."""
+    while wake.wait() and (recorder := reference()) is not None:
+        recorder.write()
+        del recorder
