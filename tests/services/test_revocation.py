@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+import threading
 
-from flask_tessera.errors import StorageUnavailableError
-from flask_tessera.services.revocation import RevocationView
+import pytest
+from msgspec.structs import replace
+
+from flask_tessera.errors import SessionEndedError, StorageUnavailableError
+from flask_tessera.services.revocation import RevocationView, ViewBusyError
 from flask_tessera.sessions.record import RETENTION_MARGIN
+from flask_tessera.storage.contract import Revocation
 from flask_tessera.storage.from_url import open_storage
 from flask_tessera.testing import race
 from tests.services.bench import DAY, Bench
@@ -84,13 +88,14 @@ def test_what_no_token_can_contradict_any_more_is_forgotten(workers):
         one.service.end(one.log_in().session.sid, "logout")
         one.service.end_user(str(number), "kick")
     one.use(one.log_in("9"))
-    assert len(one.view._sessions) == 3
-    assert len(one.view._users) == 3
-    one.clock.advance(900 + RETENTION_MARGIN)
+    assert len(one.view._open.sessions) == 3
+    assert len(one.view._open.users) == 3
+    # What falls due within one minute is dropped after it.
+    one.clock.advance(900 + RETENTION_MARGIN + 60)
     one.service.end(one.log_in("9").session.sid, "logout")
     one.use(one.log_in("9"))
-    assert len(one.view._sessions) == 1
-    assert one.view._users == {}
+    assert len(one.view._open.sessions) == 1
+    assert one.view._open.users == {}
 
 
 @pytest.mark.parametrize("step", [30, DAY, 10 * 365 * DAY])
@@ -196,3 +201,122 @@ def test_X9_another_log_is_read_from_its_beginning_and_replaces_all(bench):
     assert view.refusal(bench.claims(issued), at=bench.clock()) == ""
     # It is refused all the same: nobody vouches for tokens from before the birth.
     assert bench.claims(issued).iat <= view.born_at
+
+
+def test_F04_a_worker_that_only_refreshes_hears_of_a_restored_backup(bench, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("flask_tessera.services.revocation.boot_clock", lambda: now[0])
+    # A log with a bound, which nobody here listens to.
+    bench.storage.revocations.bound = 2
+    worker = Bench(bench.storage, clock=bench.clock)
+    issued = worker.log_in()
+    bench.storage.revocations.restore(at=bench.clock())
+    now[0] += 1.0
+    with pytest.raises(SessionEndedError):
+        worker.refresh(issued.refresh_token)
+    assert worker.log_in().session.era == 1
+
+
+def test_F03_the_era_that_is_known_has_to_do_while_the_log_cannot_be_read(bench, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("flask_tessera.services.revocation.boot_clock", lambda: now[0])
+    bench.storage.revocations.bound = 2
+    worker = Bench(bench.storage, clock=bench.clock)
+    issued = worker.log_in()
+    tries = []
+
+    def broken(*, at):
+        tries.append(at)
+        raise StorageUnavailableError("broken")
+
+    monkeypatch.setattr(bench.storage.revocations, "end", broken)
+    now[0] += 1.0
+    for _ in range(3):
+        issued = worker.refresh(issued.refresh_token)
+    assert len(tries) == 1
+
+
+def test_S01_what_is_heard_ahead_is_refused_before_the_log_is_read(bench):
+    bench.storage.revocations.bound = 2
+    view, issued = RevocationView(bench.storage.revocations), bench.log_in()
+    view.catch_up(bench.clock())
+    view.take_ahead([Revocation(bench.clock() + 900, "kick", issued.session.sid)])
+    assert view.refusal(bench.claims(issued), at=bench.clock()) == "kick"
+    view.catch_up(bench.clock())
+    assert view.refusal(bench.claims(issued), at=bench.clock()) == "kick"
+
+
+def test_S07_a_request_that_finds_another_reading_asks_the_storage(bench):
+    log = SlowLog(bench.storage.revocations)
+    view, issued = RevocationView(log), bench.log_in()
+    claims = bench.claims(issued)
+    view.refusal(claims, at=bench.clock())
+    bench.service.end(bench.log_in("8").session.sid, "logout")
+    reader = threading.Thread(target=view.refusal, args=(claims,), kwargs={"at": bench.clock()})
+    reader.start()
+    assert log.has_begun.wait(10)
+    with pytest.raises(ViewBusyError):
+        view.refusal(claims, at=bench.clock())
+    log.may_end.set()
+    reader.join(10)
+    assert view.refusal(claims, at=bench.clock()) == ""
+
+
+class SlowLog(FakeLog):
+    """A log whose second read takes until the test says so."""
+
+    def __init__(self, log):
+        super().__init__(log)
+        self.has_begun, self.may_end = threading.Event(), threading.Event()
+
+    def after(self, cursor, *, at):
+        if self.reads:
+            self.has_begun.set()
+            self.may_end.wait(10)
+        return super().after(cursor, at=at)
+
+
+class PagedLog(FakeLog):
+    """A log that gives three entries at a time."""
+
+    def after(self, cursor, *, at):
+        page = super().after(cursor, at=at)
+        some = page.entries[:3]
+        return replace(page, entries=some, cursor=min(cursor + 3, page.cursor), is_whole=len(some) == len(page.entries))
+
+
+def test_S01_a_log_is_read_page_by_page_to_its_end(bench):
+    log = PagedLog(bench.storage.revocations)
+    sessions = [bench.log_in(str(number)) for number in range(16)]
+    for issued in sessions[:8]:
+        bench.service.end(issued.session.sid, "logout")
+    view = RevocationView(log)
+    view.catch_up(bench.clock())
+    for issued in sessions[8:]:
+        bench.service.end(issued.session.sid, "kick")
+    view.catch_up(bench.clock())
+    said = [view.refusal(bench.claims(issued), at=bench.clock()) for issued in sessions]
+    assert said == ["logout"] * 8 + ["kick"] * 8
+    assert view.cursor == 16
+
+
+def test_X9_a_log_that_becomes_another_one_between_two_pages_is_read_anew(bench):
+    log = PagedLog(bench.storage.revocations)
+    sessions = [bench.log_in(str(number)) for number in range(8)]
+    for issued in sessions:
+        bench.service.end(issued.session.sid, "logout")
+    view, real = RevocationView(log), log.after
+    calls = []
+
+    def after(cursor, *, at):
+        calls.append(cursor)
+        if len(calls) == 3:
+            bench.storage.revocations.restore(at=at)
+        return real(cursor, at=at)
+
+    log.after = after
+    view.catch_up(bench.clock())
+    assert calls[0] == 0
+    assert 0 in calls[1:]
+    said = [view.refusal(bench.claims(issued), at=bench.clock()) for issued in sessions]
+    assert said == ["logout"] * 8

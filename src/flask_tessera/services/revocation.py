@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import StorageUnavailableError
 from ..fork import renew_in_children
-from .keys import sid_text
+from .endings import OpenEndings
+from .hearing import boot_clock
+from .keys import parse_sid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from ..storage.contract import Revocation, RevocationLog
+    from ..storage.contract import Revocation, RevocationLog, Revocations
     from ..tokens.claims import Claims
-
-    Sessions = dict[str, tuple[str, int]]
-    Users = dict[tuple[str, str], tuple[Revocation, ...]]
 
 _PRUNE_EVERY: Final = 60
 """Seconds between two sweeps of what may be forgotten."""
@@ -25,8 +24,17 @@ _CLOCK_MARGIN: Final = 30
 """Seconds by which the clocks of two workers may differ, or one may step back unnoticed."""
 _QUEUE_WAIT: Final = 0.75
 """Seconds to wait for another thread's read, which may itself take two: a request is answered within three."""
+_ERA_BELIEVED: Final = 1.0
+"""Seconds for which the era is believed: a worker that only logs in and refreshes has no thread that reads it."""
 _MOST_ASKED: Final = 100_000
+_MOST_LOGS: Final = 3
+"""Logs that may take each other's place while all of one is read."""
 _NOTHING_SEEN: Final = object()
+_NEVER: Final = float("-inf")
+
+
+class ViewBusyError(StorageUnavailableError):
+    """Another thread reads the log, and is not done: the storage itself can be asked."""
 
 
 class RevocationView:
@@ -43,10 +51,10 @@ class RevocationView:
         self._log_id = ""
         self.cursor = 0
         """How far the log was read."""
-        self._sessions: Sessions = {}
-        self._users: Users = {}
+        self._open = OpenEndings()
         self._pruned_at = 0
         self._era = 0
+        self._era_known_until = _NEVER
         self.born_at = 0
         """The log may know nothing of tokens issued up to this Unix second."""
         self.found_live: set[str] = set()
@@ -57,21 +65,29 @@ class RevocationView:
         """A thread of the parent may have been catching up."""
         self._lock = threading.Lock()
 
-    def refusal(self, claims: Claims, *, at: int) -> str:
+    def refusal(self, claims: Claims, *, at: int, sid: bytes = b"") -> str:
         """The reason for which the session of `claims` has ended; an empty text if the log does not say so.
 
+        Args:
+            claims: of an access token.
+            at: now, Unix seconds.
+            sid: the session that they name, where that is known.
+
         Raises:
+            ViewBusyError: the log has changed, and another thread reads it.
             StorageUnavailableError: the log has changed and cannot be read.
         """
         if self._has_stamps:
             self._look(at)
-        ended = self._sessions.get(claims.sid)
+        sid = sid or parse_sid(claims.sid)
+        known = self._open
+        ended = known.sessions.get(sid)
         if ended is not None:
             return ended[0]
         # Most often nobody has ended all of a user's sessions, and no key needs to be made to look.
-        users = self._users
+        users = known.users
         for entry in users.get((claims.realm, claims.sub), ()) if users else ():
-            if claims.ep < entry.epoch and (not entry.except_sid or claims.sid != sid_text(entry.except_sid)):
+            if claims.ep < entry.epoch and (not entry.except_sid or sid != entry.except_sid):
                 return entry.reason
         return ""
 
@@ -79,25 +95,34 @@ class RevocationView:
         """Where the log ends now: what is noted later comes after it.
 
         Raises:
-            StorageUnavailableError: the log has changed and cannot be read.
+            StorageUnavailableError: the log cannot be read.
         """
-        if self._has_stamps:
-            self._look(at)
-        else:
-            self.catch_up(at)
-        return self.cursor
+        return self._log.end(at=at).cursor
 
     def era(self, *, at: int) -> int:
         """The storage's era; sessions of an older one are over.
 
         Raises:
-            StorageUnavailableError: the log was never read, or has changed, and cannot be read.
+            StorageUnavailableError: it was never read, or where stamps tell that the log has changed, and cannot be.
         """
         if self._has_stamps:
             self._look(at)
-        elif not self._log_id:
-            self.catch_up(at)
+        elif boot_clock() >= self._era_known_until:
+            self._ask_for_era(at)
         return self._era
+
+    def _ask_for_era(self, at: int) -> None:
+        try:
+            era = self._log.end(at=at).era
+        except StorageUnavailableError:
+            if self._era_known_until == _NEVER:
+                raise
+            # Sessions may still be there, and what was known has to do; it is not asked for again at once.
+            era = self._era
+        self._know_era(era)
+
+    def _know_era(self, era: int) -> None:
+        self._era, self._era_known_until = era, boot_clock() + _ERA_BELIEVED
 
     def must_ask(self, claims: Claims) -> bool:
         """Whether the storage must be asked, once, since the log may have been born after an ending of this session."""
@@ -113,7 +138,7 @@ class RevocationView:
         found_live.add(claims.sid)
 
     def catch_up(self, at: int) -> None:
-        """Read on in the log.
+        """Read on to the end of the log.
 
         Raises:
             StorageUnavailableError: it cannot be read.
@@ -121,12 +146,21 @@ class RevocationView:
         with self._alone():
             self._read_on(at)
 
+    def take_ahead(self, entries: Iterable[Revocation]) -> None:
+        """Refuse what is known to have ended, before the log was read as far as that.
+
+        Raises:
+            StorageUnavailableError: another thread reads the log.
+        """
+        with self._alone():
+            self._open.take(entries)
+
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Hold the lock. Who has it may itself wait for a storage that hangs, so nobody queues for long."""
         lock = self._lock
         if not lock.acquire(timeout=_QUEUE_WAIT):
-            raise StorageUnavailableError("waited too long for another thread that reads the revocation log")
+            raise ViewBusyError("waited too long for another thread that reads the revocation log")
         try:
             yield
         finally:
@@ -143,43 +177,42 @@ class RevocationView:
                 self._stamp = stamp
 
     def _read_on(self, at: int) -> None:
-        has_stepped_back = at < self._pruned_at - _CLOCK_MARGIN
-        page = self._log.after(self.cursor, at=at)
-        if page.log_id != self._log_id or page.cursor < self.cursor or has_stepped_back:
-            self._begin_anew(at)
-            return
-        _take(page.entries, self._sessions, self._users)
-        self.cursor, self._era = page.cursor, page.era
+        is_whole = False
+        while not is_whole:
+            page = self._log.after(self.cursor, at=at)
+            # Another log; or a clock that ran ahead has made us forget too much.
+            if page.log_id != self._log_id or page.cursor < self.cursor or at < self._pruned_at - _CLOCK_MARGIN:
+                self._begin_anew(at)
+                return
+            self._open.take(page.entries)
+            self.cursor, is_whole = page.cursor, page.is_whole
+            self._know_era(page.era)
         if at >= self._pruned_at + _PRUNE_EVERY:
-            self._prune(at)
+            self._pruned_at = at
+            self._open.prune(at)
 
     def _begin_anew(self, at: int) -> None:
-        """Read all of the log: it is another one, or a clock that ran ahead has made us forget too much."""
-        page = self._log.after(0, at=at)
-        sessions: Sessions = {}
-        users: Users = {}
-        _take(page.entries, sessions, users)
-        # The birth first, and each in place at once: other threads read without a lock.
-        self.found_live = set()
-        self.born_at = page.born_at + _CLOCK_MARGIN
-        self._sessions, self._users = sessions, users
-        self._log_id, self.cursor, self._era, self._pruned_at = page.log_id, page.cursor, page.era, at
+        """Read all of the log, then put it in place of what was known."""
+        for _ in range(_MOST_LOGS):
+            fresh = OpenEndings()
+            page = self._read_all(fresh, at)
+            if page is not None:
+                # The birth first, and each in place at once: other threads read without a lock.
+                self.found_live = set()
+                self.born_at = page.born_at + _CLOCK_MARGIN
+                self._open = fresh
+                self._log_id, self.cursor, self._pruned_at = page.log_id, page.cursor, at
+                self._know_era(page.era)
+                return
+        raise StorageUnavailableError("the revocation log is lost again and again")
 
-    def _prune(self, at: int) -> None:
-        self._pruned_at = at
-        # Built anew and put in place at once: other threads read without a lock.
-        self._sessions = {sid: ended for sid, ended in self._sessions.items() if ended[1] > at}
-        users = {user: tuple(e for e in entries if e.forget_at > at) for user, entries in self._users.items()}
-        self._users = {user: entries for user, entries in users.items() if entries}
-
-
-def _take(entries: Iterable[Revocation], sessions: Sessions, users: Users) -> None:
-    for entry in entries:
-        if entry.sid:
-            sessions[sid_text(entry.sid)] = (entry.reason, entry.forget_at)
-            continue
-        user = (entry.realm, entry.user_id)
-        known = users.get(user, ())
-        # A log may give an entry again.
-        if entry not in known:
-            users[user] = (*known, entry)
+    def _read_all(self, into: OpenEndings, at: int) -> Revocations | None:
+        """The last page of a log that was read from its beginning; None if it has become another one meanwhile."""
+        page = first = self._log.after(0, at=at)
+        into.take(first.entries)
+        while not page.is_whole:
+            page = self._log.after(page.cursor, at=at)
+            if page.log_id != first.log_id:
+                return None
+            into.take(page.entries)
+        return page

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SessionEndedError, TokenExpiredError, TokenInvalidError, UserGoneError
 from ..services.recorder import COARSENESS
+from ..services.revocation import ViewBusyError
 from ..tokens.claims import Claims
 from .identity import Identity
 from .verified import VerifiedTokens
@@ -103,7 +104,11 @@ class Runtime:
         if mode == "stateless" or not self.ear.is_current():
             self.sessions.check_live(claims, sid, at=at)
             return
-        reason = self.view.refusal(claims, at=at)
+        try:
+            reason = self.view.refusal(claims, at=at, sid=sid)
+        except ViewBusyError:
+            self.sessions.check_live(claims, sid, at=at)
+            return
         if reason:
             raise SessionEndedError(reason)
         if strict or mode == "strict":
