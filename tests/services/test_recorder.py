@@ -161,6 +161,18 @@ def test_a_thread_that_a_listener_has_ended_is_followed_by_another(bench):
     assert stored(bench.storage, other).confirmed
 
 
+def test_X12_a_thread_ends_when_nobody_holds_its_recorder_and_writes_what_was_noted_first(bench):
+    sessions = Sessions(bench.storage.sessions)
+    recorder = Recorder(sessions, bench.clock, print)
+    session = begin(bench.storage)
+    recorder.note("name", session.sid, 0, T0)
+    thread = recorder._thread
+    del recorder
+    thread.join(10)
+    assert not thread.is_alive()
+    assert stored(bench.storage, session).confirmed
+
+
 def test_many_threads_may_note_at_once(written):
     sessions = [begin(written.storage, str(number)) for number in range(8)]
 

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import weakref
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 from ..errors import StorageUnavailableError
@@ -44,7 +45,8 @@ class Recorder:
         self._marks: dict[tuple[bytes, int], None] = {}
         self._seen: dict[bytes, int] = {}
         self._process = 0
-        self._wake = threading.Event()
+        self._is_awake = False
+        self._waiting: SimpleQueue[Recorder | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         renew_in_children(self)
 
@@ -101,34 +103,33 @@ class Recorder:
         if not self._is_running():
             with self._lock:
                 if not self._is_running():
-                    self._process = os.getpid()
-                    self._wake = wake = threading.Event()
-                    held = weakref.ref(self, lambda _: wake.set())
-                    self._thread = threading.Thread(
-                        target=_run, args=(held, wake), name="tessera-recorder", daemon=True
-                    )
+                    self._process, self._is_awake = os.getpid(), False
+                    waiting = self._waiting = SimpleQueue[Recorder | None]()
+                    weakref.finalize(self, waiting.put, None).atexit = False
+                    self._thread = threading.Thread(target=_run, args=(waiting,), name="tessera-recorder", daemon=True)
                     self._thread.start()
-        # Set already, the thread has yet to take what was noted: before it does, it clears this.
-        if not self._wake.is_set():
-            self._wake.set()
+        # True already, the thread has yet to take what was noted: before it does, it clears this.
+        if not self._is_awake:
+            self._is_awake = True
+            self._waiting.put(self)
 
     def _is_running(self) -> bool:
         """Whether this process has a thread; a child has none, and a listener that raises ends it."""
         return self._process == os.getpid() and self._thread is not None and self._thread.is_alive()
 
     def write(self) -> None:
-        """One turn of the thread: give others time to note more, and write it all."""
-        self._wake.clear()
+        """One turn of the thread: leave time for more to be noted, and write it all."""
+        self._is_awake = False
         threading.Event().wait(_WRITE_EVERY)
         try:
             self.flush()
         except StorageUnavailableError as error:
             _log.warning("marks could not be written, trying again: %s", error)
-            self._wake.set()
+            self._ensure_thread()
 
 
-def _run(reference: weakref.ref[Recorder], wake: threading.Event) -> None:
-    """Write whenever something was noted; when nobody holds the recorder any more, what was noted is written still."""
-    while wake.wait() and (recorder := reference()) is not None:
+def _run(waiting: SimpleQueue[Recorder | None]) -> None:
+    """Hold a recorder while it has something to write, and no longer: what nobody else holds needs no thread."""
+    while (recorder := waiting.get()) is not None:
         recorder.write()
         del recorder
