@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask import Flask
@@ -89,3 +89,26 @@ def test_F04_after_a_restored_backup_no_old_token_is_believed(tmp_path: Path) ->
         app.extensions["tessera"][""].runtime.storage.revocations.restore(at=clock())
     assert client.get("/guarded", headers=headers).status_code == 401
     assert client.post("/auth/exchange", headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize("ending", ["kick", "restored"])
+def test_M05_S02_an_exchange_that_was_overtaken_by_an_ending_begins_nothing(tmp_path: Path, ending: str) -> None:
+    clock = Clock()
+    app = make_app(tmp_path, "6f1d5f7a9c3e4b2880a1d4c7e9f20b35", clock)
+    app.config["TESSERA_STORE_URL"] = "memory:"
+    client, headers = app.test_client(), {"z-token": old_token(7, clock())}
+    with app.app_context():
+        runtime = app.extensions["tessera"][""].runtime
+    begin_named = runtime.sessions.begin_named
+
+    def overtaken(*arguments: Any, **options: Any) -> Any:
+        if ending == "kick":
+            runtime.sessions.end_user("7", "kick")
+        else:
+            runtime.storage.revocations.restore(at=clock())
+        return begin_named(*arguments, **options)
+
+    runtime.sessions.begin_named = overtaken
+    answer = client.post("/auth/exchange", headers=headers)
+    assert (answer.status_code, answer.get_json()["code"]) == (401, 4101)
+    assert not runtime.sessions.list("7")

@@ -88,11 +88,16 @@ class LegacyLogins:
         at = self._clock()
         claims = self.verify(text, at=at)
         try:
-            return self._sessions.begin_named(
+            issued = self._sessions.begin_named(
                 login, sid=self._sid(claims, text), auth_at=claims.issued_at, keep_until=claims.expires_at
             )
         except AlreadyExistsError as error:
             raise TokenExpiredError("exchanged already") from error
+        if issued.session.epoch or issued.session.era:
+            # All the user's sessions, or everybody's, were ended after the look at the token.
+            self._sessions.end(issued.session.sid, "kick", login.caller)
+            raise SessionEndedError("kick")
+        return issued
 
     def end(self, text: str, caller: Caller) -> None:
         """Log an old token out: it is spent without a session having lived."""
