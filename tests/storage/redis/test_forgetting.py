@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from flask_tessera.errors import StorageUnavailableError
 from flask_tessera.sessions.record import RETENTION_MARGIN
-from flask_tessera.storage.contract import WORKER_SILENCE, Page, Revocation, Worker
+from flask_tessera.storage.contract import WORKER_SILENCE, Heard, Page, Revocation, Worker
 from flask_tessera.testing.contract.base import ACCESS, IDLE, NO_LIMITS, T0, begin, new_session, rotate, stored
 
 FORGET = T0 + ACCESS + RETENTION_MARGIN
@@ -128,27 +129,87 @@ def test_F04_a_cursor_whose_entry_was_dropped_is_read_on_from(store):
     assert [entry.sid for entry in log_of(store, cursor).entries] == [sessions[2].sid]
 
 
-def test_a_long_log_is_read_and_purged_in_pages(store, monkeypatch):
-    """In order, each once."""
+@pytest.fixture
+def short_pages(monkeypatch):
+    """Of three entries."""
     monkeypatch.setattr("flask_tessera.storage.redis.revocations._MOST", 3)
+
+
+def end_many(storage, count):
+    """Sids of sessions that have ended, one each second."""
     sids = []
-    for number in range(10):
-        session = begin(store)
+    for number in range(count):
+        session = begin(storage)
         sids.append(session.sid)
-        store.sessions.end(session.sid, "kick", at=T0 + number)
-    page = log_of(store)
-    assert [entry.sid for entry in page.entries] == sids
-    assert [entry.sid for entry in log_of(store, page.cursor).entries] == []
-    store.revocations.purge(at=FORGET + 6)
-    assert [entry.sid for entry in log_of(store).entries] == sids[7:]
+        storage.sessions.end(session.sid, "kick", at=T0 + number)
+    return sids
+
+
+def pages_of(storage, cursor=0):
+    """All pages from a cursor on."""
+    pages = [log_of(storage, cursor)]
+    while not pages[-1].is_whole:
+        pages.append(log_of(storage, pages[-1].cursor))
+    return pages
+
+
+def sids_of(pages):
+    return [entry.sid for page in pages for entry in page.entries]
+
+
+@pytest.mark.usefixtures("short_pages")
+@pytest.mark.parametrize("count", [2, 3, 4, 6, 10])
+def test_P10_a_long_log_is_read_and_purged_in_pages(count, store):
+    """In order, each once; the last page knows that it is the last, and ends where the log does."""
+    sids = end_many(store, count)
+    pages = pages_of(store)
+    assert sids_of(pages) == sids
+    assert [len(page.entries) for page in pages] == [min(3, count - begin) for begin in range(0, count, 3)]
+    assert pages[-1].cursor == store.revocations.end(at=T0).cursor
+    assert log_of(store, pages[-1].cursor).entries == ()
+    store.revocations.purge(at=FORGET + count - 2)
+    assert sids_of(pages_of(store)) == sids[-1:]
+
+
+@pytest.mark.usefixtures("short_pages")
+def test_F04_who_reads_on_in_a_log_that_became_another_one_is_told_its_name_and_begins_anew(server, broken):
+    """Its cursor lies amid the old one."""
+    end_many(broken, 5)
+    first = log_of(broken)
+    server.ask("FLUSHALL")
+    sids = end_many(broken, 7)
+    second = log_of(broken, first.cursor)
+    assert second.log_id != first.log_id
+    assert sids_of([second]) == sids[:3]
+    assert sids_of(pages_of(broken)) == sids
+
+
+@pytest.mark.usefixtures("short_pages")
+def test_F04_who_reads_on_while_entries_come_and_go_passes_over_none(store):
+    sids = end_many(store, 7)
+    first = log_of(store)
+    store.revocations.purge(at=FORGET + 4)
+    late = end_many(store, 1)
+    assert sids_of(pages_of(store, first.cursor)) == [*sids[5:], *late]
+
+
+def test_P10_what_is_heard_ahead_are_the_entries_after_the_cursor(store):
+    """Those of one call at most; beats are heard beside them."""
+    end_many(store, 2)
+    cursor = log_of(store).cursor
+    store.revocations.wait(cursor, longest=0.01)
+    sids = end_many(store, 3)
+    store.workers.beat(Worker("one", T0, T0))
+    heard = store.revocations.wait(cursor, longest=30)
+    assert sids_of([heard]) == sids
+    assert heard == Heard(("one",), log_of(store, cursor).entries)
 
 
 def told_long_ago(raw, at, seconds):
     """Put an entry into the log as if it had been noted so many seconds ago by the server's clock."""
     noted = raw.client.time()[0] - seconds
-    values = {"forget_at": at + 900, "reason": "kick", "sid": b"\1" * 16, "realm": "", "user_id": "", "epoch": 0}
-    fields = {**values, "except_sid": "", "at": at, "noted": noted, "nonce": 5}
-    raw.client.xadd(raw.log(b"entries"), fields, id="1-0")
+    entry = msgspec.msgpack.encode((5, at, noted, at + 900, "kick", b"\1" * 16, "", "", 0, b""))
+    raw.client.xadd(raw.log(b"entries"), {"entry": entry}, id="1-0")
     raw.client.hset(raw.log(b"meta"), mapping={"n": 1, "nonce": 5})
 
 
@@ -178,9 +239,12 @@ def test_F04_a_record_that_nobody_can_read_is_a_storage_that_is_unavailable(stor
     raw.client.hset(raw.log(b"workers"), "x", b"\xc1")
     with pytest.raises(StorageUnavailableError):
         store.workers.list(at=T0)
-    raw.client.xadd(raw.log(b"entries"), {"what": "?"})
-    with pytest.raises(StorageUnavailableError):
-        log_of(store)
+    for junk in (b"", b"?", b"\x9a" + b"\1" * 9, msgspec.msgpack.encode((5, T0, T0, T0, b"\xff", "", "", "", 0, ""))):
+        raw.client.delete(raw.log(b"entries"))
+        raw.client.xadd(raw.log(b"entries"), {"entry": junk})
+        for read in (log_of, lambda storage: storage.revocations.wait(0, longest=1)):
+            with pytest.raises(StorageUnavailableError):
+                read(store)
 
 
 def store_principal_key(store, raw):
@@ -207,12 +271,12 @@ def test_beats_are_heard_again_after_a_flush(server, broken):
     cursor = log_of(broken).cursor
     broken.revocations.wait(cursor, longest=0.01)
     broken.workers.beat(Worker("one", T0, T0))
-    assert broken.revocations.wait(cursor, longest=5) == ("one",)
+    assert broken.revocations.wait(cursor, longest=5) == Heard(("one",))
     server.ask("FLUSHALL")
     cursor = log_of(broken, cursor).cursor
     broken.revocations.wait(cursor, longest=0.01)
     broken.workers.beat(Worker("two", T0, T0))
-    assert broken.revocations.wait(cursor, longest=5) == ("two",)
+    assert broken.revocations.wait(cursor, longest=5) == Heard(("two",))
 
 
 def test_F04_who_waits_is_woken_by_a_restored_backup(server, broken, opened):
@@ -220,7 +284,7 @@ def test_F04_who_waits_is_woken_by_a_restored_backup(server, broken, opened):
     cursor = log_of(other).cursor
     other.revocations.wait(cursor, longest=0.01)
     broken.revocations.restore(at=T0)
-    assert other.revocations.wait(cursor, longest=30) == ()
+    assert other.revocations.wait(cursor, longest=30) == Heard()
     assert log_of(other, cursor).era == 1
 
 

@@ -1,30 +1,23 @@
 -- needs: log
--- Entries after a cursor. KEYS: meta, entries, era. ARGV: its number and nonce, the time, a name for a log that has none, the highest era
--- that the caller knows of, how many at most.
--- Gives the log's name, its birth, the last number and nonce, the era, and the entries.
-local log, number = log_of(KEYS[1]), tonumber(ARGV[1])
-local last = last_number(log)
-local log_id, born_at, known, nonce =
-  unpack(redis.call('HMGET', log .. 'meta', 'log_id', 'born_at', 'n', 'nonce'))
-
-local function nonce_at(place)
-  local entry = redis.call('XRANGE', log .. 'entries', place .. '-0', place .. '-0')[1]
-  return entry and field_of(entry, 'nonce')
-end
+-- A page of entries after a cursor. KEYS: meta, entries, era. ARGV: the time, a name for a log that has none, the
+-- highest era that the caller knows of, number and nonce of the cursor, how many at most.
+-- Gives the log's name, its birth, number and nonce of where the page ends, the era, whether the log ends there, and
+-- the entries as one array.
+local log, number = log_of(KEYS[1]), tonumber(ARGV[4])
+local log_id, born_at, last, nonce, era = known_log(log, ARGV[1], ARGV[2], tonumber(ARGV[3]))
 
 -- Whether the entry at the cursor is the one that was read: a fail-over may have cut it off, and others have grown.
 local function is_ours()
-  if number >= last then return number == last and ARGV[2] == nonce end
-  return (nonce_at(number) or ARGV[2]) == ARGV[2]
+  if number >= last then return number == last and ARGV[5] == nonce end
+  return (nonce_at(log, number) or ARGV[5]) == ARGV[5]
 end
 
-local era = era_of(log, tonumber(ARGV[5]))
-if not log_id or tonumber(known or 0) ~= last then
-  -- Never read, or lost in part: what is left may not be all.
-  log_id, born_at, nonce = ARGV[4], ARGV[3], nonce_at(last) or '0'
-  redis.call('HSET', log .. 'meta', 'log_id', log_id, 'born_at', born_at, 'n', last, 'nonce', nonce)
-end
-nonce = nonce or '0'
 if number > 0 and not is_ours() then number = 0 end
-local entries = redis.call('XRANGE', log .. 'entries', number + 1, '+', 'COUNT', ARGV[6])
-return {log_id, born_at, last, nonce, era, entries}
+local page = redis.call('XRANGE', log .. 'entries', number + 1, '+', 'COUNT', ARGV[6])
+local is_whole = #page < tonumber(ARGV[6]) or number_of(page[#page]) == last
+if not is_whole then
+  last, nonce = number_of(page[#page]), tostring((head_of(page[#page])))
+end
+local entries = {struct.pack('>BI4', 0xdd, #page)}
+for place, entry in ipairs(page) do entries[place + 1] = entry[2][2] end
+return {log_id, born_at, last, nonce, era, is_whole and 1 or 0, table.concat(entries)}

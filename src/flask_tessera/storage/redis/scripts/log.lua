@@ -14,11 +14,25 @@ local function last_number(log)
   end
 end
 
-local function field_of(entry, name)
-  local fields = entry[2]
-  for place = 1, #fields, 2 do
-    if fields[place] == name then return fields[place + 1] end
-  end
+-- An entry is one value: what it is dropped by, then the fields of `Revocation`, as an array. Workers decode many of
+-- them, so that is for them to be quick.
+local function bytes_of(text)
+  return struct.pack('>BI2', 0xc5, #text) .. text
+end
+
+local function entry_of(nonce, at, now, forget_at, reason, sid, realm, user_id, epoch, except_sid)
+  return string.char(0x9a) .. cmsgpack.pack(nonce, at, now, tonumber(forget_at), reason) .. bytes_of(sid)
+    .. cmsgpack.pack(realm, user_id, tonumber(epoch)) .. bytes_of(except_sid)
+end
+
+-- The nonce of an entry, when it was told and when noted, and when it may be forgotten.
+local function head_of(entry)
+  local _, nonce, at, noted, forget_at = cmsgpack.unpack_limit(entry[2][2], 4, 1)
+  return nonce, at, noted, forget_at
+end
+
+local function number_of(entry)
+  return tonumber(string.match(entry[1], '^%d+'))
 end
 
 -- Seconds that even an entry stays that could be forgotten at once: all workers must hear of it.
@@ -28,9 +42,9 @@ local SHORTEST = 120
 -- may have jumped.
 local function drop_dead(log, at, now, most)
   for _, entry in ipairs(redis.call('XRANGE', log .. 'entries', '-', '+', 'COUNT', most)) do
-    local told_at = tonumber(field_of(entry, 'at'))
-    local life = math.max(tonumber(field_of(entry, 'forget_at')) - told_at, SHORTEST)
-    if at - told_at < life or now - tonumber(field_of(entry, 'noted')) < life then return end
+    local _, told_at, noted, forget_at = head_of(entry)
+    local life = math.max(forget_at - told_at, SHORTEST)
+    if at - told_at < life or now - noted < life then return end
     redis.call('XDEL', log .. 'entries', entry[1])
   end
 end
@@ -46,9 +60,7 @@ local function append(log, at, nonce, entries)
   local now = tonumber(redis.call('TIME')[1])
   for _, entry in ipairs(entries) do
     number, nonce = number + 1, (nonce + 1) % 4294967296
-    redis.call('XADD', log .. 'entries', number .. '-0', 'forget_at', entry[1], 'reason', entry[2],
-      'sid', entry[3], 'realm', entry[4], 'user_id', entry[5], 'epoch', entry[6], 'except_sid', entry[7],
-      'at', at, 'noted', now, 'nonce', nonce)
+    redis.call('XADD', log .. 'entries', number .. '-0', 'entry', entry_of(nonce, at, now, unpack(entry)))
   end
   redis.call('HSET', log .. 'meta', 'n', number, 'nonce', nonce)
   drop_dead(log, at, now, 3 * #entries)
@@ -66,4 +78,23 @@ local function era_of(log, known)
   local era = math.max(first, second, known)
   if first ~= era or second ~= era then put_era(log, era) end
   return era
+end
+
+local function nonce_at(log, number)
+  local entry = redis.call('XRANGE', log .. 'entries', number .. '-0', number .. '-0')[1]
+  return entry and tostring((head_of(entry)))
+end
+
+-- The log's name, its birth, its last number and nonce, and the era. It gets a name and is born `at` if it was never
+-- read, or lost in part: what is left may not be all.
+local function known_log(log, at, name, era)
+  local last = last_number(log)
+  local log_id, born_at, known, nonce =
+    unpack(redis.call('HMGET', log .. 'meta', 'log_id', 'born_at', 'n', 'nonce'))
+  era = era_of(log, era)
+  if not log_id or tonumber(known or 0) ~= last then
+    log_id, born_at, nonce = name, at, nonce_at(log, last) or '0'
+    redis.call('HSET', log .. 'meta', 'log_id', log_id, 'born_at', born_at, 'n', last, 'nonce', nonce)
+  end
+  return log_id, born_at, last, nonce or '0', era
 end
