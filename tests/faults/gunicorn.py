@@ -44,7 +44,8 @@ class Gunicorn(Server):
         self.workers = workers
         given = {"url": url, "secret": secrets.token_hex(), "settings": settings, "preload": preload}
         threads = ("--threads", "4") if kind == "gthread" else ()
-        self._words = ["-w", str(workers), "-k", kind, *threads, *(("--preload",) if preload else ())]
+        patched = ("-c", str(Path(__file__).with_name("patched.py"))) if kind == "gevent" and preload else ()
+        self._words = ["-w", str(workers), "-k", kind, *threads, *patched, *(("--preload",) if preload else ())]
         self._target = f"tests.faults.wsgi:create({given!r})"
 
     @property
