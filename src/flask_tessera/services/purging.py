@@ -39,5 +39,6 @@ def purge(
     while removed := storage.sessions.purge(at=at, most=batch):
         total += removed
         rest()
-    storage.revocations.purge(at=at)
+    # By a clock that has jumped less than that tokens are taken for dead that a worker that starts later must refuse.
+    storage.revocations.purge(at=at if force else at - _LONGEST_SILENCE)
     return total
