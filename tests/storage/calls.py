@@ -30,6 +30,7 @@ CALLS = {
     "unsuspend": lambda storage: storage.principals.unsuspend("", "7"),
     "stamp": lambda storage: storage.revocations.stamp(),
     "after": lambda storage: storage.revocations.after(0, at=T0),
+    "log_end": lambda storage: storage.revocations.end(at=T0),
     "wait": lambda storage: storage.revocations.wait(0, longest=0.1),
     "restore": lambda storage: storage.revocations.restore(at=T0),
     "purge_log": lambda storage: storage.revocations.purge(at=T0),
@@ -40,7 +41,7 @@ CALLS = {
     "describe": lambda storage: storage.describe(),
     "check": lambda storage: storage.check(),
 }
-READS = {"find", "list", "newest", "principal", "stamp", "after", "wait", "workers", "read", "describe"}
+READS = {"find", "list", "newest", "principal", "stamp", "after", "log_end", "wait", "workers", "read", "describe"}
 
 
 def seconds_until_unavailable(call, storage):

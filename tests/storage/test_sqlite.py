@@ -14,6 +14,7 @@ import sqlalchemy
 from sqlalchemy.pool import QueuePool
 
 from flask_tessera.errors import ConfigError, StorageUnavailableError
+from flask_tessera.storage.contract import Heard
 from flask_tessera.storage.from_url import open_engine, open_storage
 from flask_tessera.storage.sql.host import HostStorage
 from flask_tessera.storage.sql.sqlite import SQLiteStorage
@@ -78,7 +79,7 @@ def test_a_file_says_what_it_promises(store, tmp_path):
 def test_a_wait_ends_when_the_log_is_another_one(store):
     store.sessions.end(begin(store).sid, "logout", at=T0)
     cursor = store.revocations.after(0, at=T0).cursor
-    assert store.revocations.wait(cursor, longest=0.06) == ()
+    assert store.revocations.wait(cursor, longest=0.06) == Heard()
     store.revocations.restore(at=T0)
     store.revocations.wait(cursor, longest=30)
     assert store.revocations.after(cursor, at=T0).era == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flask_tessera.errors import StorageUnavailableError
-from flask_tessera.storage.contract import Worker
+from flask_tessera.storage.contract import Heard, Worker
 from flask_tessera.storage.from_url import open_storage
 from flask_tessera.testing import race
 from flask_tessera.testing.contract.base import T0, begin
@@ -15,6 +15,12 @@ from ..databases import connect, execute
 ENTRY = """
 INSERT INTO tessera_revocations (forget_at, reason, sid, realm, user_id, epoch, except_sid)
 VALUES (%s, 'kick', %s, '', '', 0, '')"""
+
+
+MANY_ENTRIES = """
+INSERT INTO tessera_revocations (forget_at, reason, sid, realm, user_id, epoch, except_sid)
+SELECT 4102444800, 'kick', convert_to(number::text, 'UTF8'), '', '', 0, '' FROM generate_series(%s::int, %s::int) AS number"""
+"""The entries of sids from one number to another."""
 
 
 def end(storage):
@@ -43,6 +49,71 @@ def test_S01_a_late_commit_of_a_lower_number_is_not_passed_over(store, other, ur
     last = store.revocations.after(following.cursor, at=T0)
     assert sids(last) == [b"late"]
     assert store.revocations.after(last.cursor, at=T0).entries == ()
+
+
+def read_on(storage, page):
+    """What follows a page, to the end of the log, and the last page."""
+    read = []
+    while not page.is_whole:
+        page = storage.revocations.after(page.cursor, at=T0)
+        read += sids(page)
+    return read, page
+
+
+def numbered(first, last):
+    return {str(number).encode() for number in range(first, last + 1)}
+
+
+def test_S01_what_is_committed_between_two_pages_comes_once_after_them(store, url):
+    """Also what has a lower number than the page's last; and many more, that take pages of their own."""
+    store.revocations.after(0, at=T0)
+    with connect(url) as late, connect(url) as connection:
+        late.autocommit = False
+        late.execute(ENTRY, (T0 + 900, b"late"))
+        connection.execute(MANY_ENTRIES, (1, 6000))
+        connection.execute(MANY_ENTRIES, (6001, 12_000))
+        page = store.revocations.after(0, at=T0)
+        first = sids(page)
+        assert not page.is_whole
+        late.commit()
+        # The cursor is of a moment: who waits with it need not.
+        store.revocations.wait(page.cursor, longest=60)
+        connection.execute(MANY_ENTRIES, (12_001, 18_000))
+        sid = end(store)
+        rest, page = read_on(store, page)
+        read = [*first, *rest]
+        assert len(read) == len(set(read))
+        assert set(read) == {b"late", sid} | numbered(1, 18_000)
+        assert read.index(b"late") >= 12_000
+        assert store.revocations.after(page.cursor, at=T0).entries == ()
+        # The same from a cursor on behind which some were read already.
+        connection.execute(MANY_ENTRIES, (18_001, 26_000))
+        following = store.revocations.after(page.cursor, at=T0)
+        rest, _ = read_on(store, following)
+        assert len(following.entries) + len(rest) == 8000
+        assert {*sids(following), *rest} == numbered(18_001, 26_000)
+
+
+def test_S01_what_is_not_committed_at_the_end_of_the_log_comes_after_it(store, url):
+    end(store)
+    with connect(url) as late:
+        late.autocommit = False
+        late.execute(ENTRY, (T0 + 900, b"late"))
+        sid = end(store)
+        cursor = store.revocations.end(at=T0).cursor
+        late.commit()
+    assert sids(store.revocations.after(cursor, at=T0)) == [b"late"]
+    assert sids(store.revocations.after(0, at=T0))[-1] == sid
+
+
+def test_the_end_of_a_log_that_was_emptied_is_no_earlier_one(store):
+    end(store)
+    cursor = store.revocations.after(0, at=T0).cursor
+    store.revocations.purge(at=T0 + 10_000)
+    emptied = store.revocations.end(at=T0).cursor
+    assert emptied > cursor
+    sid = end(store)
+    assert sids(store.revocations.after(emptied, at=T0)) == [sid]
 
 
 def test_S01_a_transaction_that_stays_open_makes_nobody_read_again_and_again(store, url):
@@ -91,7 +162,7 @@ def test_S01_endings_of_a_schema_wake_nobody_of_another(store, url):
         cursor = neighbour.revocations.after(0, at=T0).cursor
         neighbour.revocations.wait(cursor, longest=0.01)
         store.workers.beat(Worker("host:1", T0, T0))
-        assert neighbour.revocations.wait(cursor, longest=0.1) == ()
+        assert neighbour.revocations.wait(cursor, longest=0.1) == Heard()
         neighbour.close()
         connection.execute(f"DROP SCHEMA {name} CASCADE")
 
@@ -181,5 +252,5 @@ def test_a_storage_that_is_closed_while_it_waits_lets_go(store):
             return None
         return store.revocations.wait(cursor, longest=60)
 
-    assert race(2, step) == [(), None]
+    assert race(2, step) == [Heard(), None]
     assert listener._connection is None

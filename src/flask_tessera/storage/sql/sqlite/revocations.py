@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from ....errors import StorageUnavailableError
-from ...contract import Revocation, Revocations
+from ...contract import Heard, Revocation, Revocations
 from .watch import Watch
 
 if TYPE_CHECKING:
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 _ENTRIES: Final = """
 SELECT number, forget_at, reason, sid, realm, user_id, epoch, except_sid FROM tessera_revocations
- WHERE number > ? ORDER BY number"""
+ WHERE number > ? ORDER BY number LIMIT ?"""
+_PAGE: Final = 5000
+"""Entries that are read at once: some 20 ms."""
+_END: Final = -1
+"""In place of a cursor: after all entries."""
 _LAST: Final = "SELECT coalesce(max(number), 0) FROM tessera_revocations"
 _LOG: Final = "SELECT log_id, born_at, file, era FROM tessera_log"
 _BORN: Final = "UPDATE tessera_log SET born_at = ?, file = ? WHERE born_at IS NULL OR file <> ?"
@@ -48,25 +52,20 @@ class SQLiteRevocations:
         self.close = watch.close
 
     def after(self, cursor: int, *, at: int) -> Revocations:
-        self._database.open()
-        # Taken before the read, and part of the log's name: a restored copy is another log, though it has grown since.
-        file = self._database.file
-        with self._database.reading() as connection:
-            page = _read(connection, cursor, file)
-        if page is not None:
-            self._log_id = page.log_id
-            return page
-        with self._database.writing() as connection:
-            connection.cursor().execute(_BORN, (at, _inode(file), _inode(file)))
-        return self.after(cursor, at=at)
+        page = self._born(cursor, at)
+        self._log_id = page.log_id
+        return page
 
-    def wait(self, cursor: int, *, longest: float) -> tuple[str, ...]:
+    def end(self, *, at: int) -> Revocations:
+        return self._born(_END, at)
+
+    def wait(self, cursor: int, *, longest: float) -> Heard:
         give_up_at = time.monotonic() + longest
         while True:
-            heard = self._workers.heard()
+            beats = self._workers.heard()
             left = give_up_at - time.monotonic()
-            if heard or left <= 0 or self._has_grown(cursor):
-                return heard
+            if beats or left <= 0 or self._has_grown(cursor):
+                return Heard(beats)
             time.sleep(min(_PAUSE, left))
 
     def restore(self, *, at: int) -> int:
@@ -80,6 +79,20 @@ class SQLiteRevocations:
     def purge(self, *, at: int) -> None:
         with self._database.writing() as connection:
             connection.cursor().execute(_PURGE, (at,))
+
+    def _born(self, cursor: int, at: int) -> Revocations:
+        """What follows `cursor` in the log of this file, which is born if nobody has read it before."""
+        while True:
+            self._database.open()
+            # Taken before the read, and part of the log's name: a restored copy is another log, though it has grown
+            # since.
+            file = self._database.file
+            with self._database.reading() as connection:
+                page = _read(connection, cursor, file)
+            if page is not None:
+                return page
+            with self._database.writing() as connection:
+                connection.cursor().execute(_BORN, (at, _inode(file), _inode(file)))
 
     def _has_grown(self, cursor: int) -> bool:
         self._database.open()
@@ -101,10 +114,13 @@ def _read(connection: PoolProxiedConnection, cursor: int, file: FileIdentity) ->
     if born_at is None or born_as != _inode(file):
         return None
     (last,) = sql.execute(_LAST).fetchone()
+    if cursor == _END:
+        return Revocations((), last, _name(log_id, file), born_at, era)
     # A log that is shorter than what was read is another one: a copy was restored.
-    rows: list[Any] = sql.execute(_ENTRIES, (cursor if cursor <= last else 0,)).fetchall()
+    rows: list[Any] = sql.execute(_ENTRIES, (cursor if cursor <= last else 0, _PAGE)).fetchall()
     entries = tuple(Revocation(*row[1:]) for row in rows)
-    return Revocations(entries, rows[-1][0] if rows else last, _name(log_id, file), born_at, era)
+    reached = rows[-1][0] if rows else last
+    return Revocations(entries, reached, _name(log_id, file), born_at, era, len(rows) < _PAGE or reached == last)
 
 
 def _name(log_id: str, file: FileIdentity) -> str:
