@@ -15,9 +15,10 @@ from flask_tessera.errors import StorageUnavailableError
 from flask_tessera.storage.from_url import open_engine, open_storage
 from flask_tessera.testing import Crew, race
 from flask_tessera.testing.contract.base import T0, begin
+from flask_tessera.testing.contract.breaking import CALLS, LONGEST, READS, SID
 from tests.faults import workers
 
-from .calls import CALLS, LONGEST, READS, SID, seconds_of, seconds_until_unavailable
+from .calls import seconds_of, seconds_until_unavailable
 
 WRITES = CALLS.keys() - READS - {"purge"}
 

@@ -8,8 +8,9 @@ import pytest
 import sqlalchemy
 
 from flask_tessera.storage.from_url import open_engine, open_storage
-from flask_tessera.testing import StorageContract
-from tests.servers import fresh, fresh_url, why_not
+from flask_tessera.testing import BrokenStorageContract, StorageContract
+from flask_tessera.testing.contract.base import T0, begin
+from tests.servers import Cluster, PostgresServer, RedisServer, fresh, fresh_url, why_not
 
 from .databases import execute, fresh_schema
 
@@ -145,3 +146,43 @@ class TestRedis8Cluster(OnAServer):
 
 class TestValkey9Cluster(OnAServer):
     kind = "valkey9-cluster"
+
+
+def broken_by_a_kill(server):
+    """A storage that has worked on a server that is gone now."""
+    storage = open_storage(server.url)
+    begin(storage)
+    storage.revocations.after(0, at=T0)
+    for each in getattr(server, "nodes", [server]):
+        each.kill()
+    return storage
+
+
+class TestBrokenSQLite(BrokenStorageContract):
+    @pytest.fixture
+    def broken_storage(self, store, path):
+        begin(store)
+        path.unlink()
+        path.mkdir()
+        return store
+
+
+class TestBrokenPostgres(BrokenStorageContract):
+    @pytest.fixture
+    def broken_storage(self):
+        with PostgresServer() as server:
+            yield broken_by_a_kill(server)
+
+
+class TestBrokenRedis(BrokenStorageContract):
+    @pytest.fixture
+    def broken_storage(self):
+        with RedisServer("redis8") as server:
+            yield broken_by_a_kill(server)
+
+
+class TestBrokenValkeyCluster(BrokenStorageContract):
+    @pytest.fixture
+    def broken_storage(self):
+        with Cluster("valkey9") as cluster:
+            yield broken_by_a_kill(cluster)

@@ -2,8 +2,8 @@
 
 from .client import login_as
 from .clock import YEAR_2096, Clock
-from .contract import StorageContract
+from .contract import BrokenStorageContract, StorageContract
 from .crew import Crew
 from .races import race
 
-__all__ = ["YEAR_2096", "Clock", "Crew", "StorageContract", "login_as", "race"]
+__all__ = ["YEAR_2096", "BrokenStorageContract", "Clock", "Crew", "StorageContract", "login_as", "race"]

@@ -17,10 +17,11 @@ from flask_tessera.storage.from_url import open_storage
 from flask_tessera.storage.sql.postgres import pool
 from flask_tessera.testing import Crew, race
 from flask_tessera.testing.contract.base import T0, begin, rotate, stored
+from flask_tessera.testing.contract.breaking import CALLS, LONGEST, READS
 from tests.faults import workers
 from tests.servers import PostgresServer, wait_until
 
-from ..calls import CALLS, LONGEST, READS, seconds_of, seconds_until_unavailable
+from ..calls import seconds_of, seconds_until_unavailable
 from ..databases import connect, execute
 
 NAMES = [*CALLS]

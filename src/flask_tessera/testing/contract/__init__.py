@@ -1,6 +1,7 @@
 """What every storage does, as tests: subclass `StorageContract` and give it a storage."""
 
 from .beginning import BeginningCases
+from .breaking import BrokenStorageContract
 from .ending import EndingCases
 from .listening import ListeningCases
 from .log import LogCases
@@ -40,4 +41,4 @@ class StorageContract(
     """
 
 
-__all__ = ["StorageContract"]
+__all__ = ["BrokenStorageContract", "StorageContract"]
