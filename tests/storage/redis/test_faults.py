@@ -287,6 +287,24 @@ def test_connections_are_let_go_of_and_taken_anew(server, broken):
     assert clients() == 2
 
 
+def test_P10_who_listens_keeps_one_connection(server, broken):
+    """Made anew when it is to wait for longer, and when it was closed by the other side."""
+
+    def listeners():
+        return sorted(line.split()[0] for line in server.ask("CLIENT", "LIST").splitlines() if "cmd=xread" in line)
+
+    broken.revocations.wait(0, longest=0.01)
+    first = listeners()
+    broken.revocations.wait(0, longest=0.01)
+    assert (len(first), listeners()) == (1, first)
+    broken.revocations.wait(0, longest=0.02)
+    second = listeners()
+    assert (len(second), second != first) == (1, True)
+    server.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    wait_until(lambda: is_available(CALLS["wait"], broken), "it listens again")
+    assert len(listeners()) == 1
+
+
 def test_S01_records_travel_encrypted(server, opened, tmp_path):
     """And the server's certificate is verified."""
     with TlsRelay(server, tmp_path) as relay:

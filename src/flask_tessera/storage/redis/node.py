@@ -105,6 +105,7 @@ class Node:
     def renew_locks(self) -> None:
         """A parent's connections are not its child's."""
         self._idle: deque[Connection] = deque()
+        self._listening: deque[Connection] = deque()
 
     def exchange(self, commands: Sequence[Command], *, answer: float = ANSWER, lasts: bool = False) -> list[Any]:
         """Send commands in one go; gives the replies, errors of the server among them.
@@ -136,9 +137,8 @@ class Node:
         if any(isinstance(reply, ReadOnlyError) for reply in replies):
             # It was made a replica.
             self.close()
-        # One that was made for a short wait keeps its short time-outs.
-        if times_closed == self._times_closed and connection.socket_timeout == ANSWER:
-            self._idle.append(connection)
+        if times_closed == self._times_closed:
+            self._put_back(connection)
         else:
             connection.disconnect()
         return replies
@@ -146,17 +146,30 @@ class Node:
     def close(self) -> None:
         """Close idle connections; those in use are closed after use."""
         self._times_closed += 1
-        while self._idle:
-            self._idle.pop().disconnect()
+        for some in (self._idle, self._listening):
+            while some:
+                some.pop().disconnect()
 
     def _take(self, answer: float) -> Connection:
+        # Where other threads are busy, each call that blocks waits for the interpreter: who listens for an ending
+        # neither polls before reading, nor asks whether the connection is still good.
+        some, is_good = (self._idle, _is_usable) if answer <= ANSWER else (self._listening, _waits(answer))
         while True:
             try:
-                connection = self._idle.pop()
+                connection = some.pop()
             except IndexError:
-                return self._connect(min(answer, ANSWER))
-            if _is_usable(connection):
+                return self._connect(answer)
+            if is_good(connection):
                 return connection
+            connection.disconnect()
+
+    def _put_back(self, connection: Connection) -> None:
+        if connection.socket_timeout == ANSWER:
+            self._idle.append(connection)
+        elif (connection.socket_timeout or 0) > ANSWER:
+            self._listening.append(connection)
+        else:
+            # Made for a short wait, it keeps its short time-outs.
             connection.disconnect()
 
     def _connect(self, answer: float) -> Connection:
@@ -204,6 +217,11 @@ def _read(connection: Connection) -> Any:
         return connection.read_response()
     except ResponseError as error:
         return error
+
+
+def _waits(answer: float) -> Callable[[Connection], bool]:
+    """Whether a connection's own time-out is so long."""
+    return lambda connection: connection.socket_timeout == answer
 
 
 def _is_usable(connection: Connection) -> bool:
