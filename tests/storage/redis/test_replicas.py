@@ -73,13 +73,40 @@ def test_X9_an_ending_is_not_answered_when_it_is_asked_for_again_either(replica,
     assert len(replicated.revocations.after(0, at=T0).entries) == 1
 
 
-def test_X9_a_burnt_mark_waits_for_a_replica_too(replica, replicated):
+def find_reuse_by_mark(storage, session):
+    """Session, of which 1 is a burnt generation."""
+    return storage.sessions.mark([(session.sid, 1)], at=T0 + 101)
+
+
+def find_reuse_by_refresh(storage, session):
+    """Generation 0 is older than the predecessor."""
+    return rotate(storage, session, 0, T0 + 101)
+
+
+@pytest.mark.parametrize("find_reuse", [find_reuse_by_mark, find_reuse_by_refresh])
+def test_X9_a_reuse_that_no_replica_has_is_answered_neither_at_first_nor_when_tried_again(
+    find_reuse, replica, replicated
+):
+    """The second try finds a session that is over, and vouches for it no less."""
     session = begin(replicated)
-    rotate(replicated, session, 0, T0)
-    rotate(replicated, session, 0, T0 + 100)
+    for presented, later in ((0, 0), (0, 100)) if find_reuse is find_reuse_by_mark else ((0, 0), (1, 0)):
+        rotate(replicated, session, presented, T0 + later)
     replica.stop()
-    with pytest.raises(StorageUnavailableError, match="replica"):
-        replicated.sessions.mark([(session.sid, 1)], at=T0 + 101)
+    for _ in range(2):
+        with pytest.raises(StorageUnavailableError, match="replica"):
+            find_reuse(replicated, session)
+    replica.cont()
+    find_reuse(replicated, session)
+    assert stored(replicated, session).end_reason == "reuse"
+    assert len(replicated.revocations.after(0, at=T0).entries) == 1
+
+
+def test_X9_marks_for_sessions_that_are_over_wait_for_nobody(replica, replicated):
+    """They come late to those that have logged out, all the time."""
+    session = begin(replicated)
+    replicated.sessions.end(session.sid, "logout", at=T0)
+    replica.stop()
+    assert replicated.sessions.mark([(session.sid, 0)], at=T0) == []
 
 
 def test_X9_what_was_ended_stays_ended_when_a_replica_takes_over(server, replica, replicated, opened):

@@ -55,6 +55,8 @@ class RedisSessions:
         return Added(replace(session, epoch=epoch), tuple(unpack_pairs(ended)))
 
     def find(self, sid: bytes) -> Standing | None:
+        # A read vouches for nothing: an ending that it shows may yet be lost in a fail-over. Who has ended it is told
+        # so by an error, and all steps that end, also a second time, wait for a replica.
         tag, reply = self._run(self._link.reading(), "find", sid)
         if reply is None:
             return None

@@ -8,8 +8,6 @@ local was_live = session[ENDED_AT] == 0
 if was_live then
   end_session(base, sid, session, ARGV[4])
 else
-  -- Written again, so that waiting for a replica waits for a write.
-  keep_session(base, sid, session)
-  tell_again(base, sid, session)
+  vouch_again(base, sid, session)
 end
 return {1, was_live and 1 or 0, cmsgpack.pack(session), untold}

@@ -22,13 +22,16 @@ local function note_ending(sid, session)
   note({forget_at(session, session[ENDED_AT]), session[END_REASON], sid, '', '', 0, ''})
 end
 
--- Who ended it may have died before the log knew.
-local function tell_again(base, sid, session)
-  if session[UNTOLD] ~= 1 then return end
-  note_ending(sid, session)
-  if LOG == '' then return end
-  session[UNTOLD] = 0
+-- Of a session that is over: who ended it may have died before the log knew, or have been told that no replica has it.
+-- It is written again, so that waiting for a replica waits for a write. Gives 1, or 0 for a session that has not ended.
+local function vouch_again(base, sid, session)
+  if session[ENDED_AT] == 0 then return 0 end
+  if session[UNTOLD] == 1 then
+    note_ending(sid, session)
+    if LOG ~= '' then session[UNTOLD] = 0 end
+  end
   keep_session(base, sid, session)
+  return 1
 end
 
 local function end_silently(base, sid, session, reason)

@@ -1,20 +1,24 @@
 -- needs: record log ending
 -- Note that generations were used. KEYS: sessions. ARGV: log, at, dice, then a generation for each.
--- Gives whether any session has ended, the places of those to look for elsewhere with the tags where, the sids and
--- records of those ended, and what is to be told.
-local ended, moved = {}, {}
+-- Gives whether a replica must have what is written, the places of those to look for elsewhere with the tags where,
+-- the sids and records of those ended, and what is to be told.
+local ended, moved, must_last = {}, {}, 0
 
 local function mark(base, sid, used)
   local session = load_session(base, sid)
   if not session then return home_of(base, sid) end
-  if session[ENDED_AT] ~= 0 then return end
-  if used == session[GEN] and session[CONFIRMED] == 0 then
-    session[CONFIRMED] = 1
-    keep_session(base, sid, session)
-  elseif used < session[GEN] and used > session[PREDECESSOR] then
+  local is_burnt = used < session[GEN] and used > session[PREDECESSOR]
+  if session[ENDED_AT] ~= 0 then
+    -- Whoever tries again has not heard that the first try was kept.
+    if is_burnt then must_last = vouch_again(base, sid, session) end
+  elseif is_burnt then
     end_session(base, sid, session, 'reuse')
+    must_last = 1
     ended[#ended + 1] = sid
     ended[#ended + 1] = cmsgpack.pack(session)
+  elseif used == session[GEN] and session[CONFIRMED] == 0 then
+    session[CONFIRMED] = 1
+    keep_session(base, sid, session)
   end
 end
 
@@ -26,4 +30,4 @@ for place, key in ipairs(KEYS) do
     moved[#moved + 1] = home
   end
 end
-return {#ended > 0 and 1 or 0, moved, ended, untold}
+return {must_last, moved, ended, untold}

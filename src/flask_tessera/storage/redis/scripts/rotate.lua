@@ -1,6 +1,6 @@
 -- needs: record log ending
 -- A refresh, by the table of `sessions.rotation`. KEYS: the session. ARGV: log, at, dice, presented, leeway,
--- idle. Gives whether it has ended the session, the outcome, the reason, the record, and what is to be told.
+-- idle. Gives whether a replica must have what is written, the outcome, the reason, the record, and what is to be told.
 local base, sid = place_of(KEYS[1])
 local presented, leeway, idle = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local session, raw = load_session(base, sid)
@@ -9,8 +9,7 @@ if not session then return home_of(base, sid) end
 local epoch, suspended_until = principal_of(base, session[REALM], session[USER_ID])
 local reason = refusal(session, epoch, suspended_until, AT)
 if reason ~= '' then
-  tell_again(base, sid, session)
-  return {0, 'refused', reason, raw, untold}
+  return {vouch_again(base, sid, session), 'refused', reason, raw, untold}
 end
 
 local gen, predecessor = session[GEN], session[PREDECESSOR]
