@@ -225,7 +225,7 @@ def test_X6_no_text_of_an_error_holds_what_was_stored(server, broken):
     session = begin(broken, "wang.xiaoming")
     server.ask("DEL", *server.ask("KEYS", "*:u:*"))
     (principal,) = [broken.sessions.tag("", "wang.xiaoming", seed=b"")]
-    server.ask("LPUSH", f"tessera:{{{principal.hex()}}}:u:\0wang.xiaoming", "1")
+    server.ask("LPUSH", f"tessera:{{{principal.hex()}}}:u:0:wang.xiaoming", "1")
     with pytest.raises(StorageUnavailableError) as caught:
         begin(broken, "wang.xiaoming")
     assert "wang" not in str(caught.value)

@@ -249,7 +249,7 @@ def test_F04_a_record_that_nobody_can_read_is_a_storage_that_is_unavailable(stor
 
 def store_principal_key(store, raw):
     tag = store.sessions.tag("", "7", seed=b"").hex().encode()
-    return raw.prefix + b":{" + tag + b"}:p:\0007"
+    return raw.prefix + b":{" + tag + b"}:p:0:7"
 
 
 def test_entries_that_were_told_twice_are_read_once(store):

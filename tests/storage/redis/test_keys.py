@@ -151,6 +151,27 @@ def test_a_sid_that_is_none_is_passed_over(store):
         store.sessions.seen([(sid, T0)])
 
 
+@pytest.mark.parametrize(
+    "users",
+    [
+        [("a", "b\0c"), ("a\0b", "c"), ("a\0b\0c", ""), ("", "a\0b\0c")],
+        [("", "1:a"), ("1", ":a"), ("1:", "a"), ("1:a", ""), ("", "0:1:a")],
+        [("é", "x"), ("", "éx"), ("\u00e9x", "")],
+    ],
+    ids=["NUL", "colons", "not ASCII"],
+)
+def test_S02_users_whose_realm_and_id_read_the_same_together_are_kept_apart(users, store, opened, url):
+    """Whatever characters they hold; also when they are moved."""
+    sessions = {user: begin(store, user[1], realm=user[0]) for user in users}
+    store.sessions.end_user(*users[0], "kick", at=T0)
+    for user in users:
+        assert store.sessions.list(*user, at=T0) == ([] if user == users[0] else [sessions[user]])
+        assert store.principals.find(*user).epoch == (user == users[0])
+    copy = opened(url + "copy")
+    copy.records.write(store.records.read("", most=100_000), at=T0)
+    assert [copy.principals.find(*user).epoch for user in users] == [1] + [0] * (len(users) - 1)
+
+
 def test_records_of_two_prefixes_are_kept_apart(kind, opened):
     url = fresh_url(kind)
     first, second = opened(url), opened(url + "x")

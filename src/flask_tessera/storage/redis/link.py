@@ -70,7 +70,9 @@ class Link:
 
     def user_keys(self, tag: bytes, realm: str, user_id: str) -> tuple[bytes, bytes]:
         """Of a user's index, and of the principal."""
-        base, user = self.base(tag), f"{realm}\0{user_id}".encode()
+        # The length keeps users apart whose texts hold any character, and only together read the same.
+        base, raw = self.base(tag), realm.encode()
+        user = b"%d:%b%b" % (len(raw), raw, user_id.encode())
         return base + b"u:" + user, base + b"p:" + user
 
     def log_keys(self, *names: bytes) -> tuple[bytes, ...]:

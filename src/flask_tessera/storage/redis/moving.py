@@ -101,5 +101,6 @@ def _position(servers: Sequence[Node], name: str) -> int:
 
 
 def _principal(key: bytes, raw: bytes) -> Principal:
-    realm, _, user_id = key.partition(b"\0")
+    length, _, user = key.partition(b":")
+    realm, user_id = user[: int(length)], user[int(length) :]
     return unpack_principal(realm.decode(), user_id.decode(), raw)

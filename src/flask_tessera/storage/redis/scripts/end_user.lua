@@ -2,7 +2,7 @@
 -- Raise a user's epoch and end all sessions but one. KEYS: the user's index and principal. ARGV: log, at, dice, realm,
 -- user id, reason, the sid to carry over, the second until which the user is suspended. Gives 1, sids and records, and what is to be told.
 local realm, user_id, reason, except_sid = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
-local base = string.sub(KEYS[1], 1, -4 - #realm - #user_id)
+local base = base_of(KEYS[1], realm, user_id)
 local epoch, suspended_until = principal_of(base, realm, user_id)
 local live = live_sessions(base, realm, user_id, epoch, suspended_until)
 epoch = epoch + 1

@@ -2,7 +2,7 @@
 -- The live sessions of a user: sids and records. KEYS: the user's index and principal. ARGV: log, at, dice, realm,
 -- user id.
 local realm, user_id = ARGV[4], ARGV[5]
-local base = string.sub(KEYS[1], 1, -4 - #realm - #user_id)
+local base = base_of(KEYS[1], realm, user_id)
 local epoch, suspended_until = principal_of(base, realm, user_id)
 local found = {}
 for _, each in ipairs(live_sessions(base, realm, user_id, epoch, suspended_until)) do

@@ -34,8 +34,18 @@ local function put_session(base, sid, session, at)
   redis.call('SET', base .. 's:' .. sid, cmsgpack.pack(session), 'EX', seconds)
 end
 
+-- What names a user in keys: with the length of the realm, so that texts of any characters are told apart.
+local function user_of(realm, user_id)
+  return #realm .. ':' .. realm .. user_id
+end
+
+-- The base in the name of a user's index or principal.
+local function base_of(key, realm, user_id)
+  return string.sub(key, 1, -3 - #user_of(realm, user_id))
+end
+
 local function principal_of(base, realm, user_id)
-  local raw = redis.call('GET', base .. 'p:' .. realm .. '\0' .. user_id)
+  local raw = redis.call('GET', base .. 'p:' .. user_of(realm, user_id))
   if not raw then return 0, 0 end
   local principal = cmsgpack.unpack(raw)
   return principal[1], principal[2]
@@ -43,12 +53,12 @@ end
 
 -- It never expires: an epoch must outlive every token that it contradicts.
 local function put_principal(base, realm, user_id, epoch, suspended_until)
-  redis.call('SET', base .. 'p:' .. realm .. '\0' .. user_id, cmsgpack.pack({epoch, suspended_until}))
+  redis.call('SET', base .. 'p:' .. user_of(realm, user_id), cmsgpack.pack({epoch, suspended_until}))
 end
 
 -- The user's sessions that have not ended, scored by their absolute limit.
 local function index_of(base, realm, user_id)
-  return base .. 'u:' .. realm .. '\0' .. user_id
+  return base .. 'u:' .. user_of(realm, user_id)
 end
 
 -- As `Standing.refusal`.
