@@ -112,6 +112,43 @@ def test_P8_an_ended_session_leaves_the_index(store, raw):
     assert len(raw.names(b"s")) == 3
 
 
+LOOKS = {
+    "check": lambda store: store.check(),
+    "describe": lambda store: store.describe(),
+    "find": lambda store: store.sessions.find(b"\1" * 16),
+    "end": lambda store: store.sessions.end(b"\1" * 16, "kick", at=T0),
+    "list": lambda store: store.sessions.list("", "7", at=T0),
+    "newest": lambda store: store.sessions.newest(),
+    "purge": lambda store: store.sessions.purge(at=T0, most=10),
+    "principal": lambda store: store.principals.find("", "7"),
+    "unsuspend": lambda store: store.principals.unsuspend("", "7"),
+    "log": lambda store: store.revocations.after(0, at=T0),
+    "read": lambda store: store.records.read("", most=10),
+}
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_who_only_looks_makes_no_key_of_the_places(name, store, raw):
+    """The application's own, made from SECRET_KEY, is to be the key: its other processes would offer the same."""
+    LOOKS[name](store)
+    assert not raw.client.exists(raw.log(b"tag_key"))
+    store.sessions.tag("", "7", seed=b"s" * 32)
+    assert raw.client.get(raw.log(b"tag_key")) == b"s" * 32
+    LOOKS[name](store)
+    assert raw.client.get(raw.log(b"tag_key")) == b"s" * 32
+
+
+def test_F04_where_the_key_of_the_places_is_lost_what_lies_there_is_unknown(store, raw, opened, url):
+    """To who has not known it; and looking makes no other."""
+    session = begin_at_home(store)
+    raw.client.delete(raw.log(b"tag_key"), raw.log(b"meta"))
+    late = opened(url)
+    assert late.sessions.find(session.sid) is None
+    assert late.records.read("", most=1000) == Page()
+    assert not raw.client.exists(raw.log(b"tag_key"))
+    assert stored(store, session) == session
+
+
 def test_a_sid_of_another_place_is_led_to_its_user(store, raw):
     """Of an older SECRET_KEY, or imported."""
     session = begin(store)

@@ -33,19 +33,35 @@ class Homes:
         Raises:
             StorageUnavailableError: the key cannot be read.
         """
-        key = self._key if time.monotonic() < self._believed_until else self._learn(seed)
-        return hmac.digest(key, f"{realm}\0{user_id}".encode(), "sha256")[:2]
+        return _tag(self._learned(seed or secrets.token_bytes(32)), realm, user_id)
+
+    def find(self, realm: str, user_id: str) -> bytes:
+        """The user's tag; empty where there is no key yet, so that nothing is kept of anybody.
+
+        Who only looks makes no key: the application is to offer its own.
+
+        Raises:
+            StorageUnavailableError: the key cannot be read.
+        """
+        key = self._learned(b"")
+        return _tag(key, realm, user_id) if key else b""
 
     def doubt(self) -> None:
         """Read the key again before the next use."""
         self._believed_until = 0.0
 
-    def _learn(self, seed: bytes) -> bytes:
+    def _learned(self, offered: bytes) -> bytes:
+        if time.monotonic() < self._believed_until:
+            return self._key
         # A key that is known goes before any other: all processes that know it agree.
-        offered = self._key or seed or secrets.token_bytes(32)
-        key: bytes = self._link.writing().run("tag_key", self._link.log_keys(b"meta", b"tag_key"), offered)
-        self._key, self._believed_until = key, time.monotonic() + _BELIEVED
-        return key
+        key = self._link.writing().run("tag_key", self._link.log_keys(b"meta", b"tag_key"), self._key or offered)
+        if key:
+            self._key, self._believed_until = key, time.monotonic() + _BELIEVED
+        return key or b""
+
+
+def _tag(key: bytes, realm: str, user_id: str) -> bytes:
+    return hmac.digest(key, f"{realm}\0{user_id}".encode(), "sha256")[:2]
 
 
 def tag_in(sid: bytes) -> bytes:

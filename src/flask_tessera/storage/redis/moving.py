@@ -65,7 +65,7 @@ class RedisMoving:
         present = [(key, raw) for key, raw in found if raw is not None]
         sessions = [(key.tag, unpack(key.name, raw)) for key, raw in present if key.kind == b"s"]
         return (
-            tuple(each for tag, each in sessions if self._homes.tag(each.realm, each.user_id) == tag),
+            tuple(each for tag, each in sessions if self._homes.find(each.realm, each.user_id) == tag),
             tuple(_principal(key.name, raw) for key, raw in present if key.kind == b"p"),
         )
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...sessions.record import Principal
 from .endings import end_all
 from .record import unpack_principal
 
 if TYPE_CHECKING:
-    from ...sessions.record import Principal, Session
+    from ...sessions.record import Session
     from .homes import Homes
     from .link import Link
 
@@ -21,7 +22,10 @@ class RedisPrincipals:
         self._homes = homes
 
     def find(self, realm: str, user_id: str) -> Principal:
-        _, key = self._link.user_keys(self._homes.tag(realm, user_id), realm, user_id)
+        tag = self._homes.find(realm, user_id)
+        if not tag:
+            return Principal(realm, user_id)
+        _, key = self._link.user_keys(tag, realm, user_id)
         raw = self._link.reading().command(key, b"GET", key)
         return unpack_principal(realm, user_id, raw)
 
@@ -29,5 +33,8 @@ class RedisPrincipals:
         return end_all(self._link, self._homes, realm, user_id, "suspension", at=at, suspended_until=until)
 
     def unsuspend(self, realm: str, user_id: str) -> None:
-        _, key = self._link.user_keys(self._homes.tag(realm, user_id), realm, user_id)
+        tag = self._homes.find(realm, user_id)
+        if not tag:
+            return
+        _, key = self._link.user_keys(tag, realm, user_id)
         self._link.writing().run("unsuspend", [key], realm, user_id)

@@ -103,7 +103,10 @@ class RedisSessions:
         return end_all(self._link, self._homes, realm, user_id, reason, at=at, except_sid=except_sid)
 
     def list(self, realm: str, user_id: str, *, at: int) -> list[Session]:
-        keys = self._link.user_keys(self._homes.tag(realm, user_id), realm, user_id)
+        tag = self._homes.find(realm, user_id)
+        if not tag:
+            return []
+        keys = self._link.user_keys(tag, realm, user_id)
         pairs = self._link.reading().run("list", keys, self._link.log_in_step, at, 0, realm, user_id)
         return sorted(unpack_pairs(pairs), key=lambda session: session.sid)
 
@@ -147,7 +150,7 @@ class RedisSessions:
         One from before the key of the tags was lost is such: what has ended its user since knows nothing of it.
         """
         session = unpack(sid, raw)
-        return session if self._homes.tag(session.realm, session.user_id) == tag else None
+        return session if self._homes.find(session.realm, session.user_id) == tag else None
 
 
 def lead(link: Link, step: Step, session: Session, home: bytes, at: int) -> bool:
