@@ -121,6 +121,42 @@ def test_more_threads_than_connections_take_turns(users):
     assert None not in found
 
 
+# -- Those of the file before ------------------------------------------------------------------------------------------
+
+
+def test_a_new_table_begins_with_the_users_of_the_file_and_their_ids(url, tmp_path, caplog):
+    former = open_users("", tmp_path / "tessera.db")
+    texts = {"name": "a\tb\\N\n'\U0001f600", "role": "\\N", "level": 7}
+    kept = [former.add(f"1350013500{number}", f"hash {number}", **texts) for number in range(4)]
+    former.delete(kept.pop(3).phone)
+    former.delete(kept.pop(0).phone)
+    kept[0] = former.change(kept[0].phone, disabled=True)
+    users = open_users(url, tmp_path / "tessera.db")
+    assert users.all() == kept == former.all()
+    assert f"begins with the 2 users of {tmp_path / 'tessera.db'}" in caplog.text
+    # Neither is the id of one who was deleted given again.
+    assert users.add(PHONE, "hash").id == 5
+    former.add(OTHER_PHONE, "hash")
+    assert open_users(url, tmp_path / "tessera.db").by_phone(OTHER_PHONE) is None
+
+
+def test_X10_of_processes_that_make_the_table_at_once_one_brings_the_users_of_the_file(url, tmp_path):
+    kept = open_users("", tmp_path / "tessera.db").add(OTHER_PHONE, "hash")
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: open_users(url, tmp_path / "tessera.db").all(), range(8)))
+    assert found == [[kept]] * 8
+
+
+def test_F02_a_file_that_cannot_be_read_makes_no_table_without_its_users(url, tmp_path):
+    (tmp_path / "tessera.db").write_bytes(b"no database at all" * 100)
+    users = open_users(url, tmp_path / "tessera.db")
+    for _ in range(2):
+        with pytest.raises(StorageUnavailableError):
+            users.all()
+    (tmp_path / "tessera.db").unlink()
+    assert users.all() == []
+
+
 # -- Two machines ------------------------------------------------------------------------------------------------------
 
 

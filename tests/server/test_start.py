@@ -154,13 +154,12 @@ def test_K01_a_secret_that_other_machines_do_not_have_is_warned_about_where_they
 ):
     with store_url(kind, tmp_path) as url:
         app = create_app(environment={"TESSERA_STORE_URL": url}, data=str(tmp_path))
-        (warned,) = warnings_in(caplog)
-        assert warned.startswith("SECRET_KEY is not set")
+        (warned,) = (text for text in warnings_in(caplog) if text.startswith("SECRET_KEY is not set"))
         assert str(tmp_path / "secret-key") in warned
         assert app.config["SECRET_KEY"] not in caplog.text
         caplog.clear()
         given = create_app(environment={"SECRET_KEY": SECRET}, data=str(tmp_path), store=url)
-        assert warnings_in(caplog) == []
+        assert "SECRET_KEY" not in caplog.text
         for each in (app, given):
             with each.app_context():
                 each.extensions["tessera_service"].tessera.runtime.storage.close()

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DisconnectionError, IntegrityError, OperationalError,
 from sqlalchemy.schema import CreateTable
 
 from ...errors import AlreadyExistsError, StorageUnavailableError
-from .table import TABLE
+from .table import ALL, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +29,8 @@ _LONGEST_WAIT: Final = 2
 """Seconds to wait for a lock or a free connection."""
 _PAUSE: Final = 0.01
 """Seconds between two tries to make the table."""
+_sequence = sa.table("sqlite_sequence", sa.column("name"), sa.column("seq"))
+_LAST_ID: Final = sa.select(_sequence.c.seq).where(_sequence.c.name == TABLE.name)
 _ERRORS: Final = (SQLAlchemyError, OSError, UnicodeError, OverflowError)
 """All that the driver may raise."""
 
@@ -46,7 +48,7 @@ class FileDatabase:
     position = staticmethod(sa.func.instr)
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._engine = sa.create_engine(
             sa.URL.create("sqlite", database=f"file:{quote(str(path))}", query={"uri": "true", "mode": "rw"}),
             connect_args={"timeout": _LONGEST_WAIT},
@@ -68,6 +70,18 @@ class FileDatabase:
         with self._connection(writing=True) as connection:
             return connection.execute(statement, values).all()
 
+    def everything(self) -> tuple[Sequence[Sequence[Any]], int]:
+        """All users, and the last id that was given, 0 if none was; a file that is missing is not made.
+
+        Raises:
+            StorageUnavailableError: the file cannot be read.
+        """
+        if not self.path.exists():
+            return [], 0
+        with self._connection(writing=False) as connection:
+            rows = connection.execute(ALL).all()
+            return rows, connection.execute(_LAST_ID).scalar() or 0
+
     @contextmanager
     def _connection(self, *, writing: bool) -> Iterator[Connection]:
         try:
@@ -86,7 +100,7 @@ class FileDatabase:
         # Readable for its owner only, since it holds the password hashes.
         # Only where there is none: closing a descriptor of it would drop all locks that SQLite holds in this process.
         with suppress(FileExistsError):
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         give_up_at = time.monotonic() + _LONGEST_WAIT
         # SQLite does not wait by itself where several processes make the file at once.
         while not self._has_table():
@@ -115,5 +129,5 @@ class FileDatabase:
             raise DisconnectionError("another file lies where the users were")
 
     def _present_file(self) -> tuple[int, int]:
-        status = self._path.stat()
+        status = self.path.stat()
         return status.st_dev, status.st_ino

@@ -16,7 +16,7 @@ def open_users(store_url: str, file: Path) -> Users:
 
     Args:
         store_url: of the service's storage.
-        file: SQLite's, for the users of a storage that is not PostgreSQL.
+        file: SQLite's, for the users of a storage that is not PostgreSQL; where it is, a new table begins with those.
 
     Raises:
         ConfigError: a PostgreSQL URL that is malformed, or its driver is not installed.
@@ -25,4 +25,4 @@ def open_users(store_url: str, file: Path) -> Users:
         return Users(FileDatabase(file))
     from .postgres import PostgresDatabase
 
-    return Users(PostgresDatabase(store_url))
+    return Users(PostgresDatabase(store_url, former=FileDatabase(file)))

@@ -16,6 +16,7 @@ from ...errors import AlreadyExistsError, ConfigError, StorageUnavailableError
 from ...storage.sql.postgres import address
 from ...storage.sql.postgres.database import Database
 from ...storage.sql.postgres.preparation import QUEUE
+from .inheriting import inherit
 from .table import TABLE
 
 if TYPE_CHECKING:
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
 
     from ...storage.sql.postgres.connection import Connection
     from .database import Statement
+    from .file import FileDatabase
 
 _DIALECT: Final = dialects.dialect()  # type: ignore[no-untyped-call] # of SQLAlchemy
-_HAS_TABLE: Final = f"SELECT to_regclass('{TABLE.name}') IS NOT NULL"
-_CREATE: Final = str(CreateTable(TABLE, if_not_exists=True).compile(dialect=_DIALECT))
+# Not `to_regclass`, which may not have heard yet of a table that another process has made.
+_HAS_TABLE: Final = "SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = %s"
+_CREATE: Final = str(CreateTable(TABLE).compile(dialect=_DIALECT))
 _REMEDY: Final = sql.SQL("GRANT CREATE ON SCHEMA {} TO {}")
 
 
@@ -37,6 +40,7 @@ class PostgresDatabase:
 
     Args:
         url: of the storage.
+        former: where the users lived before; the table begins with them.
 
     Raises:
         ConfigError: it is malformed, or has an option that is not known.
@@ -44,8 +48,8 @@ class PostgresDatabase:
 
     position = staticmethod(sa.func.strpos)
 
-    def __init__(self, url: str) -> None:
-        self._database = _Database(address.parse(url))
+    def __init__(self, url: str, *, former: FileDatabase) -> None:
+        self._database = _Database(address.parse(url), former)
         # With the service or the process, whichever ends first.
         weakref.finalize(self, self._database.close)
 
@@ -61,8 +65,9 @@ class PostgresDatabase:
 class _Database(Database):
     """The database, in which the table is made unless it was there before."""
 
-    def __init__(self, place: address.Address) -> None:
+    def __init__(self, place: address.Address, former: FileDatabase) -> None:
         super().__init__(place)
+        self._former = former
         self._has_table = False
 
     def connect(self, give_up_at: float) -> Connection:
@@ -82,13 +87,15 @@ class _Database(Database):
         return connection
 
     def _make_table(self, connection: Connection) -> None:
-        if connection.execute(_HAS_TABLE).fetchone() == (True,):
+        if connection.execute(_HAS_TABLE, (TABLE.name,)).fetchone():
             return
         try:
             with connection.transaction():
                 # One after the other, as with all other tables: IF NOT EXISTS alone fails when processes race.
                 connection.execute(QUEUE)
-                connection.execute(_CREATE)
+                if not connection.execute(_HAS_TABLE, (TABLE.name,)).fetchone():
+                    connection.execute(_CREATE)
+                    inherit(connection, self._former)
         except errors.InsufficientPrivilege as error:
             names = sql.Identifier(self.address.schema), sql.Identifier(connection.info.user)
             remedy = _REMEDY.format(*names).as_string(connection)
