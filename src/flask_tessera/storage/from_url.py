@@ -10,16 +10,18 @@ from ..errors import ConfigError
 if TYPE_CHECKING:
     from .contract import Storage
 
-_KNOWN = "memory:, sqlite:///file.db or redis://host:6379/0"
+_KNOWN = "memory:, sqlite:///file.db, postgresql://host/database or redis://host:6379/0"
 
 
 def open_storage(url: str, *, folder: str = "", make_folder: bool = False) -> Storage:
     """Make the storage that `url` names; it connects at first use.
 
     Args:
-        url: `memory:`, `sqlite:///relative/path` or `sqlite:////absolute/path`; `redis://user:password@host:6379/0`,
-            `redis+cluster://host:6379,host:6379` or `redis+sentinel://host:26379,host:26379/master/0`, with
-            `rediss` in place of `redis` for TLS, and `?prefix=` to begin its keys otherwise than with `tessera`.
+        url: `memory:`, `sqlite:///relative/path` or `sqlite:////absolute/path`;
+            `postgresql://user:password@host:5432/database`, with `?schema=` for another than `tessera`;
+            `redis://user:password@host:6379/0`, `redis+cluster://host:6379,host:6379` or
+            `redis+sentinel://host:26379,host:26379/master/0`, with `rediss` in place of `redis` for TLS, and `?prefix=`
+            to begin its keys otherwise than with `tessera`.
         folder: what a relative path is relative to; the working directory by default.
         make_folder: whether `folder` may be created for a file in it.
 

@@ -72,6 +72,14 @@ def test_X15_an_option_that_is_not_known_is_refused_with_the_near_one(query, sai
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("read", [address.parse, lambda url: address.of_host(sqlalchemy.make_url(url))])
+def test_X15_a_password_with_an_at_sign_is_not_taken_for_a_host(read):
+    with pytest.raises(ConfigError, match="%40") as caught:
+        read("postgresql://me:hunter@2secret@host/db")
+    assert "secret" not in str(caught.value)
+    assert read("postgresql://me:hunter%402secret@host/db").attempts[0]["password"] == "hunter@2secret"
+
+
 @pytest.mark.parametrize("url", ["postgresql:", "postgresql:db", "postgresql://me:pa55word@host:port/db"])
 def test_X15_a_url_that_is_none_is_refused_and_not_repeated(url):
     with pytest.raises(ConfigError, match="STORE_URL") as caught:

@@ -69,6 +69,9 @@ def of_host(url: sqlalchemy.URL) -> Address:
 
 
 def _address_of(url: sqlalchemy.URL) -> Address:
+    if "@" in (url.host or ""):
+        # Of a password with an "@" the end would be taken for a host, and be named where it is not found.
+        raise ConfigError("STORE_URL: in a password write @ as %40")
     options = {name: value if isinstance(value, str) else ",".join(value) for name, value in url.query.items()}
     schema = options.pop("schema", DEFAULT_SCHEMA)
     if not schema or "\0" in schema or len(schema.encode()) > 63 or schema.startswith("pg_"):
