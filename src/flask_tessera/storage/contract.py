@@ -293,7 +293,8 @@ class Records(Protocol):
         """Put sessions and principals as they are, epochs included, at Unix second `at`.
 
         What is there already is never turned back: of two sessions of one sid an ended one stays, else the higher
-        generation; of two principals the higher epoch and the longer suspension. Sessions get the storage's era.
+        generation, of one generation the higher epoch; of two principals the higher epoch and the longer suspension.
+        Sessions get the storage's era.
         Entries of the revocation log are appended as they are, after the records were written.
         """
         ...

@@ -322,11 +322,15 @@ class MemoryMoving:
                 records.principals[key] = _furthest(principal, records.principal(*key))
             for session in page.sessions:
                 present = records.sessions.get(session.sid)
-                if present is None or (not present.ended_at and (session.ended_at or session.gen > present.gen)):
+                if present is None or (not present.ended_at and (session.ended_at or _is_further(session, present))):
                     records.sessions[session.sid] = replace(session, era=records.era)
                     records.users.setdefault((session.realm, session.user_id), {})[session.sid] = None
             for entry in page.revocations:
                 records.note(entry)
+
+
+def _is_further(session: Session, present: Session) -> bool:
+    return (session.gen, session.epoch) > (present.gen, present.epoch)
 
 
 def _furthest(first: Principal, second: Principal) -> Principal:

@@ -28,7 +28,8 @@ _ERA: Final = "SELECT era FROM tessera_log"
 _PUT_SESSION: Final = f"""
 INSERT INTO tessera_sessions ({COLUMNS}) VALUES ({", ".join("%s" for _ in NAMES)})
 ON CONFLICT (sid) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in NAMES)}
- WHERE tessera_sessions.ended_at = 0 AND (excluded.ended_at <> 0 OR excluded.gen > tessera_sessions.gen)"""  # noqa: S608 - constants
+ WHERE tessera_sessions.ended_at = 0
+   AND (excluded.ended_at <> 0 OR (excluded.gen, excluded.epoch) > (tessera_sessions.gen, tessera_sessions.epoch))"""  # noqa: S608 - constants
 _PUT_PRINCIPAL: Final = """
 INSERT INTO tessera_principals (realm, user_id, epoch, suspended_until) VALUES (%s, %s, %s, %s)
 ON CONFLICT (user_id, realm) DO UPDATE

@@ -1,0 +1,38 @@
+"""A move that is done once more, to fetch what was written meanwhile."""
+
+from __future__ import annotations
+
+import pytest
+
+from flask_tessera.services.moving import move
+from flask_tessera.storage.from_url import open_storage
+from flask_tessera.testing.contract.base import T0, begin, rotate
+
+from .databases import fresh_schema
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def target(request, url):
+    """A storage to move to."""
+    if request.param == "postgres":
+        with fresh_schema() as schema:
+            storage = open_storage(schema)
+            yield storage
+            storage.close()
+        return
+    storage = open_storage("memory:" if request.param == "memory" else url)
+    yield storage
+    storage.close()
+
+
+def test_S02_who_logged_the_others_out_between_two_moves_stays_logged_in(target):
+    source = open_storage("memory:")
+    kept, other = begin(source), begin(source)
+    move(source, target, at=T0, batch=10)
+    source.sessions.end_user("", "7", "password_change", at=T0 + 1, except_sid=kept.sid)
+    move(source, target, at=T0 + 2, batch=10)
+    assert rotate(target, kept, 0, T0 + 3).outcome == "rotated"
+    assert rotate(target, other, 0, T0 + 3).reason == "password_change"
+    # What went on where it is now is not turned back.
+    move(source, target, at=T0 + 4, batch=10)
+    assert rotate(target, kept, 1, T0 + 5).outcome == "rotated"
