@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from flask_tessera.errors import (
     AlreadyExistsError,
+    CredentialsError,
     LoginRefusedError,
     NotFoundError,
     SessionEndedError,
@@ -300,3 +302,18 @@ def test_a_sid_has_one_text_and_no_text_but_that():
     assert parse_sid(sid_text(sid)) == sid
     for text in ("", "x", sid_text(sid) + "A", sid_text(sid)[:-1] + "_", sid_text(sid) + "=", "é" * 22, sid_text(b"1")):
         assert parse_sid(text) == b""
+
+
+def test_S04_a_login_is_overtaken_also_by_an_ending_that_a_later_page_of_the_log_tells_of(bench, monkeypatch):
+    since = bench.view.position(at=bench.clock())
+    bench.service.end_user("8", "kick")
+    bench.service.end_user("7", "password_change")
+    after = bench.storage.revocations.after
+
+    def one_by_one(cursor, *, at):
+        page = after(cursor, at=at)
+        return replace(page, entries=page.entries[:1], cursor=cursor + 1, is_whole=len(page.entries) == 1)
+
+    monkeypatch.setattr(bench.storage.revocations, "after", one_by_one)
+    with pytest.raises(CredentialsError):
+        bench.log_in(since=since)

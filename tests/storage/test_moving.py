@@ -1,8 +1,9 @@
-"""A move that is done once more, to fetch what was written meanwhile."""
+"""Moves to any storage that are out of the ordinary."""
 
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from flask_tessera.services.moving import move
 from flask_tessera.storage.from_url import open_storage
@@ -36,3 +37,19 @@ def test_S02_who_logged_the_others_out_between_two_moves_stays_logged_in(target)
     # What went on where it is now is not turned back.
     move(source, target, at=T0 + 4, batch=10)
     assert rotate(target, kept, 1, T0 + 5).outcome == "rotated"
+
+
+def test_S01_all_endings_of_a_log_that_is_read_in_pages_are_moved(target, monkeypatch):
+    source = open_storage("memory:")
+    ended = [begin(source, str(number)) for number in range(5)]
+    for session in ended:
+        source.sessions.end(session.sid, "logout", at=T0)
+    after = source.revocations.after
+
+    def one_by_one(cursor, *, at):
+        page = after(cursor, at=at)
+        return replace(page, entries=page.entries[:1], cursor=cursor + 1, is_whole=len(page.entries) == 1)
+
+    monkeypatch.setattr(source.revocations, "after", one_by_one)
+    assert move(source, target, at=T0 + 1, batch=10).endings == 5
+    assert {entry.sid for entry in target.revocations.after(0, at=T0 + 1).entries} == {each.sid for each in ended}

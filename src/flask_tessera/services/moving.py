@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..storage.contract import Page
+from .revocation import pages_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,11 +41,12 @@ def move(
     Raises:
         StorageUnavailableError: what was moved before stays moved; do it again.
     """
-    log = source.revocations.after(0, at=at)
+    moved, cursor = Moved(), ""
     # Before the sessions, so that none of them is ever live there while its tokens are refused here.
-    open_entries = tuple(entry for entry in log.entries if entry.forget_at > at)
-    target.records.write(Page(revocations=open_entries), at=at)
-    moved, cursor = Moved(endings=len(open_entries)), ""
+    for log in pages_after(source.revocations, 0, at=at):
+        open_entries = tuple(entry for entry in log.entries if entry.forget_at > at)
+        target.records.write(Page(revocations=open_entries), at=at)
+        moved = Moved(endings=moved.endings + len(open_entries))
     while True:
         page = source.records.read(cursor, most=batch)
         # Of an older era, or past its limits: over, and where it goes nobody would know.

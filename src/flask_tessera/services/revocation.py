@@ -216,3 +216,16 @@ class RevocationView:
                 return None
             into.take(page.entries)
         return page
+
+
+def pages_after(log: RevocationLog, cursor: int, *, at: int) -> Iterator[Revocations]:
+    """All stretches of a log after `cursor`, up to its end.
+
+    Raises:
+        StorageUnavailableError: it cannot be read.
+    """
+    is_whole = False
+    while not is_whole:
+        page = log.after(cursor, at=at)
+        cursor, is_whole = page.cursor, page.is_whole
+        yield page

@@ -14,6 +14,7 @@ from ..sessions.record import UNKNOWN_DEVICE, Device, Session, Standing
 from ..tokens import refresh
 from ..tokens.claims import is_safe_text
 from .ports import NOBODY, Caller, Event
+from .revocation import pages_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -264,9 +265,9 @@ class SessionService:
 
     def _was_overtaken(self, session: Session, since: int) -> bool:
         """Whether all of the user's sessions were ended after `since`, and this one began under the new epoch."""
-        page = self._storage.revocations.after(since, at=session.created_at)
         return any(
             (entry.realm, entry.user_id) == (session.realm, session.user_id) and entry.epoch <= session.epoch
+            for page in pages_after(self._storage.revocations, since, at=session.created_at)
             for entry in page.entries
         )
 
