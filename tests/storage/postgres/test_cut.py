@@ -24,7 +24,7 @@ class Relay:
         self._target = host, port
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
-        self._open = []
+        self._open, self._cut = [], []
         self.left = None
         self.was_cut = False
         threading.Thread(target=self._accept, daemon=True).start()
@@ -41,23 +41,31 @@ class Relay:
     def _pass_on(self, source, target, counts):
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                # Said before the server has it: its answer may be quicker than the cut.
+                is_last = counts and self._count()
+                self.was_cut |= is_last
                 target.sendall(data)
-                if counts and self.left is not None:
-                    self.left -= 1
-                    if self.left == 0:
-                        self.was_cut = True
-                        self.cut()
+                if is_last:
+                    self.cut()
             target.shutdown(socket.SHUT_RDWR)
 
+    def _count(self):
+        if self.left is not None:
+            self.left -= 1
+        return self.left == 0
+
     def cut(self):
-        for each in self._open:
+        # Not those that come meanwhile: a step may have begun again.
+        doomed, self._open = self._open, []
+        for each in doomed:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
+        self._cut += doomed
 
     def close(self):
         self.cut()
         self._listening.close()
-        for each in self._open:
+        for each in self._cut:
             each.close()
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from functools import partial
+
 import pytest
 
 from flask_tessera.errors import StorageUnavailableError
@@ -11,6 +15,7 @@ from flask_tessera.testing import race
 from flask_tessera.testing.contract.base import T0, begin
 
 from ..databases import connect, execute
+from .tracing import traced
 
 ENTRY = """
 INSERT INTO tessera_revocations (forget_at, reason, sid, realm, user_id, epoch, except_sid)
@@ -19,7 +24,8 @@ VALUES (%s, 'kick', %s, '', '', 0, '')"""
 
 MANY_ENTRIES = """
 INSERT INTO tessera_revocations (forget_at, reason, sid, realm, user_id, epoch, except_sid)
-SELECT 4102444800, 'kick', convert_to(number::text, 'UTF8'), '', '', 0, '' FROM generate_series(%s::int, %s::int) AS number"""
+SELECT 4102444800, 'kick', convert_to(number::text, 'UTF8'), '', '', 0, ''
+  FROM generate_series(%s::int, %s::int) AS number"""
 """The entries of sids from one number to another."""
 
 
@@ -27,6 +33,10 @@ def end(storage):
     session = begin(storage)
     storage.sessions.end(session.sid, "logout", at=T0)
     return session.sid
+
+
+def end_or_wait(storage, other, cursor, number):
+    return other.revocations.wait(cursor, longest=30) if number else end(storage)
 
 
 def sids(page):
@@ -152,6 +162,58 @@ def test_S01_an_ending_that_nobody_was_told_of_is_found_by_asking(store, other, 
     assert other.revocations.stamp() != stamp
     other.revocations.wait(cursor, longest=30)
     assert sids(other.revocations.after(cursor, at=T0)) == [b"silent"]
+
+
+def test_P10_an_ending_is_in_hand_when_it_is_heard(store, other):
+    """No second step is needed, once the thread has listened for a turn."""
+    other.revocations.wait(0, longest=0.01)
+    for _ in range(3):
+        cursor = other.revocations.after(0, at=T0).cursor
+        _, heard = race(2, partial(end_or_wait, store, other, cursor))
+        assert heard.entries == other.revocations.after(cursor, at=T0).entries
+        assert len(heard.entries) == 1
+
+
+def test_P10_an_ending_is_heard_in_one_statement(store, other):
+    other.revocations.wait(0, longest=0.01)
+    cursor = other.revocations.after(0, at=T0).cursor
+    other.revocations.wait(cursor, longest=0.01)
+    end(store)
+    with traced(other.revocations._listener._connection) as sent:
+        assert len(other.revocations.wait(cursor, longest=30).entries) == 1
+    assert [kind for kind in sent if kind == "Sync"] == ["Sync"]
+
+
+@pytest.mark.parametrize("payload", ["", "somebody", '{"entries": [1]}'], ids=["none", "a-name", "an-entry"])
+def test_S01_a_notification_from_anybody_tells_of_no_ending(payload, store, other, url):
+    """Any role of the database may send one."""
+    cursor = other.revocations.after(0, at=T0).cursor
+    other.revocations.wait(cursor, longest=0.01)
+    with connect(url) as connection:
+        connection.execute("SELECT pg_notify(%s, %s)", (store._database.address.channel, payload))
+    heard = other.revocations.wait(cursor, longest=0.5)
+    assert heard == Heard((payload,) if payload else ())
+
+
+def test_S01_notifications_that_tell_of_nothing_make_nobody_wait_for_ever(other, url):
+    cursor = other.revocations.after(0, at=T0).cursor
+    other.revocations.wait(cursor, longest=0.01)
+    over = threading.Event()
+
+    def step(number):
+        if number:
+            began = time.monotonic()
+            heard = other.revocations.wait(cursor, longest=0.3)
+            over.set()
+            return heard, time.monotonic() - began
+        with connect(url) as connection:
+            while not over.is_set():
+                connection.execute("SELECT pg_notify(%s, '')", (other._database.address.channel,))
+        return None
+
+    _, (heard, seconds) = race(2, step)
+    assert heard == Heard()
+    assert seconds < 2
 
 
 def test_S01_endings_of_a_schema_wake_nobody_of_another(store, url):

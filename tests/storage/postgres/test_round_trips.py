@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from contextlib import contextmanager
-
 import pytest
 
 from flask_tessera.testing.contract.base import T0, begin, rotate
 
 from ..databases import connect
+from .tracing import traced
 
 
-@contextmanager
 def listened(storage):
-    """The kinds of messages that the storage's one connection sends meanwhile; a round trip ends with Sync."""
+    """The kinds of messages that the storage's one connection sends meanwhile."""
     (connection,) = storage._database._pools[-1]._idle
-    with tempfile.TemporaryFile("w+") as trace:
-        connection.pgconn.trace(trace.fileno())
-        sent = []
-        yield sent
-        connection.pgconn.untrace()
-        os.fsync(trace.fileno())
-        trace.seek(0)
-        # Time, direction, length, kind; statements take several lines.
-        rows = [line.strip().split("\t") for line in trace]
-        sent += [row[3] for row in rows if len(row) > 3 and row[1] == "F"]
+    return traced(connection)
 
 
 STEPS = {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from ....errors import StorageUnavailableError
 from ....fork import renew_in_children
+from ...contract import Heard
 from . import failures
 from .connection import STEP, Connection
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from psycopg import Notify
 
+    from ...contract import Revocation
     from .database import Database
 
 _PAUSE: Final = 0.5
@@ -42,11 +44,11 @@ class Listener:
         self._lock = threading.Lock()
         self._closing = False
 
-    def hear(self, has_grown: Callable[[Connection], bool], longest: float) -> tuple[str, ...]:
-        """Block until something is heard, or is there already; gives the names of beats.
+    def hear(self, look: Callable[[Connection], tuple[Revocation, ...] | None], longest: float) -> Heard:
+        """Block until something is heard, or is there already.
 
         Args:
-            has_grown: tells whether there is something already.
+            look: gives what there is, as far as that can be told; None if there is nothing.
             longest: seconds to wait.
 
         Raises:
@@ -54,14 +56,13 @@ class Listener:
         """
         with self._lock:
             try:
-                self._hear_now_or_again(has_grown, longest)
+                found = self._hear_now_or_again(look, longest)
             except (*failures.ERRORS, StorageUnavailableError) as error:
                 self._let_go()
                 raise failures.unavailable(error, writing=False) from error
             if self._closing:
                 self._let_go()
-            heard, self._heard = self._heard, []
-            return tuple(name for name in heard if name)
+            return Heard(self._take_beats(), found)
 
     def close(self) -> None:
         """Let go of the connection, at once or when the thread that waits comes back."""
@@ -85,32 +86,46 @@ class Listener:
         connection.execute(f"LISTEN {self._database.address.channel}")
         return connection
 
-    def _hear_now_or_again(self, has_grown: Callable[[Connection], bool], longest: float) -> None:
+    def _hear_now_or_again(
+        self, look: Callable[[Connection], tuple[Revocation, ...] | None], longest: float
+    ) -> tuple[Revocation, ...]:
         began, was_open = time.monotonic(), self._connection is not None
         try:
-            self._hear(has_grown, began + longest)
+            return self._hear(look, began + longest)
         except failures.ERRORS as error:
             # The server was started again since the last wait: nobody need hear of that.
             if not (was_open and failures.is_lost(error) and time.monotonic() - began < _PATIENCE):
                 raise
-            self._let_go()
-            self._hear(has_grown, began + longest)
+        self._let_go()
+        return self._hear(look, began + longest)
 
-    def _hear(self, has_grown: Callable[[Connection], bool], give_up_at: float) -> None:
+    def _hear(
+        self, look: Callable[[Connection], tuple[Revocation, ...] | None], give_up_at: float
+    ) -> tuple[Revocation, ...]:
+        """What is found at once, or by the first notification that tells of something."""
         connection = self._open()
-        connection.deadline = time.monotonic() + STEP
-        if not has_grown(connection):
-            self._wait(connection, give_up_at)
+        while True:
+            # Of what was there before this look; what comes beside its answer makes for another one.
+            self._has_heard(connection)
+            self._heard = [name for name in self._heard if name]
+            connection.deadline = time.monotonic() + STEP
+            found = look(connection)
+            if found is not None or any(self._heard) or not self._wait(connection, give_up_at):
+                return found or ()
 
-    def _wait(self, connection: Connection, give_up_at: float) -> None:
-        """Until the server says something: the driver's own generator would miss what came beside an answer."""
+    def _wait(self, connection: Connection, give_up_at: float) -> bool:
+        """Until the server says something (True), or there is no time left.
+
+        The driver's own generator would miss what came beside an answer.
+        """
         poll = select.poll()
         poll.register(connection.fileno(), select.POLLIN)
         while not self._has_heard(connection):
             left = give_up_at - time.monotonic()
             if left <= 0 or self._closing:
-                return
+                return False
             poll.poll(min(left, _PAUSE) * 1000)
+        return time.monotonic() < give_up_at
 
     def _has_heard(self, connection: Connection) -> bool:
         connection.pgconn.consume_input()
@@ -120,6 +135,10 @@ class Listener:
 
     def _note(self, notify: Notify) -> None:
         self._heard.append(notify.payload)
+
+    def _take_beats(self) -> tuple[str, ...]:
+        heard, self._heard = self._heard, []
+        return tuple(name for name in heard if name)
 
     def _let_go(self) -> None:
         connection, self._connection = self._connection, None

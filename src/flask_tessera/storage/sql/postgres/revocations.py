@@ -94,7 +94,7 @@ class PostgresRevocations:
         position = self._positions.of(cursor)
         if position.rest is not None:
             return Heard()
-        return Heard(self._listener.hear(partial(_has_grown, position), longest))
+        return self._listener.hear(partial(_look_ahead, position), longest)
 
     def restore(self, *, at: int) -> int:
         (era,) = self._database.write(partial(_restore, at))
@@ -170,9 +170,19 @@ def _look(position: Position, connection: Connection) -> tuple[_Log, bool, Posit
     return log, row[6], Position(log.snapshot, log.name, taken_at)
 
 
-def _has_grown(position: Position, connection: Connection) -> bool:
-    log, has_grown, _ = _look(position, connection)
-    return has_grown or bool(position.log and log.name != position.log)
+def _look_ahead(position: Position, connection: Connection) -> tuple[Revocation, ...] | None:
+    """What has come since; None if nothing has.
+
+    Read where it is heard of, in one statement: under load each time that a thread waits for an answer it must wait for
+    the interpreter as well. Not told by the notification itself, which any role of the database may send.
+    """
+    if position.as_seen_by(connection) is START:
+        log, has_grown, _ = _look(START, connection)
+        return () if has_grown or position.log not in ("", log.name) else None
+    log, entries, _ = _read(position, connection)
+    if log.name != position.log:
+        return ()
+    return entries or None
 
 
 def _log_of(row: Sequence[Any] | None, connection: Connection) -> _Log:
