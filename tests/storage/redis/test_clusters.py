@@ -323,6 +323,27 @@ def test_X6_no_session_looks_unknown_and_no_suspension_forgotten_while_a_slot_mo
         assert "Standing" in seen
 
 
+def test_X6_a_purge_passes_over_what_moves_and_removes_it_later(opened):
+    """A node refuses what may lie on another one by now; what it has it removes."""
+    if reason := why_not("redis8-cluster"):
+        pytest.skip(reason)
+    with Cluster("redis8") as cluster:
+        storage = opened(cluster.url)
+        user = USERS[0]
+        moving, staying = [begin_at_home(storage, user) for _ in range(3)], begin_at_home(storage, USERS[1])
+        move = Move(cluster, base_of(storage, user).decode())
+        move.begin()
+        for key in [key for key in move.names() if b":u:" in key or key.endswith(moving[0].sid)]:
+            move.migrate(key)
+        removed = storage.sessions.purge(at=T0 + IDLE, most=100)
+        assert storage.sessions.find(staying.sid) is None
+        for key in move.names():
+            move.migrate(key)
+        move.finish()
+        assert removed + storage.sessions.purge(at=T0 + IDLE, most=100) == 4
+        assert [storage.sessions.find(each.sid) for each in moving] == [None] * 3
+
+
 def test_X6_a_log_that_moves_loses_no_ending(opened):
     if reason := why_not("redis8-cluster"):
         pytest.skip(reason)

@@ -165,6 +165,17 @@ class Step:
                 raise self._failure(reply) from reply
         return replies
 
+    def run_at(self, node: Node, name: str, *arguments: bytes | int) -> Any:
+        """Run a script on whatever one server keeps; errors of `run`."""
+        wanted = script(name)
+        command = (b"EVALSHA", wanted.sha, 0, *arguments)
+        reply = self.ask(node, command, may_refuse=True)[-1]
+        if isinstance(reply, NoScriptError):
+            reply = self.ask(node, (b"SCRIPT", b"LOAD", wanted.text), command, may_refuse=True)[-1]
+        if isinstance(reply, ResponseError):
+            raise self._failure(reply) from reply
+        return reply
+
     def _send(self, command: Command, base: bytes, wanted: Script | None) -> Any:
         """Send one command, to wherever the servers say; what they refuse so was not executed."""
         nodes = self._link.nodes

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from ...errors import AlreadyExistsError, LoginRefusedError, SessionLimitError
 from ...sessions.record import RETENTION_MARGIN, Principal, Standing
 from ..contract import Added, Ended, Rotation
-from .bulk import Item, by_sid, for_each
+from .bulk import by_sid, for_each
 from .endings import dice, end_all, tell
 from .homes import SID_LENGTH, tag_in
 from .record import pack, unpack, unpack_pairs
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from ...sessions.record import Session
     from .homes import Homes
     from .link import Link, Step
-    from .walk import Key
-
-_AT_ONCE = 200
-"""Sessions looked at between two counts of those removed."""
 
 
 class RedisSessions:
@@ -113,8 +109,8 @@ class RedisSessions:
     def newest(self) -> int:
         # Sids begin with the time of birth.
         walk, newest = Walk(self._link), b""
-        while keys := walk.take(_AT_ONCE):
-            newest = max(newest, *(key.name for key in keys))
+        while not walk.is_over:
+            newest = max(newest, *walk.run(self._link.reading(), "newest"))
         standing = self.find(newest)
         return 0 if standing is None else standing.session.created_at
 
@@ -122,12 +118,14 @@ class RedisSessions:
         # Where this walk stopped the next call goes on, else the live ones in front would be looked at each time.
         walk, self._walk = self._walk or Walk(self._link), None
         removed = 0
-        while removed < most:
-            keys = walk.take(min(most - removed, _AT_ONCE))
-            if not keys:
-                return removed
-            removed += _drop(self._link, keys, at)
-        self._walk = walk
+        while removed < most and not walk.is_over:
+            step = self._link.writing()
+            count, led_to = walk.run(step, "sweep", at, most - removed)
+            removed += count
+            for sid in led_to:
+                _forget_lead(self._link, step, sid)
+        # One that is over is kept where the caller will ask for more: there is none.
+        self._walk = walk if removed == most else None
         return removed
 
     def _run(self, step: Step, name: str, sid: bytes, *arguments: bytes | int | str) -> tuple[bytes, Any]:
@@ -181,13 +179,3 @@ def _refusal(said: bytes) -> Exception:
 def _forget_lead(link: Link, step: Step, sid: bytes) -> None:
     key = link.leading_key(tag_in(sid), sid)
     step.command(key, b"DEL", key)
-
-
-def _drop(link: Link, keys: Sequence[Key], at: int) -> int:
-    step, removed = link.writing(), 0
-    for items, (_, _, places) in for_each(link, step, "drop", [Item(key.tag, key.name) for key in keys], before=(at,)):
-        removed += len(places)
-        for item in (items[place] for place in places):
-            if tag_in(item.sid) != item.tag:
-                _forget_lead(link, step, item.sid)
-    return removed

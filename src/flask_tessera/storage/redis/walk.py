@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .homes import SID_LENGTH
 
 if TYPE_CHECKING:
-    from .link import Link
+    from .link import Link, Step
     from .node import Node
 
-_STRETCH: Final = 1000
+_STRETCH: Final = 500
 """Keys that a server looks at for one reply: it must not make others wait."""
 
 
@@ -23,35 +23,39 @@ class Key(NamedTuple):
 
 
 class Walk:
-    """All keys of sessions, or of other `kinds`; what comes or goes meanwhile may be passed over.
+    """Looks at the keys of all sessions where they lie; what comes or goes meanwhile may be passed over.
 
     Args:
         link: to the servers.
-        kinds: letters of the kinds wanted.
     """
 
-    def __init__(self, link: Link, kinds: bytes = b"s") -> None:
+    def __init__(self, link: Link) -> None:
         self._link = link
-        self._kinds = kinds
         self._servers = link.reading().servers()
         self._cursor = b"0"
-        self._waiting: list[Key] = []
+        self._pattern = b"%b:{????}:s:%b" % (link.prefix, b"?" * SID_LENGTH)
 
-    def take(self, most: int) -> list[Key]:
-        """The next keys, at most so many; none at the end.
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to look at."""
+        return not self._servers
+
+    def run(self, step: Step, name: str, *arguments: int) -> list[Any]:
+        """Run a script on the next keys; gives what it says beside where to go on.
+
+        Args:
+            step: that this belongs to.
+            name: of the script.
+            *arguments: for it, after where to go on, the pattern of the keys, and how many to look at.
 
         Raises:
-            StorageUnavailableError: a server does not answer.
+            StorageUnavailableError: the server does not answer.
         """
-        while not self._waiting and self._servers:
-            self._scan()
-        taken, self._waiting = self._waiting[:most], self._waiting[most:]
-        return taken
-
-    def _scan(self) -> None:
-        self._cursor, self._waiting = scan(self._link, self._servers[0], self._cursor, _STRETCH, self._kinds)
-        if self._cursor == b"0":
+        following, *said = step.run_at(self._servers[0], name, self._cursor, self._pattern, _STRETCH, *arguments)
+        self._cursor = following or b"0"
+        if following is None:
             del self._servers[0]
+        return list(said)
 
 
 def scan(link: Link, server: Node, cursor: bytes, count: int, kinds: bytes) -> tuple[bytes, list[Key]]:
