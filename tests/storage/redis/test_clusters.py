@@ -232,6 +232,25 @@ def test_a_cluster_is_found_through_any_node_that_answers(cluster, opened):
     assert storage.sessions.add(new_session(), limits=NO_LIMITS, at=T0).ended == ()
 
 
+def test_X6_a_slot_that_no_node_keeps_is_unavailable(opened):
+    """The others are not."""
+    if reason := why_not("redis8-cluster"):
+        pytest.skip(reason)
+    with Cluster("redis8", options={"cluster-require-full-coverage": "no"}) as cluster:
+        storage = opened(cluster.url)
+        sessions = [begin_at_home(storage, user) for user in USERS[:2]]
+        base = base_of(storage, USERS[0]).decode()
+        holder = cluster.holder_of(base)
+        slot = holder.ask("CLUSTER", "KEYSLOT", base)
+        # First where it lies: the others would hear of it again.
+        for node in (holder, *(node for node in cluster.nodes if node is not holder)):
+            node.ask("CLUSTER", "DELSLOTS", slot)
+        late = opened(cluster.url)
+        late.sessions.tag("", USERS[0], seed=b"")
+        assert not is_available(lambda: late.sessions.find(sessions[0].sid))
+        assert stored(late, sessions[1]) == sessions[1]
+
+
 def test_children_of_a_process_find_the_cluster_by_themselves(opened):
     if reason := why_not("valkey9-cluster"):
         pytest.skip(reason)

@@ -96,6 +96,27 @@ def test_X6_a_server_that_hangs_says_so_in_time(name, server, broken):
     CALLS[name](broken)
 
 
+def test_X6_a_step_with_little_time_left_waits_no_longer_than_that(server, broken, monkeypatch):
+    """On a connection that was made for longer waits."""
+    use(broken)
+    monkeypatch.setattr("flask_tessera.storage.redis.link._LONGEST", 0.3)
+    server.stop()
+    assert 0.2 < seconds_until_unavailable(CALLS["find"], broken) < 1
+    server.cont()
+    CALLS["find"](broken)
+
+
+def test_X6_a_step_with_no_time_left_is_not_begun(broken, monkeypatch):
+    monkeypatch.setattr("flask_tessera.storage.redis.link._LONGEST", 0.0)
+    assert "took too long" in text_of_failure(CALLS["end"], broken)
+
+
+def test_X6_a_step_without_the_time_for_it_looks_for_no_other_server(server, broken, monkeypatch):
+    monkeypatch.setattr("flask_tessera.storage.redis.link._TIME_TO_LOOK", 60.0)
+    server.kill()
+    assert seconds_until_unavailable(CALLS["find"], broken) < 1
+
+
 def test_X6_threads_do_not_add_up_their_waits_for_a_server_that_hangs(server, broken):
     use(broken)
     server.stop()
@@ -250,6 +271,9 @@ def test_a_node_of_a_cluster_is_refused_where_one_server_was_named(opened):
         storage = opened(f"redis://127.0.0.1:{cluster.ports[0]}/0")
         with pytest.raises(ConfigError, match="cluster"):
             storage.check()
+        # Who does not check is told by the first step on a slot of another node.
+        texts = {text_of_failure(CALLS["add"], storage) for _ in range(20)}
+        assert any("redis+cluster://" in text for text in texts)
 
 
 def test_a_child_process_takes_its_own_connections(server, broken):

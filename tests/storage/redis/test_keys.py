@@ -161,6 +161,18 @@ def test_a_sid_of_another_place_is_led_to_its_user(store, raw):
     assert store.sessions.find(session.sid) is None
 
 
+def test_what_leads_on_and_on_is_followed_once(store, raw):
+    """It was made by none of us."""
+    session = begin(store)
+    (lead,), (home,) = raw.names(b"o"), raw.names(b"s")
+    raw.client.rename(lead, home.replace(b":s:", b":o:"))
+    raw.client.set(lead, raw.client.get(home.replace(b":s:", b":o:")))
+    raw.client.delete(home)
+    store.sessions.seen([(session.sid, T0 + 9)])
+    assert store.sessions.mark([(session.sid, 0)], at=T0) == []
+    assert store.sessions.find(session.sid) is None
+
+
 def test_a_sid_that_is_taken_by_somebody_else_is_passed_over_in_a_move(store):
     """Wherever the two users are."""
     odd, home = begin(store, "7"), begin_at_home(store, "8")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from flask_tessera.errors import StorageUnavailableError
@@ -92,7 +94,8 @@ def test_X6_a_walk_that_failed_begins_anew(server, broken):
     begin_many(broken, 20, idle_until=T0 + IDLE)
     assert broken.sessions.purge(at=T0 + IDLE, most=5) == 5
     server.ask("ACL", "SETUSER", "default", "-scan")
-    for step in (broken.sessions.newest, lambda: broken.sessions.purge(at=T0 + IDLE, most=5)):
+    purge, read = partial(broken.sessions.purge, at=T0 + IDLE, most=5), partial(broken.records.read, "", most=5)
+    for step in (broken.sessions.newest, purge, read):
         with pytest.raises(StorageUnavailableError):
             step()
     server.ask("ACL", "SETUSER", "default", "+scan")
