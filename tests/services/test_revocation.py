@@ -229,7 +229,7 @@ def test_F03_the_era_that_is_known_has_to_do_while_the_log_cannot_be_read(bench,
         tries.append(at)
         raise StorageUnavailableError("broken")
 
-    monkeypatch.setattr(bench.storage.revocations, "end", broken)
+    monkeypatch.setattr(bench.storage.revocations, "tail", broken)
     now[0] += 1.0
     for _ in range(3):
         issued = worker.refresh(issued.refresh_token)

@@ -7,6 +7,8 @@ import os
 import shutil
 import sqlite3
 import stat
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -14,12 +16,12 @@ import sqlalchemy
 from sqlalchemy.pool import QueuePool
 
 from flask_tessera.errors import ConfigError, StorageUnavailableError
-from flask_tessera.storage.contract import Heard
+from flask_tessera.storage.contract import Heard, Page, Revocation
 from flask_tessera.storage.from_url import open_engine, open_storage
 from flask_tessera.storage.sql.host import HostStorage
 from flask_tessera.storage.sql.sqlite import SQLiteStorage
-from flask_tessera.testing import Clock
-from flask_tessera.testing.contract.base import T0, begin, rotate, stored
+from flask_tessera.testing import Clock, race
+from flask_tessera.testing.contract.base import T0, begin, new_session, rotate, stored
 
 
 @pytest.fixture
@@ -330,3 +332,50 @@ def test_a_closed_storage_holds_no_file_open(timed, path):
 
 def open_storage_at(path):
     return contextlib.closing(open_storage(f"sqlite:///{path}"))
+
+
+def test_P8_others_get_at_the_write_lock_while_dead_sessions_are_removed(store, other):
+    """Another handle queues at the file alone, as another process does."""
+    living = begin(store)
+    store.records.write(Page(tuple(new_session(idle_until=T0 + 1) for _ in range(2000))), at=T0)
+    is_over = threading.Event()
+
+    def step(number):
+        if number:
+            removed = 0
+            while few := store.sessions.purge(at=T0 + 1, most=500):
+                removed += few
+            is_over.set()
+            return removed
+        waits = []
+        while not is_over.is_set():
+            began = time.monotonic()
+            other.sessions.seen([(living.sid, T0 + 1)])
+            waits.append(time.monotonic() - began)
+        return waits
+
+    waits, removed = race(2, step)
+    assert removed == 2000
+    assert len(waits) > 10
+    assert max(waits) < 0.5
+
+
+def test_S11_a_session_that_lives_again_when_it_is_to_be_removed_stays(store):
+    """It was dead when it was found, without the lock."""
+    dead, revived = begin(store, idle_until=T0 + 1), begin(store)
+    assert store.sessions._remove([dead.sid, revived.sid], T0 + 1) == 1
+    assert store.sessions.find(dead.sid) is None
+    assert stored(store, revived) == revived
+
+
+def test_S11_very_many_endings_are_forgotten_in_several_steps(store):
+    """Those that may not be forgotten stay, and the newest one in any case."""
+    entries = tuple(
+        Revocation(T0 + (500 if number % 3 else 5000), "kick", number.to_bytes(16, "big")) for number in range(3500)
+    )
+    store.records.write(Page(revocations=entries), at=T0)
+    cursor = store.revocations.after(0, at=T0).cursor
+    store.revocations.purge(at=T0 + 500)
+    kept = tuple(entry for entry in entries if entry.forget_at > T0 + 500)
+    assert store.revocations.after(0, at=T0).entries == (*kept, entries[-1])
+    assert store.revocations.after(0, at=T0).cursor == cursor

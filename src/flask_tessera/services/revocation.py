@@ -92,12 +92,12 @@ class RevocationView:
         return ""
 
     def position(self, *, at: int) -> int:
-        """Where the log ends now: what is noted later comes after it.
+        """The number of the newest ending: what is begun later has a greater one.
 
         Raises:
             StorageUnavailableError: the log cannot be read.
         """
-        return self._log.end(at=at).cursor
+        return self._log.tail(at=at).last
 
     def era(self, *, at: int) -> int:
         """The storage's era; sessions of an older one are over.
@@ -113,7 +113,7 @@ class RevocationView:
 
     def _ask_for_era(self, at: int) -> None:
         try:
-            era = self._log.end(at=at).era
+            era = self._log.tail(at=at).era
         except StorageUnavailableError:
             if self._era_known_until == _NEVER:
                 raise

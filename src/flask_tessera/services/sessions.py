@@ -14,7 +14,6 @@ from ..sessions.record import UNKNOWN_DEVICE, Device, Session, Standing
 from ..tokens import refresh
 from ..tokens.claims import is_safe_text
 from .ports import NOBODY, Caller, Event
-from .revocation import pages_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -264,12 +263,8 @@ class SessionService:
         return added.session
 
     def _was_overtaken(self, session: Session, since: int) -> bool:
-        """Whether all of the user's sessions were ended after `since`, and this one began under the new epoch."""
-        return any(
-            (entry.realm, entry.user_id) == (session.realm, session.user_id) and entry.epoch <= session.epoch
-            for page in pages_after(self._storage.revocations, since, at=session.created_at)
-            for entry in page.entries
-        )
+        """Whether all of the user's sessions were ended after `since`, before this one began or together with it."""
+        return self._storage.revocations.ended_all(session.realm, session.user_id, after=since)
 
     def _issue(self, session: Session) -> Issued:
         # After the write, from the time it was given: a crash in between is a lost reply, and heals.

@@ -70,7 +70,8 @@ class Revocations(msgspec.Struct, frozen=True):
     `log_id` names the log: another one is another log, of which all must be read from cursor 0. Of tokens issued
     up to `born_at` (Unix seconds) it knows nothing. Sessions of an era before `era` are over: the storage was put
     back from a backup, and has forgotten which of them had ended. Where `is_whole` is False there are more entries
-    after `cursor`.
+    after `cursor`. `last` is the number of the newest entry, where `tail` was asked: none that is begun later has a
+    lower one.
     """
 
     entries: tuple[Revocation, ...]
@@ -79,6 +80,7 @@ class Revocations(msgspec.Struct, frozen=True):
     born_at: int
     era: int = 0
     is_whole: bool = True
+    last: int = 0
 
 
 class Heard(msgspec.Struct, frozen=True):
@@ -250,8 +252,12 @@ class RevocationLog(Protocol):
         """
         ...
 
-    def end(self, *, at: int) -> Revocations:
+    def tail(self, *, at: int) -> Revocations:
         """Where the log ends now, without its entries; a log that was never read was born at `at`."""
+        ...
+
+    def ended_all(self, realm: str, user_id: str, *, after: int) -> bool:
+        """Whether an entry later than number `after` has ended all of a user's sessions."""
         ...
 
     def wait(self, cursor: int, *, longest: float) -> Heard:

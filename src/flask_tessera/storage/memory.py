@@ -250,14 +250,22 @@ class MemoryRevocations:
         records = self._records
         with records.lock:
             fresh = tuple(entry for number, entry in records.log.items() if number > cursor)
-            return replace(self.end(at=at), entries=fresh)
+            return replace(self.tail(at=at), entries=fresh, last=0)
 
-    def end(self, *, at: int) -> Revocations:
+    def tail(self, *, at: int) -> Revocations:
         records = self._records
         with records.lock:
             if records.born_at is None:
                 records.born_at = at
-            return Revocations((), records.last_entry, records.log_id, records.born_at, records.era)
+            last = records.last_entry
+            return Revocations((), last, records.log_id, records.born_at, records.era, last=last)
+
+    def ended_all(self, realm: str, user_id: str, *, after: int) -> bool:
+        with self._records.lock:
+            return any(
+                number > after and entry.epoch and (entry.realm, entry.user_id) == (realm, user_id)
+                for number, entry in self._records.log.items()
+            )
 
     def wait(self, cursor: int, *, longest: float) -> Heard:
         records = self._records

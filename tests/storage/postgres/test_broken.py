@@ -221,7 +221,7 @@ def test_X5_a_single_table_that_was_dropped_is_never_another_error(table, store,
 def test_X5_a_table_that_is_locked_is_waited_for_in_time(store, url):
     session = begin(store)
     store.revocations.after(0, at=T0)
-    apart = {"stamp", "after", "log_end", "wait", "workers", "restore", "describe", "beat"}
+    apart = {"stamp", "after", "tail", "wait", "workers", "restore", "describe", "beat"}
     names = [name for name in NAMES if name not in apart]
     with connect(url) as connection, connection.transaction():
         connection.execute("LOCK TABLE tessera_sessions, tessera_principals")

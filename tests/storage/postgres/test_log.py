@@ -110,7 +110,7 @@ def test_S01_what_is_not_committed_at_the_end_of_the_log_comes_after_it(store, u
         late.autocommit = False
         late.execute(ENTRY, (T0 + 900, b"late"))
         sid = end(store)
-        cursor = store.revocations.end(at=T0).cursor
+        cursor = store.revocations.tail(at=T0).cursor
         late.commit()
     assert sids(store.revocations.after(cursor, at=T0)) == [b"late"]
     assert sids(store.revocations.after(0, at=T0))[-1] == sid
@@ -120,7 +120,7 @@ def test_the_end_of_a_log_that_was_emptied_is_no_earlier_one(store):
     end(store)
     cursor = store.revocations.after(0, at=T0).cursor
     store.revocations.purge(at=T0 + 10_000)
-    emptied = store.revocations.end(at=T0).cursor
+    emptied = store.revocations.tail(at=T0).cursor
     assert emptied > cursor
     sid = end(store)
     assert sids(store.revocations.after(emptied, at=T0)) == [sid]

@@ -22,7 +22,7 @@ STEPS = {
     "list": lambda storage, session: storage.sessions.list("", "7", at=T0),
     "principal": lambda storage, session: storage.principals.find("", "7"),
     "after": lambda storage, session: storage.revocations.after(0, at=T0),
-    "log_end": lambda storage, session: storage.revocations.end(at=T0),
+    "tail": lambda storage, session: storage.revocations.tail(at=T0),
     "stamp": lambda storage, session: storage.revocations.stamp(),
     "seen": lambda storage, session: storage.sessions.seen([(session.sid, T0 + 5)]),
 }

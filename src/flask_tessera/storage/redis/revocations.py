@@ -67,8 +67,20 @@ class RedisRevocations:
         *said, is_whole, rows = self._ask("after", at, *position, _MOST)
         return self._revocations(said, _entries(rows), is_whole=bool(is_whole))
 
-    def end(self, *, at: int) -> Revocations:
-        return self._revocations(self._ask("log_end", at), (), is_whole=True)
+    def tail(self, *, at: int) -> Revocations:
+        page = self._revocations(self._ask("log_end", at), (), is_whole=True)
+        return msgspec.structs.replace(page, last=page.cursor >> _NONCE_BITS)
+
+    def ended_all(self, realm: str, user_id: str, *, after: int) -> bool:
+        entries, count = self._link.log + b"entries", _MOST
+        step = self._link.reading()
+        while count == _MOST:
+            some = step.command(self._link.log, b"XRANGE", entries, f"{after + 1}-0", b"+", b"COUNT", _MOST)
+            found = _entries(_joined([fields[1] for _, fields in some]))
+            if any(each.epoch and (each.realm, each.user_id) == (realm, user_id) for each in found):
+                return True
+            count, after = len(some), int(some[-1][0].partition(b"-")[0]) if some else after
+        return False
 
     def wait(self, cursor: int, *, longest: float) -> Heard:
         step, log = self._link.reading(), self._link.log

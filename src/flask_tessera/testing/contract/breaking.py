@@ -34,7 +34,8 @@ CALLS: Final[Mapping[str, Callable[[Storage], Any]]] = {
     "unsuspend": lambda storage: storage.principals.unsuspend("", "7"),
     "stamp": lambda storage: storage.revocations.stamp(),
     "after": lambda storage: storage.revocations.after(0, at=T0),
-    "log_end": lambda storage: storage.revocations.end(at=T0),
+    "tail": lambda storage: storage.revocations.tail(at=T0),
+    "ended_all": lambda storage: storage.revocations.ended_all("", "7", after=0),
     "wait": lambda storage: storage.revocations.wait(0, longest=0.1),
     "restore": lambda storage: storage.revocations.restore(at=T0),
     "purge_log": lambda storage: storage.revocations.purge(at=T0),
@@ -47,7 +48,20 @@ CALLS: Final[Mapping[str, Callable[[Storage], Any]]] = {
 }
 """Each call of a storage once, by a name of its own."""
 READS: Final = frozenset(
-    {"find", "list", "newest", "principal", "stamp", "after", "log_end", "wait", "workers", "read", "describe"}
+    (
+        "find",
+        "list",
+        "newest",
+        "principal",
+        "stamp",
+        "after",
+        "tail",
+        "ended_all",
+        "wait",
+        "workers",
+        "read",
+        "describe",
+    )
 )
 """Those that write nothing."""
 

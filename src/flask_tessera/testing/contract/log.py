@@ -103,20 +103,33 @@ class LogCases(Cases):
 
     def test_the_end_of_the_log_is_found_without_its_entries(self, storage: Storage) -> None:
         """What is noted later comes after it, for every handle; a log that was never read is born by it."""
-        born = storage.revocations.end(at=T0 + 5)
+        born = storage.revocations.tail(at=T0 + 5)
         assert (born.entries, born.cursor, born.born_at, born.is_whole) == ((), 0, T0 + 5, True)
         first, second = begin(storage), begin(storage)
         storage.sessions.end(first.sid, "logout", at=T0)
-        end = self.reopen(storage).revocations.end(at=T0 + 9)
+        end = self.reopen(storage).revocations.tail(at=T0 + 9)
         assert (end.entries, end.born_at, end.log_id) == ((), T0 + 5, born.log_id)
         assert end.cursor > 0
         other = self.reopen(storage)
         assert [each.sid for each in other.revocations.after(born.cursor, at=T0).entries] == [first.sid]
         storage.sessions.end(second.sid, "logout", at=T0)
-        end = storage.revocations.end(at=T0)
+        end = storage.revocations.tail(at=T0)
         third = begin(storage)
         storage.sessions.end(third.sid, "logout", at=T0)
         assert [each.sid for each in storage.revocations.after(end.cursor, at=T0).entries] == [third.sid]
+
+    def test_S04_it_is_told_whether_all_sessions_of_a_user_have_ended_since(self, storage: Storage) -> None:
+        """Of this user of this realm, by number, for every handle; the end of one session is no such thing."""
+        log, other = storage.revocations, self.reopen(storage).revocations
+        before = log.tail(at=T0).last
+        storage.sessions.end(begin(storage).sid, "logout", at=T0)
+        assert not other.ended_all("", "7", after=before)
+        storage.sessions.end_user("", "7", "password_change", at=T0)
+        storage.principals.suspend("admin", "8", until=T0 + 9, at=T0)
+        said = [other.ended_all(realm, user, after=before) for realm in ("", "admin") for user in ("7", "8", "9")]
+        assert said == [True, False, False, False, True, False]
+        assert not other.ended_all("", "7", after=log.tail(at=T0).last)
+        assert log.tail(at=T0).last > before
 
     def test_many_entries_are_read_one_after_another(self, storage: Storage) -> None:
         """In as many pages as the storage likes; none is left out, none comes twice."""

@@ -8,6 +8,8 @@ from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from msgspec.structs import replace
+
 from ....errors import StorageUnavailableError
 from ...contract import Heard, Revocation, Revocations
 from .listener import Listener
@@ -45,6 +47,11 @@ _READ_REST: Final = _READ.format(_REST)
 _LOOK: Final = f"""
 SELECT {_LOG}, EXISTS (SELECT 1 FROM tessera_revocations WHERE {_UNSEEN} ORDER BY xid LIMIT 1)
   FROM tessera_log AS log"""  # noqa: S608 - constants
+# By number: what is committed later under a lower one was begun before the highest that could be seen.
+_END: Final = f"""
+SELECT {_LOG}, coalesce((SELECT max(number) FROM tessera_revocations), 0) FROM tessera_log AS log"""  # noqa: S608 - constants
+_ENDED_ALL: Final = """
+SELECT 1 FROM tessera_revocations WHERE number > %s AND user_id = %s AND realm = %s AND epoch > 0 LIMIT 1"""
 _BORN: Final = "UPDATE tessera_log SET born_at = %s, file = %s WHERE born_at IS NULL OR file <> %s"
 _RESTORE: Final = """
 UPDATE tessera_log SET log_id = %s, born_at = %s, file = %s || tableoid::bigint, era = era + 1 RETURNING era"""
@@ -85,10 +92,15 @@ class PostgresRevocations:
             self._positions.keep(cursor, seen)
         return log.stretch(entries, cursor, is_whole=not seen.has_more(log.snapshot))
 
-    def end(self, *, at: int) -> Revocations:
-        log, has_entries, seen = self._born(partial(_look, START), at)
+    def tail(self, *, at: int) -> Revocations:
+        log, last, seen = self._born(_look_at_end, at)
         # No cursor may be less than an earlier one.
-        return log.stretch((), self._positions.cursor_of(seen) if has_entries or self._positions.were_given else 0)
+        cursor = self._positions.cursor_of(seen) if last or self._positions.were_given else 0
+        return replace(log.stretch((), cursor), last=last)
+
+    def ended_all(self, realm: str, user_id: str, *, after: int) -> bool:
+        values = (after, user_id, realm)
+        return self._database.read(lambda connection: connection.one(_ENDED_ALL, values)) is not None
 
     def wait(self, cursor: int, *, longest: float) -> Heard:
         position = self._positions.of(cursor)
@@ -166,6 +178,13 @@ def _entries(rows: list[Any]) -> tuple[Revocation, ...]:
 def _look(position: Position, connection: Connection) -> tuple[_Log, bool, Position]:
     taken_at = now()
     row = connection.one(_LOOK, position.as_seen_by(connection).values())
+    log = _log_of(row, connection)
+    return log, row[6], Position(log.snapshot, log.name, taken_at)
+
+
+def _look_at_end(connection: Connection) -> tuple[_Log, int, Position]:
+    taken_at = now()
+    row = connection.one(_END)
     log = _log_of(row, connection)
     return log, row[6], Position(log.snapshot, log.name, taken_at)
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _ENTRIES: Final = """
 SELECT number, forget_at, reason, sid, realm, user_id, epoch, except_sid FROM tessera_revocations
  WHERE number > ? ORDER BY number LIMIT ?"""
+_ENDED_ALL: Final = """
+SELECT 1 FROM tessera_revocations WHERE number > ? AND user_id = ? AND realm = ? AND epoch > 0 LIMIT 1"""
 _PAGE: Final = 5000
 """Entries that are read at once: some 20 ms."""
 _END: Final = -1
@@ -30,9 +32,13 @@ _LOG: Final = "SELECT log_id, born_at, file, era FROM tessera_log"
 _BORN: Final = "UPDATE tessera_log SET born_at = ?, file = ? WHERE born_at IS NULL OR file <> ?"
 _RESTORE: Final = "UPDATE tessera_log SET log_id = ?, born_at = ?, file = ?, era = era + 1 RETURNING era"
 # The newest entry stays, so that the last number can always be read.
-_PURGE: Final = """
-DELETE FROM tessera_revocations
- WHERE forget_at <= ? AND number < (SELECT max(number) FROM tessera_revocations)"""
+_FORGETTABLE: Final = """
+SELECT number FROM tessera_revocations
+ WHERE number > ? AND forget_at <= ? AND number < (SELECT max(number) FROM tessera_revocations)
+ ORDER BY number LIMIT ?"""
+_PURGE: Final = "DELETE FROM tessera_revocations WHERE number = ?"
+_FEW: Final = 1000
+"""Entries that one transaction of a purge removes: a few ms."""
 _PAUSE: Final = 0.05
 """Seconds between two looks of `wait`, for which nobody has a use where each request looks."""
 
@@ -56,8 +62,12 @@ class SQLiteRevocations:
         self._log_id = page.log_id
         return page
 
-    def end(self, *, at: int) -> Revocations:
+    def tail(self, *, at: int) -> Revocations:
         return self._born(_END, at)
+
+    def ended_all(self, realm: str, user_id: str, *, after: int) -> bool:
+        with self._database.reading() as connection:
+            return connection.cursor().execute(_ENDED_ALL, (after, user_id, realm)).fetchone() is not None
 
     def wait(self, cursor: int, *, longest: float) -> Heard:
         give_up_at = time.monotonic() + longest
@@ -77,8 +87,16 @@ class SQLiteRevocations:
         return int(era)
 
     def purge(self, *, at: int) -> None:
-        with self._database.writing() as connection:
-            connection.cursor().execute(_PURGE, (at,))
+        after = 0
+        while few := self._forgettable(after, at):
+            with self._database.removing() as connection:
+                connection.cursor().executemany(_PURGE, few)
+            (after,) = few[-1]
+
+    def _forgettable(self, after: int, at: int) -> list[tuple[int]]:
+        with self._database.reading() as connection:
+            rows: list[tuple[int]] = connection.cursor().execute(_FORGETTABLE, (after, at, _FEW)).fetchall()
+        return rows
 
     def _born(self, cursor: int, at: int) -> Revocations:
         """What follows `cursor` in the log of this file, which is born if nobody has read it before."""
@@ -115,7 +133,7 @@ def _read(connection: PoolProxiedConnection, cursor: int, file: FileIdentity) ->
         return None
     (last,) = sql.execute(_LAST).fetchone()
     if cursor == _END:
-        return Revocations((), last, _name(log_id, file), born_at, era)
+        return Revocations((), last, _name(log_id, file), born_at, era, last=last)
     # A log that is shorter than what was read is another one: a copy was restored.
     rows: list[Any] = sql.execute(_ENTRIES, (cursor if cursor <= last else 0, _PAGE)).fetchall()
     entries = tuple(Revocation(*row[1:]) for row in rows)
