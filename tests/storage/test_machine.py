@@ -241,7 +241,7 @@ class Machine(RuleBasedStateMachine):
             return
         for view in self.views:
             # What the thread of a worker does where requests do not.
-            view.position(at=self.at)
+            view.catch_up(self.at)
         for claims in self.tokens:
             if claims.iat > self.at + CLOCK_LEEWAY or self.at >= claims.exp:
                 continue

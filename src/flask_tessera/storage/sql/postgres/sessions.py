@@ -11,6 +11,7 @@ from ....errors import AlreadyExistsError, LoginRefusedError
 from ....sessions import rotation
 from ....sessions.limits import overflowing
 from ...contract import Added, Ended, Rotation
+from ..dead import STRETCH, DeadSessions, Stretch
 from ..rows import COLUMNS, NAMES, row_of, session_of, standing_of
 from ..tags import tag_of
 from . import steps
@@ -74,13 +75,12 @@ UPDATE tessera_sessions AS session SET last_seen_at = greatest(session.last_seen
 _NEWEST: Final = "SELECT created_at FROM tessera_sessions ORDER BY sid DESC LIMIT 1"
 _STRETCH: Final = """
 SELECT max(sid) FROM (SELECT sid FROM tessera_sessions WHERE sid > %s ORDER BY sid LIMIT %s) AS few"""
-_STRETCH_LENGTH: Final = 5000
-"""Sessions that one statement of a purge looks at: some 10 ms."""
+_DEAD: Final = "SELECT sid FROM tessera_sessions WHERE sid > %s AND sid <= %s AND idle_until <= %s ORDER BY sid"
 # Rows that somebody holds are left for the next time: nobody waits for a purge, nor it for anybody.
 _PURGE: Final = """
 DELETE FROM tessera_sessions
- WHERE sid IN (SELECT sid FROM tessera_sessions WHERE sid > %s AND sid <= %s AND idle_until <= %s
-                ORDER BY sid LIMIT %s FOR UPDATE SKIP LOCKED)"""
+ WHERE sid IN (SELECT sid FROM tessera_sessions WHERE sid = ANY(%s::bytea[]) AND idle_until <= %s
+                ORDER BY sid FOR UPDATE SKIP LOCKED)"""
 
 
 class PostgresSessions:
@@ -89,6 +89,7 @@ class PostgresSessions:
     def __init__(self, database: Database, bell: Bell) -> None:
         self._database = database
         self._bell = bell
+        self._dead = DeadSessions()
 
     def tag(self, realm: str, user_id: str, *, seed: bytes) -> bytes:
         return tag_of(realm, user_id, seed)
@@ -159,15 +160,12 @@ class PostgresSessions:
         return row[0] if row else 0
 
     def purge(self, *, at: int, most: int) -> int:
-        # Sids begin with the time of birth, so the oldest come first and the walk needs no index.
-        removed, after = 0, b""
-        while removed < most:
-            stretch = self._database.read(partial(_stretch, after, _STRETCH_LENGTH))
-            if stretch is None:
-                break
-            removed += self._database.write(partial(_purge, after, stretch, at, most - removed))
-            after = stretch
-        return removed
+        look = partial(_look_for_dead, at)
+        while dead := self._dead.following(lambda after: self._database.read(partial(look, after)), most):
+            # They may have been removed by others meanwhile, or are held: that is not the end.
+            if removed := self._database.write(partial(_purge, dead, at)):
+                return removed
+        return 0
 
 
 def _add(session: Session, limits: Limits, at: int, connection: Connection) -> Added:
@@ -245,11 +243,11 @@ def _end_user(
     return steps.end_all(connection, realm, user_id, reason, at, except_sid=except_sid)
 
 
-def _stretch(after: bytes, most: int, connection: Connection) -> bytes | None:
-    """The last of the `most` sids that follow `after`; None at the end."""
-    row = connection.one(_STRETCH, (after, most))
-    return row[0] if row else None
+def _look_for_dead(at: int, after: bytes, connection: Connection) -> Stretch:
+    row = connection.one(_STRETCH, (after, STRETCH))
+    last = row[0] if row else None
+    return Stretch([sid for (sid,) in connection.all(_DEAD, (after, last, at))], last)
 
 
-def _purge(after: bytes, until: bytes, at: int, most: int, connection: Connection) -> int:
-    return connection.run(_PURGE, (after, until, at, most)).rowcount
+def _purge(dead: list[bytes], at: int, connection: Connection) -> int:
+    return connection.run(_PURGE, (dead, at)).rowcount

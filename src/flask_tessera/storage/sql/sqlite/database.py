@@ -30,6 +30,9 @@ QUEUE_WAIT: Final = 0.75
 _PATIENCE: Final = 30
 """Seconds for which a migration waits for the write lock, for which no request waits."""
 _PAUSE: Final = 0.001
+_GAP: Final = 0.025
+"""Seconds between two transactions that remove. Processes that wait for the write lock do not queue: SQLite lets them
+try again after up to 25 ms, in their first tenth of a second."""
 NO_FILE: Final = (0, 0)
 
 
@@ -48,6 +51,7 @@ class Database:
         self._left_by_parent: list[Engine] = []
         self._errors: tuple[type[Exception], ...] = (SQLAlchemyError, OSError)
         self._process = 0
+        self._removed_at = 0.0
         self.file: FileIdentity = NO_FILE
         """Which file the connections lead to: its device and inode."""
         renew_in_children(self)
@@ -91,6 +95,20 @@ class Database:
             raise StorageUnavailableError(_say(error), writing=True) from error
         finally:
             lock.release()
+
+    @contextmanager
+    def removing(self) -> Iterator[PoolProxiedConnection]:
+        """As `writing`, for one of many transactions that nobody waits for: there is a gap before it.
+
+        Raises:
+            StorageUnavailableError: the database does not answer, or the outcome of the commit is not known.
+        """
+        time.sleep(max(0.0, self._removed_at + _GAP - time.monotonic()))
+        try:
+            with self.writing() as connection:
+                yield connection
+        finally:
+            self._removed_at = time.monotonic()
 
     def open(self) -> Engine:
         """The engine, its schema in place, leading to the file that is at `path` now.
