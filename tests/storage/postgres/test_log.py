@@ -11,6 +11,7 @@ import pytest
 from flask_tessera.errors import StorageUnavailableError
 from flask_tessera.storage.contract import Heard, Worker
 from flask_tessera.storage.from_url import open_storage
+from flask_tessera.storage.sql.postgres import positions, revocations
 from flask_tessera.testing import race
 from flask_tessera.testing.contract.base import T0, begin
 
@@ -316,3 +317,21 @@ def test_a_storage_that_is_closed_while_it_waits_lets_go(store):
 
     assert race(2, step) == [Heard(), None]
     assert listener._connection is None
+
+
+@pytest.mark.parametrize("name", ["_READ_UNSEEN", "_READ_REST", "_LOOK"])
+def test_P7_a_log_that_has_just_grown_is_read_by_its_index(name, store, url):
+    """Though the server knows nothing of its size yet: it would sort all of it for each page."""
+    page = store.revocations.after(0, at=T0)
+    with connect(url) as connection:
+        connection.execute(MANY_ENTRIES, (1, 20_000))
+    page = store.revocations.after(page.cursor, at=T0)
+    values = {"since": positions.NOTHING, "snapshot": positions.NOTHING, "writer": "1", "number": 1}
+
+    def explain(connection):
+        connection.execute("SET plan_cache_mode TO force_generic_plan")
+        return connection.all(f"EXPLAIN {getattr(revocations, name)}", values)
+
+    plan = "\n".join(line for (line,) in store._database.read(explain))
+    assert "using tessera_revocations_xid" in plan
+    assert "Seq Scan on tessera_revocations" not in plan
