@@ -42,8 +42,8 @@ MOST_TESTS_SHOWN = 4
 
 SETTINGS = {
     "STORE_URL": (
-        "where sessions are kept: `sqlite:///file.db` or `memory:`",
-        "会话存放处：`sqlite:///file.db` 或 `memory:`",
+        "where sessions are kept: `sqlite:///file.db`, `postgresql://…`, `redis://…`, `redis+cluster://…` or `memory:`",
+        "会话存放处：`sqlite:///file.db`、`postgresql://…`、`redis://…`、`redis+cluster://…` 或 `memory:`",
     ),
     "ACCESS_LIFETIME": ("longest life of an access token", "access token 最长寿命"),
     "TOKEN_LIFETIME": ("life of the single token of `create_token`", "`create_token` 所发单个 token 的寿命"),
@@ -67,8 +67,8 @@ SETTINGS = {
         "`strict` 每次请求都查存储，`stateless` 从不查",
     ),
     "REVOCATION_BOUND": (
-        "an ending must reach every worker within it; a slower storage is refused",
-        "吊销须在此时间内传到所有 worker，做不到的存储会被拒绝",
+        "an ending must reach every worker within it; on PostgreSQL and Redis at least 2",
+        "吊销须在此时间内传到所有 worker；用 PostgreSQL 或 Redis 时至少为 2",
     ),
     "MAX_SESSIONS": ("live sessions of one user; 0: no limit", "每个用户的在线会话数；0 表示不限"),
     "SESSIONS_PER_DEVICE_TYPE": (

@@ -8,11 +8,12 @@ from msgspec.structs import replace
 from flask_tessera.services.moving import move
 from flask_tessera.storage.from_url import open_storage
 from flask_tessera.testing.contract.base import T0, begin, rotate
+from tests.servers import fresh_url
 
 from .databases import fresh_schema
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
+@pytest.fixture(params=["memory", "sqlite", "postgres", "redis8"])
 def target(request, url):
     """A storage to move to."""
     if request.param == "postgres":
@@ -21,7 +22,8 @@ def target(request, url):
             yield storage
             storage.close()
         return
-    storage = open_storage("memory:" if request.param == "memory" else url)
+    urls = {"memory": "memory:", "sqlite": url}
+    storage = open_storage(urls.get(request.param) or fresh_url(request.param))
     yield storage
     storage.close()
 

@@ -64,7 +64,7 @@ def _refuse_what_cannot_be(source: Storage, target: Storage, *, at: int) -> None
         if storage.describe().engine == "memory":
             raise InputError(f"{option}: the memory of another process cannot be reached; name another storage")
     # However they are spelt: each log has a name of its own.
-    if source.revocations.after(0, at=at).log_id == target.revocations.after(0, at=at).log_id:
+    if source.revocations.tail(at=at).log_id == target.revocations.tail(at=at).log_id:
         raise InputError("--from and --to are the same storage")
 
 

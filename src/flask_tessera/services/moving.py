@@ -41,6 +41,7 @@ def move(
     Raises:
         StorageUnavailableError: what was moved before stays moved; do it again.
     """
+    _forget_what_the_source_has_forgotten(source, target, at)
     moved, cursor = Moved(), ""
     # Before the sessions, so that none of them is ever live there while its tokens are refused here.
     for log in pages_after(source.revocations, 0, at=at):
@@ -57,3 +58,10 @@ def move(
         cursor = page.cursor
         if not cursor:
             return moved
+
+
+def _forget_what_the_source_has_forgotten(source: Storage, target: Storage, at: int) -> None:
+    """Let an empty target vouch for no token that the source does not: its log may be the older one."""
+    here, there = source.revocations.tail(at=at), target.revocations.tail(at=at)
+    if (here.era > there.era or here.born_at > there.born_at) and not target.sessions.newest():
+        target.revocations.restore(at=at)

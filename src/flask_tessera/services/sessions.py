@@ -10,7 +10,7 @@ from msgspec.structs import replace as _replace
 
 from ..errors import CredentialsError, NotFoundError, SessionEndedError, StorageUnavailableError, TokenInvalidError
 from ..sessions import rotation
-from ..sessions.record import UNKNOWN_DEVICE, Device, Session, Standing
+from ..sessions.record import RETENTION_MARGIN, UNKNOWN_DEVICE, Device, Session, Standing
 from ..tokens import refresh
 from ..tokens.claims import is_safe_text
 from .ports import NOBODY, Caller, Event
@@ -31,13 +31,18 @@ _LONGEST_USER_ID = 255
 
 @dataclass(frozen=True, slots=True)
 class SessionPolicy:
-    """How long sessions live (seconds) and how many a user may have."""
+    """How long sessions live (seconds) and how many a user may have.
+
+    `longest_access` is the longest usual life of an access token; of one that was asked to live longer the storage
+    knows the session.
+    """
 
     idle: int
     lifetime: int
     access_lifetime: int
     leeway: int
     limits: Limits
+    longest_access: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,13 +225,23 @@ class SessionService:
         self, user_id: str, reason: str, caller: Caller = NOBODY, *, except_sid: bytes = b""
     ) -> Sequence[Session]:
         """End all sessions of a user but `except_sid`, and every token that was issued for them."""
-        ended = self._storage.sessions.end_user(self._realm, user_id, reason, at=self._clock(), except_sid=except_sid)
+        at = self._clock()
+        ended = self._storage.sessions.end_user(
+            self._realm, user_id, reason, at=at, except_sid=except_sid, keep_until=self._last_token(at)
+        )
         return self._tell_ended(ended, reason, caller)
 
     def suspend(self, user_id: str, *, until: int, caller: Caller = NOBODY) -> Sequence[Session]:
         """End all sessions of a user and let none begin before Unix second `until`."""
-        ended = self._storage.principals.suspend(self._realm, user_id, until=until, at=self._clock())
+        at = self._clock()
+        ended = self._storage.principals.suspend(
+            self._realm, user_id, until=until, at=at, keep_until=self._last_token(at)
+        )
         return self._tell_ended(ended, "suspension", caller)
+
+    def _last_token(self, at: int) -> int:
+        """Until when tokens of sessions may live that the storage has lost, with a margin."""
+        return at + self._policy.longest_access + RETENTION_MARGIN
 
     def unsuspend(self, user_id: str) -> None:
         """Let a user log in again; what has ended stays ended."""

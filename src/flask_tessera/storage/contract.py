@@ -195,8 +195,14 @@ class SessionStorage(Protocol):
         """End one session; None if it is not known. An ended one keeps its reason."""
         ...
 
-    def end_user(self, realm: str, user_id: str, reason: str, *, at: int, except_sid: bytes = b"") -> list[Session]:
-        """Raise the user's epoch and end all sessions but `except_sid`, which is carried over."""
+    def end_user(
+        self, realm: str, user_id: str, reason: str, *, at: int, except_sid: bytes = b"", keep_until: int = 0
+    ) -> list[Session]:
+        """Raise the user's epoch and end all sessions but `except_sid`, which is carried over.
+
+        Before Unix second `keep_until` its entry in the log may not be forgotten: there may be live tokens of sessions
+        that the storage does not know.
+        """
         ...
 
     def list(self, realm: str, user_id: str, *, at: int) -> list[Session]:
@@ -219,8 +225,11 @@ class PrincipalStorage(Protocol):
         """The principal; a new one of epoch 0 where nothing is kept."""
         ...
 
-    def suspend(self, realm: str, user_id: str, *, until: int, at: int) -> list[Session]:
-        """Let no session live or be born until Unix second `until`; gives the sessions this has ended."""
+    def suspend(self, realm: str, user_id: str, *, until: int, at: int, keep_until: int = 0) -> list[Session]:
+        """Let no session live or be born until Unix second `until`; gives the sessions this has ended.
+
+        `keep_until` is as for `end_user`.
+        """
         ...
 
     def unsuspend(self, realm: str, user_id: str) -> None:

@@ -97,7 +97,9 @@ class _Records:
         self.sessions[session.sid] = ended
         return ended
 
-    def end_all(self, realm: str, user_id: str, reason: str, at: int, except_sid: bytes, until: int) -> list[Session]:
+    def end_all(
+        self, realm: str, user_id: str, reason: str, at: int, except_sid: bytes, until: int, keep_until: int
+    ) -> list[Session]:
         live = self.live(realm, user_id, at)
         principal = self.principal(realm, user_id)
         epoch = principal.epoch + 1
@@ -105,7 +107,7 @@ class _Records:
             principal, epoch=epoch, suspended_until=max(until, principal.suspended_until)
         )
         forget = max((forget_at(session, at) for session in live), default=at)
-        self.note(Revocation(forget, reason, b"", realm, user_id, epoch, except_sid))
+        self.note(Revocation(max(forget, keep_until), reason, b"", realm, user_id, epoch, except_sid))
         for session in live:
             if session.sid == except_sid:
                 self.sessions[except_sid] = replace(session, epoch=epoch)
@@ -193,9 +195,11 @@ class MemorySessions:
                 return Ended(session, by_this_call=False)
             return Ended(self._records.end(session, reason, at), by_this_call=True)
 
-    def end_user(self, realm: str, user_id: str, reason: str, *, at: int, except_sid: bytes = b"") -> list[Session]:
+    def end_user(
+        self, realm: str, user_id: str, reason: str, *, at: int, except_sid: bytes = b"", keep_until: int = 0
+    ) -> list[Session]:
         with self._records.lock:
-            return self._records.end_all(realm, user_id, reason, at, except_sid, until=0)
+            return self._records.end_all(realm, user_id, reason, at, except_sid, 0, keep_until)
 
     def list(self, realm: str, user_id: str, *, at: int) -> list[Session]:
         with self._records.lock:
@@ -225,9 +229,9 @@ class MemoryPrincipals:
         with self._records.lock:
             return self._records.principal(realm, user_id)
 
-    def suspend(self, realm: str, user_id: str, *, until: int, at: int) -> list[Session]:
+    def suspend(self, realm: str, user_id: str, *, until: int, at: int, keep_until: int = 0) -> list[Session]:
         with self._records.lock:
-            return self._records.end_all(realm, user_id, "suspension", at, b"", until)
+            return self._records.end_all(realm, user_id, "suspension", at, b"", until, keep_until)
 
     def unsuspend(self, realm: str, user_id: str) -> None:
         with self._records.lock:

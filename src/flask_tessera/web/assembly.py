@@ -161,6 +161,7 @@ def _session_policy(settings: Settings) -> SessionPolicy:
         lifetime=settings.SESSION_LIFETIME,
         access_lifetime=settings.ACCESS_LIFETIME,
         leeway=settings.REFRESH_LEEWAY,
+        longest_access=max(settings.ACCESS_LIFETIME, settings.TOKEN_LIFETIME),
         limits=Limits(settings.MAX_SESSIONS, settings.SESSIONS_PER_DEVICE_TYPE, overflow),
     )
 

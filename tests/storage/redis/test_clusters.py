@@ -12,6 +12,7 @@ import redis
 from flask_tessera.errors import LoginRefusedError, StorageUnavailableError
 from flask_tessera.sessions.limits import Limits
 from flask_tessera.storage.contract import Page, Worker
+from flask_tessera.storage.redis.endings import append
 from flask_tessera.testing import race
 from flask_tessera.testing.contract.base import IDLE, NO_LIMITS, T0, begin, new_session, rotate, stored
 from tests.servers import Cluster, fresh_url, wait_until, why_not
@@ -392,3 +393,33 @@ def test_X6_a_log_that_moves_loses_no_ending(opened):
         later = storage.revocations.after(0, at=T0)
         assert later.log_id == page.log_id
         assert {entry.sid for entry in later.entries} == {session.sid for session in sessions}
+
+
+def test_S02_ending_a_session_again_tells_what_the_end_of_all_could_not(cluster, store):
+    (user, *_) = users_elsewhere(cluster, store)
+    session = begin_at_home(store, user)
+    log = holder_of_log(cluster, store)
+    before = store.revocations.after(0, at=T0).cursor
+    log.stop()
+    try:
+        # It is noted that something begins before anything ends: without the log nothing does.
+        with pytest.raises(StorageUnavailableError):
+            store.sessions.end_user("", user, "kick", at=T0)
+    finally:
+        log.cont()
+    wait_until(lambda: is_available(store.revocations.stamp), "the log is back")
+    store.sessions.end_user("", user, "kick", at=T0)
+    assert stored(store, session).end_reason == "kick"
+    entries = store.revocations.after(before, at=T0).entries
+    assert user in [entry.user_id for entry in entries]
+
+
+def test_S04_a_login_sees_that_the_end_of_all_has_begun_before_it_is_told(cluster, store):
+    (user, *_) = users_elsewhere(cluster, store)
+    since = store.revocations.tail(at=T0).last
+    # What is written before the epoch is raised; who dies then has ended nothing.
+    link = store._link
+    append(link, link.writing(), [(T0 + 900, "kick", b"", "", user, 0, b"")], at=T0)
+    assert store.revocations.ended_all("", user, after=since)
+    assert not store.revocations.ended_all("", "nobody", after=since)
+    assert store.revocations.after(0, at=T0).entries == ()

@@ -41,9 +41,12 @@ def tell(link: Link, step: Step, tag: bytes, untold: Sequence[Sequence[Any]], *,
     if not untold:
         return
     append(link, step, untold, at=at)
-    sids = [entry[2] for entry in untold if entry[2]]
+    _note_told(link, step, tag, [entry[2] for entry in untold if entry[2]])
+
+
+def _note_told(link: Link, step: Step, tag: bytes, sids: Sequence[bytes]) -> None:
+    # It is told; that it would be told once more does no harm.
     if sids:
-        # It is told; that it would be told once more does no harm.
         with suppress(StorageUnavailableError):
             step.run("told", [link.session_key(tag, sid) for sid in sids])
 
@@ -69,8 +72,11 @@ def end_all(
     at: int,
     except_sid: bytes = b"",
     suspended_until: int = 0,
+    keep_until: int = 0,
 ) -> list[Session]:
     """Raise a user's epoch at Unix second `at` and end all live sessions but `except_sid`; gives those ended.
+
+    Its entry in the log may not be forgotten before Unix second `keep_until`.
 
     Raises:
         StorageUnavailableError: nobody knows whether they have ended; once more does no harm.
@@ -78,6 +84,12 @@ def end_all(
     tag, step = homes.tag(realm, user_id), link.writing()
     keys = link.user_keys(tag, realm, user_id)
     common = (link.log_in_step, at, dice(), realm, user_id)
-    _, ended, untold = step.run("end_user", keys, *common, reason, except_sid, suspended_until)
+    if not link.log_in_step:
+        # The log lies elsewhere and hears of it only afterwards: who logs in meanwhile, under the new epoch and with
+        # credentials that were read before, must find that something has begun. Of epoch 0 it contradicts no token.
+        append(link, step, [(keep_until, reason, b"", realm, user_id, 0, b"")], at=at)
+    _, ended, untold = step.run("end_user", keys, *common, reason, except_sid, suspended_until, keep_until)
     tell(link, step, tag, untold, at=at)
+    if untold:
+        _note_told(link, step, tag, ended[::2])
     return unpack_pairs(ended)

@@ -180,7 +180,9 @@ class Node:
                 self._ask_role(connection)
         except (RedisError, OSError) as error:
             connection.disconnect()
-            raise UnreachableError(f"{type(error).__name__}: {error}") from error
+            # A server that refuses the login may repeat the password in what it says.
+            said = "" if isinstance(error, ResponseError) else f": {error}"
+            raise UnreachableError(f"{type(error).__name__}{said}") from error
         if self._must_be_master and self._role == b"slave":
             connection.disconnect()
             raise UnreachableError(f"{self.place[0]}:{self.place[1]} is a replica")

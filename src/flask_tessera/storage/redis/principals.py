@@ -29,8 +29,17 @@ class RedisPrincipals:
         raw = self._link.reading().command(key, b"GET", key)
         return unpack_principal(realm, user_id, raw)
 
-    def suspend(self, realm: str, user_id: str, *, until: int, at: int) -> list[Session]:
-        return end_all(self._link, self._homes, realm, user_id, "suspension", at=at, suspended_until=until)
+    def suspend(self, realm: str, user_id: str, *, until: int, at: int, keep_until: int = 0) -> list[Session]:
+        return end_all(
+            self._link,
+            self._homes,
+            realm,
+            user_id,
+            "suspension",
+            at=at,
+            suspended_until=until,
+            keep_until=keep_until,
+        )
 
     def unsuspend(self, realm: str, user_id: str) -> None:
         tag = self._homes.find(realm, user_id)

@@ -76,8 +76,9 @@ class RedisRevocations:
         step = self._link.reading()
         while count == _MOST:
             some = step.command(self._link.log, b"XRANGE", entries, f"{after + 1}-0", b"+", b"COUNT", _MOST)
-            found = _entries(_joined([fields[1] for _, fields in some]))
-            if any(each.epoch and (each.realm, each.user_id) == (realm, user_id) for each in found):
+            found = _decoded(_joined([fields[1] for _, fields in some]))
+            # Also by what a cluster notes before it ends them.
+            if any((each.realm, each.user_id) == (realm, user_id) for each in found):
                 return True
             count, after = len(some), int(some[-1][0].partition(b"-")[0]) if some else after
         return False
@@ -131,12 +132,18 @@ def _joined(entries: Sequence[bytes]) -> bytes:
     return b"\xdd" + len(entries).to_bytes(4, "big") + b"".join(entries)
 
 
-def _entries(raw: bytes) -> tuple[Revocation, ...]:
+def _decoded(raw: bytes) -> list[_Entry]:
     try:
-        found = [
-            Revocation(e.forget_at, e.reason, e.sid, e.realm, e.user_id, e.epoch, e.except_sid) for e in _decode(raw)
-        ]
+        return _decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StorageUnavailableError("an entry of the revocation log cannot be read") from error
+
+
+def _entries(raw: bytes) -> tuple[Revocation, ...]:
+    found = [
+        Revocation(e.forget_at, e.reason, e.sid, e.realm, e.user_id, e.epoch, e.except_sid)
+        for e in _decoded(raw)
+        if e.sid or e.epoch
+    ]
     # What was told twice counts once.
     return tuple(dict.fromkeys(found))

@@ -95,8 +95,12 @@ class RedisSessions:
         session = self._known(tag, sid, raw)
         return None if session is None else Ended(session, by_this_call=bool(was_live))
 
-    def end_user(self, realm: str, user_id: str, reason: str, *, at: int, except_sid: bytes = b"") -> list[Session]:
-        return end_all(self._link, self._homes, realm, user_id, reason, at=at, except_sid=except_sid)
+    def end_user(
+        self, realm: str, user_id: str, reason: str, *, at: int, except_sid: bytes = b"", keep_until: int = 0
+    ) -> list[Session]:
+        return end_all(
+            self._link, self._homes, realm, user_id, reason, at=at, except_sid=except_sid, keep_until=keep_until
+        )
 
     def list(self, realm: str, user_id: str, *, at: int) -> list[Session]:
         tag = self._homes.find(realm, user_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...sessions.record import RETENTION_MARGIN
 from .base import T0, Cases, begin, rotate, stored
 
 if TYPE_CHECKING:
@@ -72,6 +73,15 @@ class EndingCases(Cases):
         """Tokens of old could be about."""
         assert storage.sessions.end_user("", "9", "kick", at=T0) == []
         assert storage.principals.find("", "9").epoch == 1
+
+    def test_F04_an_end_of_all_is_remembered_for_as_long_as_it_is_told_to(self, storage: Storage) -> None:
+        """Tokens may live whose session the storage has lost; a known session that lives longer counts as well."""
+        storage.sessions.end_user("", "7", "kick", at=T0, keep_until=T0 + 5000)
+        storage.principals.suspend("", "8", until=T0 + 1, at=T0, keep_until=T0 + 6000)
+        begin(storage, "9", access_lifetime=8000)
+        storage.sessions.end_user("", "9", "kick", at=T0, keep_until=T0 + 5000)
+        forget = [entry.forget_at for entry in storage.revocations.after(0, at=T0).entries]
+        assert forget == [T0 + 5000, T0 + 6000, T0 + 8000 + RETENTION_MARGIN]
 
     def test_S03_a_suspension_ends_all_sessions(self, storage: Storage) -> None:
         """It is told by principal and session alike."""

@@ -27,9 +27,11 @@ class PostgresPrincipals:
         row = self._database.read(lambda connection: connection.one(_FIND, (user_id, realm)))
         return Principal(realm, user_id, *(row or ()))
 
-    def suspend(self, realm: str, user_id: str, *, until: int, at: int) -> list[Session]:
+    def suspend(self, realm: str, user_id: str, *, until: int, at: int, keep_until: int = 0) -> list[Session]:
         ended = self._database.transact(
-            lambda connection: steps.end_all(connection, realm, user_id, "suspension", at, suspended_until=until)
+            lambda connection: steps.end_all(
+                connection, realm, user_id, "suspension", at, suspended_until=until, keep_until=keep_until
+            )
         )
         self._bell.ring()
         return ended

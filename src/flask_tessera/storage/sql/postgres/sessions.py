@@ -145,8 +145,10 @@ class PostgresSessions:
         self._bell.ring()
         return Ended(session, by_this_call=by_this_call)
 
-    def end_user(self, realm: str, user_id: str, reason: str, *, at: int, except_sid: bytes = b"") -> list[Session]:
-        step = partial(_end_user, realm, user_id, reason, at, except_sid)
+    def end_user(
+        self, realm: str, user_id: str, reason: str, *, at: int, except_sid: bytes = b"", keep_until: int = 0
+    ) -> list[Session]:
+        step = partial(_end_user, realm, user_id, reason, at, except_sid, keep_until)
         ended = self._database.transact(step)
         self._bell.ring()
         return ended
@@ -238,9 +240,9 @@ def _mark(marks: Sequence[tuple[bytes, int]], at: int, connection: Connection) -
 
 
 def _end_user(
-    realm: str, user_id: str, reason: str, at: int, except_sid: bytes, connection: Connection
+    realm: str, user_id: str, reason: str, at: int, except_sid: bytes, keep_until: int, connection: Connection
 ) -> list[Session]:
-    return steps.end_all(connection, realm, user_id, reason, at, except_sid=except_sid)
+    return steps.end_all(connection, realm, user_id, reason, at, except_sid=except_sid, keep_until=keep_until)
 
 
 def _look_for_dead(at: int, after: bytes, connection: Connection) -> Stretch:

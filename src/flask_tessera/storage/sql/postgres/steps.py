@@ -105,6 +105,7 @@ def end_all(
     *,
     except_sid: bytes = b"",
     suspended_until: int = 0,
+    keep_until: int = 0,
 ) -> list[Session]:
     """Raise the epoch, end all live sessions but one at Unix second `at`, carry that over, note it in one entry.
 
@@ -123,7 +124,7 @@ def end_all(
     if len(ending) < len(live):
         connection.run(_CARRY_OVER, (epoch, except_sid))
     forget = max((forget_at(session, at) for session in live), default=at)
-    connection.run(NOTE, (forget, reason, b"", realm, user_id, epoch, except_sid))
+    connection.run(NOTE, (max(forget, keep_until), reason, b"", realm, user_id, epoch, except_sid))
     return [replace(session, ended_at=at, end_reason=reason) for session in ending]
 
 

@@ -25,9 +25,11 @@ class SQLitePrincipals:
         with self._database.reading() as connection:
             return steps.principal(connection, realm, user_id)
 
-    def suspend(self, realm: str, user_id: str, *, until: int, at: int) -> list[Session]:
+    def suspend(self, realm: str, user_id: str, *, until: int, at: int, keep_until: int = 0) -> list[Session]:
         with self._database.writing() as connection:
-            ended = steps.end_all(connection, realm, user_id, "suspension", at, suspended_until=until)
+            ended = steps.end_all(
+                connection, realm, user_id, "suspension", at, suspended_until=until, keep_until=keep_until
+            )
         self._revocations.announce()
         return ended
 

@@ -130,9 +130,11 @@ class SQLiteSessions:
         self._revocations.announce()
         return Ended(session, by_this_call=was_live)
 
-    def end_user(self, realm: str, user_id: str, reason: str, *, at: int, except_sid: bytes = b"") -> list[Session]:
+    def end_user(
+        self, realm: str, user_id: str, reason: str, *, at: int, except_sid: bytes = b"", keep_until: int = 0
+    ) -> list[Session]:
         with self._database.writing() as connection:
-            ended = steps.end_all(connection, realm, user_id, reason, at, except_sid=except_sid)
+            ended = steps.end_all(connection, realm, user_id, reason, at, except_sid=except_sid, keep_until=keep_until)
         self._revocations.announce()
         return ended
 

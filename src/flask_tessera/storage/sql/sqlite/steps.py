@@ -74,6 +74,7 @@ def end_all(
     *,
     except_sid: bytes = b"",
     suspended_until: int = 0,
+    keep_until: int = 0,
 ) -> list[Session]:
     """Raise the epoch, end all live sessions but one, carry that over, and note it in one entry."""
     cursor = connection.cursor()
@@ -84,7 +85,7 @@ def end_all(
     if len(ending) < len(mine):
         cursor.execute(_CARRY_OVER, (epoch, except_sid))
     forget = max((forget_at(session, at) for session in mine), default=at)
-    cursor.execute(NOTE, (forget, reason, b"", realm, user_id, epoch, except_sid))
+    cursor.execute(NOTE, (max(forget, keep_until), reason, b"", realm, user_id, epoch, except_sid))
     return [replace(session, ended_at=at, end_reason=reason) for session in ending]
 
 
