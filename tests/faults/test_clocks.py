@@ -29,7 +29,6 @@ def test_X10_two_tabs_that_reach_workers_25_s_apart_get_one_successor(name):
     assert_clean(race_apart(name, 1), faults=1)
 
 
-@pytest.mark.xfail(reason="a login by the wrong clock makes the purge believe it, which drops what still matters")
 @on("sqlite")
 def test_X10_a_purge_after_a_login_by_a_clock_that_has_jumped_forgets_nothing_that_matters(name):
     assert_clean(purge_by_wrong_clocks(name, 1), faults=len(STEPS))

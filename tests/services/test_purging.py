@@ -58,5 +58,16 @@ def test_F07_a_clock_that_has_jumped_purges_nothing_unless_told_to(bench, step):
     assert purge(bench.storage, at=at, batch=10, force=True) == (1 if step > 30 * DAY else 0)
 
 
+def test_F07_a_clock_by_which_somebody_has_logged_in_is_not_believed_for_that(bench):
+    ended = bench.log_in()
+    bench.service.end(ended.session.sid, "logout")
+    at = bench.clock.advance(10 * 365 * DAY)
+    bench.log_in("8")
+    with pytest.raises(ClockJumpError, match="before the last day"):
+        purge(bench.storage, at=at, batch=10)
+    assert bench.storage.sessions.find(ended.session.sid)
+    assert len(bench.storage.revocations.after(0, at=at).entries) == 1
+
+
 def test_an_empty_storage_can_be_purged(bench):
     assert purge(bench.storage, at=bench.clock(), batch=10) == 0

@@ -115,6 +115,11 @@ class Standing(msgspec.Struct, frozen=True):
         return "expiry" if at >= min(session.idle_until, session.until) else ""
 
 
+def first_sid(at: int) -> bytes:
+    """The least sid that a session may have that was begun at Unix second `at`: sids begin with milliseconds."""
+    return (max(at, 0) * 1000).to_bytes(6, "big")
+
+
 RETENTION_MARGIN = 120
 """Seconds by which an entry of the revocation log outlives the last token it could contradict."""
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ..sessions.limits import Limits
 
 Outcome = Literal["rotated", "same", "replaced", "adopted", "reuse", "refused"]
+LAST_SECOND: Final = 253_402_300_799
+"""Unix second: the last one of the year 9999."""
 WORKER_SILENCE: Final = 60
 """Seconds after its last beat from which a worker counts as gone."""
 
@@ -209,8 +211,11 @@ class SessionStorage(Protocol):
         """The user's live sessions, oldest first."""
         ...
 
-    def newest(self) -> int:
-        """When the newest session was begun, Unix seconds; 0 if there is none."""
+    def newest(self, *, before: int = LAST_SECOND) -> int:
+        """When the newest session was begun, Unix seconds; 0 if there is none.
+
+        Of those that were begun before Unix second `before`, as their sids tell.
+        """
         ...
 
     def purge(self, *, at: int, most: int) -> int:

@@ -14,8 +14,9 @@ from ..errors import AlreadyExistsError, LoginRefusedError
 from ..fork import renew_in_children
 from ..sessions import rotation
 from ..sessions.limits import overflowing
-from ..sessions.record import Principal, Session, Standing, forget_at
+from ..sessions.record import Principal, Session, Standing, first_sid, forget_at
 from .contract import (
+    LAST_SECOND,
     WORKER_SILENCE,
     Added,
     Description,
@@ -205,9 +206,11 @@ class MemorySessions:
         with self._records.lock:
             return sorted(self._records.live(realm, user_id, at), key=lambda session: session.sid)
 
-    def newest(self) -> int:
+    def newest(self, *, before: int = LAST_SECOND) -> int:
+        end = first_sid(before)
         with self._records.lock:
-            return max((session.created_at for session in self._records.sessions.values()), default=0)
+            sids = [sid for sid in self._records.sessions if sid < end]
+            return self._records.sessions[max(sids)].created_at if sids else 0
 
     def purge(self, *, at: int, most: int) -> int:
         records = self._records

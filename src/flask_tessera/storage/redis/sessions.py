@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from ...errors import AlreadyExistsError, LoginRefusedError, SessionLimitError
-from ...sessions.record import RETENTION_MARGIN, Principal, Standing
-from ..contract import Added, Ended, Rotation
+from ...sessions.record import RETENTION_MARGIN, Principal, Standing, first_sid
+from ..contract import LAST_SECOND, Added, Ended, Rotation
 from .bulk import by_sid, for_each
 from .endings import dice, end_all, tell
 from .homes import SID_LENGTH, tag_in
@@ -110,11 +110,11 @@ class RedisSessions:
         pairs = self._link.reading().run("list", keys, self._link.log_in_step, at, 0, realm, user_id)
         return sorted(unpack_pairs(pairs), key=lambda session: session.sid)
 
-    def newest(self) -> int:
+    def newest(self, *, before: int = LAST_SECOND) -> int:
         # Sids begin with the time of birth.
         walk, newest = Walk(self._link), b""
         while not walk.is_over:
-            newest = max(newest, *walk.run(self._link.reading(), "newest"))
+            newest = max(newest, *walk.run(self._link.reading(), "newest", first_sid(before)))
         standing = self.find(newest)
         return 0 if standing is None else standing.session.created_at
 

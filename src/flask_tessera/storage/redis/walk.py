@@ -40,7 +40,7 @@ class Walk:
         """Whether nothing is left to look at."""
         return not self._servers
 
-    def run(self, step: Step, name: str, *arguments: int) -> list[Any]:
+    def run(self, step: Step, name: str, *arguments: int | bytes) -> list[Any]:
         """Run a script on the next keys; gives what it says beside where to go on.
 
         Args:

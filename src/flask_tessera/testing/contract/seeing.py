@@ -29,6 +29,14 @@ class SeeingCases(Cases):
         storage.sessions.seen([(first.sid, T0 + 500)])
         assert self.reopen(storage).sessions.newest() == T0 + 50
 
+    def test_F07_the_newest_session_from_before_a_moment_tells_of_the_time_before(self, storage: Storage) -> None:
+        """By the time in its sid; none is from before the first."""
+        sids = [(at * 1000).to_bytes(6, "big") + b"ta" + bytes(8) for at in (T0, T0 + 50, T0 + 9000)]
+        for sid, at in zip(sids, (T0, T0 + 50, T0 + 9000), strict=True):
+            begin(storage, at=at, sid=sid)
+        moments = (T0, T0 + 1, T0 + 50, T0 + 51, T0 + 9001)
+        assert [storage.sessions.newest(before=at) for at in moments] == [0, T0, T0, T0 + 50, T0 + 9000]
+
     def test_S11_purge_removes_sessions_whose_tokens_are_all_dead(self, storage: Storage) -> None:
         """Ended or not, from the second in which the idle limit has passed."""
         dead = [begin(storage, idle_until=T0 + ACCESS) for _ in range(3)]

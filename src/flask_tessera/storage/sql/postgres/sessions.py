@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from ....errors import AlreadyExistsError, LoginRefusedError
 from ....sessions import rotation
 from ....sessions.limits import overflowing
-from ...contract import Added, Ended, Rotation
+from ....sessions.record import first_sid
+from ...contract import LAST_SECOND, Added, Ended, Rotation
 from ..dead import STRETCH, DeadSessions, Stretch
 from ..rows import COLUMNS, NAMES, row_of, session_of, standing_of
 from ..tags import tag_of
@@ -72,7 +73,7 @@ WITH chosen AS (
 )
 UPDATE tessera_sessions AS session SET last_seen_at = greatest(session.last_seen_at, chosen.at)
   FROM chosen WHERE session.sid = chosen.sid"""
-_NEWEST: Final = "SELECT created_at FROM tessera_sessions ORDER BY sid DESC LIMIT 1"
+_NEWEST: Final = "SELECT created_at FROM tessera_sessions WHERE sid < %s ORDER BY sid DESC LIMIT 1"
 _STRETCH: Final = """
 SELECT max(sid) FROM (SELECT sid FROM tessera_sessions WHERE sid > %s ORDER BY sid LIMIT %s) AS few"""
 _DEAD: Final = "SELECT sid FROM tessera_sessions WHERE sid > %s AND sid <= %s AND idle_until <= %s ORDER BY sid"
@@ -157,8 +158,8 @@ class PostgresSessions:
         values = {"realm": realm, "user_id": user_id, "at": at}
         return [*map(session_of, self._database.read(lambda connection: connection.all(steps.LIVE, values)))]
 
-    def newest(self) -> int:
-        row = self._database.read(lambda connection: connection.one(_NEWEST))
+    def newest(self, *, before: int = LAST_SECOND) -> int:
+        row = self._database.read(lambda connection: connection.one(_NEWEST, (first_sid(before),)))
         return row[0] if row else 0
 
     def purge(self, *, at: int, most: int) -> int:

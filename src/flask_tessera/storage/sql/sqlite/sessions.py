@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from ....errors import AlreadyExistsError, LoginRefusedError
 from ....sessions import rotation
 from ....sessions.limits import overflowing
-from ...contract import Added, Ended, Rotation
+from ....sessions.record import first_sid
+from ...contract import LAST_SECOND, Added, Ended, Rotation
 from ..dead import STRETCH, DeadSessions, Stretch
 from ..rows import COLUMNS, row_of, session_of
 from ..tags import tag_of
@@ -50,7 +51,7 @@ _BURNT: Final = f"""
 SELECT {COLUMNS} FROM tessera_sessions
  WHERE sid = ? AND ended_at = 0 AND predecessor < ? AND gen > ?"""  # noqa: S608 - constants
 _SEEN: Final = "UPDATE tessera_sessions SET last_seen_at = ? WHERE sid = ? AND last_seen_at < ?"
-_NEWEST: Final = "SELECT created_at FROM tessera_sessions ORDER BY sid DESC LIMIT 1"
+_NEWEST: Final = "SELECT created_at FROM tessera_sessions WHERE sid < ? ORDER BY sid DESC LIMIT 1"
 _DEAD: Final = "SELECT sid FROM tessera_sessions WHERE sid > ? AND sid <= ? AND idle_until <= ? ORDER BY sid"
 _PURGE: Final = "DELETE FROM tessera_sessions WHERE sid = ? AND idle_until <= ?"
 _FEW: Final = 100
@@ -142,9 +143,9 @@ class SQLiteSessions:
         with self._database.reading() as connection:
             return steps.live(connection, realm, user_id, at)
 
-    def newest(self) -> int:
+    def newest(self, *, before: int = LAST_SECOND) -> int:
         with self._database.reading() as connection:
-            row = connection.cursor().execute(_NEWEST).fetchone()
+            row = connection.cursor().execute(_NEWEST, (first_sid(before),)).fetchone()
         return row[0] if row else 0
 
     def purge(self, *, at: int, most: int) -> int:
