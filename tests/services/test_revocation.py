@@ -240,7 +240,7 @@ def test_S01_what_is_heard_ahead_is_refused_before_the_log_is_read(bench):
     bench.storage.revocations.bound = 2
     view, issued = RevocationView(bench.storage.revocations), bench.log_in()
     view.catch_up(bench.clock())
-    view.take_ahead([Revocation(bench.clock() + 900, "kick", issued.session.sid)])
+    view.take_ahead([Revocation(bench.clock() + 900, "kick", issued.session.sid)], at=bench.clock())
     assert view.refusal(bench.claims(issued), at=bench.clock()) == "kick"
     view.catch_up(bench.clock())
     assert view.refusal(bench.claims(issued), at=bench.clock()) == "kick"

@@ -28,9 +28,11 @@ class OpenEndings:
         self._due: dict[int, list[bytes | Owner]] = {}
         self._shared: dict[Ending, Ending] = {}
 
-    def take(self, entries: Iterable[Revocation]) -> None:
-        """Add entries; one that is known already changes nothing."""
+    def take(self, entries: Iterable[Revocation], *, at: int) -> None:
+        """Add entries, but for those that may be forgotten at Unix second `at`; a known one changes nothing."""
         for entry in entries:
+            if entry.forget_at <= at:
+                continue
             if entry.sid:
                 self._take_session(entry)
             else:

@@ -103,7 +103,7 @@ class Ear:
             self._beat()
             heard = self._storage.revocations.wait(self._view.cursor, longest=min(_LONGEST_WAIT, self._patience / 2))
             if heard.entries:
-                self._view.take_ahead(heard.entries)
+                self._view.take_ahead(heard.entries, at=self._clock())
         except StorageUnavailableError as error:
             if not self._is_deaf:
                 _log.warning("the revocation log cannot be heard, the storage is asked on each request: %s", error)

@@ -146,14 +146,14 @@ class RevocationView:
         with self._alone():
             self._read_on(at)
 
-    def take_ahead(self, entries: Iterable[Revocation]) -> None:
+    def take_ahead(self, entries: Iterable[Revocation], *, at: int) -> None:
         """Refuse what is known to have ended, before the log was read as far as that.
 
         Raises:
             StorageUnavailableError: another thread reads the log.
         """
         with self._alone():
-            self._open.take(entries)
+            self._open.take(entries, at=at)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -184,7 +184,7 @@ class RevocationView:
             if page.log_id != self._log_id or page.cursor < self.cursor or at < self._pruned_at - _CLOCK_MARGIN:
                 self._begin_anew(at)
                 return
-            self._open.take(page.entries)
+            self._open.take(page.entries, at=at)
             self.cursor, is_whole = page.cursor, page.is_whole
             self._know_era(page.era)
         if at >= self._pruned_at + _PRUNE_EVERY:
@@ -209,12 +209,12 @@ class RevocationView:
     def _read_all(self, into: OpenEndings, at: int) -> Revocations | None:
         """The last page of a log that was read from its beginning; None if it has become another one meanwhile."""
         page = first = self._log.after(0, at=at)
-        into.take(first.entries)
+        into.take(first.entries, at=at)
         while not page.is_whole:
             page = self._log.after(page.cursor, at=at)
             if page.log_id != first.log_id:
                 return None
-            into.take(page.entries)
+            into.take(page.entries, at=at)
         return page
 
 

@@ -260,7 +260,8 @@ class RevocationLog(Protocol):
     def after(self, cursor: int, *, at: int) -> Revocations:
         """Entries after `cursor`, 0 for all; a log that was never read was born at `at`.
 
-        An entry may come again where the storage cannot tell whether it was given, but none is ever passed over.
+        An entry may come again where the storage cannot tell whether it was given, but none is ever passed over that
+        may not be forgotten at `at`.
         A cursor of which the storage knows nothing (it was put back, a fail-over has cut off its end) gives all. Very
         many entries are given in several calls, each of which takes no longer than any other step.
         """

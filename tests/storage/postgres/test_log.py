@@ -335,3 +335,15 @@ def test_P7_a_log_that_has_just_grown_is_read_by_its_index(name, store, url):
     plan = "\n".join(line for (line,) in store._database.read(explain))
     assert "using tessera_revocations_xid" in plan
     assert "Seq Scan on tessera_revocations" not in plan
+
+
+@pytest.mark.parametrize(("caller_is_late", "server_is_late"), [(True, True), (True, False), (False, True)])
+def test_F07_a_beat_sweeps_what_is_dead_by_both_clocks(store, url, caller_is_late, server_is_late):
+    ended, kept = end(store), end(store)
+    if server_is_late:
+        with connect(url) as server:
+            server.execute("UPDATE tessera_revocations SET noted = now() - interval '1 day' WHERE sid = %s", (ended,))
+    (forget_at, *_) = [entry.forget_at for entry in store.revocations.after(0, at=T0).entries]
+    store.workers.beat(Worker("host:1", T0, forget_at if caller_is_late else forget_at - 1))
+    left = [kept] if caller_is_late and server_is_late else [ended, kept]
+    assert sids(store.revocations.after(0, at=T0)) == left

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import (
     BigInteger,
     Column,
+    DateTime,
     Index,
     Integer,
     LargeBinary,
@@ -136,6 +137,10 @@ def _revocations(metadata: MetaData, *, postgres: bool) -> None:
         # Who wrote it: a transaction may commit after one that took a later number.
         table.append_column(Column("xid", TransactionId, nullable=False, server_default=text("pg_current_xact_id()")))
         Index("tessera_revocations_xid", table.c.xid)
+        # When it was noted by the clock of who noted it, 0 where that is not known, and by the server's own: an entry
+        # is swept by both, since one alone may have jumped.
+        table.append_column(Column("noted_at", BigInteger, nullable=False, server_default=text("0")))
+        table.append_column(Column("noted", DateTime(timezone=True), nullable=False, server_default=text("now()")))
 
 
 def _log(metadata: MetaData) -> None:

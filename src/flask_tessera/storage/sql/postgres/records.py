@@ -53,13 +53,13 @@ class PostgresRecords:
         keys = (*position[1:], most)
         return paging.of_principals(self._database.read(lambda connection: connection.all(_PRINCIPALS, keys)), most)
 
-    def write(self, page: Page, *, at: int) -> None:  # noqa: ARG002 - nothing expires by itself here
-        self._database.transact(partial(_write, page), again=not page.revocations)
+    def write(self, page: Page, *, at: int) -> None:
+        self._database.transact(partial(_write, page, at), again=not page.revocations)
         if page.revocations:
             self._bell.ring()
 
 
-def _write(page: Page, connection: Connection) -> None:
+def _write(page: Page, at: int, connection: Connection) -> None:
     (era,) = connection.one(_ERA)
     # In the order in which all take their locks.
     principals = sorted(page.principals, key=lambda each: (each.user_id, each.realm))
@@ -70,7 +70,7 @@ def _write(page: Page, connection: Connection) -> None:
         ((each.realm, each.user_id, each.epoch, each.suspended_until) for each in principals),
     )
     _many(connection, _PUT_SESSION, (row_of(replace(session, era=era)) for session in sessions))
-    _many(connection, steps.NOTE, map(msgspec.structs.astuple, page.revocations))
+    _many(connection, steps.NOTE, ((*msgspec.structs.astuple(entry), at) for entry in page.revocations))
 
 
 def _many(connection: Connection, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:

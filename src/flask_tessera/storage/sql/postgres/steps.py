@@ -27,13 +27,13 @@ SELECT {COLUMNS} FROM tessera_sessions AS session
                       AND (principal.epoch > session.epoch OR principal.suspended_until > %(at)s))
  ORDER BY sid"""  # noqa: S608 - constants
 NOTE: Final = """
-INSERT INTO tessera_revocations (forget_at, reason, sid, realm, user_id, epoch, except_sid)
-VALUES (%s, %s, %s, %s, %s, %s, %s)"""
+INSERT INTO tessera_revocations (forget_at, reason, sid, realm, user_id, epoch, except_sid, noted_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"""
 # As `sessions.record.forget_at` says.
 NOTE_ENDED: Final = f"""
-    INSERT INTO tessera_revocations (forget_at, reason, sid, realm, user_id, epoch, except_sid)
+    INSERT INTO tessera_revocations (forget_at, reason, sid, realm, user_id, epoch, except_sid, noted_at)
     SELECT least(until, greatest(%(at)s, last_seen_at) + access_lifetime) + {RETENTION_MARGIN},
-           end_reason, sid, '', '', 0, ''
+           end_reason, sid, '', '', 0, '', %(at)s
       FROM ended"""  # noqa: S608 - constants
 # The second SELECT sees the row as it was before: it speaks only where nothing was ended.
 END: Final = f"""
@@ -124,7 +124,7 @@ def end_all(
     if len(ending) < len(live):
         connection.run(_CARRY_OVER, (epoch, except_sid))
     forget = max((forget_at(session, at) for session in live), default=at)
-    connection.run(NOTE, (max(forget, keep_until), reason, b"", realm, user_id, epoch, except_sid))
+    connection.run(NOTE, (max(forget, keep_until), reason, b"", realm, user_id, epoch, except_sid, at))
     return [replace(session, ended_at=at, end_reason=reason) for session in ending]
 
 

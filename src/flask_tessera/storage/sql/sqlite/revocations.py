@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _ENTRIES: Final = """
 SELECT number, forget_at, reason, sid, realm, user_id, epoch, except_sid FROM tessera_revocations
- WHERE number > ? ORDER BY number LIMIT ?"""
+ WHERE number > ? AND forget_at > ? ORDER BY number LIMIT ?"""
 _ENDED_ALL: Final = """
 SELECT 1 FROM tessera_revocations WHERE number > ? AND user_id = ? AND realm = ? AND epoch > 0 LIMIT 1"""
 _PAGE: Final = 5000
@@ -106,7 +106,7 @@ class SQLiteRevocations:
             # since.
             file = self._database.file
             with self._database.reading() as connection:
-                page = _read(connection, cursor, file)
+                page = _read(connection, cursor, file, at)
             if page is not None:
                 return page
             with self._database.writing() as connection:
@@ -122,7 +122,7 @@ class SQLiteRevocations:
         return last != cursor or log is None or (bool(self._log_id) and _name(log[0], file) != self._log_id)
 
 
-def _read(connection: PoolProxiedConnection, cursor: int, file: FileIdentity) -> Revocations | None:
+def _read(connection: PoolProxiedConnection, cursor: int, file: FileIdentity, at: int) -> Revocations | None:
     """The log after `cursor`; None if nobody has read it before, in this file."""
     sql = connection.cursor()
     log = sql.execute(_LOG).fetchone()
@@ -135,9 +135,10 @@ def _read(connection: PoolProxiedConnection, cursor: int, file: FileIdentity) ->
     if cursor == _END:
         return Revocations((), last, _name(log_id, file), born_at, era, last=last)
     # A log that is shorter than what was read is another one: a copy was restored.
-    rows: list[Any] = sql.execute(_ENTRIES, (cursor if cursor <= last else 0, _PAGE)).fetchall()
+    rows: list[Any] = sql.execute(_ENTRIES, (cursor if cursor <= last else 0, at, _PAGE)).fetchall()
     entries = tuple(Revocation(*row[1:]) for row in rows)
-    reached = rows[-1][0] if rows else last
+    # Where a page is not full, all that follows could be forgotten.
+    reached = rows[-1][0] if len(rows) == _PAGE else max([last, *(row[0] for row in rows[-1:])])
     return Revocations(entries, reached, _name(log_id, file), born_at, era, len(rows) < _PAGE or reached == last)
 
 

@@ -1,4 +1,4 @@
-"""Eras, workers, and on PostgreSQL the transaction that wrote an entry of the log.
+"""Eras, workers, and on PostgreSQL the transaction that wrote an entry of the log, and when.
 
 Nothing is rewritten: all new columns have a default that does not change from row to row. Processes of version 1 go on,
 since they name the columns that they write and read.
@@ -38,3 +38,7 @@ def _upgrade_postgres() -> None:
     xid = sa.Column("xid", TransactionId, nullable=False, server_default=sa.text("pg_current_xact_id()"))
     op.add_column("tessera_revocations", xid)
     op.create_index("tessera_revocations_xid", "tessera_revocations", ["xid"])
+    noted_at = sa.Column("noted_at", sa.BigInteger, nullable=False, server_default=sa.text("0"))
+    noted = sa.Column("noted", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("now()"))
+    op.add_column("tessera_revocations", noted_at)
+    op.add_column("tessera_revocations", noted)
