@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.faults.fleet import log_out_of_fleet
 from tests.faults.marks import assert_clean, on
 
@@ -40,10 +38,6 @@ def test_X12_S01_gevent_workers_that_were_forked_from_an_application_in_use_refu
     assert_clean(log_out_of_fleet(name, 4, kind="gevent", preload=True, workers=2), faults=4)
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="a connection that a greenlet of the parent was using at the fork is put aside for all in each child",
-)
 @on("redis8")
 def test_X12_gevent_workers_that_were_forked_amid_a_request_to_redis_share_no_connection(name):
     tally = log_out_of_fleet(name, 6, kind="gevent", preload=True, workers=2)

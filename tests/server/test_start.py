@@ -180,7 +180,9 @@ def test_an_unknown_name_in_the_environment_is_warned_about_and_no_more(tmp_path
             environment={"SECRET_KEY": SECRET, "TESSERA_PORT_8000_TCP": "tcp://10.0.0.1:8000", "TESSERA_LOCAL": "en"},
             data=str(tmp_path),
         )
-    assert [text.partition(" ")[0] for text in warnings_in(caplog)] == ["TESSERA_LOCAL", "TESSERA_PORT_8000_TCP"]
+    # Applications of other tests may still be trying to write something.
+    named = [text.partition(" ")[0] for text in warnings_in(caplog) if text.startswith("TESSERA_")]
+    assert named == ["TESSERA_LOCAL", "TESSERA_PORT_8000_TCP"]
 
 
 WRONG = {

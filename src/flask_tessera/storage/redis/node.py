@@ -103,7 +103,8 @@ class Node:
         renew_in_children(self)
 
     def renew_locks(self) -> None:
-        """A parent's connections are not its child's."""
+        """A parent's connections are not its child's, nor is one that a greenlet of the parent is using just now."""
+        self._times_closed += 1
         self._idle: deque[Connection] = deque()
         self._listening: deque[Connection] = deque()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import secrets
 import threading
 import time
 from binascii import crc_hqx
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .address import Address, Place
 
 _SLOTS: Final = 16384
+_dice: Final = secrets.SystemRandom()
 _LOOK: Final = 0.5
 """Seconds to wait for one that is asked where the others are."""
 _LONGEST_LOOK: Final = 1.1
@@ -234,7 +235,7 @@ class Cluster(_Changing):
 
     def _advisers(self) -> Iterator[Node]:
         known = [*{node for node in self._slots if node is not None}]
-        random.shuffle(known)
+        _dice.shuffle(known)
         yield from known
         for place in self._address.places:
             if self.at(place) not in known:

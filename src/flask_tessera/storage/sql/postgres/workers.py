@@ -22,7 +22,7 @@ INSERT INTO tessera_workers (name, started_at, beat_at, lag_ms)
 VALUES (%(name)s, %(started_at)s, %(beat_at)s, %(lag_ms)s)
 ON CONFLICT (name) DO UPDATE
    SET started_at = excluded.started_at, beat_at = excluded.beat_at, lag_ms = excluded.lag_ms"""
-# What nobody need refuse any more: dead by the clock of who beats, and kept as long as it had to be by the server's own.
+# What nobody need refuse any more: dead by the clock of who beats, and kept as long as need be by the server's own.
 # At a thousand endings a second the log would be a hundred million entries by the next purge.
 _SWEEP: Final = f"""
 DELETE FROM tessera_revocations
