@@ -77,7 +77,8 @@ def _measure(kind: str, sizes: list[int], effort: Effort) -> tuple[Found, dict[i
             grown.append(store)
         found, (storage, living) = {}, tables[sizes[-1]]
         for step in STEPS:
-            timings = compare(_contestants(step, tables), effort.steps, effort.block, ProcessorTime(*grown))
+            with ProcessorTime(*grown) as clock:
+                timings = compare(_contestants(step, tables), effort.steps, effort.block, clock)
             found[step] = {int(name): timing for name, timing in timings.items()}
         return found, size_of, purging.measure(storage, grown[-1].url("grown"), sizes[-1], living)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from tests.servers.supervisor import children_of
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 class ProcessorTime:
     """A clock that gives nanoseconds, without those that it takes itself.
 
+    Within `with` this thread has the first core and the servers have the last one: a server on the client's own core
+    needs half the time, and which one does is the scheduler's whim.
+
     The processes of a server are looked for once: make it when all connections are open.
 
     Args:
@@ -25,8 +29,19 @@ class ProcessorTime:
     def __init__(self, *stores: Store) -> None:
         servers = [store.server.pid for store in stores if store.server]
         processes = [number for server in servers for number in (server, *children_of(server))]
-        self._files = [thread / "schedstat" for process in processes for thread in _threads(process)]
+        threads = [thread for process in processes for thread in _threads(process)]
+        self._files = [thread / "schedstat" for thread in threads]
+        self._numbers = [int(thread.name) for thread in threads]
+        self._cores = sorted(os.sched_getaffinity(0))
         self._own = 0
+
+    def __enter__(self) -> Self:
+        _pin([0], self._cores[:1])
+        _pin(self._numbers, self._cores[-1:])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _pin([0, *self._numbers], self._cores)
 
     def __call__(self) -> int:
         began, spent = time.process_time_ns(), 0
@@ -37,6 +52,12 @@ class ProcessorTime:
         now = time.process_time_ns()
         self._own += now - began
         return spent + now - self._own
+
+
+def _pin(threads: list[int], cores: list[int]) -> None:
+    for thread in threads:
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setaffinity(thread, cores)
 
 
 def _threads(process: int) -> list[Path]:

@@ -123,7 +123,8 @@ def _measure(store: Store, storage: Storage, effort: Effort) -> dict[str, dict[s
             for name, calls in contestants.items()
             if step in calls
         ]
-        cpu = compare(runners, effort.steps, effort.block * 2, ProcessorTime(store))
+        with ProcessorTime(store) as clock:
+            cpu = compare(runners, effort.steps, effort.block * 2, clock)
         wall = compare(runners, max(1, effort.steps // 4), effort.block * 2, time.perf_counter_ns)
         found[step] = {name: (timing, wall[name]) for name, timing in cpu.items()}
     return found
