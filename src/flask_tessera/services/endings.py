@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from .keys import sid_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -19,13 +21,13 @@ class OpenEndings:
     """By session and by user, each with its reason and the Unix second from which it may be forgotten.
 
     One thread at a time writes; others read meanwhile, without a lock. An entry of a session takes some 150 bytes: its
-    sid, a place in a dictionary, and a place in the list of what falls due in its minute.
+    sid as tokens write it, a place in a dictionary, and a place in the list of what falls due in its minute.
     """
 
     def __init__(self) -> None:
-        self.sessions: dict[bytes, Ending] = {}
+        self.sessions: dict[str, Ending] = {}
         self.users: dict[Owner, tuple[Revocation, ...]] = {}
-        self._due: dict[int, list[bytes | Owner]] = {}
+        self._due: dict[int, list[str | Owner]] = {}
         self._shared: dict[Ending, Ending] = {}
 
     def take(self, entries: Iterable[Revocation], *, at: int) -> None:
@@ -44,16 +46,16 @@ class OpenEndings:
         self._shared = {}
         for minute in [minute for minute in self._due if (minute + 1) * _MINUTE <= at]:
             for name in self._due.pop(minute):
-                if isinstance(name, bytes):
+                if isinstance(name, str):
                     self._drop_session(name, at)
                 else:
                     self._drop_user(name, at)
 
     def _take_session(self, entry: Revocation) -> None:
-        ending = (entry.reason, entry.forget_at)
-        if self.sessions.get(entry.sid) != ending:
-            self.sessions[entry.sid] = self._shared.setdefault(ending, ending)
-            self._note(entry.forget_at, entry.sid)
+        sid, ending = sid_text(entry.sid), (entry.reason, entry.forget_at)
+        if self.sessions.get(sid) != ending:
+            self.sessions[sid] = self._shared.setdefault(ending, ending)
+            self._note(entry.forget_at, sid)
 
     def _take_user(self, entry: Revocation) -> None:
         owner = (entry.realm, entry.user_id)
@@ -62,10 +64,10 @@ class OpenEndings:
             self.users[owner] = (*known, entry)
             self._note(entry.forget_at, owner)
 
-    def _note(self, forget_at: int, name: bytes | Owner) -> None:
+    def _note(self, forget_at: int, name: str | Owner) -> None:
         self._due.setdefault(forget_at // _MINUTE, []).append(name)
 
-    def _drop_session(self, sid: bytes, at: int) -> None:
+    def _drop_session(self, sid: str, at: int) -> None:
         ending = self.sessions.get(sid)
         if ending is not None and ending[1] <= at:
             del self.sessions[sid]

@@ -10,7 +10,7 @@ from ..errors import StorageUnavailableError
 from ..fork import renew_in_children
 from .endings import OpenEndings
 from .hearing import boot_clock
-from .keys import parse_sid
+from .keys import sid_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -65,13 +65,12 @@ class RevocationView:
         """A thread of the parent may have been catching up."""
         self._lock = threading.Lock()
 
-    def refusal(self, claims: Claims, *, at: int, sid: bytes = b"") -> str:
+    def refusal(self, claims: Claims, *, at: int) -> str:
         """The reason for which the session of `claims` has ended; an empty text if the log does not say so.
 
         Args:
             claims: of an access token.
             at: now, Unix seconds.
-            sid: the session that they name, where that is known.
 
         Raises:
             ViewBusyError: the log has changed, and another thread reads it.
@@ -79,15 +78,14 @@ class RevocationView:
         """
         if self._has_stamps:
             self._look(at)
-        sid = sid or parse_sid(claims.sid)
         known = self._open
-        ended = known.sessions.get(sid)
+        ended = known.sessions.get(claims.sid)
         if ended is not None:
             return ended[0]
         # Most often nobody has ended all of a user's sessions, and no key needs to be made to look.
         users = known.users
         for entry in users.get((claims.realm, claims.sub), ()) if users else ():
-            if claims.ep < entry.epoch and (not entry.except_sid or sid != entry.except_sid):
+            if claims.ep < entry.epoch and (not entry.except_sid or claims.sid != sid_text(entry.except_sid)):
                 return entry.reason
         return ""
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ..sessions.limits import Limits
 
 Outcome = Literal["rotated", "same", "replaced", "adopted", "reuse", "refused"]
-LAST_SECOND: Final = 253_402_300_799
-"""Unix second: the last one of the year 9999."""
+LAST_SECOND: Final = (1 << 48) // 1000
+"""Unix second: the last one that a sid can begin with."""
 WORKER_SILENCE: Final = 60
 """Seconds after its last beat from which a worker counts as gone."""
 

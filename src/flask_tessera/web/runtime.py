@@ -105,7 +105,7 @@ class Runtime:
             self.sessions.check_live(claims, sid, at=at)
             return
         try:
-            reason = self.view.refusal(claims, at=at, sid=sid)
+            reason = self.view.refusal(claims, at=at)
         except ViewBusyError:
             self.sessions.check_live(claims, sid, at=at)
             return

@@ -1,4 +1,4 @@
--- needs: record log ending
+-- needs: order record log ending
 -- A new session, making room as `sessions.limits` says. KEYS: the session, the user's index and principal. ARGV: log,
 -- at, dice, record, most, per device type, whether to refuse the newcomer (1). Gives a word where it is refused, else whether others have ended, the epoch,
 -- the sids and records of those, and what is to be told.
@@ -8,20 +8,11 @@ local most, per_device_type, refuses = tonumber(ARGV[5]), tonumber(ARGV[6]), ARG
 local realm, user_id = session[REALM], session[USER_ID]
 local index = KEYS[2]
 
--- Byte by byte: Lua's own comparison goes by the server's locale.
-local function is_before(first, second)
-  for place = 1, math.min(#first, #second) do
-    local one, other = string.byte(first, place), string.byte(second, place)
-    if one ~= other then return one < other end
-  end
-  return #first < #second
-end
-
 local function was_used_before(first, second)
   local one, other = first[2], second[2]
   if one[LAST_SEEN_AT] ~= other[LAST_SEEN_AT] then return one[LAST_SEEN_AT] < other[LAST_SEEN_AT] end
   if one[CREATED_AT] ~= other[CREATED_AT] then return one[CREATED_AT] < other[CREATED_AT] end
-  return is_before(first[1], second[1])
+  return is_less(first[1], second[1])
 end
 
 -- How many of so many must go, so that one more fits.

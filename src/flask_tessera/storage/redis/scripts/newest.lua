@@ -1,16 +1,8 @@
+-- needs: order
 -- The greatest sid among some keys of this server. ARGV: where to go on, the pattern of sessions' keys, how many keys to
 -- look at, and what it must be less than. Gives where to go on (false at the end), and that sid; empty where there is
 -- none.
 local newest = ''
-
--- Byte by byte: Lua's own comparison goes by the server's locale.
-local function is_less(first, second)
-  for place = 1, math.min(#first, #second) do
-    local one, other = string.byte(first, place), string.byte(second, place)
-    if one ~= other then return one < other end
-  end
-  return #first < #second
-end
 
 local page = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3])
 for _, key in ipairs(page[2]) do
