@@ -63,7 +63,9 @@ def cut_at_commit(*, most: int) -> Callable[[Place, Proxy], Any]:
     """The reply to a COMMIT is lost, so many times: the outcome is unknown to whoever waited for it."""
 
     @contextlib.contextmanager
-    def cut(_place: Place, proxy: Proxy) -> Iterator[None]:
+    def cut(place: Place, proxy: Proxy) -> Iterator[None]:
+        # A statement is spelt out once on each connection; after that it has a name.
+        disconnect_all(place)
         with proxy.fault("cut", b"COMMIT", most=most) as fault:
             yield
         assert fault.struck, "no COMMIT was seen"
