@@ -52,3 +52,8 @@ def test_G02_a_hostile_device_or_browser_forges_no_line(run, service, tmp_path, 
         assert len(lines) == 3
         assert all(line.replace("\t", "").isprintable() for line in lines)
         assert [len(line.split("\t")) for line in lines] == [5, 5, 1]
+
+
+@pytest.mark.parametrize("user", ["", "a\nb", "\udcff", "x" * 256])
+def test_T08_who_cannot_be_called_so_is_refused_in_one_sentence(run, service, user):
+    assert_refused(run("sessions", "end-user", user), "user id")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..errors import InputError
 from ..services.keys import parse_sid, sid_text
 from .friendly import Friendly
 from .moving import move_sessions
@@ -46,9 +47,16 @@ def end_session(sid: str, realm: str | None) -> None:
 @click.argument("user")
 @with_realm
 def end_user(user: str, realm: str | None) -> None:
-    """End all sessions of USER (the user id)."""
+    """End all sessions of USER (the user id).
+
+    Raises:
+        InputError: nobody can be called so.
+    """
     runtime = running(realm)
-    ended = runtime.sessions.end_user(user, "kick")
+    try:
+        ended = runtime.sessions.end_user(user, "kick")
+    except ValueError as error:
+        raise InputError(str(error)) from error
     click.echo(f"ended {len(ended)} sessions of user {printable(user)}; {effect(runtime)}")
 
 

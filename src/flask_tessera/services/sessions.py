@@ -224,7 +224,12 @@ class SessionService:
     def end_user(
         self, user_id: str, reason: str, caller: Caller = NOBODY, *, except_sid: bytes = b""
     ) -> Sequence[Session]:
-        """End all sessions of a user but `except_sid`, and every token that was issued for them."""
+        """End all sessions of a user but `except_sid`, and every token that was issued for them.
+
+        Raises:
+            ValueError: no session can be of such a user.
+        """
+        refuse_unusable(user_id)
         at = self._clock()
         ended = self._storage.sessions.end_user(
             self._realm, user_id, reason, at=at, except_sid=except_sid, keep_until=self._last_token(at)
@@ -232,7 +237,8 @@ class SessionService:
         return self._tell_ended(ended, reason, caller)
 
     def suspend(self, user_id: str, *, until: int, caller: Caller = NOBODY) -> Sequence[Session]:
-        """End all sessions of a user and let none begin before Unix second `until`."""
+        """End all sessions of a user and let none begin before Unix second `until`; errors as of `end_user`."""
+        refuse_unusable(user_id)
         at = self._clock()
         ended = self._storage.principals.suspend(
             self._realm, user_id, until=until, at=at, keep_until=self._last_token(at)
@@ -293,8 +299,7 @@ class SessionService:
 
     def _new_session(self, login: Login, *, sid: bytes = b"", **changes: int) -> Session:
         user_id = login.user_id
-        if not user_id or len(user_id) > _LONGEST_USER_ID or not is_safe_text(user_id):
-            raise ValueError(f"a user id has 1 to {_LONGEST_USER_ID} characters, none of them a control character")
+        refuse_unusable(user_id)
         at, policy = self._clock(), self._policy
         with _failing_as_login():
             sid, era = sid or self._new_sid(user_id, at), self.era(at=at)
@@ -341,6 +346,16 @@ def _failing_as_login() -> Iterator[None]:
         yield
     except StorageUnavailableError as error:
         raise StorageUnavailableError(str(error), writing=False) from error
+
+
+def refuse_unusable(user_id: str) -> None:
+    """Refuse what not every storage and token can hold.
+
+    Raises:
+        ValueError: so it is.
+    """
+    if not user_id or len(user_id) > _LONGEST_USER_ID or not is_safe_text(user_id):
+        raise ValueError(f"a user id has 1 to {_LONGEST_USER_ID} characters, none of them a control character")
 
 
 def _caller_of(session: Session) -> Caller:
