@@ -314,7 +314,7 @@ def test_K01_a_short_secret_is_warned_about(caplog):
 def test_a_strong_secret_is_not_warned_about(caplog):
     with caplog.at_level(logging.WARNING, "flask_tessera"):
         use(app_with(SECRET_KEY_FALLBACKS=[STRONG[::-1]]))
-    assert caplog.text == ""
+    assert "SECRET_KEY" not in caplog.text
 
 
 @pytest.mark.parametrize("fallbacks", [STRONG, STRONG.encode(), [""], [None], [STRONG, 5], 5, {"a": STRONG}, ["weak"]])

@@ -352,8 +352,9 @@ def _finds(users: Users, phone: str) -> bool:
 
 
 def test_F02_the_service_answers_503_in_time_while_the_server_hangs_or_is_gone_and_works_again(serve):
-    with PostgresServer() as store:
-        server = serve("--store", store.url, TESSERA_HTTP_STATUS="semantic")
+    with PostgresServer(fsync=True) as store:
+        # No limit: one login after another must not take the place of the first.
+        server = serve("--store", store.url, TESSERA_HTTP_STATUS="semantic", TESSERA_MAX_SESSIONS="0")
         token = server.log_in()
 
         def statuses() -> set[int]:
