@@ -83,9 +83,9 @@ def test_S01_a_worker_is_listed_as_soon_as_it_listens(host, url):
         if not runtime.storage.revocations.bound:
             assert in_app(app, "workers").stdout == "every worker is told of an ending with its next request\n"
             return
-        wait_until(runtime.ear.is_current, "it listens")
-        wait_until(lambda: runtime.ear.name in in_app(app, "workers").stdout, "it is listed")
+        wait_until(runtime.follower.is_current, "it listens")
+        wait_until(lambda: runtime.follower.name in in_app(app, "workers").stdout, "it is listed")
         result = in_app(host("", storage=url), "workers")
     assert result.exit_code == 0
-    assert re.fullmatch(rf"{runtime.ear.name}\tsince \S+Z\tbeat \d s ago\tlag .+", result.stdout.splitlines()[0])
+    assert re.fullmatch(rf"{runtime.follower.name}\tsince \S+Z\tbeat \d s ago\tlag .+", result.stdout.splitlines()[0])
     assert result.stdout.splitlines()[1:] == [BOUND]

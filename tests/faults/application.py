@@ -15,8 +15,8 @@ from typing import Any, Self
 import flask
 
 from flask_tessera import Tessera
+from flask_tessera.clocks import system_clock
 from flask_tessera.errors import StorageUnavailableError
-from flask_tessera.web.extension import system_clock
 
 # It tells of every fault: nobody needs to read that on a terminal.
 logging.getLogger("flask_tessera").addHandler(logging.NullHandler())

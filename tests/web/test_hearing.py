@@ -38,15 +38,15 @@ def make(new_site, storage, **config):
     return age(site)
 
 
-def ear_of(site):
+def follower_of(site):
     with site.app.app_context():
-        return site.tessera.runtime.ear
+        return site.tessera.runtime.follower
 
 
 def test_S01_an_ending_is_heard_by_the_thread_and_told_with_its_bound(new_site, far_storage):
     site = make(new_site, far_storage)
     pair = site.login()
-    until(ear_of(site).is_current)
+    until(follower_of(site).is_current)
     assert site.get("/who", pair.access_token).status_code == 200
     with site.app.app_context():
         assert site.tessera.kick(pair.session_id).effective_by == site.clock() + 2
@@ -70,10 +70,10 @@ def test_S01_a_bound_that_the_storage_cannot_keep_is_refused(new_site, far_stora
 def test_F03_a_worker_that_cannot_hear_asks_the_storage_on_each_request(new_site, far_storage):
     site = make(new_site, far_storage)
     pair = site.login()
-    until(ear_of(site).is_current)
+    until(follower_of(site).is_current)
     # The log is away, the sessions are there.
     far_storage.is_broken, far_storage.works = True, ("find", "end", "mark", "seen")
-    until(lambda: not ear_of(site).is_current())
+    until(lambda: not follower_of(site).is_current())
     assert site.get("/who", pair.access_token).status_code == 200
     with site.app.app_context():
         site.tessera.kick(pair.session_id)
@@ -83,14 +83,14 @@ def test_F03_a_worker_that_cannot_hear_asks_the_storage_on_each_request(new_site
 def test_F03_a_worker_that_can_neither_hear_nor_ask_refuses_politely_and_recovers(new_site, far_storage):
     site = make(new_site, far_storage)
     pair = site.login()
-    until(ear_of(site).is_current)
+    until(follower_of(site).is_current)
     far_storage.is_broken = True
     until(lambda: site.get("/who", pair.access_token).status_code == 503)
     answer = site.get("/who", pair.access_token)
     assert (answer.get_json()["error"], answer.headers["Retry-After"]) == ("storage_read_failed", "1")
     far_storage.is_broken = False
     until(lambda: site.get("/who", pair.access_token).status_code == 200)
-    until(ear_of(site).is_current)
+    until(follower_of(site).is_current)
 
 
 @pytest.mark.parametrize(("path", "config"), [("/who", {"TESSERA_REVOCATION": "strict"}), ("/strict", {})])
@@ -110,7 +110,7 @@ def test_a_stateless_worker_has_no_thread(new_site, far_storage):
     pair = site.login()
     assert site.get("/who", pair.access_token).status_code == 200
     names = [each.name for each in threading.enumerate()][before:]
-    assert "tessera-ear" not in names
+    assert "tessera-follower" not in names
 
 
 @pytest.mark.parametrize("bound", [0, 2])

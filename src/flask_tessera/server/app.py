@@ -11,9 +11,10 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from ..accounts.hash_slots import HashSlots
 from ..accounts.passwords import Passwords
+from ..clocks import system_clock
 from ..config import read_settings
 from ..errors import InputError, TesseraError
-from ..web.extension import Tessera, system_clock
+from ..web.extension import Tessera
 from . import audit
 from .credentials import PhoneLogin
 from .environment import read_service_settings

@@ -87,7 +87,7 @@ def _revocation(runtime: Runtime) -> dict[str, Any]:
         "workers": len(workers),
         "lag_ms": max((each.lag_ms for each in workers if each.lag_ms >= 0), default=None),
         # Nobody listens where nobody would ask.
-        "heard": mode != "stateless" and runtime.ear.is_current(),
+        "heard": mode != "stateless" and runtime.follower.is_current(),
     }
 
 

@@ -1,4 +1,4 @@
-"""The clock, the dice and the ear that services are given."""
+"""The clock, the random bytes and the listener that services are given."""
 
 from __future__ import annotations
 

@@ -6,10 +6,10 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from ..clocks import boot_clock
 from ..errors import StorageUnavailableError
 from ..fork import renew_in_children
 from .endings import OpenEndings
-from .hearing import boot_clock
 from .keys import sid_text
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class RevocationView:
     """Open endings in memory: two dictionary look-ups a request.
 
     Of a log with a bound of 0 each request compares a stamp, and reads on when it has changed. Any other log is read
-    by the thread of an `Ear`, which also tells whether what is seen here is recent enough to be believed.
+    by the thread of a `RevocationFollower`, which also tells whether what is seen here is recent enough to be believed.
     """
 
     def __init__(self, log: RevocationLog) -> None:
@@ -202,7 +202,7 @@ class RevocationView:
                 self._log_id, self.cursor, self._pruned_at = page.log_id, page.cursor, at
                 self._know_era(page.era)
                 return
-        raise StorageUnavailableError("the revocation log is lost again and again")
+        raise StorageUnavailableError("the revocation log was replaced several times while it was being read")
 
     def _read_all(self, into: OpenEndings, at: int) -> Revocations | None:
         """The last page of a log that was read from its beginning; None if it has become another one meanwhile."""

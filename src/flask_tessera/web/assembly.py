@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..config import PREFIX, read_settings
 from ..errors import ConfigError
 from ..services.access import AccessPolicy, AccessTokens
-from ..services.hearing import Ear
+from ..services.follower import RevocationFollower
 from ..services.keys import Keys
 from ..services.legacy import LegacyLogins
 from ..services.login import LoginAttempts
@@ -77,7 +77,7 @@ def _services_of(
         "access": access,
         "sessions": sessions,
         "view": view,
-        "ear": Ear(store, view, clock, patience=patience),
+        "follower": RevocationFollower(store, view, clock, patience=patience),
         "recorder": Recorder(store.sessions, clock, listener),
         "logins": _login_attempts(),
         "legacy": _legacy_of(settings, store, sessions, keys, realm, clock),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from ..clocks import system_clock
 from ..errors import ConfigError
 from ..tokens.claims import is_safe_text
 from . import guards, protection
@@ -25,14 +25,9 @@ if TYPE_CHECKING:
     from .identity import Identity
     from .runtime import Runtime
 
-__all__ = ["Tessera", "id_of", "system_clock"]
+__all__ = ["Tessera", "id_of"]
 Function = TypeVar("Function", bound="Callable[..., Any]")
 _LONGEST_REALM = 64
-
-
-def system_clock() -> int:
-    """Now in Unix seconds."""
-    return int(time.time())
 
 
 class Tessera(Actions[User], Generic[User]):

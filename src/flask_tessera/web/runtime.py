@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ..config import Settings
     from ..services.access import AccessTokens
-    from ..services.hearing import Ear
+    from ..services.follower import RevocationFollower
     from ..services.legacy import LegacyLogins
     from ..services.login import LoginAttempts
     from ..services.ports import Clock
@@ -56,7 +56,7 @@ class Runtime:
     privacy: Privacy
     access: AccessTokens
     view: RevocationView
-    ear: Ear
+    follower: RevocationFollower
     recorder: Recorder
     sessions: SessionService
     legacy: LegacyLogins | None
@@ -101,7 +101,7 @@ class Runtime:
         if mode == "stateless" and not strict:
             return
         # A worker that cannot hear what ends elsewhere asks the storage, and so it does for all in strict mode.
-        if mode == "stateless" or not self.ear.is_current():
+        if mode == "stateless" or not self.follower.is_current():
             self.sessions.check_live(claims, sid, at=at)
             return
         try:

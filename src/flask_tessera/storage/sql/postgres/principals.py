@@ -9,8 +9,8 @@ from . import steps
 
 if TYPE_CHECKING:
     from ....sessions.record import Session
-    from .bell import Bell
     from .database import Database
+    from .notifier import Notifier
 
 _FIND: Final = "SELECT epoch, suspended_until FROM tessera_principals WHERE user_id = %s AND realm = %s"
 _UNSUSPEND: Final = "UPDATE tessera_principals SET suspended_until = 0 WHERE user_id = %s AND realm = %s"
@@ -19,9 +19,9 @@ _UNSUSPEND: Final = "UPDATE tessera_principals SET suspended_until = 0 WHERE use
 class PostgresPrincipals:
     """A row for each user that has logged in."""
 
-    def __init__(self, database: Database, bell: Bell) -> None:
+    def __init__(self, database: Database, notifier: Notifier) -> None:
         self._database = database
-        self._bell = bell
+        self._notifier = notifier
 
     def find(self, realm: str, user_id: str) -> Principal:
         row = self._database.read(lambda connection: connection.one(_FIND, (user_id, realm)))
@@ -33,7 +33,7 @@ class PostgresPrincipals:
                 connection, realm, user_id, "suspension", at, suspended_until=until, keep_until=keep_until
             )
         )
-        self._bell.ring()
+        self._notifier.notify()
         return ended
 
     def unsuspend(self, realm: str, user_id: str) -> None:

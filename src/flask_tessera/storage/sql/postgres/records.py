@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ...contract import Page
-    from .bell import Bell
     from .connection import Connection
     from .database import Database
+    from .notifier import Notifier
 
 _SESSIONS: Final = f"SELECT {COLUMNS} FROM tessera_sessions WHERE sid > %s ORDER BY sid LIMIT %s"  # noqa: S608 - constants
 _PRINCIPALS: Final = """
@@ -40,9 +40,9 @@ ON CONFLICT (user_id, realm) DO UPDATE
 class PostgresRecords:
     """Pages by key, so that each costs the same."""
 
-    def __init__(self, database: Database, bell: Bell) -> None:
+    def __init__(self, database: Database, notifier: Notifier) -> None:
         self._database = database
-        self._bell = bell
+        self._notifier = notifier
 
     def read(self, cursor: str, *, most: int) -> Page:
         position = paging.parse(cursor)
@@ -56,7 +56,7 @@ class PostgresRecords:
     def write(self, page: Page, *, at: int) -> None:
         self._database.transact(partial(_write, page, at), again=not page.revocations)
         if page.revocations:
-            self._bell.ring()
+            self._notifier.notify()
 
 
 def _write(page: Page, at: int, connection: Connection) -> None:

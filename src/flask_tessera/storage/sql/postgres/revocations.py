@@ -18,9 +18,9 @@ from .positions import START, Position, Positions, Rest, now
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .bell import Bell
     from .connection import Connection
     from .database import Database
+    from .notifier import Notifier
 
 Result = TypeVar("Result")
 _LOG: Final = "log.log_id, log.born_at, log.era, log.file, log.tableoid::bigint, pg_current_snapshot()::text"
@@ -67,9 +67,9 @@ class PostgresRevocations:
 
     bound = 2
 
-    def __init__(self, database: Database, bell: Bell) -> None:
+    def __init__(self, database: Database, notifier: Notifier) -> None:
         self._database = database
-        self._bell = bell
+        self._notifier = notifier
         self._positions = Positions()
         self._listener = Listener(database)
         self._stamps = itertools.count(1)
@@ -110,7 +110,7 @@ class PostgresRevocations:
 
     def restore(self, *, at: int) -> int:
         (era,) = self._database.write(partial(_restore, at))
-        self._bell.ring()
+        self._notifier.notify()
         return int(era)
 
     def purge(self, *, at: int) -> None:
@@ -206,7 +206,7 @@ def _look_ahead(position: Position, connection: Connection) -> tuple[Revocation,
 
 def _log_of(row: Sequence[Any] | None, connection: Connection) -> _Log:
     if row is None:
-        raise StorageUnavailableError("the revocation log has lost its name")
+        raise StorageUnavailableError("table tessera_log has no row; run: flask tessera db upgrade")
     return _Log(row, connection)
 
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from ....sessions.limits import Limits
     from ....sessions.record import Session, Standing
-    from .bell import Bell
     from .connection import Connection
     from .database import Database
+    from .notifier import Notifier
 
 _PLACES: Final = ", ".join("%s" for _ in NAMES)
 _INSERT: Final = f"INSERT INTO tessera_sessions ({COLUMNS}) VALUES ({_PLACES}) ON CONFLICT (sid) DO NOTHING"  # noqa: S608 - constants
@@ -87,9 +87,9 @@ DELETE FROM tessera_sessions
 class PostgresSessions:
     """Each method is one statement, or one transaction."""
 
-    def __init__(self, database: Database, bell: Bell) -> None:
+    def __init__(self, database: Database, notifier: Notifier) -> None:
         self._database = database
-        self._bell = bell
+        self._notifier = notifier
         self._dead = DeadSessions()
 
     def tag(self, realm: str, user_id: str, *, seed: bytes) -> bytes:
@@ -98,7 +98,7 @@ class PostgresSessions:
     def add(self, session: Session, *, limits: Limits, at: int) -> Added:
         added = self._database.transact(partial(_add, session, limits, at))
         if added.ended:
-            self._bell.ring()
+            self._notifier.notify()
         return added
 
     def find(self, sid: bytes) -> Standing | None:
@@ -113,7 +113,7 @@ class PostgresSessions:
             return Rotation("rotated", session_of(row))
         result = self._database.transact(partial(_decide, sid, presented, at, leeway, idle), again=True)
         if result is not None and result.session.ended_at:
-            self._bell.ring()
+            self._notifier.notify()
         return result
 
     def mark(self, marks: Sequence[tuple[bytes, int]], *, at: int) -> list[Session]:
@@ -121,7 +121,7 @@ class PostgresSessions:
             return []
         ended = self._database.transact(partial(_mark, marks, at))
         if ended:
-            self._bell.ring()
+            self._notifier.notify()
         return ended
 
     def seen(self, times: Iterable[tuple[bytes, int]]) -> None:
@@ -143,7 +143,7 @@ class PostgresSessions:
             if session.ended_at:
                 break
         # Also for one already ended: who ended it may have died before it could tell.
-        self._bell.ring()
+        self._notifier.notify()
         return Ended(session, by_this_call=by_this_call)
 
     def end_user(
@@ -151,7 +151,7 @@ class PostgresSessions:
     ) -> list[Session]:
         step = partial(_end_user, realm, user_id, reason, at, except_sid, keep_until)
         ended = self._database.transact(step)
-        self._bell.ring()
+        self._notifier.notify()
         return ended
 
     def list(self, realm: str, user_id: str, *, at: int) -> list[Session]:

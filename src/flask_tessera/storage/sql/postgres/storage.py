@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from .. import migrations
 from . import address
-from .bell import Bell
 from .database import Database
 from .description import describe
 from .migrating import BusyError, migrating
+from .notifier import Notifier
 from .principals import PostgresPrincipals
 from .records import PostgresRecords
 from .revocations import PostgresRevocations
@@ -35,12 +35,12 @@ class PostgresStorage:
 
     def __init__(self, place: address.Address) -> None:
         self._database = Database(place)
-        bell = Bell(self._database)
-        self.sessions = PostgresSessions(self._database, bell)
-        self.principals = PostgresPrincipals(self._database, bell)
-        self.revocations = PostgresRevocations(self._database, bell)
-        self.workers = PostgresWorkers(self._database, bell)
-        self.records = PostgresRecords(self._database, bell)
+        notifier = Notifier(self._database)
+        self.sessions = PostgresSessions(self._database, notifier)
+        self.principals = PostgresPrincipals(self._database, notifier)
+        self.revocations = PostgresRevocations(self._database, notifier)
+        self.workers = PostgresWorkers(self._database, notifier)
+        self.records = PostgresRecords(self._database, notifier)
 
     @classmethod
     def at(cls, url: str) -> PostgresStorage:

@@ -10,9 +10,9 @@ from ....sessions.record import RETENTION_MARGIN
 from ...contract import WORKER_SILENCE, Worker
 
 if TYPE_CHECKING:
-    from .bell import Bell
     from .connection import Connection
     from .database import Database
+    from .notifier import Notifier
 
 _SWEPT: Final = 20_000
 """Entries that one beat sweeps at most: some 100 ms, in which nobody else waits."""
@@ -39,9 +39,9 @@ class PostgresWorkers:
     With its beat a worker also sweeps the log, so that it holds little more than what is open.
     """
 
-    def __init__(self, database: Database, bell: Bell) -> None:
+    def __init__(self, database: Database, notifier: Notifier) -> None:
         self._database = database
-        self._bell = bell
+        self._notifier = notifier
 
     def beat(self, worker: Worker) -> None:
         values = msgspec.structs.asdict(worker)
@@ -51,7 +51,7 @@ class PostgresWorkers:
 
         self._database.write(keep, again=True)
         self._database.write(lambda connection: connection.run(_SWEEP, (worker.beat_at,)), again=True)
-        self._bell.ring(worker.name)
+        self._notifier.notify(worker.name)
 
     def list(self, *, at: int) -> list[Worker]:
         rows = self._database.read(lambda connection: connection.all(_LIST, (at - WORKER_SILENCE,)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ....clocks import boot_clock
 from .. import migrations
 from .database import Database
 from .description import describe
@@ -11,7 +12,6 @@ from .principals import SQLitePrincipals
 from .records import SQLiteRecords
 from .revocations import SQLiteRevocations
 from .sessions import SQLiteSessions
-from .watch import steady_clock
 from .workers import SQLiteWorkers
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class SQLiteStorage:
         steady: gives seconds that only grow, for the interval between two looks at the file; for tests.
     """
 
-    def __init__(self, path: str, *, is_ours: bool = True, steady: Callable[[], float] = steady_clock) -> None:
+    def __init__(self, path: str, *, is_ours: bool = True, steady: Callable[[], float] = boot_clock) -> None:
         self._database = Database(path, is_ours=is_ours)
         self.workers = SQLiteWorkers(self._database)
         self.revocations = SQLiteRevocations(self._database, self.workers, steady)

@@ -6,10 +6,9 @@ import os
 import secrets
 import sqlite3
 import threading
-import time
-from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from ....clocks import boot_clock
 from ....errors import StorageUnavailableError
 from ....fork import renew_in_children
 from .cell import Cell
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 _BACKSTOP: Final = 1.0
 """Seconds between looks at what the cell cannot tell: a crash between commit and cell, a lost file."""
-# Goes on while the machine sleeps, where there is such a clock. Only intervals are taken from it.
-steady_clock: Final = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class _Eye(NamedTuple):
@@ -37,7 +34,7 @@ class _Eye(NamedTuple):
 class Watch:
     """One process's eye on one SQLite file: a cell for each request, `PRAGMA data_version` each second."""
 
-    def __init__(self, database: Database, steady: Callable[[], float] = steady_clock) -> None:
+    def __init__(self, database: Database, steady: Callable[[], float] = boot_clock) -> None:
         self._database = database
         self._steady = steady
         self._eye: _Eye | None = None

@@ -1,4 +1,4 @@
-"""Tells all who listen that there may be something new."""
+"""Sends the notification that the revocation log has grown."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ if TYPE_CHECKING:
 
 # Apart from what it tells of, and not synced to the disk: who commits a NOTIFY holds a lock of the whole database
 # meanwhile, so all endings would queue for one disk.
-_RING: Final = "SELECT set_config('synchronous_commit', 'off', true), pg_notify(%s, %s)"
+_NOTIFY: Final = "SELECT set_config('synchronous_commit', 'off', true), pg_notify(%s, %s)"
 
 
-class Bell:
-    """Rung after each ending has been committed."""
+class Notifier:
+    """Called after each revocation has been committed."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def ring(self, name: str = "") -> None:
+    def notify(self, name: str = "") -> None:
         """Wake all who listen; `name` is of the worker whose beat this is.
 
         Without it nothing is lost: who listens looks by itself before its bound has passed.
         """
         values = (self._database.address.channel, name)
         try:
-            self._database.write(lambda connection: connection.run(_RING, values), again=True)
+            self._database.write(lambda connection: connection.run(_NOTIFY, values), again=True)
         except StorageUnavailableError:
             return

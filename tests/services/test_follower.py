@@ -1,4 +1,4 @@
-"""The ear of a worker: what it hears, how long that is believed, and what becomes of its thread."""
+"""The follower of a worker: what it reads, how long that is believed, and what becomes of its thread."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 import pytest
 
 from flask_tessera.errors import StorageUnavailableError
-from flask_tessera.services.hearing import Ear
+from flask_tessera.services.follower import RevocationFollower
 from flask_tessera.services.revocation import RevocationView
 from flask_tessera.storage.contract import WORKER_SILENCE
 from tests.services.bench import Bench
@@ -45,8 +45,8 @@ def steady():
 
 
 @pytest.fixture
-def ear(bench, steady):
-    return Ear(bench.storage, bench.view, bench.clock, patience=PATIENCE, steady=steady)
+def follower(bench, steady):
+    return RevocationFollower(bench.storage, bench.view, bench.clock, patience=PATIENCE, steady=steady)
 
 
 def until(condition):
@@ -63,38 +63,38 @@ def told_here(caplog):
 
 
 def threads():
-    return [each for each in threading.enumerate() if each.name == "tessera-ear"]
+    return [each for each in threading.enumerate() if each.name == "tessera-follower"]
 
 
 def test_S01_a_storage_that_tells_with_the_next_request_needs_no_thread():
     bench = Bench()
     before = threads()
-    ear = Ear(bench.storage, bench.view, bench.clock, patience=PATIENCE)
-    assert ear.is_current()
+    follower = RevocationFollower(bench.storage, bench.view, bench.clock, patience=PATIENCE)
+    assert follower.is_current()
     assert threads() == before
 
 
 def test_S01_the_thread_starts_at_first_use_and_then_the_view_is_believed(bench):
-    ear = Ear(bench.storage, bench.view, bench.clock, patience=30.0)
-    assert not ear.is_current()
-    until(ear.is_current)
+    follower = RevocationFollower(bench.storage, bench.view, bench.clock, patience=30.0)
+    assert not follower.is_current()
+    until(follower.is_current)
     issued = bench.log_in()
     claims = bench.claims(issued)
     bench.service.end(issued.session.sid, "logout")
     until(lambda: bench.view.refusal(claims, at=bench.clock()) == "logout")
 
 
-def test_S01_a_view_is_read_by_its_thread_only(bench, ear):
-    ear.listen()
+def test_S01_a_view_is_read_by_its_thread_only(bench, follower):
+    follower.poll_once()
     issued = bench.log_in()
     claims = bench.claims(issued)
     bench.service.end(issued.session.sid, "logout")
     assert bench.view.refusal(claims, at=bench.clock()) == ""
-    ear.listen()
+    follower.poll_once()
     assert bench.view.refusal(claims, at=bench.clock()) == "logout"
 
 
-def test_F07_what_was_read_is_believed_by_when_the_read_was_sent(bench, ear, steady, monkeypatch):
+def test_F07_what_was_read_is_believed_by_when_the_read_was_sent(bench, follower, steady, monkeypatch):
     log, real = bench.storage.revocations, bench.storage.revocations.after
 
     def slow(cursor, *, at):
@@ -104,34 +104,34 @@ def test_F07_what_was_read_is_believed_by_when_the_read_was_sent(bench, ear, ste
 
     bench.view.catch_up(bench.clock())
     monkeypatch.setattr(log, "after", slow)
-    ear.listen()
+    follower.poll_once()
     steady.now += 0.24
-    assert ear.is_current()
+    assert follower.is_current()
     steady.now += 0.02
-    assert not ear.is_current()
+    assert not follower.is_current()
 
 
-def test_X12_a_process_that_was_stopped_does_not_believe_what_it_knew(ear, steady):
-    ear.listen()
-    assert ear.is_current()
+def test_X12_a_process_that_was_stopped_does_not_believe_what_it_knew(follower, steady):
+    follower.poll_once()
+    assert follower.is_current()
     steady.now += 3600
-    assert not ear.is_current()
+    assert not follower.is_current()
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_X12_a_child_process_hears_for_itself(bench):
-    ear = Ear(bench.storage, bench.view, bench.clock, patience=30.0)
-    ear.is_current()
-    until(ear.is_current)
-    parents_name = ear.name
+    follower = RevocationFollower(bench.storage, bench.view, bench.clock, patience=30.0)
+    follower.is_current()
+    until(follower.is_current)
+    parents_name = follower.name
     child = os.fork()
     if not child:
         # Whatever goes wrong here must not run the tests again.
         status = 1
         try:
-            assert ear.name != parents_name
-            assert not ear.is_current()
-            until(ear.is_current)
+            assert follower.name != parents_name
+            assert not follower.is_current()
+            until(follower.is_current)
             status = 0
         finally:
             os._exit(status)
@@ -140,49 +140,62 @@ def test_X12_a_child_process_hears_for_itself(bench):
 
 def test_X12_a_thread_ends_when_nobody_holds_its_ear(bench):
     before = set(threads())
-    ear = Ear(bench.storage, bench.view, bench.clock, patience=PATIENCE)
-    ear.is_current()
+    follower = RevocationFollower(bench.storage, bench.view, bench.clock, patience=PATIENCE)
+    follower.is_current()
     (thread,) = set(threads()) - before
-    del ear
+    del follower
     gc.collect()
     thread.join(DEADLINE)
     assert not thread.is_alive()
 
 
-def test_F02_a_log_that_cannot_be_read_is_told_once_and_is_heard_again(bench, ear, steady, caplog, monkeypatch):
+def test_a_follower_that_is_stopped_has_no_thread_and_believes_nothing(bench):
+    before = set(threads())
+    follower = RevocationFollower(bench.storage, bench.view, bench.clock, patience=30.0)
+    until(follower.is_current)
+    (thread,) = set(threads()) - before
+    follower.stop()
+    assert not thread.is_alive()
+    assert not follower.is_current()
+    assert set(threads()) == before
+
+
+def test_F02_a_log_that_cannot_be_read_is_told_once_and_is_heard_again(bench, follower, steady, caplog, monkeypatch):
     caplog.set_level(logging.WARNING, "flask_tessera")
     log, real = bench.storage.revocations, bench.storage.revocations.after
 
     def broken(cursor, *, at):
         raise StorageUnavailableError("broken")
 
-    ear.listen()
+    follower.poll_once()
     monkeypatch.setattr(log, "after", broken)
     for _ in range(3):
-        ear.listen()
-    assert told_here(caplog) == ["the revocation log cannot be heard, the storage is asked on each request: broken"]
+        follower.poll_once()
+    assert told_here(caplog) == [
+        "the revocation log cannot be read; until it can, each request asks the storage: broken"
+    ]
     steady.now += PATIENCE
-    assert not ear.is_current()
+    assert not follower.is_current()
     monkeypatch.setattr(log, "after", real)
-    until(lambda: ear.listen() or ear.is_current())
-    assert told_here(caplog)[-1] == "the revocation log is heard again"
+    until(lambda: follower.poll_once() or follower.is_current())
+    assert told_here(caplog)[-1] == "the revocation log can be read again"
 
 
-def test_a_worker_says_how_long_its_beats_take(bench, ear, steady):
-    ear.listen()
+def test_a_worker_says_how_long_its_beats_take(bench, follower, steady):
+    follower.poll_once()
     (said,) = bench.storage.workers.list(at=bench.clock())
-    assert (said.name, said.started_at, said.lag_ms) == (ear.name, bench.clock(), -1)
+    assert (said.name, said.started_at, said.lag_ms) == (follower.name, bench.clock(), -1)
     # The first one is heard at once, and another beat tells of it.
-    ear.listen()
+    follower.poll_once()
     (said,) = bench.storage.workers.list(at=bench.clock())
     assert said.lag_ms == 0
     first = bench.clock()
     bench.clock.advance(5)
-    ear.listen()
+    follower.poll_once()
     assert bench.storage.workers.list(at=bench.clock()) == [said]
     assert said.beat_at == first
     steady.now += 10
-    ear.listen()
+    follower.poll_once()
     (said,) = bench.storage.workers.list(at=bench.clock())
     assert (said.beat_at, said.lag_ms) == (first + 5, 0)
     assert bench.storage.workers.list(at=bench.clock() + WORKER_SILENCE) == []

@@ -1,4 +1,4 @@
-"""The thread of each worker that hears of endings elsewhere, and how far behind it may be."""
+"""The thread of a worker that reads the revocation log in the background."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import os
 import secrets
 import socket
 import threading
-import time
 import weakref
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from ..clocks import boot_clock
 from ..errors import StorageUnavailableError
 from ..fork import renew_in_children
 from ..storage.contract import Worker
@@ -28,14 +27,14 @@ _LONGEST_WAIT: Final = 0.5
 """Seconds between two reads of the log when nothing wakes the thread."""
 _PAUSE: Final = 0.2
 """Seconds until the next try when the storage does not answer."""
+_LONGEST_STOP: Final = 4.0
+"""Seconds to wait for the thread to end: it may be waiting for a storage that does not answer."""
 _BEAT_EVERY: Final = 10.0
 """Seconds; several beats fit into the silence after which a worker counts as gone."""
 _log = logging.getLogger("flask_tessera")
-# Goes on while the machine sleeps, where there is such a clock. Only intervals are taken from it.
-boot_clock: Final = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-class Ear:
+class RevocationFollower:
     """Reads the revocation log in the background, where it does not tell of endings with the next request.
 
     What a view shows is believed for as long as the last successful read was *sent* less than `patience` ago: a
@@ -65,6 +64,7 @@ class Ear:
         self._steady = steady
         self._patience = patience
         self._is_needed = storage.revocations.bound > 0
+        self._is_stopped = False
         self._thread: threading.Thread | None
         renew_in_children(self)
 
@@ -76,7 +76,7 @@ class Ear:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
         self._started_at = self._clock()
         self._next_beat, self._beat_sent, self._lag = float("-inf"), 0.0, -1.0
-        self._has_told_lag = self._is_deaf = False
+        self._has_told_lag = self._is_failing = False
 
     def is_current(self) -> bool:
         """Whether the view may be believed now; if not, the storage must be asked."""
@@ -85,18 +85,37 @@ class Ear:
         self._ensure_thread()
         return False
 
+    def stop(self) -> None:
+        """End the thread, within a few seconds; it does not start again.
+
+        From then on `is_current` says no: what was read grows old.
+        """
+        self._is_stopped = True
+        self._good_until = float("-inf") if self._is_needed else float("inf")
+        with self._lock:
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(_LONGEST_STOP)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._is_stopped
+
     def _ensure_thread(self) -> None:
-        if self._is_running():
+        if self._is_running() or self._is_stopped:
             return
         with self._lock:
-            if not self._is_running():
-                self._thread = threading.Thread(target=_run, args=(weakref.ref(self),), name="tessera-ear", daemon=True)
+            if not self._is_running() and not self._is_stopped:
+                self._thread = threading.Thread(
+                    target=_run, args=(weakref.ref(self),), name="tessera-follower", daemon=True
+                )
                 self._thread.start()
 
     def _is_running(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
-    def listen(self) -> None:
+    def poll_once(self) -> None:
         """One turn of the thread: read the log, beat if it is time, wait for something new."""
         try:
             self._read()
@@ -105,9 +124,11 @@ class Ear:
             if heard.entries:
                 self._view.take_ahead(heard.entries, at=self._clock())
         except StorageUnavailableError as error:
-            if not self._is_deaf:
-                _log.warning("the revocation log cannot be heard, the storage is asked on each request: %s", error)
-            self._is_deaf = True
+            if not self._is_failing:
+                _log.warning(
+                    "the revocation log cannot be read; until it can, each request asks the storage: %s", error
+                )
+            self._is_failing = True
             threading.Event().wait(_PAUSE)
             return
         if self.name in heard.beats:
@@ -118,10 +139,11 @@ class Ear:
     def _read(self) -> None:
         sent = self._steady()
         self._view.catch_up(self._clock())
-        self._good_until = sent + self._patience
-        if self._is_deaf:
-            _log.warning("the revocation log is heard again")
-        self._is_deaf = False
+        if not self._is_stopped:
+            self._good_until = sent + self._patience
+        if self._is_failing:
+            _log.warning("the revocation log can be read again")
+        self._is_failing = False
 
     def _beat(self) -> None:
         now = self._steady()
@@ -135,12 +157,13 @@ class Ear:
             self._storage.workers.beat(Worker(self.name, self._started_at, self._clock(), lag))
 
 
-def _run(reference: weakref.ref[Ear]) -> None:
-    """Listen for as long as somebody holds the ear: an application that is gone needs no thread.
+def _run(reference: weakref.ref[RevocationFollower]) -> None:
+    """Poll until nobody holds the follower any more.
 
-    Gevent's threads live on in a child, which has an ear of its own: a parent's would use the parent's connection.
+    Under gevent the threads of a parent run on in a forked child, which has a thread of its own: that of the parent
+    would use the parent's connection.
     """
     process = os.getpid()
-    while os.getpid() == process and (ear := reference()) is not None:
-        ear.listen()
-        del ear
+    while os.getpid() == process and (follower := reference()) is not None and not follower.is_stopped:
+        follower.poll_once()
+        del follower
