@@ -24,8 +24,13 @@ from tools.requirement_tests import named_tests  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-DOCUMENTS = ("README.md", "README.zh-CN.md", "docs/errors.md", "docs/settings.md", "docs/security.md")
 REGION = re.compile(r"(?P<head><!-- begin (?P<name>[\w-]+) -->\n).*?(?P<tail><!-- end (?P=name) -->)", re.DOTALL)
+DOCUMENTS = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))
+    if REGION.search(path.read_text("utf-8"))
+)
+"""Those with generated parts."""
 SHOWN_ERRORS = (
     "token_missing",
     "token_invalid",
@@ -178,6 +183,11 @@ def minimal_app(_: str) -> str:
     return f"```python\n{(ROOT / 'examples' / 'minimal' / 'app.py').read_text('utf-8')}```\n"
 
 
+def file_of_deployment(name: str, language: str) -> Callable[[str], str]:
+    """Makes a block of a file in docs/deployment."""
+    return lambda _: f"```{language}\n{(ROOT / 'docs' / 'deployment' / name).read_text('utf-8')}```\n"
+
+
 def requirements_table(present: str) -> str:
     """The rows as they were written by hand, their last cell made anew."""
     tests = named_tests(ROOT / "tests")
@@ -207,6 +217,9 @@ PARTS: dict[str, Callable[[str], str]] = {
     "tutorial-diff": tutorial_diff,
     "minimal-app": minimal_app,
     "requirements": requirements_table,
+    "dockerfile": file_of_deployment("Dockerfile", "dockerfile"),
+    "nginx-conf": file_of_deployment("nginx.conf", "nginx"),
+    "systemd-unit": file_of_deployment("tessera.service", "ini"),
 }
 
 

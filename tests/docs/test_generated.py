@@ -54,22 +54,6 @@ def test_the_diff_in_a_readme_turns_one_example_into_the_other(name: str, tmp_pa
     }
 
 
-def test_both_readmes_show_the_same_commands_and_answers():
-    english, chinese = (FENCED.findall((ROOT / name).read_text("utf-8")) for name in BOTH)
-    assert english == chinese
-
-
-def test_both_readmes_have_the_same_sections():
-    english, chinese = ((ROOT / name).read_text("utf-8") for name in BOTH)
-    assert len(re.findall("^## ", english, re.MULTILINE)) == len(re.findall("^## ", chinese, re.MULTILINE))
-    assert links_of(english) - {"README.zh-CN.md"} == links_of(chinese) - {"README.md"}
-
-
-def links_of(text: str) -> set[str]:
-    """What a document points to."""
-    return {match["target"] for match in LINK.finditer(text)}
-
-
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_link_leads_somewhere(path: Path):
     for match in LINK.finditer(FENCED.sub("", path.read_text("utf-8"))):

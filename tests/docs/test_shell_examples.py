@@ -10,23 +10,26 @@ import subprocess
 import tomllib
 import urllib.error
 import urllib.request
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from gunicorn.config import Config
+
+from .documents import ALL, ROOT, blocks_of, documents_with, name_of, write_files
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import ModuleType
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-FENCE = re.compile(r"^```(?P<language>\S*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 LANGUAGES = {
     "bash": "run here, in one shell for each document",
     "sh": "set-up and servers: looked at here, word by word",
     "json": "what the block before it prints",
     "python": "run by test_python_examples.py",
     "diff": "compared by test_generated.py",
+    "dockerfile": "read, and built where there is a Docker, by test_deployment.py",
+    "ini": "read by systemd, and started, in test_deployment.py",
+    "nginx": "read by nginx, and started, in test_deployment.py",
 }
 END_OF_BLOCK = "\x1e"
 PASSWORD = "the password that the demo printed"
@@ -36,35 +39,7 @@ CHANGING = {"expires_in", "refresh_expires_in", "created_at", "last_seen_at", "e
 SERVES = re.compile(r"^flask .* run$", re.MULTILINE)
 
 
-class Block(NamedTuple):
-    """A fenced block, and what the document shows as its output ("" where it shows none)."""
-
-    language: str
-    text: str
-    shown: str
-
-
-def blocks_of(path: Path) -> list[Block]:
-    """The fenced blocks of a document."""
-    found = [(match["language"], match["text"]) for match in FENCE.finditer(path.read_text("utf-8"))]
-    following = [*found[1:], ("", "")]
-    return [
-        Block(language, text, after if kind == "json" else "")
-        for (language, text), (kind, after) in zip(found, following, strict=False)
-    ]
-
-
-def documents_with(language: str) -> list[Path]:
-    """Documents that have blocks of a language."""
-    return [path for path in DOCUMENTS if any(block.language == language for block in blocks_of(path))]
-
-
-def name_of(path: Path) -> str:
-    """A document's name in a test's id."""
-    return path.relative_to(ROOT).as_posix()
-
-
-@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+@pytest.mark.parametrize("path", ALL, ids=name_of)
 def test_every_block_is_of_a_language_that_is_run(path: Path):
     assert {block.language for block in blocks_of(path)} <= LANGUAGES.keys()
     assert path.read_text("utf-8").count("\n```") == 2 * len(blocks_of(path))
@@ -73,11 +48,12 @@ def test_every_block_is_of_a_language_that_is_run(path: Path):
 @pytest.mark.parametrize("path", documents_with("bash"), ids=name_of)
 def test_every_shell_block_does_what_the_document_shows(path: Path, demo: Any, surroundings: dict[str, str]):
     blocks = [block for block in blocks_of(path) if block.language == "bash" and not SERVES.search(block.text)]
+    write_files(path, demo.folder)
     script = "".join(f"{block.text}\nprintf '{END_OF_BLOCK}'\n" for block in blocks)
     script = script.replace(PASSWORD, demo.password).replace(ADDRESS, demo.base)
     command = ["bash", "-euo", "pipefail", "-c", script]
     done = subprocess.run(
-        command, cwd=demo.folder, env=surroundings, check=False, text=True, capture_output=True, timeout=60
+        command, cwd=demo.folder, env=surroundings, check=False, text=True, capture_output=True, timeout=150
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -182,22 +158,54 @@ def dev() -> ModuleType:
 
 @pytest.mark.parametrize("path", documents_with("sh"), ids=name_of)
 def test_every_command_of_set_up_exists(path: Path, dev: ModuleType, surroundings: dict[str, str], tmp_path: Path):
-    lines = "".join(block.text for block in blocks_of(path) if block.language == "sh").replace("\\\n", " ")
-    for line in lines.splitlines():
-        words = [word for word in shlex.split(line, comments=True) if not re.fullmatch(r"[A-Z_]+=.*", word)]
+    for words in commands_of(path):
         match words:
-            case []:
-                pass
             case ["python3", "dev.py", name, *_]:
                 assert name in dev.COMMANDS
             case ["pip", "install", wheel]:
                 check_wheel(wheel)
+            case ["gunicorn" | "granian", *_]:
+                check_server(words, surroundings, tmp_path)
+            case ["docker", *_]:
+                check_docker(words, surroundings)
+            case ["python3", "-c", _]:
+                run(words, surroundings)
             case ["flask-tessera", *_]:
-                subprocess.run([*words, "--help"], env=surroundings, check=True, capture_output=True, timeout=30)
-            case ["gunicorn", factory, *_]:
-                check_factory(factory, surroundings, tmp_path)
+                run([*words, "--help"], surroundings)
             case _:
-                pytest.fail(f"nothing here looks at: {line}")
+                pytest.fail(f"nothing here looks at: {words}")
+
+
+def commands_of(path: Path) -> list[list[str]]:
+    """The words of each command in the blocks of set-up, without what it sets in its environment."""
+    lines = "".join(block.text for block in blocks_of(path) if block.language == "sh").replace("\\\n", " ")
+    commands = [shlex.split(line, comments=True) for line in lines.splitlines()]
+    return [[word for word in words if not re.fullmatch(r"[A-Z_]+=.*", word)] for words in commands if words]
+
+
+def run(words: list[str], surroundings: dict[str, str]) -> None:
+    """Run a command that must succeed."""
+    subprocess.run(words, env=surroundings, check=True, capture_output=True, timeout=60)
+
+
+def check_server(words: list[str], surroundings: dict[str, str], folder: Path) -> None:
+    """Options that the server has (granian is not installed here), and a factory that works."""
+    if words[0] == "granian":
+        check_factory(words[-1] + "()", surroundings, folder)
+    else:
+        Config().parser().parse_args(words[1:])
+        check_factory(words[1], surroundings, folder)
+
+
+def check_docker(words: list[str], surroundings: dict[str, str]) -> None:
+    """A file to build that there is, a command to run in the container that there is."""
+    match words:
+        case ["docker", "build", "--file", file, *_]:
+            assert (ROOT / file).is_file()
+        case ["docker", "exec", *_]:
+            run([*words[words.index("tessera") + 1 :], "--help"], surroundings)
+        case _:
+            assert words[1] == "run"
 
 
 def check_wheel(name: str) -> None:
@@ -211,6 +219,8 @@ def check_wheel(name: str) -> None:
 def check_factory(factory: str, surroundings: dict[str, str], folder: Path) -> None:
     """A server that is not installed here would call this, and be given an application that works."""
     module, _, call = factory.partition(":")
+    if module == "app":  # the reader's own
+        return
     script = f"import {module} as module; app = module.{call}; print(app.test_client().get('/healthz').status)"
     done = subprocess.run(
         ["python3", "-c", script], cwd=folder, env=surroundings, check=True, text=True, capture_output=True, timeout=30

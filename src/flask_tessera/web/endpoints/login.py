@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from ...errors import ConfigError, CredentialsError, InputError, missing_extra
+from ...errors import ConfigError, CredentialsError, InputError
 from ...sessions.record import Device
 from .. import signals
 from ..http_errors import answering
@@ -53,10 +53,8 @@ def authenticate(tessera: Tessera[Any], credentials: dict[str, Any]) -> Any:
         ConfigError: there is no authenticator, or no throttle.
     """
     runtime = tessera.runtime
-    if runtime.logins is None:
-        raise missing_extra("the endpoint login needs the module limits", "accounts")
-    if runtime.authenticator is None:
-        raise ConfigError("the endpoint login needs a function registered with @tessera.authenticator")
+    if runtime.logins is None or runtime.authenticator is None:
+        raise ConfigError("the endpoint login needs @tessera.authenticator and pip install 'flask-tessera[accounts]'")
     caller = tessera.present_caller()
     accounts = accounts_of(credentials, runtime.account_members)
     with _attempt(runtime.logins, tessera.realm, accounts, caller.ip):
