@@ -89,6 +89,14 @@ SETTINGS = {
         "how many proxies before the application append to X-Forwarded-For",
         "应用之前有几层会追加 X-Forwarded-For 的反向代理",
     ),
+    "LOGIN_LIMIT_ACCOUNT": (
+        "wrong passwords on one account after which it is closed to logins, in the notation of the library limits",
+        "同一账号可输错密码的次数,超过后暂不能登录(limits 库的写法)",
+    ),
+    "LOGIN_LIMIT_ADDRESS": (
+        "the same for one IPv4 address or IPv6 /64",
+        "同一 IPv4 地址或 IPv6 /64 网段可输错密码的次数",
+    ),
     "PASSWORD_MIN_LENGTH": ("characters of a new password in the ready service", "现成服务中新密码的最少字符数"),
     "HASH_SLOTS": ("passwords hashed at once in the ready service's process", "现成服务的进程内同时计算的密码哈希数"),
 }

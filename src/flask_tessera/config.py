@@ -49,6 +49,8 @@ class Settings:
     SESSION_OVERFLOW: str = "evict"
     LEGACY: Mapping[str, Any] = field(default_factory=dict, repr=False)
     TRUSTED_PROXIES: int = 0
+    LOGIN_LIMIT_ACCOUNT: str = "10 per 5 minutes"
+    LOGIN_LIMIT_ADDRESS: str = "100 per 5 minutes"
     PASSWORD_MIN_LENGTH: int = 8
     HASH_SLOTS: int = field(default_factory=lambda: os.cpu_count() or 1)
 

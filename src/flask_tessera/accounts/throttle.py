@@ -45,19 +45,19 @@ class _Taken:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """One attempt that was counted before its password is checked; settled at most once, not at all if it fails."""
+    """One attempt that was counted before its password is checked; released at most once, not at all if it fails."""
 
-    account: tuple[_Taken, ...]
-    address: tuple[_Taken, ...]
+    attempts: tuple[_Taken, ...]
 
 
 class LoginThrottle:
     """Counts failed logins in one process; workers count apart, so N of them let through N times as many.
 
-    An attempt is counted when it begins, so parallel guesses beyond the limit are never checked, and given back
-    when it turns out to be none. Windows are fixed and not prolonged by further attempts: an attacker can keep
-    a victim from new logins until the window ends, never from live sessions. An attempt that is refused counts
-    nowhere, so a network that is refused cannot use up somebody's account.
+    One is enough for an application, whatever the number of its realms. An attempt is counted when it begins, so
+    parallel guesses beyond the limit are never checked, and given back when it turns out not to have failed.
+    Windows are fixed and not prolonged by further attempts: an attacker can keep a victim from new logins until the
+    window ends, never from live sessions. An attempt that is refused counts nowhere, so a network that is refused
+    cannot use up somebody's account.
 
     Args:
         per_account: limits in the notation of the library `limits`; several are separated by `;`.
@@ -75,8 +75,8 @@ class LoginThrottle:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._per_account = _limits_of("per_account", per_account)
-        self._per_address = _limits_of("per_address", per_address)
+        self._per_account = _limits_of("LOGIN_LIMIT_ACCOUNT", per_account)
+        self._per_address = _limits_of("LOGIN_LIMIT_ADDRESS", per_address)
         self._clock = clock
         self._counters = AttemptCounters(clock)
         self._limiter = FixedWindowRateLimiter(self._counters)
@@ -87,39 +87,32 @@ class LoginThrottle:
         # Held for microseconds: look and count are one step, over all counters of an attempt.
         self._lock = Lock()
 
-    def reserve(self, account: str, address: str, *more_accounts: str) -> Reservation:
+    def reserve(self, realm: str, accounts: Iterable[str], address: str) -> Reservation:
         """Count one attempt, before anything about it is checked.
 
         Args:
-            account: the canonical name, known or not; with the realm in it where there are several.
+            realm: the population of users; the networks are the same for all.
+            accounts: the canonical names, known or not, that the attempt may be about.
             address: the client's, from trusted proxies only.
-            *more_accounts: others that the same attempt may be about.
 
         Raises:
             ThrottledError: a limit is reached; the attempt must not be checked, and was not counted.
         """
-        accounts = dict.fromkeys((account, *more_accounts))
-        of_account = tuple(
-            counter
-            for name in accounts
-            for counter in _counters_of(self._per_account, "account", _fingerprint_of(name))
-        )
-        of_address = _counters_of(self._per_address, "address", network_of(address))
+        fingerprints = dict.fromkeys(_fingerprint_of(realm, account) for account in accounts)
+        counters = [counter for name in fingerprints for counter in _counters_of(self._per_account, "account", name)]
+        counters += _counters_of(self._per_address, "address", network_of(address))
         with self._lock:
-            self._refuse_where_full(of_account + of_address)
-            return Reservation(self._take(of_account), self._take(of_address))
+            self._refuse_where_full(counters)
+            return Reservation(tuple(map(self._take, counters)))
 
-    def succeeded(self, reservation: Reservation) -> None:
-        """The password was right: forget the account's failures, and give the network its attempt back."""
-        with self._lock:
-            for taken in reservation.account:
-                self._counters.clear(taken.counter.key)
-            self._give_back(reservation.address)
+    def release(self, reservation: Reservation) -> None:
+        """The password was right, or was never compared: the attempt does not count.
 
-    def released(self, reservation: Reservation) -> None:
-        """The password was never checked (no hash slot, storage down): the attempt does not count."""
+        Failures before it stay counted: who has guessed would see by further guesses whether the owner has logged in.
+        """
         with self._lock:
-            self._give_back(reservation.account + reservation.address)
+            for taken in reservation.attempts:
+                self._give_back(taken)
 
     def _refuse_where_full(self, counters: Iterable[_Counter]) -> None:
         full = [counter for counter in counters if not self._limiter.test(counter.limit, *counter.subject)]
@@ -127,27 +120,23 @@ class LoginThrottle:
             latest = max(self._counters.get_expiry(counter.key) for counter in full)
             raise ThrottledError(max(1, math.ceil(latest - self._clock())))
 
-    def _take(self, counters: Iterable[_Counter]) -> tuple[_Taken, ...]:
-        return tuple(self._taken(counter) for counter in counters)
-
-    def _taken(self, counter: _Counter) -> _Taken:
+    def _take(self, counter: _Counter) -> _Taken:
         self._limiter.hit(counter.limit, *counter.subject)
         return _Taken(counter, self._counters.get_expiry(counter.key))
 
-    def _give_back(self, attempts: Iterable[_Taken]) -> None:
-        for taken in attempts:
-            # From a later window nothing was taken: giving back there would allow somebody a guess too many.
-            if self._counters.get_expiry(taken.counter.key) == taken.ends_at:
-                self._limiter.hit(taken.counter.limit, *taken.counter.subject, cost=-1)
+    def _give_back(self, taken: _Taken) -> None:
+        # From a later window nothing was taken: giving back there would allow somebody a guess too many.
+        if self._counters.get_expiry(taken.counter.key) == taken.ends_at:
+            self._limiter.hit(taken.counter.limit, *taken.counter.subject, cost=-1)
 
 
-def _limits_of(name: str, notation: str) -> tuple[RateLimitItem, ...]:
+def _limits_of(setting: str, notation: str) -> tuple[RateLimitItem, ...]:
     try:
         limits = tuple(parse_many(notation))
     except ValueError as error:
-        raise ConfigError(f"LoginThrottle({name}=…) must look like '10 per 5 minutes', not {notation!r}") from error
+        raise ConfigError(f"TESSERA_{setting} must look like '10 per 5 minutes', not {notation!r}") from error
     if any(limit.amount < 1 for limit in limits):
-        raise ConfigError(f"LoginThrottle({name}=…) must allow at least one attempt, not {notation!r}")
+        raise ConfigError(f"TESSERA_{setting} must allow at least one attempt, not {notation!r}")
     return limits
 
 
@@ -155,6 +144,7 @@ def _counters_of(limits: Iterable[RateLimitItem], kind: str, name: str) -> tuple
     return tuple(_Counter(limit, (kind, name)) for limit in limits)
 
 
-def _fingerprint_of(account: str) -> str:
+def _fingerprint_of(realm: str, account: str) -> str:
     """A short key for a name of any length; what a hostile client types is not kept."""
-    return blake2b(account.encode(errors="surrogatepass"), digest_size=16).hexdigest()
+    # A realm holds no control characters.
+    return blake2b(f"{realm}\0{account}".encode(errors="surrogatepass"), digest_size=16).hexdigest()

@@ -31,7 +31,7 @@ class PhoneLogin:
             ThrottledError: too many passwords are being checked at this moment.
             StorageUnavailableError: the users cannot be read.
         """
-        phone, password = _parse(credentials)
+        phone, password = parse(credentials)
         user = self._users.by_phone(phone)
         verified = self._passwords.verify(password, user.password_hash if user else None)
         if user is None or not verified:
@@ -43,7 +43,12 @@ class PhoneLogin:
         return user
 
 
-def _parse(credentials: dict[str, Any]) -> tuple[str, str]:
+def parse(credentials: dict[str, Any]) -> tuple[str, str]:
+    """Phone and password.
+
+    Raises:
+        InputError: something is missing, or is no phone number.
+    """
     phone, password = credentials.get("phone"), credentials.get("password")
     if phone is None or phone == "" or not isinstance(password, str) or not password:
         raise InputError("phone or password is missing", slug="credentials_missing")

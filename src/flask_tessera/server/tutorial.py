@@ -24,6 +24,7 @@ from ..web.answers import Answers
 from ..web.endpoints.body import read_bytes
 from ..web.endpoints.login import authenticate
 from ..web.http_errors import TesseraHTTPError, answering
+from .credentials import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,6 +48,8 @@ def make_tutorial(tessera: Tessera[User], config: Mapping[str, Any]) -> Blueprin
     def login() -> Any:
         with answering(answers), _speaking_like_the_tutorial():
             credentials, since = _read_credentials(), tessera.position()
+            # Before anything is counted: what is no phone number names no account.
+            parse(credentials)
             user = authenticate(tessera, credentials)
             return answers.success(tessera.create_token(user, since=since))
 

@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from ..errors import InputError, LoginRefusedError, StorageUnavailableError, ThrottledError
+from ..accounts.account_names import spelled_alike
+from ..errors import CredentialsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ..accounts.throttle import LoginThrottle
 
-_NO_GUESS = (InputError, StorageUnavailableError, ThrottledError)
-"""What ends an attempt before its password was compared."""
+
+class LoginAttempt:
+    """One attempt, counted until it turns out not to have failed.
+
+    Attributes:
+        has_failed: the credentials were found to be wrong.
+    """
+
+    __slots__ = ("has_failed",)
+
+    def __init__(self) -> None:
+        self.has_failed = False
+
+    def fail(self, message: str = "wrong credentials") -> NoReturn:
+        """Say that the credentials are wrong: for an unknown account just as for a wrong password.
+
+        Args:
+            message: for the developer; holds no password.
+
+        Raises:
+            CredentialsError: always. The attempt counts even where that is caught.
+        """
+        self.has_failed = True
+        raise CredentialsError(message)
 
 
 class LoginAttempts:
@@ -23,26 +46,29 @@ class LoginAttempts:
         self._throttle = throttle
 
     @contextmanager
-    def attempt(self, account: str, address: str, *more_accounts: str, forgives: bool = True) -> Iterator[None]:
-        """An attempt: any error in it counts as a wrong password, but for those that come before one is compared.
+    def attempt(self, realm: str, accounts: Iterable[str | int], address: str) -> Iterator[LoginAttempt]:
+        """An attempt: wrong credentials in it count, and nothing else does.
+
+        Credentials are wrong where `fail()` was called or a CredentialsError leaves the block. With any other error
+        nobody has learned whether they were right: a database that does not answer locks nobody out. Success forgets no
+        earlier failures: whoever has guessed nine times would see by his next guesses that the owner was there.
 
         Args:
-            account: the canonical name, known or not.
-            address: the client's.
-            *more_accounts: others that the attempt may be about.
-            forgives: whether success forgets the account's earlier failures.
+            realm: the population of users.
+            accounts: all that the attempt may be about, known or not, in any spelling.
+            address: the client's, from trusted proxies only.
 
         Raises:
-            ThrottledError: there were too many; nothing was checked.
+            ThrottledError: there were too many; nothing may be checked.
+            InputError: an account is no text and no integer.
         """
-        reservation = self._throttle.reserve(account, address, *more_accounts)
-        settle = self._throttle.succeeded if forgives else self._throttle.released
+        reservation = self._throttle.reserve(realm, map(spelled_alike, accounts), address)
+        attempt = LoginAttempt()
         try:
-            yield
-        except _NO_GUESS:
-            self._throttle.released(reservation)
+            yield attempt
+        except CredentialsError:
+            attempt.has_failed = True
             raise
-        except LoginRefusedError:
-            settle(reservation)
-            raise
-        settle(reservation)
+        finally:
+            if not attempt.has_failed:
+                self._throttle.release(reservation)

@@ -79,7 +79,7 @@ def _services_of(
         "view": view,
         "follower": RevocationFollower(store, view, clock, patience=patience),
         "recorder": Recorder(store.sessions, clock, listener),
-        "logins": _login_attempts(),
+        "logins": _login_attempts(settings),
         "legacy": _legacy_of(settings, store, sessions, keys, realm, clock),
     }
 
@@ -176,10 +176,10 @@ def _legacy_of(
     return LegacyLogins(tokens, storage, sessions, keys, name_key=name_key, realm=realm, clock=clock)
 
 
-def _login_attempts() -> LoginAttempts | None:
+def _login_attempts(settings: Settings) -> LoginAttempts | None:
     """The throttle, where the extra that brings it is installed; `blueprint()` asks for it."""
     try:
         from ..accounts.throttle import LoginThrottle
     except ModuleNotFoundError:
         return None
-    return LoginAttempts(LoginThrottle())
+    return LoginAttempts(LoginThrottle(settings.LOGIN_LIMIT_ACCOUNT, settings.LOGIN_LIMIT_ADDRESS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from ..accounts.account_names import declared_members
 from ..clocks import system_clock
 from ..errors import ConfigError
 from ..tokens.claims import is_safe_text
@@ -114,12 +115,17 @@ class Tessera(Actions[User], Generic[User]):
         Args:
             function: it, when used bare.
             account: the members of the credentials that name the account, by which wrong passwords are counted. Those
-                that are called phone, mobile, username, email, account or name need not be declared.
+                that are called phone, mobile, username, email, account or name need not be declared. Credentials that
+                have none of them are refused.
+
+        Raises:
+            ConfigError: what is declared cannot name an account.
         """
+        members = declared_members(account)
         if function is None:
-            return lambda decorated: self.authenticator(decorated, account=account)
+            return lambda decorated: self.authenticator(decorated, account=members)
         self._authenticator = function
-        self._account_members = (account,) if isinstance(account, str) else tuple(account)
+        self._account_members = members
         return function
 
     def user_view(self, function: Function) -> Function:

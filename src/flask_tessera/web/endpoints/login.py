@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from typing import TYPE_CHECKING, Any, Final
+import functools
+import logging
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ...accounts.account_names import WELL_KNOWN_MEMBERS, AccountMissingError, accounts_in
 from ...errors import ConfigError, CredentialsError, InputError
 from ...sessions.record import Device
 from .. import signals
@@ -15,18 +16,12 @@ from ..http_errors import answering
 from .body import read_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from contextlib import AbstractContextManager
-
     from flask import Blueprint
 
-    from ...services.login import LoginAttempts
     from ..extension import Tessera
     from ..runtime import Runtime
 
-_ACCOUNT_MEMBERS: Final = ("phone", "mobile", "username", "email", "account", "name")
-_SECRET_MEMBER: Final = re.compile("pass|pwd|^pw$|secret|code|token|otp")
-_NO_MATTER: Final = re.compile(r"[\s()-]+")
+_log = logging.getLogger("flask_tessera")
 
 
 def add(blueprint: Blueprint, tessera: Tessera[Any]) -> None:
@@ -56,13 +51,33 @@ def authenticate(tessera: Tessera[Any], credentials: dict[str, Any]) -> Any:
     if runtime.logins is None or runtime.authenticator is None:
         raise ConfigError("the endpoint login needs @tessera.authenticator and pip install 'flask-tessera[accounts]'")
     caller = tessera.present_caller()
-    accounts = accounts_of(credentials, runtime.account_members)
-    with _attempt(runtime.logins, tessera.realm, accounts, caller.ip):
+    accounts = _accounts_in(credentials, tessera.realm, runtime.account_members)
+    with runtime.logins.attempt(tessera.realm, accounts, caller.ip):
         try:
             return _checked(runtime, credentials)
         except CredentialsError:
-            signals.login_failed.send(runtime.app, account=next(iter(accounts.values())), caller=caller)
+            signals.login_failed.send(runtime.app, account=accounts[0], caller=caller)
             raise
+
+
+def _accounts_in(credentials: dict[str, Any], realm: str, declared: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return accounts_in(credentials, declared)
+    except AccountMissingError:
+        if not declared:
+            tell_to_declare(realm)
+        raise
+
+
+@functools.cache
+def tell_to_declare(realm: str) -> None:
+    """Log, once a process, what the developer of a login without a well-known member has to do."""
+    _log.warning(
+        "a login of realm %r named no account and was refused: it has none of the members %s; "
+        "if another one names the account, declare it: @tessera.authenticator(account='…')",
+        realm,
+        ", ".join(WELL_KNOWN_MEMBERS),
+    )
 
 
 def _checked(runtime: Runtime, credentials: dict[str, Any]) -> Any:
@@ -71,37 +86,6 @@ def _checked(runtime: Runtime, credentials: dict[str, Any]) -> Any:
     if user is None or user is False:
         raise CredentialsError(f"the authenticator gave {user}")
     return user
-
-
-def _attempt(logins: LoginAttempts, realm: str, accounts: dict[str, str], address: str) -> AbstractContextManager[None]:
-    """One attempt on each account that the credentials may name: which of them counts, only the authenticator knows.
-
-    Success forgives earlier failures only where one number is named: two names that are spelled alike here may be two
-    accounts to the application, and one's own account must not buy guesses at another.
-    """
-    first, *more = [f"{realm}:{member}:{account}" for member, account in accounts.items()]
-    forgives = len(accounts) == 1 and all(account.isdecimal() for account in accounts.values())
-    return logins.attempt(first, address, *more, forgives=forgives)
-
-
-def accounts_of(credentials: dict[str, Any], members: Iterable[str] = ()) -> dict[str, str]:
-    """What names the account in these credentials, by member.
-
-    That is each of `members`, which the application has declared, or each well-known member. Where there is none of
-    them, it is all that is no secret, taken as one: a client who adds something to that gets a counter of its own.
-    """
-    named = {
-        member: spelled_alike(str(value))
-        for member, value in credentials.items()
-        if type(value) in (str, int) and value != "" and not _SECRET_MEMBER.search(member.lower())
-    }
-    known = {member: named[member] for member in members or _ACCOUNT_MEMBERS if member in named}
-    return known or {"": "\0".join(value for _, value in sorted(named.items()))}
-
-
-def spelled_alike(account: str) -> str:
-    """One spelling of those that an application may take for the same account: each would be another guess."""
-    return _NO_MATTER.sub("", unicodedata.normalize("NFKC", account).casefold())
 
 
 def take_device(credentials: dict[str, Any]) -> Device:

@@ -1,0 +1,116 @@
+"""Which account credentials name, in the one spelling in which wrong passwords are counted."""
+
+from __future__ import annotations
+
+import unicodedata
+from decimal import Decimal, InvalidOperation, localcontext
+from typing import TYPE_CHECKING, Any, Final
+
+from ..errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+WELL_KNOWN_MEMBERS: Final = ("phone", "mobile", "username", "email", "account", "name")
+"""Members of credentials that name an account where the application has declared none."""
+SECRET_MEMBERS: Final = frozenset({"password", "passwd", "pwd", "pw", "pass", "secret", "token", "otp"})
+"""Members that name no account: each guess at one would get a counter of its own."""
+
+_IGNORED_CATEGORIES: Final = frozenset({"Mn", "Me", "Cc", "Cf", "Cn", "Co", "Cs", "Zs", "Zl", "Zp"})
+# Letters of two that Unicode does not take apart, and collations do.
+_TWO_LETTERS: Final = {"æ": "ae", "œ": "oe"}
+_MOST_DIGITS: Final = 20_000
+"""More than a request body can hold."""
+
+
+class AccountMissingError(InputError):
+    """The credentials name no account, so nothing could count a wrong password."""
+
+
+def declared_members(account: str | Iterable[str]) -> tuple[str, ...]:
+    """The members that `@tessera.authenticator(account=…)` declares.
+
+    Raises:
+        ConfigError: one is no text, empty, or the name of a secret.
+    """
+    members: tuple[Any, ...] = (account,) if isinstance(account, str) else tuple(account)
+    for member in members:
+        if not isinstance(member, str) or not member:
+            raise ConfigError(f"authenticator(account=…) takes names of members of the credentials, not {member!r}")
+        if member.casefold() in SECRET_MEMBERS:
+            raise ConfigError(f"authenticator(account={member!r}): that is a secret, and names no account")
+    return members
+
+
+def accounts_in(credentials: Mapping[str, Any], members: Iterable[str] = ()) -> tuple[str, ...]:
+    """The accounts that these credentials may name, each once: which of them counts, only the authenticator knows.
+
+    Args:
+        credentials: as received.
+        members: those that name the account; none for the well-known ones.
+
+    Raises:
+        AccountMissingError: there is none of these members, or all are blank.
+        InputError: one of them is no text and no integer. It is never passed over: an authenticator may take what
+            no counter was found for.
+    """
+    given = [credentials[member] for member in members or WELL_KNOWN_MEMBERS if member in credentials]
+    # A form may send all its fields, of which one is filled in.
+    names = [spelled_alike(value) for value in given if not (isinstance(value, str) and not value.strip())]
+    if not names:
+        raise AccountMissingError("the credentials name no account", slug="credentials_missing")
+    return tuple(dict.fromkeys(names))
+
+
+def spelled_alike(account: object) -> str:
+    """One spelling of all those that an application or its database may take for the same account.
+
+    Two accounts that share a counter cost little; one account with two counters gives away twice as many guesses. So
+    case, width, accents, blanks, dashes, brackets and what cannot be seen do not count (MySQL's default collation
+    ignores most of them), and numbers count by value, as `int()` and an integer column read them.
+
+    Args:
+        account: text or an integer, as received.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if type(account) is not int and not isinstance(account, str):
+        raise InputError(f"what names the account must be text or an integer, not {type(account).__name__}")
+    # Folding gives some letters marks, and letters without marks other cases.
+    name = _letters_of(_letters_of(account)) if isinstance(account, str) else account
+    return _value_of(name) or _value_of(plain := str(name).replace("-", "")) or plain
+
+
+def _letters_of(text: str) -> str:
+    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return "".join(_base_of(letter) for letter in folded).casefold()
+
+
+def _base_of(letter: str) -> str:
+    """The letter without what collations pass over: `ø` is an `o` with a stroke, which NFKD leaves as it is."""
+    if letter.isascii():
+        return letter if letter.isprintable() and letter not in " ()" else ""
+    category = unicodedata.category(letter)
+    if category == "Pd":
+        return "-"
+    if category in _IGNORED_CATEGORIES:
+        return ""
+    base, _, marks = unicodedata.name(letter, "").partition(" WITH ")
+    if not marks:
+        return _TWO_LETTERS.get(letter, letter)
+    try:
+        return unicodedata.lookup(base)
+    except KeyError:
+        return letter
+
+
+def _value_of(name: str | int) -> str:
+    """A number in the one form of its size; an empty text for what is none."""
+    with localcontext(prec=_MOST_DIGITS):
+        try:
+            number = Decimal(name)
+            # The shortest form: 10 and 10.0 are 1E+1.
+            return str(abs(number).normalize()) if number.is_finite() else ""
+        except InvalidOperation:
+            return ""
