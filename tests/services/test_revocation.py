@@ -254,11 +254,11 @@ def test_S07_a_request_that_finds_another_reading_asks_the_storage(bench):
     bench.service.end(bench.log_in("8").session.sid, "logout")
     reader = threading.Thread(target=view.refusal, args=(claims,), kwargs={"at": bench.clock()})
     reader.start()
-    assert log.has_begun.wait(10)
+    assert log.has_begun.wait(60)
     with pytest.raises(ViewBusyError):
         view.refusal(claims, at=bench.clock())
     log.may_end.set()
-    reader.join(10)
+    reader.join(60)
     assert view.refusal(claims, at=bench.clock()) == ""
 
 
@@ -272,7 +272,7 @@ class SlowLog(FakeLog):
     def after(self, cursor, *, at):
         if self.reads:
             self.has_begun.set()
-            self.may_end.wait(10)
+            self.may_end.wait(60)
         return super().after(cursor, at=at)
 
 
