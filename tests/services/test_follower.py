@@ -154,7 +154,7 @@ def test_a_follower_that_is_stopped_has_no_thread_and_believes_nothing(bench):
     follower.stop()
     assert not thread.is_alive()
     assert not follower.is_current()
-    assert set(threads()) == before
+    assert set(threads()) <= before  # those of other tests may have ended meanwhile
 
 
 def test_F02_a_log_that_cannot_be_read_is_told_once_and_is_heard_again(bench, follower, steady, caplog, monkeypatch):
