@@ -50,10 +50,10 @@ SETTINGS = {
         "where sessions are kept: `sqlite:///file.db`, `postgresql://…`, `redis://…`, `redis+cluster://…` or `memory:`",
         "会话存放处：`sqlite:///file.db`、`postgresql://…`、`redis://…`、`redis+cluster://…` 或 `memory:`",
     ),
-    "ACCESS_LIFETIME": ("longest life of an access token", "access token 最长寿命"),
-    "TOKEN_LIFETIME": ("life of the single token of `create_token`", "`create_token` 所发单个 token 的寿命"),
+    "ACCESS_LIFETIME": ("longest life of an access token", "access token 的最长有效期"),
+    "TOKEN_LIFETIME": ("life of the single token of `create_token`", "`create_token` 所发单 token 的有效期"),
     "SESSION_IDLE": ("a session ends when it is not refreshed for so long", "会话多久不刷新即结束"),
-    "SESSION_LIFETIME": ("a session ends after this, however often it is refreshed", "会话的绝对寿命，刷新也不延长"),
+    "SESSION_LIFETIME": ("a session ends after this, however often it is refreshed", "会话的绝对有效期，刷新也不延长"),
     "REFRESH_LEEWAY": (
         "a used refresh token that comes again within it gets the same successor",
         "旧 refresh token 在此时间内重复提交，得到同一个后继",
@@ -102,6 +102,58 @@ SETTINGS = {
 }
 """What each setting means, in English and Chinese."""
 
+_LOG_IN = ("forget both tokens, show `msg`, log in", "丢弃两个 token，显示 `msg`，重新登录")
+_OF_THE_CLIENT = ("a fault of the client; do not repeat", "客户端写错了，不要重试")
+_AT_THE_FORM = ("show `msg` at the form", "在表单上显示 `msg`")
+_LATER = (
+    "repeat after `Retry-After`; at `/auth/refresh` with the same token",
+    "等 `Retry-After` 之后重试；`/auth/refresh` 用同一个 token 重试",
+)
+_REFRESH = (
+    "refresh once and repeat the request; log in if `/auth/refresh` answers 401",
+    "刷新一次再重试；`/auth/refresh` 返回 401 就重新登录",
+)
+
+CLIENT_ACTIONS = {
+    "token_missing": ("log in; or the token was lost on the way", "登录；或检查 token 是否在途中丢失"),
+    "token_ambiguous": ("a fault of the client: send one token", "客户端写错了：只发一个 token"),
+    "token_invalid": _REFRESH,
+    "token_expired": _REFRESH,
+    "session_logout": _LOG_IN,
+    "session_kick": _LOG_IN,
+    "session_replaced": _LOG_IN,
+    "session_limit": _LOG_IN,
+    "session_expiry": _LOG_IN,
+    "session_reuse": _LOG_IN,
+    "session_suspension": ("forget both tokens, show `msg`", "丢弃两个 token，显示 `msg`"),
+    "session_password_change": _LOG_IN,
+    "session_user_gone": ("forget both tokens", "丢弃两个 token"),
+    "user_gone": ("forget both tokens", "丢弃两个 token"),
+    "login_refused": ("show `msg`; do not repeat", "显示 `msg`，不要重试"),
+    "session_limit_reached": ("show `msg`: another device has to log out first", "显示 `msg`：先在别的设备上退出"),
+    "credentials_wrong": _AT_THE_FORM,
+    "body_missing": _OF_THE_CLIENT,
+    "credentials_missing": _AT_THE_FORM,
+    "phone_malformed": _AT_THE_FORM,
+    "input_malformed": _OF_THE_CLIENT,
+    "body_too_large": _OF_THE_CLIENT,
+    "media_type_unsupported": (
+        "a fault of the client: send `Content-Type: application/json`",
+        "客户端写错了：要发 `Content-Type: application/json`",
+    ),
+    "cross_site_refused": _OF_THE_CLIENT,
+    "scope_missing": ("tell the user that this is not allowed; do not repeat", "提示没有权限，不要重试"),
+    "step_up_required": ("let the user log in again, then repeat the request", "让用户重新登录一次，再重试"),
+    "too_many_requests": ("wait for `Retry-After`", "等到 `Retry-After` 之后"),
+    "not_found": ("reload what it shows", "刷新所显示的内容"),
+    "method_not_allowed": _OF_THE_CLIENT,
+    "already_exists": ("show `msg`", "显示 `msg`"),
+    "storage_write_failed": _LATER,
+    "storage_read_failed": _LATER,
+    "internal_error": ("show `msg`; do not repeat by itself", "显示 `msg`，不要自动重试"),
+}
+"""What a client does about each error, in English and Chinese."""
+
 SECONDS = frozenset(
     {"ACCESS_LIFETIME", "TOKEN_LIFETIME", "SESSION_IDLE", "SESSION_LIFETIME", "REFRESH_LEEWAY", "REVOCATION_BOUND"}
 )
@@ -121,10 +173,27 @@ def error_rows(slugs: Iterable[str], *texts: str) -> list[tuple[str, ...]]:
     return [(f"`{row.slug}`", str(row.code), str(row.status), *(getattr(row, text) for text in texts)) for row in rows]
 
 
-def errors_table(_: str) -> str:
-    rows = [(*cells, f"`{errors.REGISTRY[cells[0][1:-1]].oauth}`") for cells in error_rows(errors.REGISTRY, "zh", "en")]
-    rows = [(*cells[:-1], "–" if cells[-1] == "``" else cells[-1]) for cells in rows]
-    return table(("`error`", "`code`", "HTTP", "`msg` (`zh`)", "`msg` (`en`)", "OAuth code"), rows)
+def error_cells(slug: str) -> tuple[str, ...]:
+    """What both tables say of an error: slug, code, status; and its OAuth code."""
+    row = errors.REGISTRY[slug]
+    return f"`{slug}`", str(row.code), str(row.status), f"`{row.oauth}`" if row.oauth else "–"
+
+
+def errors_en(_: str) -> str:
+    rows = []
+    for slug, row in errors.REGISTRY.items():
+        *first, oauth = error_cells(slug)
+        rows.append((*first, row.zh, row.en, CLIENT_ACTIONS[slug][0], oauth))
+    head = ("`error`", "`code`", "HTTP", "`msg` (`zh`)", "`msg` (`en`)", "what a client does", "OAuth code")
+    return table(head, rows)
+
+
+def errors_zh(_: str) -> str:
+    rows = []
+    for slug, row in errors.REGISTRY.items():
+        *first, oauth = error_cells(slug)
+        rows.append((*first, row.zh, row.en, CLIENT_ACTIONS[slug][1], oauth))
+    return table(("`error`", "`code`", "HTTP", "`msg`（`zh`）", "`msg`（`en`）", "客户端怎么做", "OAuth 错误码"), rows)
 
 
 def short_errors_en(_: str) -> str:
@@ -158,9 +227,27 @@ def range_of(name: str) -> str:
     return kinds[config._KINDS[name]]  # noqa: SLF001
 
 
-def settings_table(_: str) -> str:
+def settings_en(_: str) -> str:
     rows = [(f"`TESSERA_{name}`", default_of(name), range_of(name), text) for name, (text, _) in SETTINGS.items()]
     return table(("setting", "default", "may be", "meaning"), rows)
+
+
+def settings_zh(_: str) -> str:
+    rows = [
+        (f"`TESSERA_{name}`", in_chinese(default_of(name)), in_chinese(range_of(name)), text)
+        for name, (_, text) in SETTINGS.items()
+    ]
+    return table(("设置", "默认值", "取值", "含义"), rows)
+
+
+def in_chinese(text: str) -> str:
+    """A default or a range in Chinese."""
+    for english, chinese in _WORDS.items():
+        text = re.sub(f"{english}$", chinese, text)
+    return text
+
+
+_WORDS = {" s": " 秒", "CPU cores": "CPU 核数", "text": "文本", "list of names": "名称列表", "mapping": "字典"}
 
 
 def short_settings_en(_: str) -> str:
@@ -170,10 +257,7 @@ def short_settings_en(_: str) -> str:
 
 
 def short_settings_zh(_: str) -> str:
-    rows = [
-        (f"`{name}`", default_of(name).replace(" s", " 秒").replace("CPU cores", "CPU 核数"), SETTINGS[name][1])
-        for name in SETTINGS
-    ]
+    rows = [(f"`{name}`", in_chinese(default_of(name)), SETTINGS[name][1]) for name in SETTINGS]
     return table(("`TESSERA_…`", "默认值", "含义"), rows)
 
 
@@ -216,10 +300,12 @@ def named(tests: Iterable[str]) -> str:
 
 
 PARTS: dict[str, Callable[[str], str]] = {
-    "errors": errors_table,
+    "errors-en": errors_en,
+    "errors-zh": errors_zh,
     "short-errors-en": short_errors_en,
     "short-errors-zh": short_errors_zh,
-    "settings": settings_table,
+    "settings-en": settings_en,
+    "settings-zh": settings_zh,
     "short-settings-en": short_settings_en,
     "short-settings-zh": short_settings_zh,
     "tutorial-diff": tutorial_diff,

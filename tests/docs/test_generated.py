@@ -33,9 +33,15 @@ def test_every_setting_is_explained_in_both_languages():
     assert all(len(texts) == 2 and all(texts) for texts in make_docs.SETTINGS.values())
 
 
-def test_every_error_is_in_the_table():
-    text = (ROOT / "docs" / "errors.md").read_text("utf-8")
+@pytest.mark.parametrize("name", ["errors.md", "errors.zh-CN.md"])
+def test_every_error_is_in_the_table(name: str):
+    text = (ROOT / "docs" / name).read_text("utf-8")
     assert [slug for slug in REGISTRY if f"| `{slug}` |" not in text] == []
+
+
+def test_what_a_client_does_is_said_of_every_error_in_both_languages():
+    assert make_docs.CLIENT_ACTIONS.keys() == REGISTRY.keys()
+    assert all(len(texts) == 2 and all(texts) for texts in make_docs.CLIENT_ACTIONS.values())
 
 
 @pytest.mark.skipif(
@@ -70,7 +76,7 @@ def headings_of(path: Path) -> set[str]:
 
 
 def test_the_tests_named_for_the_requirements_exist_and_none_is_left_out():
-    text = (ROOT / "docs" / "security.md").read_text("utf-8")
+    text = (ROOT / "docs" / "requirements.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| ([A-Z]\d{1,2}) \|.*\| ([^|]*) \|$", text, re.MULTILINE))
     tests = named_tests(ROOT / "tests")
     gone = {name for name, cell in rows.items() if not set(re.findall(r"`([^`]+)`", cell)) <= tests.get(name, set())}

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..accounts.phone import normalise
-from ..errors import InputError, LoginRefusedError, ThrottledError
+from ..errors import InputError, LoginRefusedError
 
 if TYPE_CHECKING:
     from ..accounts.passwords import Passwords
@@ -34,15 +33,13 @@ class PhoneLogin:
         """
         phone, password = parse(credentials)
         user = self._users.by_phone(phone)
-        is_right = self._passwords.verify(user.password_hash if user else None, password)
-        if user is None or not is_right:
+        verified = self._passwords.verify(password, user.password_hash if user else None)
+        if user is None or not verified:
             return None
         if user.disabled:
             raise LoginRefusedError("the account is disabled")
-        if self._passwords.needs_rehash(user.password_hash):
-            # With the next login, if too many are being hashed right now.
-            with suppress(ThrottledError):
-                self._users.upgrade_hash(user, self._passwords.hash(password))
+        if verified.upgraded is not None:
+            self._users.upgrade_hash(user, verified.upgraded)
         return user
 
 
