@@ -175,7 +175,9 @@ def test_L07_credentials_that_name_no_account_are_refused_and_not_counted_by_the
     assert caught.value.slug == "credentials_missing"
 
 
-@pytest.mark.parametrize("account", ["", ["id", ""], [7], [None], "password", ["phone", "Pwd"], *SECRET_MEMBERS])
+@pytest.mark.parametrize(
+    "account", ["", ["id", ""], [7], [None], "password", ["phone", "Pwd"], *sorted(SECRET_MEMBERS)]
+)
 def test_L07_a_secret_or_nothing_cannot_be_declared_to_name_the_account(account):
     with pytest.raises(ConfigError, match="account="):
         declared_members(account)
