@@ -2,7 +2,12 @@
 """Set up and run this project from a clean clone, with nothing but Python and pip.
 
 python3 dev.py demo [ARGUMENTS]       the ready service on SQLite, with one demo user
-python3 dev.py test [ARGUMENTS]       all tests; arguments go to pytest; --coverage measures branches
+python3 dev.py test [ARGUMENTS]       the tests, every kind on every storage; arguments go to pytest
+                    --all             the long ones too
+                    --coverage        all tests, and how many branches they reach
+                    --lowest          with the lowest versions of what the package needs that it allows
+                    --latest          with the newest ones, pre-releases too
+                    --python VERSION  with another Python of this machine, such as 3.13
 python3 dev.py lint                   ruff, mypy, import-linter, and the numbers of the house style
 python3 dev.py bench [NAMES]          the benchmarks, beside other libraries
 python3 dev.py faults [ARGUMENTS]     crashes, races and broken dependencies, for longer than the tests
@@ -13,11 +18,13 @@ Everything it makes lies in .dev/ and may be deleted at any time.
 """
 
 # An old Python must get as far as the sentence below: no newer syntax than 3.6 in this file.
+import argparse
 import ast
 import contextlib
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import ssl
 import subprocess
@@ -37,6 +44,7 @@ REQUIREMENTS = ROOT / "requirements"
 GROUPS = ("test", "demo", "lint", "bench")  # the others are held to what "test" was locked to
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 BRANCH_COVERAGE = 98
+WANTED_EARLY = ("Flask>=3.1a0", "Werkzeug>=3.1a0", "SQLAlchemy>=2.0a0", "redis>=6a0", "psycopg[binary]>=3.2a0")
 EXTRA_SOURCES = {"UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"}
 
 
@@ -169,30 +177,63 @@ def uv_program() -> str | None:
     return shutil.which("uv", path=str(folder / "bin"))
 
 
-def environment(group: str) -> Path:
-    """Return the Python of a group's environment, made from its lock file if need be."""
-    folder, lock = DEV / f"{group}-{VERSION}", REQUIREMENTS / f"{group}.txt"
+def environment(group: str, *, base: str = sys.executable, version: str = VERSION, lane: str = "") -> Path:
+    """Return the Python of a group's environment, made from its lock file if need be.
+
+    Args:
+        group: whose lock file.
+        base: the Python that it is made with.
+        version: of that Python.
+        lane: "lowest" or "latest": not as locked, but with these versions of what the package needs.
+    """
+    folder, lock = DEV / f"{lane or group}-{version}", REQUIREMENTS / f"{group}.txt"
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     stamp = stamp_of(lock, ROOT / "pyproject.toml")
-    if is_stamped(folder, stamp) and python.exists():
+    # The newest are others tomorrow.
+    is_kept = lane != "latest"
+    if is_kept and is_stamped(folder, stamp) and python.exists():
         return python
     with one_at_a_time():
-        if not is_stamped(folder, stamp) or not python.exists():
+        if not is_kept or not is_stamped(folder, stamp) or not python.exists():
             print(f"dev.py: setting up {folder}", file=sys.stderr, flush=True)
-            make_environment(folder, python, lock)
+            make_environment(folder, python, base, [*versions_of(lane, lock)])
             (folder / "stamp").write_text(stamp)
     return python
 
 
-def make_environment(folder: Path, python: Path, lock: Path) -> None:
+def make_environment(folder: Path, python: Path, base: str, versions: list[object]) -> None:
     """Make an environment from nothing: an interrupted one is not worth repairing."""
     settings = uv_environment()
     uv = uv_program()
     shutil.rmtree(folder, ignore_errors=True)
-    run(uv, "venv", "--quiet", "--python", sys.executable, folder, settings=settings)
-    install = (uv, "pip", "install", "--quiet", "--no-deps", "--python", python)
-    run(*install, "--require-hashes", "--requirement", lock, settings=settings)
-    run(*install, "--no-build-isolation", "--editable", ROOT, settings=settings)
+    run(uv, "venv", "--quiet", "--python", base, folder, settings=settings)
+    install = (uv, "pip", "install", "--quiet", "--python", python)
+    run(*install, *versions, folder=ROOT, settings=settings)
+    run(*install, "--no-deps", "--no-build-isolation", "--editable", ROOT, settings=settings)
+
+
+def versions_of(lane: str, lock: Path) -> Iterator[object]:
+    """Yield what tells uv which versions to install."""
+    if not lane:
+        yield from ("--no-deps", "--require-hashes", "--requirement", lock)
+        return
+    yield from ("--requirement", "pyproject.toml", "--all-extras", "--requirement", lock.with_suffix(".in"))
+    if lane == "latest":
+        yield from ("--upgrade", "--prerelease", "if-necessary-or-explicit", *WANTED_EARLY)
+    else:
+        # The tools themselves are wanted as they are locked.
+        (DEV / "tools.txt").write_text("\n".join(pinned(lock)))
+        yield from ("--resolution", "lowest-direct", "--constraints", DEV / "tools.txt")
+
+
+def pinned(lock: Path) -> Iterator[str]:
+    """Yield name and version of what a lock file locks by its own wish, and not by the package's."""
+    source = lock.with_suffix(".in").read_text(encoding="utf-8")
+    names = {re.split(r"[\[;=<>~ ]", line)[0].lower() for line in source.splitlines() if not line.startswith("#")}
+    for line in lock.read_text(encoding="utf-8").splitlines():
+        name, equals, rest = line.partition("==")
+        if equals and name.lower() in names:
+            yield f"{name}=={rest.rstrip(chr(92)).strip()}"
 
 
 def demo(*arguments: str) -> None:
@@ -201,13 +242,36 @@ def demo(*arguments: str) -> None:
 
 
 def test(*arguments: str) -> None:
-    """Become pytest, or measure its coverage first."""
-    python = environment("test")
-    rest = [word for word in arguments if word != "--coverage"]
-    pytest = ("-m", "pytest", "-n", "auto", "--maxprocesses", "8", *rest)
-    if len(rest) == len(arguments):
+    """Become pytest in the environment that is asked for, or measure its coverage."""
+    parser = argparse.ArgumentParser(prog="dev.py test", add_help=False, allow_abbrev=False)
+    parser.add_argument("--coverage", action="store_true")
+    parser.add_argument("--python", metavar="VERSION")
+    lanes = parser.add_mutually_exclusive_group()
+    for lane in ("lowest", "latest"):
+        lanes.add_argument(f"--{lane}", dest="lane", action="store_const", const=lane, default="")
+    chosen, rest = parser.parse_known_args(arguments)
+    base, version = other_python(chosen.python) if chosen.python else (sys.executable, VERSION)
+    python = environment("test", base=base, version=version, lane=chosen.lane)
+    # One more than there are cores: many tests wait for a server that hangs.
+    pytest = ("-m", "pytest", "-n", str(min(8, (os.cpu_count() or 1) + 1)), *rest)
+    if not chosen.coverage:
         hand_over(python, *pytest, folder=ROOT)
-    measure_coverage(python, pytest)
+    measure_coverage(python, (*pytest, "--all"))
+
+
+def other_python(version: str) -> tuple[str, str]:
+    """Return the Python of this machine that has such a version, and that version as VERSION has it."""
+    script = "import sys; print(sys.executable, '%d.%d' % sys.version_info[:2], sep='\\n')"
+    # Where pyenv manages several, the one on the path may refuse to run.
+    managed = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    programs = [shutil.which(f"python{version}"), *managed.glob(f"{version}*/bin/python{version}")]
+    for program in filter(None, programs):
+        words = [str(program), "-c", script]
+        found = subprocess.run(words, check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+        path, _, other = found.strip().partition("\n")
+        if other:
+            return path, other
+    fail(f"there is no python{version} on this machine that runs; install it, then try again.")
 
 
 def measure_coverage(python: Path, pytest: tuple[str, ...]) -> NoReturn:

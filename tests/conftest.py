@@ -1,7 +1,27 @@
-"""What all tests share: the run that its servers belong to."""
+"""What all tests share: the run that their servers belong to, and which of them are run."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .servers import run
 
+if TYPE_CHECKING:
+    import pytest
+
 run.join()  # before the workers of pytest-xdist start, which inherit it
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--all` runs what is left out by default."""
+    parser.addoption("--all", action="store_true", help="run the tests that are marked as long too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is long, but not where somebody names a single test."""
+    if config.getoption("--all") or any("::" in argument for argument in config.args):
+        return
+    left_out = [item for item in items if item.get_closest_marker("long")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
