@@ -30,6 +30,11 @@ FORBIDDEN = re.compile(
     "|".join([*map(re.escape, REGISTRIES), *(rf"(?<![\w.}}]){re.escape(path)}" for path in MACHINES)])
 )
 
+CLOCK = re.compile(
+    r"\b(mono" + r"tonic(_ns)?|perf_" + r"counter(_ns)?|process_" + r"time|thread_" + r"time|default_" + r"timer)\("
+    r"|\bget" + r"rusage\b|\btime" + r"it\b|\b(time|asyncio)\.sl" + r"eep\("
+)
+
 
 def run(*command: object, cwd: Path = ROOT) -> str:
     """Run a command that must succeed, and return what it printed."""
@@ -82,6 +87,19 @@ def test_every_locked_requirement_has_the_hashes_of_its_whole_release(lock: Path
     assert named
     # A single hash is a single file: the lock was made from an index that holds a part of the release.
     assert [text for text in named if "==" not in text or text.count("--hash=sha256:") < 2] == []
+
+
+def test_no_test_judges_by_elapsed_time_or_sleeps():
+    """Else the load of the machine decides. Who waits for another process waits in tests/servers/waiting.py."""
+    measuring = {path for path in (ROOT / "tests/faults").glob("*.py") if not path.name.startswith("test_")}
+    kit = ROOT / "src/flask_tessera/testing"
+    files = {*(ROOT / "tests").rglob("*.py"), *kit.rglob("*.py")} - measuring - {ROOT / "tests/servers/waiting.py"}
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in sorted(files)
+        for match in CLOCK.finditer(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
 
 
 def test_importing_the_package_imports_no_driver():

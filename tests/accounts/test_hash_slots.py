@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from flask_tessera.accounts.hash_slots import HashSlots
+from flask_tessera.accounts.hash_slots import HashSlots, claiming
 from flask_tessera.errors import ConfigError, ThrottledError
 
 PATIENCE = 30
@@ -27,9 +27,9 @@ class Crowd:
         self.errors: list[ThrottledError] = []
         self.threads: list[threading.Thread] = []
 
-    def one(self) -> None:
+    def one(self, *claimants: str) -> None:
         try:
-            with self.slots.taken():
+            with claiming(*claimants), self.slots.acquire():
                 self._work()
         except ThrottledError as error:
             self.errors.append(error)
@@ -45,8 +45,8 @@ class Crowd:
             self.at_work -= 1
             self.served += 1
 
-    def start(self, number: int) -> None:
-        threads = [threading.Thread(target=self.one) for _ in range(number)]
+    def start(self, number: int, *claimants: str) -> None:
+        threads = [threading.Thread(target=self.one, args=claimants) for _ in range(number)]
         self.threads += threads
         for thread in threads:
             thread.start()
@@ -79,20 +79,75 @@ def test_L02_a_waiter_is_refused_when_no_slot_comes_free_in_time():
     crowd.start(1)
     assert crowd.inside.acquire(timeout=PATIENCE)
     for _ in range(10):
-        with pytest.raises(ThrottledError) as caught, slots.taken():
+        with pytest.raises(ThrottledError) as caught, slots.acquire():
             pytest.fail("the slot is taken")
         assert caught.value.retry_after == 1
     crowd.end()
-    with slots.taken():
+    with slots.acquire():
         pass
+
+
+@pytest.mark.parametrize("claimants", [("network 1", "account 1"), ("account 1",), ("network 1",)])
+def test_L02_one_client_leaves_half_of_all_places_to_the_others(claimants):
+    crowd = Crowd(HashSlots(2, longest_wait=PATIENCE))
+    crowd.start(20, *claimants)
+    for _ in range(17):
+        assert crowd.sent_away.acquire(timeout=PATIENCE)
+    crowd.start(3, "network 2", "account 2")
+    crowd.end()
+    assert (crowd.served, len(crowd.errors)) == (6, 17)
+
+
+def test_L02_another_network_buys_no_further_place_for_one_account():
+    crowd = Crowd(HashSlots(2, longest_wait=PATIENCE))
+    for number in range(6):
+        crowd.start(1, f"network {number}", "account 1")
+    for _ in range(3):
+        assert crowd.sent_away.acquire(timeout=PATIENCE)
+    crowd.end()
+    assert crowd.served == 3
+
+
+def test_L02_a_place_that_was_left_is_free_for_the_same_client_again():
+    slots = HashSlots(1, longest_wait=0)
+    for _ in range(10):
+        with claiming("network 1"), slots.acquire(), pytest.raises(ThrottledError), slots.acquire():
+            pytest.fail("that was its share")
+    assert not slots._held
+
+
+def test_L02_those_who_wait_are_served_in_the_order_in_which_they_came():
+    slots = HashSlots(1, longest_wait=PATIENCE)
+    served = []
+
+    def one(name: str) -> None:
+        with slots.acquire():
+            served.append(name)
+
+    threads = [threading.Thread(target=one, args=(name,)) for name in "ab"]
+    with slots.acquire():
+        for number, thread in enumerate(threads, 1):
+            thread.start()
+            while len(slots._queue) < number:
+                threading.Event().wait(0.001)
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert served == ["a", "b"]
+
+
+def test_L02_who_gave_up_waiting_takes_no_slot_with_him():
+    slots = HashSlots(1, longest_wait=0)
+    with slots.acquire(), pytest.raises(ThrottledError), slots.acquire():
+        pytest.fail("the slot is taken")
+    assert (slots._free, slots._places, len(slots._queue)) == (1, 0, 0)
 
 
 def test_L02_a_slot_comes_free_when_the_work_fails():
     slots = HashSlots(1, longest_wait=0)
     for _ in range(10):
-        with pytest.raises(ZeroDivisionError), slots.taken():
+        with pytest.raises(ZeroDivisionError), slots.acquire():
             raise ZeroDivisionError
-    with slots.taken():
+    with slots.acquire():
         pass
 
 
@@ -107,8 +162,8 @@ def test_L02_work_is_done_on_as_many_threads_as_there_are_slots():
     names = set()
 
     def one() -> None:
-        with slots.taken():
-            names.add(slots.work(threading.current_thread).name)
+        with slots.acquire():
+            names.add(slots.run(threading.current_thread).name)
 
     for _ in range(20):
         thread = threading.Thread(target=one)
@@ -120,11 +175,11 @@ def test_L02_work_is_done_on_as_many_threads_as_there_are_slots():
 
 def test_X12_a_child_process_has_threads_of_its_own():
     slots = HashSlots(1)
-    assert slots.work(os.getpid) == os.getpid()
+    assert slots.run(os.getpid) == os.getpid()
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
-        os.write(write, str(slots.work(os.getpid)).encode())
+        os.write(write, str(slots.run(os.getpid)).encode())
         os._exit(0)
     os.close(write)
     with os.fdopen(read) as answer:
@@ -134,9 +189,9 @@ def test_X12_a_child_process_has_threads_of_its_own():
 
 def test_X12_a_slot_that_was_taken_in_the_moment_of_a_fork_is_free_in_the_child():
     slots = HashSlots(1, longest_wait=0)
-    with slots.taken():
+    with slots.acquire():
         child = os.fork()
         if child == 0:
-            with slots.taken():
+            with slots.acquire():
                 os._exit(7)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7

@@ -32,8 +32,8 @@ def test_L03_the_password_on_standard_input_ends_with_its_line_and_keeps_its_bla
     assert run("users", "add", PHONE, "--password-stdin", input=f"  {PASSWORD}  {ending}").exit_code == 0
     service = create_app(environment={"SECRET_KEY": SECRET}, data=str(tmp_path)).extensions["tessera_service"]
     stored = service.users.get(PHONE).password_hash
-    assert service.passwords.verify(f"  {PASSWORD}  ", stored)
-    assert not service.passwords.verify(PASSWORD, stored)
+    assert service.passwords.verify(stored, f"  {PASSWORD}  ")
+    assert not service.passwords.verify(stored, PASSWORD)
 
 
 @pytest.mark.parametrize(

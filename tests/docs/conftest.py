@@ -8,20 +8,18 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.servers import wait_until
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
-LONGEST_START = 20
-"""Seconds that a server may take to answer."""
 COMMANDS = {
     "python3": (),
     "flask": ("-m", "flask"),
@@ -43,15 +41,6 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
-
-
-def wait_until(is_true: Callable[[], object], what: str) -> None:
-    """Ask again and again, until a deadline."""
-    pause = threading.Event()
-    deadline = time.monotonic() + LONGEST_START
-    while not is_true():
-        assert time.monotonic() < deadline, what
-        pause.wait(0.02)
 
 
 def listens(port: int) -> bool:

@@ -95,10 +95,11 @@ def _run(name: str, storage: str, rounds: int, seed: int) -> bool:
     print(f"{title}, {time.monotonic() - began:.0f} s")
     for row, value in tally.rows():
         print(f"  {row:<32}{value:>10}")
-    for note in tally.notes[:20]:
+    for note in (*tally.notes, *tally.late)[:20]:
         print(f"  BROKEN {note}")
-    print(f"  {'every invariant held' if tally.is_clean else 'AN INVARIANT BROKE'}", flush=True)
-    return tally.is_clean
+    is_well = tally.is_clean and tally.is_timely
+    print(f"  {'every invariant held' if is_well else 'AN INVARIANT BROKE'}", flush=True)
+    return is_well
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from .application import WORKER, Reply
 ROOT = Path(__file__).parents[2]
 HOLD = 0.02
 """Seconds for which a worker keeps a request of a burst, so that the others take the rest."""
-TIMEOUT = 20
+TIMEOUT = 60
 
 
 class Gunicorn(Server):

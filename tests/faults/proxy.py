@@ -32,6 +32,9 @@ class Fault:
     """Of a delay."""
     struck: int = 0
     """Replies that it has hit."""
+    at_once: int = 0
+    """Replies that it is just keeping back."""
+    most_at_once: int = 0
 
     def takes(self, request: bytes) -> bool:
         """Whether the reply to this request is hit."""
@@ -139,9 +142,14 @@ class Proxy:
             fault = self._fault
             return fault if fault is not None and fault.takes(request) else None
 
-    def wait_until_healed(self, seconds: float | None = None) -> None:
-        """Block while a fault lasts, so many seconds at most."""
-        self._healed.wait(seconds)
+    def keep_back(self, fault: Fault) -> None:
+        """Block while a fault lasts, as many seconds at most as it delays."""
+        with self._lock:
+            fault.at_once += 1
+            fault.most_at_once = max(fault.most_at_once, fault.at_once)
+        self._healed.wait(fault.seconds or None)
+        with self._lock:
+            fault.at_once -= 1
 
 
 class _Link:
@@ -175,7 +183,7 @@ class _Link:
                 if fault is not None and fault.kind == "cut":
                     break
                 if fault is not None:
-                    self._proxy.wait_until_healed(fault.seconds or None)
+                    self._proxy.keep_back(fault)
                 self._client.sendall(data)
         self.cut()
 

@@ -52,7 +52,8 @@ def test_the_tally_counts_what_breaks():
     assert (tally.double_spends, tally.is_clean) == (1, False)
     late = Tally()
     late.recovered_in(6.0)
-    assert not late.is_clean
+    late.answered_in(4.0, "a request")
+    assert (late.is_clean, late.is_timely, len(late.late)) == (True, False, 2)
 
 
 def test_the_reports_of_a_load_are_read_whole(tmp_path):

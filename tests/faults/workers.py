@@ -156,7 +156,7 @@ def _live_once(app, tessera, descriptor, user):
 
 def _recover(_app, tessera, _descriptor, began):
     """Seconds since `began` (CLOCK_MONOTONIC, the same in all processes) until a login and a request have worked."""
-    give_up_at = began + 20
+    give_up_at = began + 60
     while True:
         try:
             tessera.verify(tessera.login("recovered").access_token, strict=True)

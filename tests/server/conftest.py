@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 PHONE = "13800138000"
 PASSWORD = "correct horse battery"
 SECRET = "9b7e40c1f3a85d26e1908c7745bb3f02d6ea914c58f7230b"
-DEADLINE = 20
+DEADLINE = 60
 
 
 class Clock:

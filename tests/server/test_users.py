@@ -297,8 +297,8 @@ def test_S04_a_new_password_ends_all_sessions(service):
     token = service.tessera.create_token(1)
     administration.set_password(service, PHONE, "another password")
     assert service.tessera.verify_token(token) is None
-    assert service.passwords.verify("another password", service.users.get(PHONE).password_hash)
-    assert not service.passwords.verify(PASSWORD, service.users.get(PHONE).password_hash)
+    assert service.passwords.verify(service.users.get(PHONE).password_hash, "another password")
+    assert not service.passwords.verify(service.users.get(PHONE).password_hash, PASSWORD)
 
 
 def test_R02_no_password_stands_in_the_file(app, tmp_path):

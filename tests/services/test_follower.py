@@ -6,7 +6,6 @@ import gc
 import logging
 import os
 import threading
-import time
 
 import pytest
 
@@ -14,9 +13,10 @@ from flask_tessera.errors import StorageUnavailableError
 from flask_tessera.services.follower import RevocationFollower
 from flask_tessera.services.revocation import RevocationView
 from flask_tessera.storage.contract import WORKER_SILENCE
+from tests.servers import wait_until
 from tests.services.bench import Bench
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 PATIENCE = 1.0
 
 
@@ -51,10 +51,7 @@ def follower(bench, steady):
 
 def until(condition):
     """Wait for what a thread does."""
-    give_up_at = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < give_up_at
-        threading.Event().wait(0.005)
+    wait_until(condition, "a thread has done it")
 
 
 def told_here(caplog):
@@ -157,7 +154,7 @@ def test_a_follower_that_is_stopped_has_no_thread_and_believes_nothing(bench):
     follower.stop()
     assert not thread.is_alive()
     assert not follower.is_current()
-    assert set(threads()) == before
+    assert set(threads()) <= before  # those of other tests may have ended meanwhile
 
 
 def test_F02_a_log_that_cannot_be_read_is_told_once_and_is_heard_again(bench, follower, steady, caplog, monkeypatch):

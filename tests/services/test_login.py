@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 
 import pytest
 
+from flask_tessera.accounts.hash_slots import HashSlots
 from flask_tessera.accounts.throttle import LoginThrottle
 from flask_tessera.errors import (
     CredentialsError,
@@ -96,3 +98,24 @@ def test_L07_realms_have_counters_of_their_own(attempts):
 def test_L07_an_account_that_cannot_be_counted_begins_no_attempt(attempts, account):
     with pytest.raises(InputError), attempts.attempt("", [account], HOME):
         pytest.fail("it has begun")
+
+
+@pytest.mark.parametrize(
+    ("account", "address", "is_served"),
+    [("mallory", "198.51.100.1", False), ("alice", HOME, False), ("alice", "198.51.100.1", True)],
+)
+def test_L02_one_client_with_one_right_password_leaves_hash_slots_to_the_others(account, address, is_served):
+    attempts, slots = LoginAttempts(LoginThrottle()), HashSlots(1)
+    with attempts.attempt("", ["mallory"], HOME), slots.acquire():
+        done = []
+
+        def log_in() -> None:
+            with contextlib.suppress(ThrottledError), attempts.attempt("", [account], address), slots.acquire():
+                done.append(account)
+
+        other = threading.Thread(target=log_in)
+        other.start()
+        while other.is_alive() and not slots._queue:
+            other.join(0.001)
+    other.join(30)
+    assert bool(done) is is_served

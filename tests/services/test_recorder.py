@@ -66,7 +66,7 @@ def test_a_used_generation_is_confirmed_by_the_next_flush(written):
 def test_a_thread_writes_without_being_asked(written):
     session = begin(written.storage)
     written.note(session, 0, T0)
-    assert written.sessions.was_marked.wait(10)
+    assert written.sessions.was_marked.wait(60)
     assert stored(written.storage, session).confirmed
 
 
@@ -110,7 +110,7 @@ def test_F02_the_thread_outlives_a_storage_that_is_away_for_a_while(written, cap
     with pytest.raises(StorageUnavailableError):
         written.recorder.flush()
     written.sessions.is_broken = False
-    assert written.sessions.was_marked.wait(10)
+    assert written.sessions.was_marked.wait(60)
     assert stored(written.storage, session).confirmed
 
 
@@ -153,11 +153,11 @@ def test_a_thread_that_a_listener_has_ended_is_followed_by_another(bench):
     rotate(bench.storage, burnt, 0, T0 + LEEWAY + 1)
     recorder.note("burnt", burnt.sid, 1, T0 + 60)
     first = recorder._thread
-    first.join(10)
+    first.join(60)
     assert not first.is_alive()
     sessions.was_marked.clear()
     recorder.note("other", other.sid, 0, T0 + 60)
-    assert sessions.was_marked.wait(10)
+    assert sessions.was_marked.wait(60)
     assert stored(bench.storage, other).confirmed
 
 
@@ -168,7 +168,7 @@ def test_X12_a_thread_ends_when_nobody_holds_its_recorder_and_writes_what_was_no
     recorder.note("name", session.sid, 0, T0)
     thread = recorder._thread
     del recorder
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     assert stored(bench.storage, session).confirmed
 

@@ -252,27 +252,30 @@ def test_S07_a_request_that_finds_another_reading_asks_the_storage(bench):
     claims = bench.claims(issued)
     view.refusal(claims, at=bench.clock())
     bench.service.end(bench.log_in("8").session.sid, "logout")
+    log.is_slow = True
     reader = threading.Thread(target=view.refusal, args=(claims,), kwargs={"at": bench.clock()})
     reader.start()
-    assert log.has_begun.wait(10)
+    assert log.has_begun.wait(60)
     with pytest.raises(ViewBusyError):
         view.refusal(claims, at=bench.clock())
     log.may_end.set()
-    reader.join(10)
+    reader.join(60)
     assert view.refusal(claims, at=bench.clock()) == ""
 
 
 class SlowLog(FakeLog):
-    """A log whose second read takes until the test says so."""
+    """A log of which a read takes until the test says so, once it `is_slow`."""
+
+    is_slow = False
 
     def __init__(self, log):
         super().__init__(log)
         self.has_begun, self.may_end = threading.Event(), threading.Event()
 
     def after(self, cursor, *, at):
-        if self.reads:
+        if self.is_slow:
             self.has_begun.set()
-            self.may_end.wait(10)
+            self.may_end.wait(60)
         return super().after(cursor, at=at)
 
 

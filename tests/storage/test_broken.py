@@ -1,4 +1,4 @@
-"""A broken storage: every error of it leaves as StorageUnavailableError, in time, and it recovers by itself."""
+"""A broken storage: every error of it leaves as StorageUnavailableError, and it recovers by itself."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from flask_tessera.errors import StorageUnavailableError
 from flask_tessera.storage.from_url import open_engine, open_storage
 from flask_tessera.testing import Crew, race
 from flask_tessera.testing.contract.base import T0, begin
-from flask_tessera.testing.contract.breaking import CALLS, LONGEST, READS, SID
+from flask_tessera.testing.contract.breaking import CALLS, READS, SID
 from tests.faults import workers
 
-from .calls import seconds_of, seconds_until_unavailable
+from .calls import assert_unavailable, give_up_or_do
 
 WRITES = CALLS.keys() - READS - {"purge"}
 
@@ -34,7 +34,7 @@ def is_unavailable(call, storage):
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_F02_a_directory_in_place_of_the_file(call, path, store):
     path.mkdir()
-    assert seconds_until_unavailable(call, store) < LONGEST
+    assert_unavailable(call, store)
     path.rmdir()
     store.check()
 
@@ -42,7 +42,7 @@ def test_F02_a_directory_in_place_of_the_file(call, path, store):
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_F02_a_file_that_is_no_database(call, path, store):
     path.write_bytes(b"what is this? " * 1000)
-    assert seconds_until_unavailable(call, store) < LONGEST
+    assert_unavailable(call, store)
     path.unlink()
     store.check()
 
@@ -50,7 +50,7 @@ def test_F02_a_file_that_is_no_database(call, path, store):
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_F02_no_folder_for_the_file(call, path):
     storage = open_storage(f"sqlite:///{path.parent / 'missing' / 'tessera.db'}")
-    assert seconds_until_unavailable(call, storage) < LONGEST
+    assert_unavailable(call, storage)
     (path.parent / "missing").mkdir()
     storage.check()
     storage.close()
@@ -77,35 +77,34 @@ def test_F02_tables_that_somebody_dropped(path, store):
             crew.call(0, f"DROP TABLE tessera_{table}")
     for name, call in CALLS.items():
         if name not in ("stamp", "check", "seen", "describe"):
-            assert seconds_until_unavailable(call, store) < LONGEST
+            assert_unavailable(call, store)
     store.close()
     begin(store)
 
 
 @pytest.mark.parametrize("mode", ["IMMEDIATE", "EXCLUSIVE"])
-def test_X4_a_lock_of_another_process_is_waited_for_in_time(mode, path, store):
+def test_X4_while_another_process_holds_the_lock_writes_give_up_and_reads_go_on(mode, path, store):
     begin(store)
     store.revocations.stamp()
     with Crew(1, workers.raw_sqlite, str(path)) as crew:
         crew.call(0, f"BEGIN {mode}")
-        assert 1.5 < seconds_until_unavailable(CALLS["rotate"], store) < LONGEST
+        assert_unavailable(CALLS["rotate"], store)
         assert store.sessions.find(SID) is None
         assert store.revocations.stamp()
         crew.call(0, "ROLLBACK")
         assert store.sessions.end_user("", "7", "kick", at=T0)
 
 
-def test_X4_many_threads_do_not_add_up_their_waits(path, store):
+def test_X4_many_threads_give_up_while_another_process_holds_the_lock(path, store):
     begin(store)
     with Crew(1, workers.raw_sqlite, str(path)) as crew:
         crew.call(0, "BEGIN EXCLUSIVE")
-        waits = race(12, lambda _number: seconds_until_unavailable(CALLS["rotate"], store))
+        race(12, lambda _number: assert_unavailable(CALLS["rotate"], store))
         crew.call(0, "ROLLBACK")
-    assert max(waits) < LONGEST
     begin(store)
 
 
-def test_X4_a_hosts_locked_file_holds_no_call_up_for_long(tmp_path):
+def test_X4_a_hosts_locked_file_holds_no_call_up_for_ever(tmp_path):
     """Without a WAL an exclusive lock keeps readers out too."""
     engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'host.db'}")
     storage = open_engine(engine)
@@ -114,9 +113,8 @@ def test_X4_a_hosts_locked_file_holds_no_call_up_for_long(tmp_path):
     names = [*CALLS]
     with Crew(1, workers.raw_sqlite, str(tmp_path / "host.db")) as crew:
         crew.call(0, "BEGIN EXCLUSIVE")
-        waits = race(len(names), lambda number: seconds_of(CALLS[names[number]], storage))
+        race(len(names), lambda number: give_up_or_do(CALLS[names[number]], storage))
         crew.call(0, "ROLLBACK")
-    assert max(waits) < LONGEST
     storage.check()
     storage.close()
     engine.dispose()
@@ -125,9 +123,8 @@ def test_X4_a_hosts_locked_file_holds_no_call_up_for_long(tmp_path):
 def test_X4_a_file_that_is_locked_at_start_is_opened_later(path, store):
     with Crew(1, workers.raw_sqlite, str(path)) as crew:
         crew.call(0, "BEGIN EXCLUSIVE")
-        waits = race(6, lambda _number: seconds_until_unavailable(CALLS["add"], store))
+        race(6, lambda _number: assert_unavailable(CALLS["add"], store))
         crew.call(0, "ROLLBACK")
-    assert max(waits) < LONGEST
     begin(store)
 
 

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
 from flask_tessera import ConfigError, login_required
+from tests.servers import wait_until
 
 from .conftest import BrokenStorage, age
-
-DEADLINE = 10.0
 
 
 def until(condition):
     """Wait for what a thread does."""
-    give_up_at = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < give_up_at
-        threading.Event().wait(0.005)
+    wait_until(condition, "a thread has done it")
 
 
 @pytest.fixture

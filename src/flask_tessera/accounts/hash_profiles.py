@@ -5,10 +5,19 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import b64decode, b64encode
-from dataclasses import dataclass
-from typing import Final, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Protocol
 
-from argon2.low_level import Type, hash_secret_raw
+from ..errors import ConfigError
+
+try:
+    from argon2.exceptions import HashingError as HashingError  # noqa: PLC0414 (that exports it)
+    from argon2.low_level import Type, hash_secret_raw
+except ModuleNotFoundError as error:
+    raise ConfigError("passwords need pip install 'flask-tessera[accounts]'") from error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LARGEST_MEMORY: Final = 128 * 2**20
 """Bytes that a stored hash may ask for; a row that asks for more is not believed."""
@@ -33,6 +42,17 @@ _NAMES = {kind: name for name, kind in _TYPES.items()}
 
 class Profile(Protocol):
     """A way of hashing with all its parameters: two hashes of one profile cost the same."""
+
+    @property
+    def family(self) -> str:
+        """Which work it is; within a family the cost grows with `units` alone."""
+
+    @property
+    def units(self) -> int:
+        """How much of that work: iterations of PBKDF2, blocks of 128 bytes of scrypt, KiB of argon2 in all passes."""
+
+    def of_units(self, units: int) -> Iterator[Profile]:
+        """Profiles of this family that cost `units` together, to be worked after one another."""
 
     @property
     def is_affordable(self) -> bool:
@@ -61,6 +81,24 @@ class Argon2:
     length: int = 32
     kind: Type = Type.ID
     version: int = 19
+
+    @property
+    def family(self) -> str:
+        """One for all of argon2: its kinds fill memory alike."""
+        return "argon2"
+
+    @property
+    def units(self) -> int:
+        """KiB filled in all passes."""
+        return self.memory * self.passes
+
+    def of_units(self, units: int) -> Iterator[Argon2]:
+        """With the memory of this one as far as that goes, the rest in one pass."""
+        passes, rest = divmod(units, self.memory)
+        if passes:
+            yield replace(self, passes=passes)
+        if rest >= 8 * self.lanes:
+            yield replace(self, memory=rest, passes=1)
 
     @property
     def is_affordable(self) -> bool:
@@ -94,6 +132,20 @@ class Pbkdf2:
     iterations: int
 
     @property
+    def family(self) -> str:
+        """One for each hash function."""
+        return f"pbkdf2:{self.function}"
+
+    @property
+    def units(self) -> int:
+        """The iterations."""
+        return self.iterations
+
+    def of_units(self, units: int) -> Iterator[Pbkdf2]:
+        """As many iterations."""
+        yield Pbkdf2(self.function, units)
+
+    @property
     def is_affordable(self) -> bool:
         """Within `MOST_ITERATIONS`."""
         return self.iterations <= MOST_ITERATIONS
@@ -110,6 +162,25 @@ class Scrypt:
     cost: int
     block_size: int
     parallelism: int
+
+    @property
+    def family(self) -> str:
+        """One for all of scrypt."""
+        return "scrypt"
+
+    @property
+    def units(self) -> int:
+        """Blocks of 128 bytes that are mixed."""
+        return self.cost * self.block_size * self.parallelism
+
+    def of_units(self, units: int) -> Iterator[Scrypt]:
+        """With the array of this one as often as it goes, then the powers of two that are left."""
+        times, rest = divmod(units // self.block_size, self.cost)
+        if times:
+            yield replace(self, parallelism=times)
+        for exponent in range(1, rest.bit_length()):
+            if rest >> exponent & 1:
+                yield Scrypt(2**exponent, self.block_size, 1)
 
     @property
     def is_affordable(self) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import BoundedSemaphore, Lock
+from contextvars import ContextVar
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ..errors import ConfigError, ThrottledError
@@ -16,12 +18,39 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 WAITERS_PER_SLOT: Final = 2
 """How many may wait for each slot; the next is refused at once, so that other requests keep being served."""
+SHARE: Final = 2
+"""One account or network holds at most this part of all places, at work and waiting: a half."""
 RETRY_AFTER: Final = 1
 """Seconds after which a caller who was refused may come again."""
 
+_claimants: ContextVar[tuple[str, ...]] = ContextVar("flask_tessera_hash_claimants", default=())
+
+
+@contextmanager
+def claiming(*claimants: str) -> Iterator[None]:
+    """Say for whom passwords are hashed in this block: the account and the network, each with a share of its own."""
+    token = _claimants.set(claimants)
+    try:
+        yield
+    finally:
+        _claimants.reset(token)
+
+
+class _Place:
+    """One caller, at work once it is its turn."""
+
+    __slots__ = ("claimants", "turn")
+
+    def __init__(self, claimants: tuple[str, ...]) -> None:
+        self.claimants = claimants
+        self.turn = Event()
+
 
 class HashSlots:
-    """Bounds the work of hashing in one process: `slots` at work, twice as many waiting.
+    """Bounds the work of hashing in one process: `slots` at work, twice as many waiting, served as they came.
+
+    Of all these places one account or network (`claiming`) gets half at most: who sends one right password over and
+    over leaves room for everybody else.
 
     Args:
         slots: how many hashes run at once, at least 1; the number of cores is a good one.
@@ -36,36 +65,62 @@ class HashSlots:
             raise ConfigError(f"TESSERA_HASH_SLOTS must be a whole number of at least 1, not {slots!r}")
         self._longest_wait = longest_wait
         self._number = slots
+        self._most = slots * (1 + WAITERS_PER_SLOT)
         renew_in_children(self)
 
     def renew_locks(self) -> None:
         """A child process has none of its parent's threads, and none of the slots that they hold."""
-        self._slots = BoundedSemaphore(self._number)
-        self._places = BoundedSemaphore(self._number * (1 + WAITERS_PER_SLOT))
         self._lock = Lock()
+        self._free = self._number
+        self._places = 0
+        self._held: Counter[str] = Counter()
+        self._queue: deque[_Place] = deque()
         self._threads: ThreadPoolExecutor | None = None
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
+    def acquire(self) -> Iterator[None]:
         """Hold one slot.
 
         Raises:
-            ThrottledError: the queue is full, or no slot came free in time; retry after 1 s.
+            ThrottledError: the queue is full, the claimant's share is, or no slot came free in time; retry after 1 s.
         """
-        if not self._places.acquire(blocking=False):
-            raise ThrottledError(RETRY_AFTER)
+        place = self._enter(tuple(dict.fromkeys(_claimants.get())))
         try:
-            if not self._slots.acquire(timeout=self._longest_wait):
+            if not place.turn.wait(self._longest_wait):
                 raise ThrottledError(RETRY_AFTER)
-            try:
-                yield
-            finally:
-                self._slots.release()
+            yield
         finally:
-            self._places.release()
+            self._leave(place)
 
-    def work(self, function: Callable[..., Result], *arguments: object) -> Result:
-        """Do what a slot was taken for, on one of as many threads as there are slots.
+    def _enter(self, claimants: tuple[str, ...]) -> _Place:
+        place, share = _Place(claimants), self._most // SHARE
+        with self._lock:
+            if self._places >= self._most or any(self._held[each] >= share for each in claimants):
+                raise ThrottledError(RETRY_AFTER)
+            self._places += 1
+            self._held.update(claimants)
+            if self._free:
+                self._free -= 1
+                place.turn.set()
+            else:
+                self._queue.append(place)
+        return place
+
+    def _leave(self, place: _Place) -> None:
+        with self._lock:
+            self._places -= 1
+            self._held.subtract(place.claimants)
+            self._held += Counter()  # Drops those who hold nothing.
+            if not place.turn.is_set():
+                self._queue.remove(place)
+            elif self._queue:
+                # Handed over, or a newcomer could take it before the oldest one has woken.
+                self._queue.popleft().turn.set()
+            else:
+                self._free += 1
+
+    def run(self, function: Callable[..., Result], *arguments: object) -> Result:
+        """Do what a slot was acquired for, on one of as many threads as there are slots.
 
         The C library keeps memory for each thread that has ever hashed: on the server's own threads that would grow
         with their number.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..accounts.phone import normalise
-from ..errors import InputError, LoginRefusedError
+from ..errors import InputError, LoginRefusedError, ThrottledError
 
 if TYPE_CHECKING:
     from ..accounts.passwords import Passwords
@@ -33,13 +34,15 @@ class PhoneLogin:
         """
         phone, password = parse(credentials)
         user = self._users.by_phone(phone)
-        verified = self._passwords.verify(password, user.password_hash if user else None)
-        if user is None or not verified:
+        is_right = self._passwords.verify(user.password_hash if user else None, password)
+        if user is None or not is_right:
             return None
         if user.disabled:
             raise LoginRefusedError("the account is disabled")
-        if verified.upgraded is not None:
-            self._users.upgrade_hash(user, verified.upgraded)
+        if self._passwords.needs_rehash(user.password_hash):
+            # With the next login, if too many are being hashed right now.
+            with suppress(ThrottledError):
+                self._users.upgrade_hash(user, self._passwords.hash(password))
         return user
 
 

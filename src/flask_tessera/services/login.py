@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 from ..accounts.account_names import spelled_alike
+from ..accounts.address import network_of
+from ..accounts.hash_slots import claiming
 from ..errors import CredentialsError
 
 if TYPE_CHECKING:
@@ -62,10 +64,12 @@ class LoginAttempts:
             ThrottledError: there were too many; nothing may be checked.
             InputError: an account is no text and no integer.
         """
-        reservation = self._throttle.reserve(realm, map(spelled_alike, accounts), address)
+        names = [spelled_alike(account) for account in accounts]
+        reservation = self._throttle.reserve(realm, names, address)
         attempt = LoginAttempt()
         try:
-            yield attempt
+            with claiming(f"network {network_of(address)}", *(f"account {realm}\0{name}" for name in names)):
+                yield attempt
         except CredentialsError:
             attempt.has_failed = True
             raise

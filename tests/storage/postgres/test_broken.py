@@ -1,4 +1,4 @@
-"""A broken server: every error of it leaves as StorageUnavailableError, in time, and the storage recovers by itself."""
+"""A broken server: every error of it leaves as StorageUnavailableError, and the storage recovers by itself."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from flask_tessera.storage.from_url import open_storage
 from flask_tessera.storage.sql.postgres import pool
 from flask_tessera.testing import Crew, race
 from flask_tessera.testing.contract.base import T0, begin, rotate, stored
-from flask_tessera.testing.contract.breaking import CALLS, LONGEST, READS
+from flask_tessera.testing.contract.breaking import CALLS, READS
 from tests.faults import workers
 from tests.servers import PostgresServer, wait_until
 
-from ..calls import seconds_of, seconds_until_unavailable
+from ..calls import assert_unavailable, give_up_or_do
 from ..databases import connect, execute
 
 NAMES = [*CALLS]
@@ -36,23 +36,21 @@ def stopped(server):
         server.cont()
 
 
-def test_X5_every_call_to_a_server_that_hangs_gives_up_in_time(server, fragile):
+def test_X5_every_call_to_a_server_that_hangs_gives_up(server, fragile):
     session = begin(fragile)
     race(8, lambda _number: fragile.sessions.find(session.sid))
     fragile.revocations.wait(0, longest=0.01)
     with stopped(server):
-        waits = race(len(NAMES), lambda number: seconds_until_unavailable(CALLS[NAMES[number]], fragile))
-    assert max(waits) < LONGEST
+        race(len(NAMES), lambda number: assert_unavailable(CALLS[NAMES[number]], fragile))
     assert stored(fragile, session) == session
     fragile.check()
 
 
-def test_X5_every_call_to_a_server_that_hangs_from_the_start_gives_up_in_time(server):
+def test_X5_every_call_to_a_server_that_hangs_from_the_start_gives_up(server):
     with stopped(server):
         for _ in range(2):
             storage = open_storage(server.url)
-            waits = race(len(NAMES), lambda number, storage=storage: seconds_of(CALLS[NAMES[number]], storage))
-            assert max(waits) < LONGEST
+            race(len(NAMES), lambda number, storage=storage: give_up_or_do(CALLS[NAMES[number]], storage))
     storage.check()
     storage.close()
 
@@ -64,7 +62,7 @@ def test_X5_a_server_that_was_started_again_costs_no_request(how, server, fragil
     cursor = fragile.revocations.after(0, at=T0).cursor
     server.kill(how)
     for call in CALLS.values():
-        assert seconds_until_unavailable(call, fragile) < LONGEST
+        assert_unavailable(call, fragile)
     server.restart()
     for call in CALLS.values():
         call(fragile)
@@ -184,7 +182,7 @@ def test_X5_too_many_connections_are_a_storage_that_is_unavailable(tmp_path):
             while len(held) < 20:
                 held.append(psycopg.connect(server.url))
         for call in CALLS.values():
-            assert seconds_until_unavailable(call, storage) < LONGEST
+            assert_unavailable(call, storage)
         for connection in held:
             connection.close()
         wait_until(lambda: is_available(storage), "a connection is free")
@@ -203,9 +201,9 @@ def is_available(storage):
 def test_X5_a_schema_that_was_dropped_is_made_anew_at_the_next_step(store, url):
     begin(store)
     store.revocations.wait(store.revocations.after(0, at=T0).cursor, longest=0.01)
-    for name, call in CALLS.items():
+    for call in CALLS.values():
         execute(url, f"DROP SCHEMA {url.partition('schema=')[2]} CASCADE")
-        assert seconds_of(call, store) < LONGEST, name
+        give_up_or_do(call, store)
         begin(store)
 
 
@@ -215,29 +213,27 @@ def test_X5_a_single_table_that_was_dropped_is_never_another_error(table, store,
     with connect(url) as connection:
         connection.execute(f"DROP TABLE tessera_{table}")
     for call in CALLS.values():
-        assert seconds_of(call, store) < LONGEST
+        give_up_or_do(call, store)
 
 
-def test_X5_a_table_that_is_locked_is_waited_for_in_time(store, url):
+def test_X5_a_table_that_is_locked_is_not_waited_for_for_ever(store, url):
     session = begin(store)
     store.revocations.after(0, at=T0)
     apart = {"stamp", "after", "tail", "wait", "workers", "restore", "describe", "beat"}
     names = [name for name in NAMES if name not in apart]
     with connect(url) as connection, connection.transaction():
         connection.execute("LOCK TABLE tessera_sessions, tessera_principals")
-        waits = race(len(names), lambda number: seconds_of(CALLS[names[number]], store))
-        assert max(waits) < LONGEST
-        assert seconds_until_unavailable(CALLS["find"], store) > 1.5
+        race(len(names), lambda number: give_up_or_do(CALLS[names[number]], store))
+        assert_unavailable(CALLS["find"], store)
         store.revocations.stamp()
     assert stored(store, session) == session
 
 
-def test_X5_more_threads_than_connections_wait_for_one_another_in_time(store, url):
+def test_X5_more_threads_than_connections_give_up_on_one_another(store, url):
     begin(store)
     with connect(url) as connection, connection.transaction():
         connection.execute("LOCK TABLE tessera_sessions")
-        waits = race(3 * pool.SIZE, lambda _number: seconds_until_unavailable(CALLS["find"], store))
-        assert max(waits) < LONGEST
+        race(3 * pool.SIZE, lambda _number: assert_unavailable(CALLS["find"], store))
     assert race(3 * pool.SIZE, lambda _number: store.sessions.find(b"")) == [None] * (3 * pool.SIZE)
     count = (
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'flask-tessera' AND query LIKE '%%tessera%%'"
@@ -370,7 +366,7 @@ def test_X12_a_fork_after_first_use_gives_the_child_connections_of_its_own(url):
 GREEN = """
 from gevent import monkey
 monkey.patch_all()
-import sys, time
+import sys
 import gevent
 from flask_tessera.errors import StorageUnavailableError
 from flask_tessera.storage.from_url import open_storage
@@ -381,7 +377,7 @@ ticks = []
 def tick():
     while True:
         gevent.sleep(0.01)
-        ticks.append(time.monotonic())
+        ticks.append(1)
 gevent.spawn(tick)
 cursor = storage.revocations.after(0, at=T0).cursor
 waiting = gevent.spawn(storage.revocations.wait, cursor, longest=20)
@@ -400,10 +396,8 @@ assert {each.get() for each in found} == {"found"}
 print("stop the server", flush=True)
 sys.stdin.readline()
 ticks.clear()
-began = time.monotonic()
 hung = [gevent.spawn(find) for _ in range(20)]
 gevent.joinall(hung)
-assert time.monotonic() - began < 3
 assert len(ticks) > 20
 assert {each.value for each in hung} == {"unavailable"}
 print("let it go on", flush=True)

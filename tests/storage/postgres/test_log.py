@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from functools import partial
 
 import pytest
@@ -203,18 +202,16 @@ def test_S01_notifications_that_tell_of_nothing_make_nobody_wait_for_ever(other,
 
     def step(number):
         if number:
-            began = time.monotonic()
             heard = other.revocations.wait(cursor, longest=0.3)
             over.set()
-            return heard, time.monotonic() - began
+            return heard
         with connect(url) as connection:
             while not over.is_set():
                 connection.execute("SELECT pg_notify(%s, '')", (other._database.address.channel,))
         return None
 
-    _, (heard, seconds) = race(2, step)
-    assert heard == Heard()
-    assert seconds < 2
+    # It comes to an end although the other never stops.
+    assert race(2, step) == [None, Heard()]
 
 
 def test_S01_endings_of_a_schema_wake_nobody_of_another(store, url):

