@@ -18,6 +18,7 @@ import sqlalchemy
 from flask_tessera.errors import ConfigError
 from flask_tessera.storage.from_url import open_engine, open_storage
 from flask_tessera.storage.sql import migrations, schema
+from flask_tessera.storage.sql.sqlite import preparation
 from flask_tessera.testing.contract.base import IDLE, LEEWAY, T0, begin, new_session, stored
 
 from .databases import connect, fresh_schema
@@ -28,7 +29,9 @@ INSERT INTO tessera_sessions (sid, realm, user_id, created_at, auth_at, idle_unt
                               predecessor, rotated_at, confirmed, epoch, last_seen_at, ended_at, end_reason,
                               device_type, device_id, device_name, ip, user_agent, scope, amr)
 VALUES (?, '', '9', 1, 1, 9, 9, 1, 0, -1, 1, 0, 0, 1, 0, '', '', '', '', '', '', '', '')"""
-VERSION_1 = Path(__file__).with_name("version_1.sql").read_text()
+DUMPS = {version: Path(__file__).with_name(f"version_{version}.sql").read_text() for version in (1, 2)}
+"""Files of every version that was released, as SQLite dumps them."""
+VERSION_1 = DUMPS[1]
 
 
 def for_postgres(script):
@@ -212,14 +215,38 @@ def drift(connection, *, is_postgres):
     return alembic.autogenerate.compare_metadata(context, schema.make_metadata(postgres=is_postgres))
 
 
-def test_F06_our_own_file_is_upgraded_when_it_is_opened(path, store):
+@pytest.mark.parametrize("version", DUMPS)
+def test_F06_our_own_file_of_any_version_is_upgraded_when_it_is_opened(path, store, version):
     other = SQLite(path.with_name("other.db"))
     begin(other.open())
-    SQLite(path).make_old()
+    SQLite(path).execute(DUMPS[version])
     assert stored(store, new_session(sid=OLD_SID)).user_id == "7"
     assert SQLite(path).catalogue() == other.catalogue()
     assert store.schema_state().words == f"version {schema.VERSION}, the present one"
     assert store.upgrade() == []
+    execute, close = SQLite(path).connect()
+    assert execute("SELECT version_num FROM tessera_alembic_version").fetchall() == [(migrations.HEAD,)]
+    close()
+
+
+def test_F06_a_step_of_a_later_version_is_the_only_one_that_a_present_file_takes(path, url, monkeypatch):
+    """Whatever the next version brings: files of all versions before it can be opened."""
+    begin(open_storage(url))
+    statements = (f"ALTER TABLE tessera_workers ADD COLUMN version_{schema.VERSION + 1} BIGINT DEFAULT 0 NOT NULL",)
+    monkeypatch.setattr(preparation, "_STEPS", (*preparation._STEPS, (schema.VERSION + 1, statements)))
+    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
+    later = open_storage(url)
+    begin(later)
+    later.close()
+    execute, close = SQLite(path).connect()
+    assert execute("SELECT schema_version FROM tessera_log").fetchall() == [(schema.VERSION,)]
+    assert execute(f"SELECT count(version_{schema.VERSION}) FROM tessera_workers").fetchall() == [(0,)]
+    close()
+
+
+def test_F06_every_version_has_a_step_and_an_old_file_to_test_it_on():
+    assert [number for number, _ in preparation._STEPS] == list(range(2, schema.VERSION + 1))
+    assert {*range(1, schema.VERSION)} <= set(DUMPS)
 
 
 def test_F06_a_newer_schema_is_refused_and_left_as_it_is(place, storage):

@@ -20,14 +20,31 @@ _VERSION: Final = "SELECT schema_version FROM tessera_log"
 _NAME: Final = "INSERT INTO tessera_log (log_id, born_at, file, schema_version) VALUES (?, NULL, '', ?)"
 _REVISION: Final = f"INSERT INTO {schema.REVISION_TABLE} (version_num) VALUES (?)"  # noqa: S608 - a constant
 _FORGET_REVISION: Final = f"DELETE FROM {schema.REVISION_TABLE}"  # noqa: S608 - a constant
-# What migration 0002 does. On our own file it is done at open: nobody else reads that file, whoever runs the ready
-# service has one command and no Alembic, and to add a column with a default rewrites no row. A process of version 1
-# that is still about goes on, since it names its columns.
-_FROM_VERSION_1: Final = (
-    "ALTER TABLE tessera_sessions ADD COLUMN era BIGINT DEFAULT 0 NOT NULL",
-    "ALTER TABLE tessera_log ADD COLUMN era BIGINT DEFAULT 0 NOT NULL",
-    f"UPDATE tessera_log SET schema_version = {schema.VERSION}",  # noqa: S608 - a constant
+_WORKERS_OF_2: Final = """
+CREATE TABLE tessera_workers (
+    name TEXT NOT NULL, started_at BIGINT NOT NULL, beat_at BIGINT NOT NULL, lag_ms BIGINT NOT NULL, PRIMARY KEY (name)
+) WITHOUT ROWID"""
+# One that Alembic has made has it already.
+_REVISIONS_OF_2: Final = """
+CREATE TABLE IF NOT EXISTS tessera_alembic_version (
+    version_num VARCHAR(32) NOT NULL, CONSTRAINT tessera_alembic_version_pkc PRIMARY KEY (version_num)
+)"""
+# What the migrations do, by the version that they lead to. On our own file it is done at open: nobody else reads that
+# file, whoever runs the ready service has one command and no Alembic, and to add a column with a default rewrites no
+# row. A process of an older version that is still running goes on, since it names its columns. A step that was released
+# stays as it is, whatever the schema becomes.
+_STEPS: Final = (
+    (
+        2,
+        (
+            "ALTER TABLE tessera_sessions ADD COLUMN era BIGINT DEFAULT 0 NOT NULL",
+            "ALTER TABLE tessera_log ADD COLUMN era BIGINT DEFAULT 0 NOT NULL",
+            _WORKERS_OF_2,
+            _REVISIONS_OF_2,
+        ),
+    ),
 )
+_SET_VERSION: Final = "UPDATE tessera_log SET schema_version = ?"
 
 
 def prepare(connection: PoolProxiedConnection, *, is_ours: bool) -> None:
@@ -50,17 +67,29 @@ def prepare(connection: PoolProxiedConnection, *, is_ours: bool) -> None:
 
 def _write(cursor: Any) -> None:
     version = _version(cursor)
-    if version is not None and version > schema.VERSION:
+    if version is not None and version >= schema.VERSION:
         return
-    for statement in _CREATE:
-        cursor.execute(statement)
     if version is None:
-        cursor.execute(_NAME, (secrets.token_hex(8), schema.VERSION))
-    elif version < schema.VERSION:
-        for statement in _FROM_VERSION_1:
-            cursor.execute(statement)
+        _create(cursor)
+    else:
+        _upgrade(cursor, version)
     cursor.execute(_FORGET_REVISION)
     cursor.execute(_REVISION, (schema.revision_of(schema.VERSION),))
+
+
+def _create(cursor: Any) -> None:
+    for statement in _CREATE:
+        cursor.execute(statement)
+    cursor.execute(_NAME, (secrets.token_hex(8), schema.VERSION))
+
+
+def _upgrade(cursor: Any, version: int) -> None:
+    """Apply each step that the file has not seen yet, in turn."""
+    for number, statements in _STEPS:
+        if number > version:
+            for statement in statements:
+                cursor.execute(statement)
+            cursor.execute(_SET_VERSION, (number,))
 
 
 def _version(cursor: Any) -> int | None:
