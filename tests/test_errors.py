@@ -28,7 +28,7 @@ TEXTS = {
     "token_invalid": (4101, 401, "登录已过期"),
     "token_expired": (4101, 401, "登录已过期"),
     "user_gone": (4101, 401, "登录已过期"),
-    "credentials_wrong": (4103, 401, "手机号或密码错误"),
+    "credentials_wrong": (4103, 401, "账号或密码错误"),
     "credentials_missing": (4103, 400, "请填写手机号或密码"),
     "phone_malformed": (4103, 400, "手机号有误"),
     "body_missing": (4103, 400, "未接收到参数"),

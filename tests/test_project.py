@@ -167,3 +167,8 @@ def test_the_installed_wheel_runs_from_a_fresh_environment(wheel: Path, tmp_path
         "print(entry.value, callable(entry.load()))"
     )
     assert run(python, "-c", script, cwd=tmp_path).strip() == "flask_tessera.cli:tessera_commands True"
+
+
+def test_no_text_of_the_package_sends_anybody_to_a_name_on_an_index():
+    texts = {path: path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py")}
+    assert [path for path, text in texts.items() if "pip install" in text or "flask-tessera[" in text] == []

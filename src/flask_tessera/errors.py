@@ -53,7 +53,7 @@ _ROWS = (
     ErrorRow("login_refused", 4102, 403, "登录失败", "This account may not log in.", "invalid_grant"),
     ErrorRow("session_limit_reached", 4102, 403, "登录失败",
              "Too many sessions; end one of them first.", "invalid_grant"),
-    ErrorRow("credentials_wrong", 4103, 401, "手机号或密码错误", "Wrong phone number or password.", "invalid_grant"),
+    ErrorRow("credentials_wrong", 4103, 401, "账号或密码错误", "Wrong account or password.", "invalid_grant"),
     ErrorRow("body_missing", 4103, 400, "未接收到参数",
              "The request has no JSON object as its body.", "invalid_request"),
     ErrorRow("credentials_missing", 4103, 400, "请填写手机号或密码",
@@ -111,6 +111,19 @@ def _revive(kind: type[TesseraError], args: tuple[Any, ...], state: dict[str, An
 
 class ConfigError(TesseraError):
     """A setting is unknown, contradictory or weak; the text names it and the remedy."""
+
+
+def missing_extra(what: str, extra: str) -> ConfigError:
+    """The error for an optional part that is not installed.
+
+    It gives no command: only the reader knows where this package was installed from, and its name may belong to
+    somebody else on an index.
+
+    Args:
+        what: the beginning of the sentence: who needs which module.
+        extra: the optional dependencies of this package that bring it.
+    """
+    return ConfigError(f"{what}: add the extra [{extra}] to the line by which you installed this package")
 
 
 class ClaimsInvalidError(TesseraError, ValueError):

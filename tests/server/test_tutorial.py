@@ -499,3 +499,11 @@ def test_L16_the_host_header_reaches_no_answer(client):
     reply = client.get("/nowhere", headers={"Host": "evil.example", "X-Forwarded-Host": "evil.example"})
     assert b"evil" not in reply.data
     assert not any("evil" in value for _, value in reply.headers)
+
+
+def test_L05_the_endpoint_beside_the_tutorial_speaks_of_an_account(client):
+    wrong = {**GOOD, "password": "not this one"}
+    assert client.post("/login", json=wrong).json["msg"] == "手机号或密码错误"
+    reply = client.post("/auth/login", json=wrong)
+    assert (reply.status_code, reply.json["code"], reply.json["msg"]) == (401, 4103, "账号或密码错误")
+    assert {client.post(path, json=wrong).json["error"] for path in ("/login", "/auth/login")} == {"credentials_wrong"}

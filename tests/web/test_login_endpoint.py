@@ -65,7 +65,7 @@ def test_L05_wrong_credentials_get_4103_and_tell_nothing(new_site, wrong):
     answer = site.post("/auth/login", json=GOOD)
     assert (answer.status_code, answer.get_json()) == (
         401,
-        {"code": 4103, "msg": "手机号或密码错误", "error": "credentials_wrong"},
+        {"code": 4103, "msg": "账号或密码错误", "error": "credentials_wrong"},
     )
     assert answer.headers["WWW-Authenticate"] == "Bearer"
     assert "data" not in answer.get_json()

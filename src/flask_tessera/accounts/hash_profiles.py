@@ -8,13 +8,13 @@ from base64 import b64decode, b64encode
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
-from ..errors import ConfigError
+from ..errors import missing_extra
 
 try:
     from argon2.exceptions import HashingError as HashingError  # noqa: PLC0414 (that exports it)
     from argon2.low_level import Type, hash_secret_raw
 except ModuleNotFoundError as error:
-    raise ConfigError("passwords need pip install 'flask-tessera[accounts]'") from error
+    raise missing_extra("passwords need the module argon2", "accounts") from error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

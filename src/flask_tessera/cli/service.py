@@ -10,7 +10,7 @@ import click
 from flask.cli import ScriptInfo
 
 from .. import __version__
-from ..errors import ConfigError
+from ..errors import missing_extra
 from .application import tessera_commands
 from .friendly import Friendly
 from .users import users
@@ -48,7 +48,7 @@ def _extra_installed() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise ConfigError(f"{error.name} is missing: pip install 'flask-tessera[server]'") from error
+        raise missing_extra(f"the service needs {error.name}", "server") from error
 
 
 @_service_commands.command("serve")

@@ -6,12 +6,16 @@ Both answer HTTP 200 and in Chinese, whatever happened, unless `HTTP_STATUS` or 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from flask import Blueprint, request
 
 from ..errors import (
+    REGISTRY,
+    CredentialsError,
+    ErrorRow,
     InputError,
     SessionEndedError,
     StorageUnavailableError,
@@ -33,7 +37,16 @@ if TYPE_CHECKING:
     from .users import User
 
 _BAD_TOKEN: Final = (TokenInvalidError, TokenExpiredError, TokenAmbiguousError, SessionEndedError, UserGoneError)
+_WRONG: Final = replace(REGISTRY["credentials_wrong"], zh="手机号或密码错误", en="Wrong phone number or password.")
 _OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
+
+
+class _WrongPhoneOrPasswordError(CredentialsError):
+    """Wrong credentials in the words of the tutorial, which knows no other account than a phone number."""
+
+    @property
+    def row(self) -> ErrorRow:
+        return _WRONG
 
 
 def make_tutorial(tessera: Tessera[User], config: Mapping[str, Any]) -> Blueprint:
@@ -66,9 +79,11 @@ def make_tutorial(tessera: Tessera[User], config: Mapping[str, Any]) -> Blueprin
 
 @contextmanager
 def _speaking_like_the_tutorial() -> Iterator[None]:
-    """One answer for any bad token, one for any failing storage."""
+    """One answer for any bad token, one for any failing storage, and its own text for wrong credentials."""
     try:
         yield
+    except CredentialsError as error:
+        raise _WrongPhoneOrPasswordError(str(error)) from error
     except _BAD_TOKEN as error:
         raise TokenExpiredError(str(error)) from error
     except StorageUnavailableError as error:

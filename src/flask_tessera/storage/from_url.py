@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError
+from ..errors import ConfigError, missing_extra
 
 if TYPE_CHECKING:
     from .contract import Storage
@@ -84,5 +84,5 @@ def _open_redis(url: str) -> Storage:
     try:
         from .redis import RedisStorage
     except ImportError as error:
-        raise ConfigError("STORE_URL: Redis needs its driver: pip install 'flask-tessera[redis]'") from error
+        raise missing_extra("STORE_URL: Redis needs the module redis", "redis") from error
     return RedisStorage(url)

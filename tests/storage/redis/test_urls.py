@@ -115,4 +115,4 @@ except ConfigError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
-    assert "flask-tessera[redis]" in done.stdout
+    assert "add the extra [redis] " in done.stdout

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ...accounts.account_names import WELL_KNOWN_MEMBERS, AccountMissingError, accounts_in
-from ...errors import ConfigError, CredentialsError, InputError
+from ...errors import ConfigError, CredentialsError, InputError, missing_extra
 from ...sessions.record import Device
 from .. import signals
 from ..http_errors import answering
@@ -48,8 +48,10 @@ def authenticate(tessera: Tessera[Any], credentials: dict[str, Any]) -> Any:
         ConfigError: there is no authenticator, or no throttle.
     """
     runtime = tessera.runtime
-    if runtime.logins is None or runtime.authenticator is None:
-        raise ConfigError("the endpoint login needs @tessera.authenticator and pip install 'flask-tessera[accounts]'")
+    if runtime.logins is None:
+        raise missing_extra("the endpoint login needs the module limits", "accounts")
+    if runtime.authenticator is None:
+        raise ConfigError("the endpoint login needs a function registered with @tessera.authenticator")
     caller = tessera.present_caller()
     accounts = _accounts_in(credentials, tessera.realm, runtime.account_members)
     with runtime.logins.attempt(tessera.realm, accounts, caller.ip):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy
 
-from ....errors import ConfigError
+from ....errors import missing_extra
 from ...contract import SchemaState
 from .. import schema
 
@@ -93,7 +93,7 @@ def _config(connection: sqlalchemy.Connection) -> Config:
     try:
         from alembic.config import Config
     except ImportError as error:
-        raise ConfigError("to upgrade the schema, run: pip install 'flask-tessera[migrations]'") from error
+        raise missing_extra("the upgrade of a schema needs alembic", "migrations") from error
     config = Config(stdout=io.StringIO(), attributes={"connection": connection})
     config.set_main_option("script_location", str(_FOLDER))
     return config
