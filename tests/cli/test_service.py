@@ -12,6 +12,7 @@ from flask_tessera import __version__
 from flask_tessera.cli import tessera_commands
 
 from .calling import PHONE, SECRET, add, assert_refused
+from .stores import store_url
 
 # -- Where -------------------------------------------------------------------------------------------------------------
 
@@ -87,7 +88,8 @@ def test_help_says_what_there_is(run):
         assert "--data" in result.stdout
 
 
-def test_the_commands_can_be_started_as_a_module(tmp_path):
+def test_the_commands_can_be_started_as_a_module(run, tmp_path):
+    add(run)
     done = subprocess.run(
         [sys.executable, "-m", "flask_tessera.cli", "--data", str(tmp_path), "users", "list"],
         env={
@@ -98,7 +100,7 @@ def test_the_commands_can_be_started_as_a_module(tmp_path):
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"1\t{PHONE}\tenabled\t0\t-\t-\n", "")
 
 
 @pytest.mark.parametrize(("module", "words"), [("waitress", ["serve"]), ("argon2", ["users", "list"])])
@@ -106,3 +108,47 @@ def test_what_is_not_installed_is_named_with_the_extra_that_brings_it(run_withou
     (line,) = run_without(module, *words).splitlines()
     assert line.startswith(f"Error: the service needs {module}")
     assert ": add the extra [server] " in line
+
+
+# -- What makes nothing ------------------------------------------------------------------------------------------------
+
+LOOKING = [
+    ("users", "list"),
+    ("users", "disable", PHONE),
+    ("users", "enable", PHONE),
+    ("users", "delete", PHONE),
+    ("users", "passwd", PHONE),
+    ("sessions", "list", PHONE),
+    ("sessions", "end-user", PHONE),
+    ("sessions", "end", "AAAAAAAAAAAAAAAAAAAAAA"),
+    ("purge",),
+    ("restored", "--yes"),
+    ("workers",),
+    ("doctor",),
+]
+
+
+@pytest.mark.parametrize("secret", [SECRET, None], ids=["with a secret", "without"])
+@pytest.mark.parametrize("words", LOOKING, ids=" ".join)
+def test_a_command_for_a_service_that_is_not_there_makes_none(run, tmp_path, words, secret):
+    nowhere = tmp_path / "nowhere"
+    result = run(*words, env={"TESSERA_DATA_DIR": str(nowhere), "SECRET_KEY": secret})
+    assert_refused(result, "there is no service in")
+    assert "--data" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.parametrize("words", LOOKING, ids=" ".join)
+def test_a_command_for_a_storage_without_tables_makes_none(run, tmp_path, words, kind):
+    (tmp_path / "stores").mkdir()
+    with store_url(kind, tmp_path / "stores") as url:
+        assert_refused(run(*words, "--store", url), "no tables yet")
+        assert "no tables yet" in run("db", "check", "--store", url).stdout
+        assert list((tmp_path / "stores").iterdir()) == []
+
+
+def test_a_command_for_users_who_are_not_there_makes_no_file_of_users(run, tmp_path):
+    for act in ("disable", "enable", "delete"):
+        assert_refused(run("users", act, PHONE, "--store", "memory:", "--data", str(tmp_path / "nowhere")), "")
+    assert list(tmp_path.iterdir()) == []

@@ -57,15 +57,15 @@ def test_a_phone_number_that_is_taken_is_refused_in_one_sentence(run, service):
 
 @pytest.mark.parametrize("phone", ["123", "+8613800138000", "１３８００１３８０００", "\udcff", "138\n00138000"])
 @pytest.mark.parametrize("act", ["add", "disable", "enable", "delete"])
-def test_what_is_no_phone_number_is_refused_in_one_sentence(run, act, phone):
+def test_what_is_no_phone_number_is_refused_in_one_sentence(run, service, act, phone):
     more = {"input": f"{PASSWORD}\n"} if act == "add" else {}
     words = ["--password-stdin"] if act == "add" else []
     assert_refused(run("users", act, phone, *words, **more), "phone number")
 
 
 @pytest.mark.parametrize("act", ["disable", "enable", "delete"])
-def test_an_unknown_phone_number_is_refused_in_one_sentence(run, act):
-    assert_refused(run("users", act, PHONE), PHONE)
+def test_an_unknown_phone_number_is_refused_in_one_sentence(run, service, act):
+    assert_refused(run("users", act, "13900139000"), "13900139000")
 
 
 def test_users_are_listed_one_a_line(run, service):
@@ -109,3 +109,40 @@ def test_G02_a_hostile_name_in_the_table_forges_no_line(run, service, tmp_path, 
     (line,) = run("users", "list").stdout.splitlines()
     assert line.replace("\t", "").isprintable()
     assert len(line.split("\t")) == 6
+
+
+# -- passwd ------------------------------------------------------------------------------------------------------------
+
+
+def test_S03_passwd_changes_the_password_and_ends_the_sessions(run, service):
+    client = service.test_client()
+    with service.app_context():
+        token = tessera_of(service).create_token(1)
+    result = run("users", "passwd", PHONE, input="another password\nsecond line\n")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"changed the password of {PHONE}; 1 sessions ended; refused by every worker by ")
+    assert client.get("/user/detail", headers={"z-token": token}).json["code"] == 4101
+    assert client.post("/login", json={"phone": PHONE, "password": PASSWORD}).json["code"] == 4103
+    assert client.post("/login", json={"phone": PHONE, "password": "another password"}).json["code"] == 0
+
+
+def test_L03_passwd_asks_twice_on_a_terminal(run, service, monkeypatch):
+    monkeypatch.setattr("flask_tessera.cli.users._is_terminal", lambda: True)
+    result = run("users", "passwd", PHONE, input="another password\nanother one\nanother password\nanother password\n")
+    assert result.exit_code == 0
+    assert result.stdout.count("Repeat for confirmation") == 2
+    assert "another" not in result.output
+    login = {"phone": PHONE, "password": "another password"}
+    assert service.test_client().post("/login", json=login).json["code"] == 0
+
+
+@pytest.mark.parametrize(("sent", "text"), [("short\n", "at least 8 characters"), ("", "at least 8 characters")])
+def test_L03_a_new_password_that_cannot_be_one_changes_nothing(run, service, sent, text):
+    assert_refused(run("users", "passwd", PHONE, input=sent), text)
+    login = {"phone": PHONE, "password": PASSWORD}
+    assert service.test_client().post("/login", json=login).json["code"] == 0
+
+
+def test_passwd_of_nobody_is_refused_before_a_password_is_asked_for(run, service):
+    assert_refused(run("users", "passwd", "13900139000", input=""), "13900139000")
+    assert_refused(run("users", "passwd", "nobody", input=""), "phone number")

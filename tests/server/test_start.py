@@ -90,14 +90,6 @@ def test_eight_processes_that_start_at_once_agree_on_one_secret(tmp_path, run_pr
     assert len(printed[0]) == 64
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o660])
-def test_K08_a_secret_that_others_can_read_is_refused(tmp_path, mode):
-    create_app(environment={}, data=str(tmp_path))
-    (tmp_path / "secret-key").chmod(mode)
-    with pytest.raises(ConfigError, match=r"SECRET_KEY.*chmod 600"):
-        create_app(environment={}, data=str(tmp_path))
-
-
 @pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe", b"short\n", b"changeme-changeme-changeme\n"])
 def test_K01_a_secret_file_that_was_spoilt_is_refused_and_left_alone(tmp_path, content):
     file = tmp_path / "secret-key"

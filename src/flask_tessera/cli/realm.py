@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 from flask import current_app
 from flask.cli import with_appcontext
 
+from ..errors import ConfigError, StorageUnavailableError
 from ..web.guards import runtime_of
 
 if TYPE_CHECKING:
@@ -20,14 +22,37 @@ def with_realm(function: Any) -> Any:
     return click.option("--realm", default=None, help=text)(with_appcontext(function))
 
 
-def running(realm: str | None) -> Runtime:
+def running(realm: str | None, *, may_create: bool = False) -> Runtime:
     """The Tessera of `realm`, of the only one where none is named; its connections end with the command.
 
+    Args:
+        realm: as it was named on the command line, if it was.
+        may_create: whether the ready service's tables may be made by this command.
+
     Raises:
-        ConfigError: there is none, or several and none was named; or a setting is wrong.
+        ConfigError: there is none, or several and none was named; or a setting is wrong; or the ready service's storage
+            has no tables yet.
     """
     realms = current_app.extensions.get("tessera", {})
     only = next(iter(realms)) if len(realms) == 1 else ""
     runtime = runtime_of(only if realm is None else realm)
     click.get_current_context().call_on_close(runtime.storage.close)
+    if not may_create:
+        refuse_new(runtime.storage)
     return runtime
+
+
+def refuse_new(storage: Any) -> None:
+    """Keep a command from making the tables of the ready service in a database that was named by mistake.
+
+    Raises:
+        ConfigError: there are none yet.
+    """
+    service = current_app.extensions.get("tessera_service")
+    if service is None or service.may_create or not hasattr(storage, "schema_state"):
+        return
+    # Whether it answers at all is told by the command itself.
+    with suppress(StorageUnavailableError):
+        if storage.schema_state().is_new:
+            makers = "`serve`, `users add` and `db upgrade`"
+            raise ConfigError(f"this storage has no tables yet, and only {makers} make them")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from flask import Flask
 
 _WHERE = "flask_tessera.where"
+_MAKERS = {("users", "add"), ("db", "upgrade")}
+"""Commands, beside `serve`, that may make a store where there is none."""
 
 
 @click.group("flask-tessera", cls=Friendly)
@@ -35,7 +37,8 @@ def _make_app(ctx: click.Context) -> Flask:
     """The service's application, where `--data` and `--store` say."""
     with _extra_installed():
         from ..server.app import make_app
-    return make_app(**ctx.meta.get(_WHERE, {}))
+    is_maker = tuple(click.get_current_context().command_path.split()[-2:]) in _MAKERS
+    return make_app(**ctx.meta.get(_WHERE, {}), may_create=is_maker)
 
 
 @contextmanager

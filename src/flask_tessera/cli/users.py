@@ -9,12 +9,19 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
+from ..accounts.phone import normalise
 from ..errors import InputError
 from .friendly import Friendly
 from .printing import effect, print_row
+from .realm import refuse_new
 
 if TYPE_CHECKING:
     from ..server.app import Service
+
+
+_password_stdin = click.option(
+    "--password-stdin", is_flag=True, help="Read the password from standard input, up to its first newline."
+)
 
 
 @click.group("users", cls=Friendly)
@@ -27,18 +34,43 @@ def users() -> None:
 @click.option("--name", default="")
 @click.option("--level", default=0, type=click.IntRange(0, 1_000_000))
 @click.option("--role", default="")
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input, up to its first newline.")
+@_password_stdin
 @with_appcontext
 def add_user(phone: str, name: str, level: int, role: str, password_stdin: bool) -> None:
     """Add a user with the phone number PHONE; asks for the password."""
     from ..server.administration import add
 
-    if password_stdin:
-        password = _first_line(sys.stdin.buffer)
-    else:
-        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    user = add(_service(), phone, password, name=name, level=level, role=role)
+    user = add(_service(), phone, _read_password(password_stdin), name=name, level=level, role=role)
     click.echo(f"added user {user.id} with phone {user.phone}")
+
+
+@users.command("passwd")
+@click.argument("phone")
+@_password_stdin
+@with_appcontext
+def change_password(phone: str, password_stdin: bool) -> None:
+    """Give the user with the phone number PHONE a new password, and end all sessions; asks for it twice.
+
+    Where standard input is no terminal, its first line is the password.
+    """
+    from ..server.administration import set_password
+
+    service = _service()
+    # Before anybody types a password for nobody.
+    user = service.users.get(normalise(phone))
+    ended = set_password(service, user.phone, _read_password(password_stdin or not _is_terminal()))
+    click.echo(f"changed the password of {phone}; {ended} sessions ended; {effect(service.tessera.runtime)}")
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()
+
+
+def _read_password(from_stdin: bool) -> str:
+    if from_stdin:
+        return _first_line(sys.stdin.buffer)
+    password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return password
 
 
 def _first_line(stream: BinaryIO) -> str:
@@ -98,5 +130,11 @@ def delete_user(phone: str) -> None:
 def _service() -> Service:
     """The service; its connections end with the command."""
     service: Service = current_app.extensions["tessera_service"]
-    click.get_current_context().call_on_close(service.tessera.runtime.storage.close)
+    storage = service.tessera.runtime.storage
+    click.get_current_context().call_on_close(storage.close)
+    if service.may_create:
+        # Users and storage are made together: what there is of one without the other would look like a mistake.
+        storage.check()
+    else:
+        refuse_new(storage)
     return service

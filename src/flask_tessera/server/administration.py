@@ -30,8 +30,8 @@ def add(service: Service, phone: str, password: str, *, name: str = "", level: i
     return user
 
 
-def set_password(service: Service, phone: str, password: str) -> User:
-    """Give a user a new password and end all sessions.
+def set_password(service: Service, phone: str, password: str) -> int:
+    """Give a user a new password and end all sessions; gives how many sessions that has ended.
 
     Raises:
         InputError: no phone number, or a password that is too short or cannot be used.
@@ -39,9 +39,9 @@ def set_password(service: Service, phone: str, password: str) -> User:
         StorageUnavailableError: try again; it may be half done.
     """
     user = service.users.change(normalise(phone), password_hash=_hash(service, password))
-    service.tessera.kick_user(user, "password_change")
+    ended = len(service.tessera.kick_user(user, "password_change").sessions)
     _log(service, "password_changed", user)
-    return user
+    return ended
 
 
 def disable(service: Service, phone: str) -> int:

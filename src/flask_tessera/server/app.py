@@ -38,6 +38,7 @@ class Service:
     users: Users
     passwords: Passwords
     data: str
+    may_create: bool = True
 
 
 def create_app(
@@ -70,16 +71,25 @@ def make_app(
     data: str = "",
     store: str = "",
     clock: Clock = system_clock,
+    may_create: bool = True,
 ) -> Flask:
     """As `create_app`, but the storage is not asked for anything yet: for commands that mend it, or look at it.
+
+    Args:
+        environment: as of `create_app`.
+        data: as of `create_app`.
+        store: as of `create_app`.
+        clock: as of `create_app`.
+        may_create: whether a data folder, a secret and a database may be made where they are missing.
 
     Raises:
         ConfigError: a setting is weak, wrong or contradictory.
     """
-    given = read_service_settings(os.environ if environment is None else environment, data=data, store=store)
+    variables = os.environ if environment is None else environment
+    given = read_service_settings(variables, data=data, store=store, may_create=may_create)
     app = Flask("flask_tessera.server", static_folder=None, instance_path=str(given.database.parent))
     app.config.update(given.config)
-    service = _make_service(app, given.database, clock)
+    service = _make_service(app, given.database, clock, may_create)
     app.extensions["tessera_service"] = service
     _add_routes(app, service.tessera, service.users)
     audit.connect(app, clock, service.tessera.present_caller)
@@ -89,15 +99,15 @@ def make_app(
     return app
 
 
-def _make_service(app: Flask, database: Path, clock: Clock) -> Service:
-    users = open_users(app.config["TESSERA_STORE_URL"], database)
+def _make_service(app: Flask, database: Path, clock: Clock, may_create: bool) -> Service:
+    users = open_users(app.config["TESSERA_STORE_URL"], database, may_create=may_create)
     passwords = Passwords(HashSlots(read_settings(app.config).HASH_SLOTS))
     tessera: Tessera[User] = Tessera(user_id_type=int, clock=clock)
     tessera.user_loader(users.by_id)
     tessera.user_view(User.to_dict)
     tessera.authenticator(PhoneLogin(users, passwords))
     tessera.init_app(app)
-    return Service(tessera, users, passwords, app.instance_path)
+    return Service(tessera, users, passwords, app.instance_path, may_create)
 
 
 def _add_routes(app: Flask, tessera: Tessera[User], users: Users) -> None:

@@ -118,10 +118,14 @@ class Description(msgspec.Struct, frozen=True):
 
 
 class SchemaState(msgspec.Struct, frozen=True):
-    """Of which version the tables of an SQL storage are, in `words`; whether this package can work with them."""
+    """Of which version the tables of an SQL storage are, in `words`; whether this package can work with them.
+
+    `is_new`: there are none yet; they are made at first use.
+    """
 
     words: str
     is_usable: bool
+    is_new: bool = False
 
 
 class Page(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DisconnectionError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
-from ...errors import AlreadyExistsError, StorageUnavailableError
+from ...errors import AlreadyExistsError, ConfigError, StorageUnavailableError
 from .table import ALL, TABLE
 
 if TYPE_CHECKING:
@@ -42,13 +42,15 @@ class FileDatabase:
     One that is put (back) in its place is taken up with the next step.
 
     Args:
-        path: the SQLite file; it and the table are created at first use.
+        path: the SQLite file; it and the table are created when something is to be written.
+        may_create: whether they may be.
     """
 
     position = staticmethod(sa.func.instr)
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, may_create: bool = True) -> None:
         self.path = path
+        self._may_create = may_create
         self._engine = sa.create_engine(
             sa.URL.create("sqlite", database=f"file:{quote(str(path))}", query={"uri": "true", "mode": "rw"}),
             connect_args={"timeout": _LONGEST_WAIT},
@@ -61,7 +63,9 @@ class FileDatabase:
         self._process = 0
 
     def read(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
-        """As the Protocol says, also while another process writes."""
+        """As the Protocol says, also while another process writes; nobody is found where no file was made yet."""
+        if not self._process and not self.path.exists():
+            return []
         with self._connection(writing=False) as connection:
             return connection.execute(statement, values).all()
 
@@ -95,12 +99,15 @@ class FileDatabase:
             raise StorageUnavailableError(f"users: {type(error).__name__}", writing=writing) from error
 
     def _prepare(self) -> None:
+        if not self._may_create and not self.path.exists():
+            raise ConfigError(f"there are no users in {self.path}: only `serve` and `users add` make that file")
         # A parent's connections must be neither used nor closed from here.
         self._engine.dispose(close=False)
         # Readable for its owner only, since it holds the password hashes.
         # Only where there is none: closing a descriptor of it would drop all locks that SQLite holds in this process.
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with suppress(FileExistsError):
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         give_up_at = time.monotonic() + _LONGEST_WAIT
         # SQLite does not wait by itself where several processes make the file at once.
         while not self._has_table():

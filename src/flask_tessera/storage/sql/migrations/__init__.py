@@ -50,7 +50,8 @@ def version_of(connection: sqlalchemy.Connection) -> int:
 def state_of(version: int) -> SchemaState:
     """Whether this package can work with a schema of this version, and what is to be done if not."""
     if not version:
-        return SchemaState(f"no tables yet; they are made at first use, of version {schema.VERSION}", is_usable=True)
+        words = f"no tables yet; they are made at first use, of version {schema.VERSION}"
+        return SchemaState(words, is_usable=True, is_new=True)
     if version == schema.VERSION:
         return SchemaState(f"version {version}, the present one", is_usable=True)
     if version > schema.VERSION:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ....clocks import boot_clock
@@ -48,6 +49,9 @@ class SQLiteStorage:
         Raises:
             StorageUnavailableError: the database does not answer.
         """
+        if not Path(self._database.path).exists():
+            # Looking makes no file.
+            return migrations.state_of(0)
         with self._database.migrating() as connection:
             return migrations.state_of(migrations.version_of(connection))
 
