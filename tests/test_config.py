@@ -99,6 +99,11 @@ WRONG = [
     ("LEGACY", {**LEGACY, "user_key": ""}),
     ("LEGACY", {**LEGACY, "usr_key": "id"}),
     ("LEGACY", {**LEGACY, "salt": 5}),
+    ("LEGACY", {**LEGACY, "realm": None}),
+    ("LEGACY", {**LEGACY, "since": "2026-01-01"}),
+    ("LEGACY", {**LEGACY, "since": 0}),
+    ("LEGACY", {**LEGACY, "accept_weak_secret": 1}),
+    ("LEGACY", {**LEGACY, "accept_weak_secret": "yes"}),
 ]
 
 
@@ -162,8 +167,15 @@ def test_a_value_that_may_hold_a_secret_is_not_repeated(key):
     assert "hunter2" not in refusal(**{key: ("hunter2",)})
 
 
-def test_legacy_secrets_stay_out_of_the_settings_text():
-    assert LEGACY["secret"] not in repr(Settings(LEGACY=LEGACY))
+def test_K08_secrets_stay_out_of_the_settings_text():
+    shown = repr(Settings(LEGACY=LEGACY, STORE_URL="redis://:hunter2@localhost"))
+    assert LEGACY["secret"] not in shown
+    assert "hunter2" not in shown
+
+
+@pytest.mark.parametrize("more", [{"realm": ""}, {"realm": "staff", "since": 1}, {"accept_weak_secret": False}])
+def test_further_members_of_the_old_tokens_setting(more):
+    assert {**LEGACY, **more} == read_settings({"TESSERA_LEGACY": {**LEGACY, **more}}).LEGACY
 
 
 def test_the_defaults_are_those_of_the_design():

@@ -27,7 +27,7 @@ class Settings:
         ConfigError: a value has another type, is out of range or contradicts another one.
     """
 
-    STORE_URL: str = ""
+    STORE_URL: str = field(default="", repr=False)
     ACCESS_LIFETIME: int = 900
     TOKEN_LIFETIME: int = 3600
     SESSION_IDLE: int = 30 * 86_400
@@ -196,7 +196,9 @@ def _check_legacy(settings: Settings) -> None:
 
 def _check_legacy_member(key: str, value: Any) -> None:
     kinds = _LEGACY_MEMBERS[key]
-    if isinstance(value, bool) or not isinstance(value, kinds) or not value:
+    # A realm may be the unnamed one, and a bool is an int to isinstance.
+    is_of_kind = type(value) in kinds if bool in kinds else isinstance(value, kinds) and not isinstance(value, bool)
+    if not is_of_kind or (not value and key not in ("realm", "accept_weak_secret")):
         raise ConfigError(f"{PREFIX}LEGACY[{key!r}] must be a non-empty {kinds[0].__name__}")
 
 
@@ -229,6 +231,9 @@ _LEGACY_MEMBERS: Final[Mapping[str, tuple[type, ...]]] = {
     "user_key": (str,),
     "algorithm": (str,),
     "salt": (str, bytes),
+    "realm": (str,),
+    "since": (int,),
+    "accept_weak_secret": (bool,),
 }
 _LEGACY_NEEDS: Final = {
     "secret": "the SECRET_KEY that signed the old tokens",

@@ -188,17 +188,17 @@ def test_a_single_token_ends_with_its_session(bench):
     assert bench.view.refusal(claims, at=bench.clock()) == "logout"
 
 
-def test_M05_a_named_session_begins_but_once(bench):
+def test_M05_what_is_spent_is_spent_until_then_and_is_nobodys_session(bench):
     sid, login = b"\7" * 16, Login("7")
     until = bench.clock() + 400 * DAY
-    issued = bench.service.begin_named(login, sid=sid, auth_at=bench.clock() - 5, keep_until=until)
-    assert (issued.session.until, issued.session.idle_until, issued.session.auth_at) == (
-        until,
-        until,
-        bench.clock() - 5,
-    )
+    bench.service.spend(login, sid=sid, keep_until=until)
+    assert bench.service.list("7") == []
     with pytest.raises(AlreadyExistsError):
-        bench.service.begin_named(login, sid=sid, auth_at=0, keep_until=0)
+        bench.service.spend(login, sid=sid, keep_until=until)
+    bench.storage.sessions.purge(at=until - 1, most=10)
+    assert bench.storage.sessions.find(sid) is not None
+    bench.storage.sessions.purge(at=until, most=10)
+    assert bench.storage.sessions.find(sid) is None
 
 
 def test_S01_ending_a_session_kills_both_its_tokens(bench):

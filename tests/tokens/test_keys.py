@@ -233,3 +233,44 @@ def test_K01_no_text_can_be_read_as_textbook_words_in_two_ways():
 @pytest.mark.parametrize("piece", ["a", "an", "ai", "password", "passw", "test", "1a", "12345", " ", "and", "in", "is"])
 def test_K01_a_long_secret_of_words_that_ends_in_none_is_not_searched_for_ever(piece):
     assert weakness((piece * 4000)[:4000] + "vowels, Zürich 0123") in {"", "has fewer than 6 distinct bytes"}
+
+
+PUBLISHED = [
+    "dev",
+    "super-secret",
+    "this-really-needs-to-be-changed",
+    "secret-key-goes-here",
+    "CHANGE THIS BEFORE DEPLOYMENT ! ! !",
+    "your-super-secret-key-change-this-in-production",
+    "CHANGE_ME_TO_A_COMPLEX_RANDOM_SECRET",
+    "YOUR_OWN_RANDOM_GENERATED_SECRET_KEY",
+    "django-insecure-5kq2m!vw1x@0c7b)e_z9p4u8h3(s6d-r$n+t%a^y*g&o=f#j",
+    "pf9Wkove4IKEAXvy-cQkeDPhv9Cb3Ag-wyJILbq_dFw",
+    b'_5#y2L"F4Q8z\n\xec]/',
+    b"\xf9'\xe4p(\xa9\x12\x1a!\x94\x8d\x1c\x99l\xc7\xb7e\xc7c\x86\x02MJ\xa0",
+    "\xf9'\xe4p(\xa9\x12\x1a!\x94\x8d\x1c\x99l\xc7\xb7e\xc7c\x86\x02MJ\xa0",
+    r"\xf9'\xe4p(\xa9\x12\x1a!\x94\x8d\x1c\x99l\xc7\xb7e\xc7c\x86\x02MJ\xa0",
+    b'\xfd{H\xe5<\x95\xf9\xe3\x96.5\xd1\x01O<!\xd5\xa2\xa0\x9fR"\xa1\xa8',
+    r"\2\1thisismyscretkey\1\2\e\y\y\h",
+    b"\xcc^\x91\xea\x17-\xd0W\x03\xa7\xf8J0\xac8\xc5",
+    "hjshjhdjah kjshkjdhjs",
+]
+
+
+@pytest.mark.parametrize("secret", PUBLISHED, ids=ascii)
+def test_K01_a_published_secret_is_weak_however_it_is_decorated(secret):
+    quotes = (("", ""), (" ", "\n"), ('"', '"'), ("'", "'"), ("b'", "'"))
+    for before, after in quotes:
+        decorated = (
+            before.encode() + secret + after.encode() if isinstance(secret, bytes) else f"{before}{secret}{after}"
+        )
+        assert weakness(decorated)
+        assert weakness(decorated.upper() if decorated.isascii() else decorated)
+
+
+@pytest.mark.parametrize("make", [lambda: RING, lambda: KEY])
+def test_K08_a_key_shows_no_secret_of_it(make):
+    shown = repr(make())
+    assert KEY.secret.hex() not in shown
+    assert repr(KEY.secret)[2:-1] not in shown
+    assert SECRET not in shown

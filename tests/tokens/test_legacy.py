@@ -516,3 +516,7 @@ def test_X15_a_wrong_setting_stops_the_start_and_is_named(options, word):
     options = {"secret": SECRET, "until": FOREVER} | options
     with pytest.raises(ConfigError, match=f"TESSERA_LEGACY: {word}"):
         LegacyTokens(options.pop("secret"), **options)
+
+
+def test_K08_a_reader_shows_no_secret():
+    assert SECRET not in repr(READER)

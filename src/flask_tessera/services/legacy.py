@@ -1,16 +1,29 @@
-"""Tokens that the old application issued, until a date: who they speak for, and their one exchange."""
+"""Tokens that the old application issued, until a date: who they speak for, and their one exchange.
+
+How a storage that has lost its memory is told. Whether an old token was exchanged, logged out, or its user suspended,
+is written in the storage. Old tokens are older than the storage in which the application begins to accept them, so the
+birth of the revocation log alone does not tell a new storage from one that has forgotten everything. So:
+
+- With `since` in `TESSERA_LEGACY` a log that was born later than this Unix second is not believed: tokens that were
+  issued before its birth are refused, in every process, after any restart. The operator sets it to the birth of the log
+  that he knows to be the first (`flask tessera doctor` tells it), and again to open the window anew after a loss.
+- Without `since` the first log that a process sees is believed, and a log that takes its place meanwhile, or that was
+  restored from a backup, is not. A process that starts after the loss cannot know of it; so doctor asks for `since`.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import AlreadyExistsError, SessionEndedError, TokenExpiredError
-from ..sessions.limits import UNLIMITED
+from ..errors import AlreadyExistsError, ConfigError, SessionEndedError, TokenExpiredError
+from ..tokens.keys import weakness
 from .sessions import Issued, Login
 
 if TYPE_CHECKING:
-    from ..storage.contract import Storage
+    from collections.abc import Mapping
+
+    from ..storage.contract import Revocations, Storage
     from ..tokens.keys import Key
     from ..tokens.legacy import LegacyClaims, LegacyTokens
     from .keys import Keys
@@ -18,20 +31,60 @@ if TYPE_CHECKING:
     from .sessions import SessionService
 
 
+MOST_YEARS: Final = 10
+"""How far ahead `until` may lie; what lies further was counted in milliseconds."""
+_YEAR: Final = 31_556_952
+
+
+def refuse_far_window(until: int, *, at: int) -> None:
+    """Refuse a window for old tokens that never closes.
+
+    Args:
+        until: of `TESSERA_LEGACY`.
+        at: now, Unix seconds.
+
+    Raises:
+        ConfigError: it closes more than ten years from now.
+    """
+    if until > at + MOST_YEARS * _YEAR:
+        raise ConfigError(
+            f"TESSERA_LEGACY['until'] is more than {MOST_YEARS} years ahead: it is a Unix second, not a millisecond"
+        )
+
+
+def legacy_warnings(legacy: Mapping[str, Any], log: Revocations | None = None) -> list[str]:
+    """What is weak about a `TESSERA_LEGACY` that is accepted; for the log at each start, and for doctor.
+
+    Args:
+        legacy: the setting; empty where it is off.
+        log: the end of the storage's revocation log, where that was asked for: whether `since` is missing is told then.
+    """
+    warnings = []
+    if legacy and (fault := weakness(legacy["secret"])):
+        warnings.append(f"TESSERA_LEGACY['secret'] {fault}: whoever guesses it logs in as anybody")
+    if legacy and log and "since" not in legacy:
+        warnings.append(
+            "TESSERA_LEGACY has no 'since': if the storage loses its memory, old tokens that are spent work again;"
+            f" set TESSERA_LEGACY['since'] = {log.born_at}, when this storage's log began"
+        )
+    return warnings
+
+
 class LegacyLogins:
     """Lets old tokens in as of epoch 0, so that whatever ends a user's sessions ends them too (M05).
 
-    The session that an old token is exchanged for has a name that is derived from the token: it can begin
-    but once, and its being there tells that the token is spent.
+    That a token is spent is told by a session that has ended, whose name is derived from the token: it can be written
+    but once.
 
     Args:
         tokens: reads the old tokens.
         storage: where sessions are.
         sessions: begins them.
         keys: of the new tokens.
-        name_key: names the sessions; of the old secret, since a new `SECRET_KEY` must not make spent tokens fresh.
+        name_key: names what is spent; of the old secret, since a new `SECRET_KEY` must not make spent tokens fresh.
         realm: the population of users that the old application had.
         clock: gives now.
+        since: Unix second after which no log can be the first one; None if the operator has not said.
     """
 
     def __init__(
@@ -44,6 +97,7 @@ class LegacyLogins:
         name_key: Key,
         realm: str,
         clock: Clock,
+        since: int | None = None,
     ) -> None:
         self._tokens = tokens
         self._storage = storage
@@ -52,6 +106,8 @@ class LegacyLogins:
         self._name_key = name_key
         self._realm = realm
         self._clock = clock
+        self._since = since
+        self._first_log = ""
 
     def is_legacy(self, text: str) -> bool:
         """Whether `text` can be no token of ours, so that it is worth a look here."""
@@ -62,56 +118,76 @@ class LegacyLogins:
 
         Raises:
             TokenInvalidError: not a token of the old application, or not one that logs in.
-            TokenExpiredError: too old, or it was exchanged, or the window is closed.
+            TokenExpiredError: too old, or it was exchanged, or may have been, or the window is closed.
             SessionEndedError: all the user's sessions were ended since, or the user is suspended.
             StorageUnavailableError: that cannot be told.
         """
+        return self._verified(text, at=at)[0]
+
+    def _verified(self, text: str, *, at: int) -> tuple[LegacyClaims, int]:
+        """The claims, and the era of the storage in which they were found to stand."""
         claims = self._tokens.verify(text, at=at)
-        user_id = str(claims.user_id)
-        principal = self._storage.principals.find(self._realm, user_id)
+        era = self._refuse_forgotten(claims, at)
+        principal = self._storage.principals.find(self._realm, str(claims.user_id))
         if principal.suspended_until > at:
             raise SessionEndedError("suspension")
         if principal.epoch:
             raise SessionEndedError("kick")
-        if self._sessions.era(at=at):
-            raise TokenExpiredError("a backup was put back, which may have forgotten that this token is spent")
         if self._storage.sessions.find(self._sid(claims, text)) is not None:
             raise TokenExpiredError("exchanged already")
-        return claims
+        return claims, era
+
+    def _refuse_forgotten(self, claims: LegacyClaims, at: int) -> int:
+        """Refuse a token of which the storage may have forgotten that it is spent; gives the storage's era."""
+        log = self._storage.revocations.tail(at=at)
+        self._first_log = self._first_log or log.log_id
+        if self._since is None:
+            may_have_forgotten = bool(log.era) or log.log_id != self._first_log
+        else:
+            may_have_forgotten = log.born_at > self._since
+        if may_have_forgotten and claims.issued_at <= log.born_at:
+            raise TokenExpiredError(
+                f"the storage knows nothing of the time before {log.born_at}, and may have forgotten that this token is"
+                f" spent; to accept older ones again, set TESSERA_LEGACY['since'] = {log.born_at}"
+            )
+        return log.era
 
     def exchange(self, text: str, login: Login) -> Issued:
         """Begin the session that an old token stands for; errors as of `verify`.
+
+        It lives as long as any other session of the settings, whatever the old token says.
 
         Raises:
             TokenExpiredError: it was exchanged before.
         """
         at = self._clock()
-        claims = self.verify(text, at=at)
+        claims, era = self._verified(text, at=at)
+        # The session first: a crash before the token is spent leaves one of which nobody holds a token.
+        issued = self._sessions.log_in(login, auth_at=claims.issued_at)
+        sid = issued.session.sid
         try:
-            issued = self._sessions.begin_named(
-                login, sid=self._sid(claims, text), auth_at=claims.issued_at, keep_until=claims.expires_at
-            )
+            self._spend(claims, text, login)
         except AlreadyExistsError as error:
+            self._sessions.end(sid, "logout", login.caller)
             raise TokenExpiredError("exchanged already") from error
-        if issued.session.epoch or issued.session.era:
+        if issued.session.epoch or issued.session.era != era:
             # All the user's sessions, or everybody's, were ended after the look at the token.
-            self._sessions.end(issued.session.sid, "kick", login.caller)
+            self._sessions.end(sid, "kick", login.caller)
             raise SessionEndedError("kick")
         return issued
 
     def end(self, text: str, caller: Caller) -> None:
         """Log an old token out: it is spent without a session having lived."""
         claims = self.verify(text, at=self._clock())
-        login = Login(str(claims.user_id), caller=caller, amr="")
-        sid = self._sid(claims, text)
         try:
-            # Not counted among the user's sessions: nobody's session must end to make room for one that is over.
-            self._sessions.begin_named(
-                login, sid=sid, auth_at=claims.issued_at, keep_until=claims.expires_at, limits=UNLIMITED
-            )
+            self._spend(claims, text, Login(str(claims.user_id), caller=caller, amr=""), is_logout=True)
         except AlreadyExistsError as error:
             raise TokenExpiredError("spent already") from error
-        self._sessions.end(sid, "logout", caller)
+
+    def _spend(self, claims: LegacyClaims, text: str, login: Login, *, is_logout: bool = False) -> None:
+        # As long as the old token could be presented if the window were prolonged.
+        sid, keep_until = self._sid(claims, text), max(claims.expires_at, self._clock() + 1)
+        self._sessions.spend(login, sid=sid, keep_until=keep_until, is_logout=is_logout)
 
     def _sid(self, claims: LegacyClaims, text: str) -> bytes:
         """A name that only this token has, in the form of all sids."""

@@ -10,6 +10,7 @@ from msgspec.structs import replace as _replace
 
 from ..errors import CredentialsError, NotFoundError, SessionEndedError, StorageUnavailableError, TokenInvalidError
 from ..sessions import rotation
+from ..sessions.limits import UNLIMITED
 from ..sessions.record import RETENTION_MARGIN, UNKNOWN_DEVICE, Device, Session, Standing
 from ..tokens import refresh
 from ..tokens.claims import is_safe_text
@@ -99,8 +100,12 @@ class SessionService:
         self._listener = listener
         self._last_birth = 0
 
-    def log_in(self, login: Login) -> Issued:
+    def log_in(self, login: Login, *, auth_at: int | None = None) -> Issued:
         """Begin a session and issue its first pair.
+
+        Args:
+            login: who logs in.
+            auth_at: Unix second in which the credentials were checked, if that was not now.
 
         Raises:
             CredentialsError: all of the user's sessions were ended after `login.since`.
@@ -108,7 +113,8 @@ class SessionService:
             SessionLimitError: the user has as many sessions as allowed.
             StorageUnavailableError: nothing was begun, or nobody will hear of it.
         """
-        return self._issue(self._begin(self._new_session(login), since=login.since))
+        session = self._new_session(login) if auth_at is None else self._new_session(login, auth_at=auth_at)
+        return self._issue(self._begin(session, since=login.since))
 
     def create_token(self, login: Login, *, lifetime: int) -> str:
         """Begin a session of `lifetime` seconds and issue its one access token; errors as of `log_in`."""
@@ -117,25 +123,27 @@ class SessionService:
         session = self._new_session(login, idle_until=until, until=until, access_lifetime=lifetime)
         return self._access.mint_until(self._begin(session, since=login.since), at=at, exp=until)[0]
 
-    def begin_named(
-        self, login: Login, *, sid: bytes, auth_at: int, keep_until: int, limits: Limits | None = None
-    ) -> Issued:
-        """Begin the session that something else already names, so that it can begin but once.
+    def spend(self, login: Login, *, sid: bytes, keep_until: int, is_logout: bool = False) -> None:
+        """Keep, as a session that ends at once, that something can be used but once.
+
+        It is nobody's session: no limit counts it.
 
         Args:
-            login: who logs in.
-            sid: the name.
-            auth_at: when the user logged in, Unix seconds.
-            keep_until: Unix second before which the session must not be forgotten.
-            limits: in place of the usual ones.
+            login: for whom.
+            sid: the name that only this one thing has.
+            keep_until: Unix second before which that must not be forgotten.
+            is_logout: whether it ends something, of which an event is to tell.
 
         Raises:
-            AlreadyExistsError: it has begun before.
+            AlreadyExistsError: it was used before.
+            StorageUnavailableError: the outcome may be unknown.
         """
-        session = self._new_session(login, sid=sid, auth_at=auth_at)
-        until = max(session.until, keep_until)
-        session = _replace(session, until=until, idle_until=max(session.idle_until, keep_until))
-        return self._issue(self._begin(session, limits=limits))
+        session = self._new_session(login, sid=sid, idle_until=keep_until, until=keep_until)
+        with _failing_as_login():
+            self._storage.sessions.add(session, limits=UNLIMITED, at=session.created_at)
+            self._storage.sessions.end(sid, "logout" if is_logout else "replaced", at=session.created_at)
+        if is_logout:
+            self._listener(Event("session_ended", session, "logout", login.caller))
 
     def refresh(self, text: str, caller: Caller) -> Issued:
         """Exchange a refresh token for the next pair (RFC 6749 §6, RFC 9700 §4.14.2).
@@ -271,10 +279,9 @@ class SessionService:
         """Whether a session is of this realm and of the present era."""
         return session.realm == self._realm and session.era >= self.era(at=at)
 
-    def _begin(self, session: Session, *, since: int | None = None, limits: Limits | None = None) -> Session:
-        limits = self._policy.limits if limits is None else limits
+    def _begin(self, session: Session, *, since: int | None = None) -> Session:
         with _failing_as_login():
-            added = self._storage.sessions.add(session, limits=limits, at=session.created_at)
+            added = self._storage.sessions.add(session, limits=self._policy.limits, at=session.created_at)
             for ended in added.ended:
                 self._listener(Event("session_ended", ended, ended.end_reason, _caller_of(session)))
             if since is not None and self._was_overtaken(added.session, since):

@@ -38,21 +38,40 @@ TEXTBOOK_WORDS: Final = (
     "very|long|safe|not|for|only|default|example|demo|app|application|token|random|string|hard|to|guess|you|will|never|"
     "really|secure|private|signing|session|value|must|should|be|keep|it|admin|root|hello|world|foo|bar|baz|qwerty|"
     "my|your|our|the|me|in|is|of|and|an|a|i|at|least|bits|bit|bytes|with|here|some|put|insert|replace|use|server|"
-    "qwertyuiop|asdfghjkl|zxcvbnm|tutorial|website|project|api|auth"
+    "qwertyuiop|asdfghjkl|zxcvbnm|tutorial|website|project|api|auth|"
+    "goes|needs|changed|complex|generated|strong|sample|cookie|local|unique|own|django|fastapi|deployment|before"
 )
 _NUMBER = r"(?<![0-9])(?:[0-9]{1,4}|123456?7?8?9?0?)(?![0-9])"
 _TEXTBOOK = re.compile(rf"(?:{TEXTBOOK_WORDS}|[!-/:-@\[-`{{-~\s]|{_NUMBER})+", re.ASCII)
+# As bytes, in small letters; also as somebody has copied the text of a literal, backslashes and all.
 _PRINTED = (
     # Flask's documentation, now and in earlier releases.
     b"192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
     b'_5#y2l"f4q8z',
     b"a0zr98j/3yx r~xhh!jmn]lwx/,?rt",
-    # FastAPI's, and the most copied video course on Flask.
+    b"\xfd{h\xe5<\x95\xf9\xe3\x96.5\xd1\x01o<!\xd5\xa2\xa0\x9fr",
+    rb"\xfd{h\xe5<\x95\xf9\xe3\x96.5\xd1\x01o<!\xd5\xa2\xa0\x9fr",
+    b"\xf9'\xe4p(\xa9\x12\x1a!\x94\x8d\x1c\x99l\xc7\xb7e\xc7c\x86\x02mj\xa0",
+    rb"\xf9'\xe4p(\xa9\x12\x1a!\x94\x8d\x1c\x99l\xc7\xb7e\xc7c\x86\x02mj\xa0",
+    # Those of Flask-Security, Flask-AppBuilder, Superset, and Django's start of a project.
+    b"pf9wkove4ikeaxvy-cqkedphv9cb3ag-wyjilbq_dfw",
+    b"146585145368132386173505678016728509634",
+    b"\x02\x01thisismyscretkey",
+    rb"\2\1thisismyscretkey",
+    b"django-insecure-",
+    # FastAPI's, and courses on Flask that are much copied.
     b"09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
     b"5791628bb0b13ce0c676dfde280ba245",
+    b"\xcc^\x91\xea\x17-\xd0w\x03\xa7\xf8j0\xac8\xc5",
+    rb"\xcc^\x91\xea\x17-\xd0w\x03\xa7\xf8j0\xac8\xc5",
+    b"hjshjhdjah kjshkjdhjs",
+    b"vnkdjnfjknfl1232#",
+    b"gjr39dkjn344_!67#",
+    b"yandexlyceum_secret_key",
     b"0123456789",
     b"abcdefghijklmnop",
 )
+_DECORATION: Final = b" \t\r\n\"'`"
 _KEY_FILE_MARKS = (b"-----begin", b"ssh-rsa", b"ssh-ed25519", b"ecdsa-sha2", b'{"kty"', b'{"keys"')
 
 
@@ -164,9 +183,22 @@ def weakness(secret: Secret) -> str:
         return "is a number"
     if data in (data + data)[1:-1]:
         return "repeats one piece of itself"
-    if _TEXTBOOK.fullmatch(folded.decode("latin-1")) or folded.startswith(_PRINTED):
+    if _TEXTBOOK.fullmatch(_undecorated(data).decode("latin-1")) or _is_printed(secret):
         return "is a textbook example"
     return ""
+
+
+def _is_printed(secret: Secret) -> bool:
+    """Whether `secret` is one that is published, in any case, quoted or with blanks around it."""
+    readings = [_to_bytes(secret)]
+    if isinstance(secret, str):
+        # A literal that lacks its `b` is a text of other bytes in UTF-8.
+        readings.append(secret.encode("latin-1", "replace"))
+    return any(_undecorated(each).startswith(_PRINTED) for each in readings)
+
+
+def _undecorated(data: bytes) -> bytes:
+    return data.lower().lstrip(_DECORATION).removeprefix(b"b'").removeprefix(b'b"')
 
 
 def _derive(secret: Secret, purpose: str, realm: str) -> Key:

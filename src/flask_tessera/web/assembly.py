@@ -12,7 +12,7 @@ from ..errors import ConfigError
 from ..services.access import AccessPolicy, AccessTokens
 from ..services.follower import RevocationFollower
 from ..services.keys import Keys
-from ..services.legacy import LegacyLogins
+from ..services.legacy import LegacyLogins, legacy_warnings, refuse_far_window
 from ..services.login import LoginAttempts
 from ..services.recorder import Recorder
 from ..services.revocation import RevocationView
@@ -28,6 +28,8 @@ from .runtime import Runtime
 from .transport import HeaderTransport
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flask import Flask
 
     from ..config import Settings
@@ -56,13 +58,13 @@ def assemble(app: Flask, *, storage: Any, realm: str, clock: Clock, answer: Any,
     keys = _keys_of(app, realm)
     store = _storage_of(app, settings, storage)
     listener = partial(signals.send, app)
-    services = _services_of(settings, store, keys, realm=realm, clock=clock, listener=listener)
+    services = _services_of(app, settings, store, keys, realm=realm, clock=clock, listener=listener)
     web = _web_of(settings, answer)
     return Runtime(app=app, settings=settings, realm=realm, clock=clock, storage=store, **services, **web, **hooks)
 
 
 def _services_of(
-    settings: Settings, store: Storage, keys: Keys, *, realm: str, clock: Clock, listener: Listener
+    app: Flask, settings: Settings, store: Storage, keys: Keys, *, realm: str, clock: Clock, listener: Listener
 ) -> dict[str, Any]:
     dice = secrets.token_bytes
     access = AccessTokens(keys, _access_policy(settings), dice)
@@ -80,7 +82,7 @@ def _services_of(
         "follower": RevocationFollower(store, view, clock, patience=patience),
         "recorder": Recorder(store.sessions, clock, listener),
         "logins": _login_attempts(settings),
-        "legacy": _legacy_of(settings, store, sessions, keys, realm, clock),
+        "legacy": _legacy_of(app, settings.LEGACY, store, sessions, keys, realm, clock),
     }
 
 
@@ -167,13 +169,32 @@ def _session_policy(settings: Settings) -> SessionPolicy:
 
 
 def _legacy_of(
-    settings: Settings, storage: Storage, sessions: SessionService, keys: Keys, realm: str, clock: Clock
+    app: Flask,
+    legacy: Mapping[str, Any],
+    storage: Storage,
+    sessions: SessionService,
+    keys: Keys,
+    realm: str,
+    clock: Clock,
 ) -> LegacyLogins | None:
-    if not settings.LEGACY:
+    """What reads old tokens, in the one realm whose users they name."""
+    if not legacy or legacy.get("realm", "") != realm:
         return None
-    tokens = LegacyTokens(**{"user_key": "id", **settings.LEGACY})
-    name_key = KeyRing.from_secret(settings.LEGACY["secret"], purpose="legacy", realm=realm).active
-    return LegacyLogins(tokens, storage, sessions, keys, name_key=name_key, realm=realm, clock=clock)
+    refuse_far_window(legacy["until"], at=clock())
+    _refuse_weak_legacy(app, legacy)
+    members = ("secret", "until", "user_key", "algorithm", "salt")
+    tokens = LegacyTokens(**{name: legacy[name] for name in members if name in legacy})
+    name_key = KeyRing.from_secret(legacy["secret"], purpose="legacy", realm=realm).active
+    since = legacy.get("since")
+    return LegacyLogins(tokens, storage, sessions, keys, name_key=name_key, realm=realm, clock=clock, since=since)
+
+
+def _refuse_weak_legacy(app: Flask, legacy: Mapping[str, Any]) -> None:
+    """It cannot be replaced as `SECRET_KEY` can, so it may be accepted by name, and is warned about at each start."""
+    for warning in legacy_warnings(legacy):
+        if not legacy.get("accept_weak_secret") and not (app.debug or app.testing):
+            raise ConfigError(f"{warning}; if the old tokens are worth it, add 'accept_weak_secret': True")
+        _log.warning(warning)
 
 
 def _login_attempts(settings: Settings) -> LoginAttempts | None:
