@@ -98,12 +98,23 @@ def test_every_setting_is_shown_as_it_is():
         ({"TESSERA_MAX_SESSIONS": 0}, "TESSERA_MAX_SESSIONS 0"),
         ({"SECRET_KEY": SECRET[:20]}, "SECRET_KEY has 20 bytes, 32 are recommended"),
         ({"SECRET_KEY_FALLBACKS": [OLD_SECRET[:20]]}, "SECRET_KEY_FALLBACKS[0] has 20 bytes"),
-        ({"TESSERA_LEGACY": {"secret": OLD_SECRET, "until": NOW - 1}}, "TESSERA_LEGACY: its window has closed"),
         (
-            {"TESSERA_LEGACY": {"secret": SECRET, "until": NOW + 1000}},
+            {"TESSERA_LEGACY": {"secret": OLD_SECRET, "until": NOW - 1, "since": NOW}},
+            "TESSERA_LEGACY: its window has closed",
+        ),
+        (
+            {"TESSERA_LEGACY": {"secret": SECRET, "until": NOW + 1000, "since": NOW}},
             "TESSERA_LEGACY: the old secret is still SECRET_KEY",
         ),
-        ({"TESSERA_LEGACY": {"secret": SECRET.encode(), "until": NOW + 1}}, "TESSERA_LEGACY: the old secret is still"),
+        (
+            {"TESSERA_LEGACY": {"secret": SECRET.encode(), "until": NOW + 1, "since": NOW}},
+            "TESSERA_LEGACY: the old secret is still",
+        ),
+        ({"TESSERA_LEGACY": {"secret": OLD_SECRET, "until": NOW + 1}}, "TESSERA_LEGACY has no 'since'"),
+        (
+            {"TESSERA_LEGACY": {"secret": "dev", "until": NOW + 1, "since": NOW, "accept_weak_secret": True}},
+            "TESSERA_LEGACY['secret'] has 3 bytes",
+        ),
     ],
 )
 def test_a_weak_spot_is_warned_about(config, begins):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from .config import PREFIX
 from .errors import TesseraError
+from .services.legacy import legacy_warnings
 from .tokens.keys import RECOMMENDED_BYTES, weakness
 
 if TYPE_CHECKING:
@@ -126,3 +127,10 @@ def _legacy(runtime: Runtime) -> Iterator[Finding]:
         yield Finding("OK", f"{PREFIX}LEGACY: old tokens are accepted for {left // 86_400} more days")
     if _bytes_of(legacy["secret"]) == _bytes_of(runtime.app.config["SECRET_KEY"]):
         yield Finding("WARN", f"{PREFIX}LEGACY: the old secret is still SECRET_KEY; give the application a new one")
+    try:
+        log = runtime.storage.revocations.tail(at=runtime.clock())
+    except TesseraError:
+        # That the storage does not work was told before.
+        log = None
+    for warning in legacy_warnings(legacy, log):
+        yield Finding("WARN", warning)

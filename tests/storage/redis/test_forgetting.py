@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from flask import Flask
 
+from flask_tessera import Tessera
 from flask_tessera.errors import StorageUnavailableError
 from flask_tessera.sessions.record import RETENTION_MARGIN
 from flask_tessera.storage.contract import WORKER_SILENCE, Heard, Page, Revocation, Worker
+from flask_tessera.testing import Clock
 from flask_tessera.testing.contract.base import ACCESS, IDLE, NO_LIMITS, T0, begin, new_session, rotate, stored
+from tests.services.test_legacy_logins import OLD_SECRET, old_token
 
 FORGET = T0 + ACCESS + RETENTION_MARGIN
 
@@ -292,3 +296,25 @@ def test_F04_who_waits_is_woken_by_a_restored_backup(server, broken, opened):
 def test_a_login_under_limits_is_one_step_for_a_new_user(store):
     """Nothing is kept of him yet."""
     assert store.sessions.add(new_session("new"), limits=NO_LIMITS, at=T0).ended == ()
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_M05_F04_after_a_flush_an_old_token_that_was_spent_stays_so(server, restarted):
+    """A process that saw it happen knows; one that has started since is told by `since`."""
+    clock = Clock()
+    headers = {"z-token": old_token(7, clock() - 60)}
+
+    def start(**legacy):
+        app = Flask(__name__)
+        legacy = {"secret": OLD_SECRET, "until": clock() + 3600, **legacy}
+        app.config.update(SECRET_KEY="6f1d5f7a9c3e4b2880a1d4c7e9f20b35", TESSERA_LEGACY=legacy)
+        app.register_blueprint(Tessera(app, storage=server.url, user_id_type=int, clock=clock).blueprint())
+        return app.test_client()
+
+    client = start(since=clock()) if restarted else start()
+    assert client.post("/auth/exchange", headers=headers).status_code == 200
+    server.ask("FLUSHALL")
+    clock.advance(60)
+    client = start(since=clock() - 60) if restarted else client
+    assert client.post("/auth/exchange", headers=headers).status_code == 401
+    assert client.post("/auth/logout", headers=headers).status_code == 401
