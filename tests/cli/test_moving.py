@@ -169,7 +169,7 @@ def test_what_is_over_stays_behind(run, tmp_path):
 
 
 def test_a_storage_in_which_there_is_nothing_is_hardly_the_right_one(run, tmp_path):
-    assert_refused(run("sessions", "move", "--to", f"sqlite:///{tmp_path}/target.db"), "nothing to move")
+    assert_refused(run("sessions", "move", "--to", f"sqlite:///{tmp_path}/target.db"), "no tables yet")
 
 
 # -- What is refused ---------------------------------------------------------------------------------------------------

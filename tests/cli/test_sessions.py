@@ -6,10 +6,12 @@ import re
 import sqlite3
 
 import pytest
+from flask import Flask
 
-from flask_tessera import Device
+from flask_tessera import Device, Tessera
+from flask_tessera.storage.memory import MemoryStorage
 
-from .calling import HOSTILE, assert_refused, tessera_of
+from .calling import HOSTILE, PHONE, SECRET, assert_refused, in_app, tessera_of
 
 
 def test_sessions_are_listed_and_ended(run, service):
@@ -57,3 +59,49 @@ def test_G02_a_hostile_device_or_browser_forges_no_line(run, service, tmp_path, 
 @pytest.mark.parametrize("user", ["", "a\nb", "\udcff", "x" * 256])
 def test_T08_who_cannot_be_called_so_is_refused_in_one_sentence(run, service, user):
     assert_refused(run("sessions", "end-user", user), "user id")
+
+
+# -- Who is meant ------------------------------------------------------------------------------------------------------
+
+
+def test_S03_in_the_service_a_phone_number_is_looked_up(run, service):
+    with service.app_context():
+        token = tessera_of(service).create_token(1)
+        assert run("sessions", "list", PHONE).stdout.splitlines()[-1] == "1 live sessions"
+        assert run("sessions", "end-user", PHONE).stdout.startswith("ended 1 sessions of user 1; ")
+        assert tessera_of(service).verify_token(token) is None
+    assert run("sessions", "list", PHONE).stdout == "0 live sessions\n"
+
+
+def test_a_user_who_is_disabled_is_found_by_phone_and_by_id(run, service):
+    run("users", "disable", PHONE)
+    for name in (PHONE, "1"):
+        assert run("sessions", "list", name).stdout == "0 live sessions\n"
+
+
+@pytest.mark.parametrize("act", ["list", "end-user"])
+@pytest.mark.parametrize("name", ["nobody", "13900139000", "2", "01", "9" * 30, "１"])
+def test_nobody_of_that_name_is_told_in_one_sentence(run, service, act, name):
+    assert_refused(run("sessions", act, name), f"no user with the phone number or id {name}")
+
+
+@pytest.mark.parametrize("act", ["list", "end-user"])
+def test_in_an_application_its_loader_tells_who_there_is(act):
+    app = Flask(__name__)
+    app.config.update(SECRET_KEY=SECRET)
+    tessera: Tessera[str] = Tessera(app, user_id_type=int, storage=MemoryStorage())
+    tessera.user_loader({7: "Ada"}.get)
+    assert in_app(app, "sessions", act, "7").exit_code == 0
+    for name in ("8", "nobody"):
+        assert_refused(in_app(app, "sessions", act, name), f"no user with the id {name}")
+
+
+@pytest.mark.parametrize("act", ["list", "end-user"])
+def test_in_an_application_without_a_loader_its_sessions_tell_who_there_is(act):
+    app = Flask(__name__)
+    app.config.update(SECRET_KEY=SECRET)
+    tessera: Tessera[str] = Tessera(app, storage=MemoryStorage())
+    with app.app_context():
+        tessera.create_token("7")
+    assert in_app(app, "sessions", act, "7").exit_code == 0
+    assert_refused(in_app(app, "sessions", act, "8"), "no user with the id 8")

@@ -37,7 +37,8 @@ def move_sessions(source_url: str | None, target_url: str, realm: str | None) ->
 
     Stop the workers first: what they write meanwhile may be missed. It may be done again.
     """
-    runtime = running(realm)
+    # The storage of the application is opened for nothing where another one was named.
+    runtime = running(realm, may_create=source_url is not None)
     with ExitStack() as opened:
         source = runtime.storage if source_url is None else opened.enter_context(_opened("--from", source_url))
         target = opened.enter_context(_opened("--to", target_url))

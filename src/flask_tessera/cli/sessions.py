@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import InputError
 from ..services.keys import parse_sid, sid_text
 from .friendly import Friendly
 from .moving import move_sessions
+from .person import find_user_id
 from .printing import effect, print_row, printable, time_text
 from .realm import running, with_realm
 
@@ -28,8 +28,9 @@ def sessions() -> None:
 @click.argument("user")
 @with_realm
 def list_sessions(user: str, realm: str | None) -> None:
-    """List the live sessions of USER (the user id)."""
-    _print_sessions(running(realm).sessions.list(user))
+    """List the live sessions of USER (the user id; in the ready service also the phone number)."""
+    runtime = running(realm)
+    _print_sessions(runtime.sessions.list(find_user_id(runtime, user)))
 
 
 @sessions.command("end")
@@ -47,17 +48,11 @@ def end_session(sid: str, realm: str | None) -> None:
 @click.argument("user")
 @with_realm
 def end_user(user: str, realm: str | None) -> None:
-    """End all sessions of USER (the user id).
-
-    Raises:
-        InputError: nobody can be called so.
-    """
+    """End all sessions of USER (the user id; in the ready service also the phone number)."""
     runtime = running(realm)
-    try:
-        ended = runtime.sessions.end_user(user, "kick")
-    except ValueError as error:
-        raise InputError(str(error)) from error
-    click.echo(f"ended {len(ended)} sessions of user {printable(user)}; {effect(runtime)}")
+    user_id = find_user_id(runtime, user)
+    ended = runtime.sessions.end_user(user_id, "kick")
+    click.echo(f"ended {len(ended)} sessions of user {printable(user_id)}; {effect(runtime)}")
 
 
 sessions.add_command(move_sessions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import select
 import signal
 import sys
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +14,7 @@ from waitress import create_server
 from ..accounts.hash_slots import WAITERS_PER_SLOT
 from ..errors import ConfigError, NotFoundError, StorageUnavailableError
 from . import administration, upkeep
+from .connections import FairAccept, connection_limit, share_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,8 +61,9 @@ def run(app: Flask, host: str, port: int, *, demo: bool, say: Callable[[str], An
 
 def _listen(app: Flask, runtime: Runtime, host: str, port: int) -> Any:
     settings = runtime.settings
+    limit = connection_limit()
     try:
-        return create_server(
+        server = create_server(
             app,
             host=host,
             port=port,
@@ -68,12 +71,21 @@ def _listen(app: Flask, runtime: Runtime, host: str, port: int) -> Any:
             threads=(1 + WAITERS_PER_SLOT) * settings.HASH_SLOTS + _OTHER_THREADS,
             ident=None,
             max_request_body_size=_LARGEST_BODY,
+            connection_limit=limit,
+            # Select takes no descriptor above 1023.
+            asyncore_use_poll=hasattr(select, "poll"),
             # Where proxies are trusted, the extension reads what they wrote.
             clear_untrusted_proxy_headers=not settings.TRUSTED_PROXIES,
         )
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no such address"
         raise ConfigError(f"cannot listen on {host}:{port}: {reason}; try another --host or --port") from error
+    # Behind a proxy, one address is everybody.
+    accept = FairAccept(0 if settings.TRUSTED_PROXIES else share_of(limit))
+    # With several addresses of one host, there is a server for each of them among the sockets.
+    for each in list(getattr(server, "map", {}).values()) or [server]:
+        each.channel_class = accept
+    return server
 
 
 def _stop(*_: object) -> None:

@@ -38,8 +38,16 @@ class Users:
         Raises:
             StorageUnavailableError: the users cannot be read.
         """
-        user = _first(self._database.read(table.BY_ID, {"key": user_id}))
+        user = self.find(user_id)
         return None if user is None or user.disabled else user
+
+    def find(self, user_id: int) -> User | None:
+        """The user with this id, disabled or not.
+
+        Raises:
+            StorageUnavailableError: the users cannot be read.
+        """
+        return _first(self._database.read(table.BY_ID, {"key": user_id}))
 
     def all(self) -> list[User]:
         """All users, in the order in which they were added.

@@ -49,7 +49,8 @@ class SQLiteStorage:
         Raises:
             StorageUnavailableError: the database does not answer.
         """
-        if not Path(self._database.path).exists():
+        file = Path(self._database.path)
+        if file.parent.is_dir() and not file.exists():
             # Looking makes no file.
             return migrations.state_of(0)
         with self._database.migrating() as connection:

@@ -1,0 +1,63 @@
+"""Whom a command is about: a user id, and in the ready service also a phone number."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from flask import current_app
+
+from ..errors import InputError, NotFoundError, TokenInvalidError, UserGoneError
+from ..services.sessions import refuse_unusable
+
+if TYPE_CHECKING:
+    from ..web.runtime import Runtime
+
+
+_ID: Final = re.compile("[1-9][0-9]{0,17}")
+"""In the one spelling that tokens have, and no larger than a column can hold."""
+
+
+def find_user_id(runtime: Runtime, name: str) -> str:
+    """The user id of whoever is called so: of a user of the application, or of sessions that are still there.
+
+    Args:
+        runtime: of the realm.
+        name: a user id, or in the ready service a phone number.
+
+    Raises:
+        InputError: nobody can be called so.
+        NotFoundError: nobody is called so.
+        StorageUnavailableError: it cannot be looked up.
+    """
+    try:
+        refuse_unusable(name)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    service = current_app.extensions.get("tessera_service")
+    found = _service_user(service, name) if service else _is_known(runtime, name) and name
+    if found:
+        return found
+    if runtime.sessions.list(name):
+        return name
+    kinds = "phone number or id" if service else "id"
+    raise NotFoundError(f"there is no user with the {kinds} {name}, and no live session of one")
+
+
+def _service_user(service: Any, name: str) -> str:
+    """The id of a user of the service, disabled or not; an empty text for nobody."""
+    user = service.users.by_phone(name)
+    if user is None and _ID.fullmatch(name):
+        user = service.users.find(int(name))
+    return str(user.id) if user else ""
+
+
+def _is_known(runtime: Runtime, name: str) -> bool:
+    """Whether the application's loader finds a user of this id; without a loader only sessions can tell."""
+    if runtime.user_loader is None:
+        return False
+    try:
+        runtime.load_by_id(name)
+    except (UserGoneError, TokenInvalidError, ValueError):
+        return False
+    return True
