@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 
 from flask_tessera.services.access import AccessPolicy, AccessTokens
+from flask_tessera.services.activity import ActivityWriter
 from flask_tessera.services.keys import Keys, parse_sid
-from flask_tessera.services.recorder import Recorder
 from flask_tessera.services.revocation import RevocationView
 from flask_tessera.services.sessions import Login, SessionPolicy, SessionService
 from flask_tessera.sessions.limits import Limits
@@ -19,7 +19,7 @@ SECRET = "a secret of the tests that is long enough 0123456789"
 
 
 class Bench:
-    """One worker: `service`, `view` and `recorder` over one storage; `events` is what the listener heard."""
+    """One worker: `service`, `view` and `activity` over one storage; `events` is what the listener heard."""
 
     def __init__(self, storage=None, *, realm="", clock=None, **policy):
         self.clock = clock or Clock()
@@ -30,7 +30,7 @@ class Bench:
         settings = {"idle": 30 * DAY, "lifetime": 90 * DAY, "access_lifetime": 900, "leeway": LEEWAY}
         self.policy = SessionPolicy(**({"limits": Limits(10, 0, "evict")} | settings | policy))
         self.view = RevocationView(self.storage.revocations)
-        self.recorder = Recorder(self.storage.sessions, self.clock, self.events.append)
+        self.activity = ActivityWriter(self.storage.sessions, self.clock, self.events.append)
         self.service = SessionService(
             self.storage,
             self.keys,
@@ -59,7 +59,7 @@ class Bench:
         claims = self.claims(issued)
         reason = self.view.refusal(claims, at=self.clock())
         if not reason:
-            self.recorder.note(claims.sid, parse_sid(claims.sid), claims.gen, self.clock())
+            self.activity.record(claims.sid, parse_sid(claims.sid), claims.gen, self.clock())
         return reason
 
     def heard(self):

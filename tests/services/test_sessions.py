@@ -124,7 +124,7 @@ def test_R05_a_predecessor_after_its_successor_was_used_is_reuse(bench):
     first = bench.log_in()
     second = bench.refresh(first.refresh_token)
     assert bench.use(second) == ""
-    bench.recorder.flush()
+    bench.activity.flush()
     bench.clock.advance(LEEWAY + 1)
     assert reason_of(bench.refresh, first.refresh_token) == "reuse"
 

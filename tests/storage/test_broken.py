@@ -285,14 +285,14 @@ def test_X12_a_fork_while_other_threads_hold_every_lock_leaves_the_child_alive(p
     run_script(
         """
 import threading
-from flask_tessera.services.recorder import Recorder
+from flask_tessera.services.activity import ActivityWriter
 from flask_tessera.services.revocation import RevocationView
 from flask_tessera.tokens.claims import Claims
 session = begin(storage)
 storage.revocations.stamp()
-view, recorder = RevocationView(storage.revocations), Recorder(storage.sessions, lambda: T0, lambda event: None)
+view, activity = RevocationView(storage.revocations), ActivityWriter(storage.sessions, lambda: T0, lambda event: None)
 memory = open_storage("memory:")
-locks = [storage._database._opening, storage._database._writing, view._lock, recorder._lock,
+locks = [storage._database._opening, storage._database._writing, view._lock, activity._lock,
          memory.sessions._records.lock]
 watch = storage.revocations.stamp.__self__
 locks.append(watch._lock)
@@ -313,8 +313,8 @@ if not child:
     storage.sessions.end(begin(storage).sid, "logout", at=T0)
     claims = Claims(sub="7", sid="x", gen=0, ep=0, iat=T0, exp=T0 + 900)
     assert view.refusal(claims, at=T0) == ""
-    recorder.note("x", session.sid, 1, T0)
-    recorder.flush()
+    activity.record("x", session.sid, 1, T0)
+    activity.flush()
     assert stored(storage, session).confirmed
     begin(memory)
     os._exit(0)

@@ -13,6 +13,10 @@ EndReason = Literal[
 ]
 
 
+LAST_SEEN_RESOLUTION: Final = 60
+"""Seconds; a finer last-seen time would let a thief time his refreshes by it."""
+
+
 class Device(msgspec.Struct, frozen=True):
     """What a client says of the device it runs on; empty where it said nothing."""
 
@@ -68,6 +72,11 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     def device(self) -> Device:
         """The device as the client described it."""
         return Device(self.device_type, self.device_id, self.device_name)
+
+    @property
+    def last_seen_shown(self) -> int:
+        """When it was last seen, as it may be shown: a Unix second, floored to the minute, never before it began."""
+        return max(self.created_at, self.last_seen_at // LAST_SEEN_RESOLUTION * LAST_SEEN_RESOLUTION)
 
     def with_rotation(self, state: RotationState, *, at: int, idle: int) -> Session:
         """Take over `state` after a refresh at `at`: the idle limit moves, neither back nor past the absolute one.

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from ..config import PREFIX, read_settings
 from ..errors import ConfigError
 from ..services.access import AccessPolicy, AccessTokens
+from ..services.activity import ActivityWriter
 from ..services.follower import RevocationFollower
 from ..services.keys import Keys
 from ..services.legacy import LegacyLogins, legacy_warnings, refuse_far_window
 from ..services.login import LoginAttempts
-from ..services.recorder import Recorder
 from ..services.revocation import RevocationView
 from ..services.sessions import SessionPolicy, SessionService
 from ..sessions.limits import Limits
@@ -80,7 +80,7 @@ def _services_of(
         "sessions": sessions,
         "view": view,
         "follower": RevocationFollower(store, view, clock, patience=patience),
-        "recorder": Recorder(store.sessions, clock, listener),
+        "recorder": ActivityWriter(store.sessions, clock, listener),
         "logins": _login_attempts(settings),
         "legacy": _legacy_of(app, settings.LEGACY, store, sessions, keys, realm, clock),
     }

@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SessionEndedError, TokenExpiredError, TokenInvalidError, UserGoneError
-from ..services.recorder import COARSENESS
 from ..services.revocation import ViewBusyError
+from ..sessions.record import LAST_SEEN_RESOLUTION
 from ..tokens.claims import Claims
 from .identity import Identity
 from .verified import VerifiedTokens
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from ..config import Settings
     from ..services.access import AccessTokens
+    from ..services.activity import ActivityWriter
     from ..services.follower import RevocationFollower
     from ..services.legacy import LegacyLogins
     from ..services.login import LoginAttempts
     from ..services.ports import Clock
-    from ..services.recorder import Recorder
     from ..services.revocation import RevocationView
     from ..services.sessions import SessionService
     from ..sessions.record import Session
@@ -57,7 +57,7 @@ class Runtime:
     access: AccessTokens
     view: RevocationView
     follower: RevocationFollower
-    recorder: Recorder
+    recorder: ActivityWriter
     sessions: SessionService
     legacy: LegacyLogins | None
     user_id_type: Callable[[str], Any]
@@ -87,8 +87,8 @@ class Runtime:
         verified = self.tokens.read(text, at)
         claims = verified.claims
         self._refuse_ended(claims, verified.sid, at, strict)
-        if verified.noted_at != (minute := at // COARSENESS):
-            self.recorder.note(claims.sid, verified.sid, claims.gen, at)
+        if verified.noted_at != (minute := at // LAST_SEEN_RESOLUTION):
+            self.recorder.record(claims.sid, verified.sid, claims.gen, at)
             verified.noted_at = minute
         identity: Identity[Any] | None = verified.identity
         if identity is None or claims.ext:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...services.keys import parse_sid, sid_text
-from ...services.recorder import COARSENESS
 from ..http_errors import answering
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def _shown(session: Session, current: str) -> dict[str, Any]:
         "session_id": name,
         "current": name == current,
         "created_at": session.created_at,
-        "last_seen_at": session.last_seen_at // COARSENESS * COARSENESS,
+        "last_seen_at": session.last_seen_shown,
         "expires_at": session.until,
         "device": {"type": session.device_type, "id": session.device_id, "name": session.device_name},
         "ip": session.ip,
