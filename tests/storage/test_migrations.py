@@ -29,9 +29,11 @@ INSERT INTO tessera_sessions (sid, realm, user_id, created_at, auth_at, idle_unt
                               predecessor, rotated_at, confirmed, epoch, last_seen_at, ended_at, end_reason,
                               device_type, device_id, device_name, ip, user_agent, scope, amr)
 VALUES (?, '', '9', 1, 1, 9, 9, 1, 0, -1, 1, 0, 0, 1, 0, '', '', '', '', '', '', '', '')"""
-DUMPS = {version: Path(__file__).with_name(f"version_{version}.sql").read_text() for version in (1, 2)}
+DUMPS = {version: Path(__file__).with_name(f"version_{version}.sql").read_text() for version in (1, 2, 3)}
 """Files of every version that was released, as SQLite dumps them."""
 VERSION_1 = DUMPS[1]
+SINCE_1 = ["0002", "0003"]
+"""The revisions that lead from version 1 to the present one."""
 
 
 def for_postgres(script):
@@ -149,12 +151,12 @@ def test_F06_a_new_database_is_made_whole_and_noted_as_of_the_last_revision(plac
     assert storage.schema_state().words == f"version {schema.VERSION}, the present one"
     assert storage.upgrade() == []
     execute, close = place.connect()
-    assert execute("SELECT version_num FROM tessera_alembic_version").fetchall() == [("0002",)]
+    assert execute("SELECT version_num FROM tessera_alembic_version").fetchall() == [(migrations.HEAD,)]
     close()
 
 
 def test_F06_an_empty_database_may_be_upgraded_first(storage):
-    assert storage.upgrade() == ["0002"]
+    assert storage.upgrade() == [migrations.HEAD]
     session = begin(storage)
     assert stored(storage, session) == session
     assert storage.upgrade() == []
@@ -169,10 +171,11 @@ def test_F06_an_older_schema_is_refused_with_the_command_that_helps(place, stora
 
 def test_F06_an_upgrade_keeps_all_records(place, storage):
     place.make_old()
-    assert storage.upgrade() == ["0002"]
+    assert storage.upgrade() == SINCE_1
     assert storage.upgrade() == []
     standing = storage.sessions.find(OLD_SID)
     assert (standing.session.user_id, standing.session.user_agent, standing.session.era) == ("7", "u", 0)
+    assert (standing.session.user_stamp, standing.session.issued_for) == ("", "")
     assert storage.sessions.rotate(OLD_SID, 0, at=T0 + 1, leeway=LEEWAY, idle=IDLE).outcome == "rotated"
     page = storage.revocations.after(0, at=T0 + 1)
     assert [(entry.sid, entry.reason) for entry in page.entries] == [(bytes(range(1, 17)), "logout")]
@@ -190,7 +193,7 @@ def test_F06_an_upgraded_schema_is_the_same_as_a_new_one(place, storage):
     for name in ("sessions", "principals", "revocations", "log", "workers", "alembic_version"):
         place.execute(f"DROP TABLE tessera_{name}")
     place.execute(VERSION_1 if isinstance(place, SQLite) else for_postgres(VERSION_1))
-    assert storage.upgrade() == ["0002"]
+    assert storage.upgrade() == SINCE_1
     assert place.catalogue() == new
     with place.engine().connect() as connection:
         assert drift(connection, is_postgres=isinstance(place, Postgres)) == []
@@ -265,7 +268,7 @@ def test_F06_a_newer_schema_is_refused_and_left_as_it_is(place, storage):
 
 def test_F06_a_process_at_work_goes_on_when_the_schema_becomes_newer(place, storage):
     session = begin(storage)
-    place.execute("UPDATE tessera_log SET schema_version = 3")
+    place.execute("UPDATE tessera_log SET schema_version = 99")
     assert stored(storage, session) == session
     begin(storage)
 
@@ -301,7 +304,7 @@ def test_X11_processes_of_the_old_version_go_on_while_the_schema_is_upgraded(pla
     for thread in threads:
         thread.start()
     try:
-        assert storage.upgrade() == ["0002"]
+        assert storage.upgrade() == SINCE_1
     finally:
         stop.set()
         for thread in threads:
@@ -332,7 +335,7 @@ while True:
     if not child:
         left = deaths + 1
         storage = open_engine(sqlalchemy.create_engine(url)) if url.startswith("sqlite") else open_storage(url)
-        os._exit(0 if storage.upgrade() == ["0002"] else 3)
+        os._exit(0 if storage.upgrade() == ["0002", "0003"] else 3)
     status = os.waitpid(child, 0)[1]
     if not os.WIFSIGNALED(status):
         break
@@ -370,7 +373,7 @@ def test_X11_a_hosts_migrations_and_ours_leave_each_other_alone(place, storage):
     with engine.connect() as connection:
         metadata = make_host(connection)
         place.make_old()
-        assert storage.upgrade() == ["0002"]
+        assert storage.upgrade() == SINCE_1
         begin(storage)
         context = alembic.migration.MigrationContext.configure(connection, opts=options)
         assert alembic.autogenerate.compare_metadata(context, metadata) == []

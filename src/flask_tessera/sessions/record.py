@@ -35,7 +35,9 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     `sid` has 16 bytes. `gen`, `predecessor`, `rotated_at` and `confirmed` are the state of its rotation.
     `idle_until` and `until` are the first seconds in which it is over. `access_lifetime` is the longest
     that an access token of it may live; `ended_at` is 0 and `end_reason` empty while it has not ended. `era` is the
-    storage's when it began: it is raised when a backup was put back.
+    storage's when it began: it is raised when a backup was put back. `user_stamp` is a short text of the application's,
+    up to 64 characters, empty where there is none. `issued_for` is the JSON array of the issuer and audience
+    that it was begun under, empty for sessions of release 0.1.
     """
 
     sid: bytes
@@ -62,6 +64,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     scope: str = ""
     amr: str = ""
     era: int = 0
+    user_stamp: str = ""
+    issued_for: str = ""
 
     @property
     def rotation(self) -> RotationState:

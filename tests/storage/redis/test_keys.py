@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import secrets
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from flask_tessera.sessions.limits import Limits
 from flask_tessera.sessions.record import RETENTION_MARGIN
@@ -257,3 +259,15 @@ def test_P8_a_session_takes_so_much_memory(server, broken, record_property):
     bytes_each = (used() - before) / SESSIONS
     record_property("bytes_per_session", bytes_each)
     assert bytes_each < MOST_BYTES
+
+
+def test_F06_records_of_release_0_1_are_read_and_keep_what_a_later_release_added(store, raw):
+    session = begin_at_home(store, user_stamp="s", issued_for="[]")
+    (key,) = raw.names(b"s")
+    fields = msgspec.msgpack.decode(raw.client.get(key))
+    raw.client.set(key, msgspec.msgpack.encode(fields[:24]))
+    assert stored(store, session) == replace(session, user_stamp="", issued_for="")
+    assert rotate(store, session, 0, T0).outcome == "rotated"
+    raw.client.set(key, msgspec.msgpack.encode([*fields, "of a later release"]))
+    assert rotate(store, session, 0, T0).session.user_stamp == "s"
+    assert msgspec.msgpack.decode(raw.client.get(key))[24:] == ["s", "[]", "of a later release"]

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 class _Record(msgspec.Struct, array_like=True, gc=False):
-    """The fields of a session but for its sid, in their order; a later release may add others behind them."""
+    """The fields of a session but for its sid, each where the release put it that brought it.
+
+    Fields are added at the end only: a record of an older release ends early, and the servers of an older release keep
+    what follows the fields that they know.
+    """
 
     realm: str
     user_id: str
@@ -40,9 +44,10 @@ class _Record(msgspec.Struct, array_like=True, gc=False):
     amr: str
     era: int
     untold: int = 0
+    user_stamp: str = ""
+    issued_for: str = ""
 
 
-_NAMES: Final = Session.__struct_fields__[1:]
 _decode_session: Final = msgspec.msgpack.Decoder(_Record).decode
 _decode_principal: Final = msgspec.msgpack.Decoder(tuple[int, int]).decode
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -50,8 +55,10 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 
 def pack(session: Session) -> bytes:
     """The session without its sid, told of to the log."""
-    _, *fields = msgspec.structs.astuple(session)
-    return _encode([each if each.__class__ is not bool else int(each) for each in fields] + [0])
+    fields = msgspec.structs.asdict(session)
+    del fields["sid"]
+    fields["confirmed"] = int(session.confirmed)
+    return _encode(_Record(**fields))
 
 
 def unpack(sid: bytes, raw: bytes) -> Session:
@@ -64,7 +71,8 @@ def unpack(sid: bytes, raw: bytes) -> Session:
         record = _decode_session(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StorageUnavailableError("a stored session cannot be read") from error
-    fields = dict(zip(_NAMES, msgspec.structs.astuple(record), strict=False))
+    fields = msgspec.structs.asdict(record)
+    del fields["untold"]
     fields["confirmed"] = bool(record.confirmed)
     return Session(sid=sid, **fields)
 

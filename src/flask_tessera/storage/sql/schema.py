@@ -26,7 +26,7 @@ from ...errors import ConfigError
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the schema; a process refuses a newer one than it knows."""
 REVISION_TABLE: Final = "tessera_alembic_version"
 """Where Alembic notes the revision, apart from the host's own."""
@@ -97,6 +97,7 @@ def _sessions(metadata: MetaData) -> None:
         *map(_integer, ("gen", "predecessor", "rotated_at", "confirmed", "epoch", "last_seen_at", "ended_at")),
         *map(_text, ("end_reason", "device_type", "device_id", "device_name", "ip", "user_agent", "scope", "amr")),
         _era(),
+        *map(_new_text, ("user_stamp", "issued_for")),
         # Ordered by sid within a user, so oldest first. No column that a refresh writes stands in an index:
         # PostgreSQL then writes the new row beside the old one and touches no index (HOT), if there is room.
         Index("tessera_sessions_user", "user_id", "realm"),
@@ -174,6 +175,11 @@ def _text(name: str) -> Column[str]:
 
 def _integer(name: str) -> Column[int]:
     return Column(name, BigInteger, nullable=False)
+
+
+def _new_text(name: str) -> Column[str]:
+    # A default, since processes of version 2 that are still running write rows without it.
+    return Column(name, Text, nullable=False, server_default=text("''"))
 
 
 def _era() -> Column[int]:

@@ -18,7 +18,15 @@ class BeginningCases(Cases):
     def test_a_session_is_found_as_it_was_written(self, storage: Storage) -> None:
         """All fields come back, types included."""
         session = new_session(
-            confirmed=True, gen=3, predecessor=1, device_type="phone", device_id="d", device_name="n", scope="a b"
+            confirmed=True,
+            gen=3,
+            predecessor=1,
+            device_type="phone",
+            device_id="d",
+            device_name="n",
+            scope="a b",
+            user_stamp="s",
+            issued_for='["https://issuer.example","api"]',
         )
         added = storage.sessions.add(session, limits=NO_LIMITS, at=T0)
         assert added.session == session

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .base import T0, Cases, begin, rotate, stored
 
@@ -43,11 +43,16 @@ class TextCases(Cases):
         assert (entry.realm, entry.user_id) == ("", "case")
 
     def test_X13_odd_texts_come_back_as_they_were(self, storage: Storage) -> None:
-        """In every field that a client can fill, also after a refresh."""
+        """In every field that a client or an application can fill, also after a refresh."""
         for text in ODD_TEXTS:
-            session = begin(
-                storage, device_type=text, device_id=text, device_name=text, ip=text, user_agent=text, scope=text
-            )
+            device: dict[str, Any] = {
+                "device_type": text,
+                "device_id": text,
+                "device_name": text,
+                "ip": text,
+                "user_agent": text,
+            }
+            session = begin(storage, **device, scope=text, user_stamp=text[:64], issued_for=text)
             rotated = rotate(storage, session, 0, T0)
             assert rotated.outcome == "rotated"
             assert (rotated.session.device_name, rotated.session.user_agent) == (text, text)

@@ -1,10 +1,11 @@
--- A session's record: the fields of `Session` without its sid, in their order, as an array. All of a user lies
+-- A session's record: the fields of `_Record` in `record.py`, in their order, as an array. All of a user lies
 -- under one base, "prefix:{tag}:", so that a step on it stays within one slot of a cluster. A step is given the
 -- names of the keys that decide where it runs: while a slot moves, a server refuses a step of which it lacks some.
 local REALM, USER_ID, IDLE_UNTIL, UNTIL, ACCESS_LIFETIME = 1, 2, 5, 6, 7
 local CREATED_AT, GEN, PREDECESSOR, ROTATED_AT, CONFIRMED = 3, 8, 9, 10, 11
 local EPOCH, LAST_SEEN_AT, ENDED_AT, END_REASON, DEVICE_TYPE = 12, 13, 14, 15, 16
 -- After the fields: whether its ending has yet to be told to a log that lies in another slot.
+-- What follows them is for Python only, and kept as it is.
 local ERA, UNTOLD = 23, 24
 local MARGIN = 120
 

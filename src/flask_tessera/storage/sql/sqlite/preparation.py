@@ -43,6 +43,13 @@ _STEPS: Final = (
             _REVISIONS_OF_2,
         ),
     ),
+    (
+        3,
+        (
+            "ALTER TABLE tessera_sessions ADD COLUMN user_stamp TEXT DEFAULT '' NOT NULL",
+            "ALTER TABLE tessera_sessions ADD COLUMN issued_for TEXT DEFAULT '' NOT NULL",
+        ),
+    ),
 )
 _SET_VERSION: Final = "UPDATE tessera_log SET schema_version = ?"
 
