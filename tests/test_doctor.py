@@ -41,7 +41,7 @@ def report(*, debug: bool = False, storage: Any = None, **config: Any) -> dict[s
     if storage is None:
         app.config.setdefault("TESSERA_STORE_URL", "memory:")
     tessera: Tessera[Any] = Tessera(app, storage=storage)
-    found: dict[str, list[str]] = {"SET": [], "OK": [], "WARN": [], "FAIL": []}
+    found: dict[str, list[str]] = {"SET": [], "OK": [], "HINT": [], "WARN": [], "FAIL": []}
     with app.app_context():
         for finding in examine(app, tessera.runtime):
             found[finding.level].append(finding.text)
@@ -119,6 +119,22 @@ def test_every_setting_is_shown_as_it_is():
 )
 def test_a_weak_spot_is_warned_about(config, begins):
     assert [text for text in report(**config)["WARN"] if text.startswith(begins)]
+
+
+@pytest.mark.parametrize(
+    ("config", "hints"),
+    [
+        ({}, ["TESSERA_TRUSTED_PROXIES 0", "TESSERA_ISSUER and TESSERA_AUDIENCE"]),
+        ({"TESSERA_TRUSTED_PROXIES": 1, "TESSERA_AUDIENCE": "shop"}, []),
+        ({"TESSERA_TRUSTED_PROXIES": 1, "TESSERA_ISSUER": "https://shop.example"}, []),
+        ({"TESSERA_TRUSTED_PROXIES": 1, "TESSERA_REVOCATION": "strict"}, []),
+        ({"TESSERA_TRUSTED_PROXIES": 1, "TESSERA_REVOCATION": "stateless"}, ["TESSERA_ISSUER and TESSERA_AUDIENCE"]),
+    ],
+)
+def test_what_only_the_operator_can_judge_is_a_hint_and_no_failure(config, hints):
+    found = report(**config)
+    assert [text[: len(hint)] for text, hint in zip(found["HINT"], hints, strict=True)] == hints
+    assert found["FAIL"] == []
 
 
 def test_debug_mode_is_warned_about():

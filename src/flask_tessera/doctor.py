@@ -25,9 +25,12 @@ _PASSWORD_IN_QUERY: Final = re.compile(r"(?<=password)=[^&]*", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the doctor's report: `SET` a setting, `OK` a check that passed, `WARN` and `FAIL` weak spots."""
+    """One line of the doctor's report.
 
-    level: Literal["SET", "OK", "WARN", "FAIL"]
+    `SET` is a setting, `OK` a check that passed, `HINT` what to know about a setting, `WARN` and `FAIL` weak spots.
+    """
+
+    level: Literal["SET", "OK", "HINT", "WARN", "FAIL"]
     text: str
 
 
@@ -40,6 +43,7 @@ def examine(app: Flask, runtime: Runtime) -> list[Finding]:
         *_storage(runtime),
         *_bound(runtime),
         *_modes(app, settings),
+        *_hints(settings),
         *_legacy(runtime),
     ]
 
@@ -114,6 +118,22 @@ def _modes(app: Flask, settings: Settings) -> Iterator[Finding]:
         yield Finding("WARN", f"{PREFIX}MAX_SESSIONS 0: a user may have any number of sessions")
     if settings.TRUSTED_PROXIES:
         yield Finding("OK", f"{settings.TRUSTED_PROXIES} proxies are believed about client addresses")
+
+
+def _hints(settings: Settings) -> Iterator[Finding]:
+    """What no look at the configuration can judge: whether there is a proxy, or another application."""
+    if not settings.TRUSTED_PROXIES:
+        yield Finding(
+            "HINT",
+            f"{PREFIX}TRUSTED_PROXIES 0: X-Forwarded-For is not believed; behind a proxy all clients would have its"
+            " address and share one login limit, so set the number of proxies there",
+        )
+    if settings.REVOCATION != "strict" and not (settings.ISSUER or settings.AUDIENCE):
+        yield Finding(
+            "HINT",
+            f"{PREFIX}ISSUER and {PREFIX}AUDIENCE are not set: another application with the same SECRET_KEY, also with"
+            " another storage, accepts these access tokens until they expire",
+        )
 
 
 def _legacy(runtime: Runtime) -> Iterator[Finding]:
