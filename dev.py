@@ -237,8 +237,11 @@ def pinned(lock: Path) -> Iterator[str]:
 
 
 def demo(*arguments: str) -> None:
-    """Become the ready service, in the folder where this was called."""
-    hand_over(environment("demo"), "-m", "flask_tessera.cli", "serve", "--demo", *arguments)
+    """Become the ready service; what it keeps lies in .dev/, unless another folder is named."""
+    python = environment("demo")
+    is_named = os.environ.get("TESSERA_DATA_DIR") or any(word.startswith("--data") for word in arguments)
+    where = () if is_named else ("--data", str(DEV / "demo-data"))
+    hand_over(python, "-m", "flask_tessera.cli", "serve", "--demo", *where, *arguments)
 
 
 def test(*arguments: str) -> None:

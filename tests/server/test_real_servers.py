@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -393,3 +394,45 @@ def test_G01_a_server_logs_every_event_as_one_line_of_json_without_a_secret(serv
     assert entries[0]["user_agent"] == "evil2J"
     assert errors.isascii()
     assert not any(secret in errors for secret in (token, PASSWORD, "mistakenly", pair["refresh_token"], "\x9b"))
+
+
+def test_G01_whatever_a_server_logs_is_a_line_of_json(serve):
+    server = serve(TESSERA_LOCAL="en")
+    with socket.create_connection((server.host, server.port), timeout=20) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n")
+        assert connection.recv(12) == b"HTTP/1.1 400"
+    server.log_in()
+    _, errors = server.stop()
+    entries = [json.loads(line) for line in errors.splitlines()]
+    warned = next(entry for entry in entries if "event" not in entry)
+    assert (warned["level"], warned["logger"]) == ("WARNING", "flask_tessera")
+    assert warned["message"].startswith("TESSERA_LOCAL is set")
+    assert warned["at"].endswith("Z")
+
+
+# -- The first minute --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pastes into sh")
+def test_each_line_that_the_demo_shows_works_by_itself(serve, environment):
+    if not shutil.which("curl"):
+        pytest.skip("no curl here")
+    server = serve("--demo", user=False)
+    assert server.process.stdout is not None
+    shown = []
+    for line in server.process.stdout:
+        shown.append(line)
+        if line.startswith("The token of"):
+            break
+    lines = [line for line in shown if line.startswith("curl ") or " sessions list " in line]
+    assert len(lines) == 4
+    told = [
+        subprocess.run(["sh", "-c", line], env=environment(), capture_output=True, text=True, check=True).stdout
+        for line in lines
+    ]
+    assert [json.loads(text)["code"] for text in told[:3]] == [0, 0, 0]
+    assert told[3].endswith(" live sessions\n")
+    password = next(line for line in shown if line.startswith("The demo user is ")).split()[8]
+    wrong = lines[0].replace(password, "not this one")
+    done = subprocess.run(["sh", "-c", wrong], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["msg"] == "手机号或密码错误"

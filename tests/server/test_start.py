@@ -273,6 +273,7 @@ def test_L17_there_is_no_user_that_nobody_added(tmp_path):
 def test_the_service_registers_its_routes_and_no_others(tmp_path):
     app = create_app(environment={"SECRET_KEY": SECRET, "TESSERA_URL_PREFIX": "/api/v1"}, data=str(tmp_path))
     assert sorted(rule.rule for rule in app.url_map.iter_rules()) == [
+        "/",
         "/api/v1/exchange",
         "/api/v1/login",
         "/api/v1/logout",

@@ -63,8 +63,10 @@ def serve(ctx: click.Context, host: str, port: int, demo: bool) -> None:
     """Run the service with waitress until it is interrupted."""
     with _extra_installed():
         from ..server import create_app
+        from ..server.logs import json_logs
         from ..server.serving import run
-    run(create_app(**ctx.meta.get(_WHERE, {})), host, port, demo=demo, say=click.echo)
+    with json_logs():
+        run(create_app(**ctx.meta.get(_WHERE, {})), host, port, demo=demo, say=click.echo)
 
 
 for _command in (users, *tessera_commands.commands.values()):

@@ -19,6 +19,7 @@ from . import audit
 from .credentials import PhoneLogin
 from .environment import read_service_settings
 from .health import make_health
+from .index import make_index
 from .tutorial import make_tutorial
 from .users import User, open_users
 
@@ -114,6 +115,7 @@ def _add_routes(app: Flask, tessera: Tessera[User], users: Users) -> None:
     app.register_blueprint(make_tutorial(tessera, app.config))
     app.register_blueprint(tessera.blueprint(url_prefix=read_settings(app.config).URL_PREFIX))
     app.register_blueprint(make_health(tessera, users))
+    app.register_blueprint(make_index(tessera))
     app.register_error_handler(HTTPException, lambda error: _in_our_form(tessera, error))
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import secrets
 import select
+import shlex
+import shutil
 import signal
+import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from waitress import create_server
@@ -50,7 +56,10 @@ def run(app: Flask, host: str, port: int, *, demo: bool, say: Callable[[str], An
     say(f"Flask-Tessera serves {base} (data in {service.data}); stop with Ctrl+C")
     if demo:
         with app.app_context():
-            say(_HINTS.format(base=base, phone=_DEMO_PHONE, password=_demo_password(service)))
+            password = _demo_password(service)
+            user = service.users.get(_DEMO_PHONE)
+            token = service.tessera.create_token(user)
+        say(_hints(base, service, password, token))
     upkeep.start(runtime)
     try:
         server.run()
@@ -110,12 +119,33 @@ def _demo_password(service: Service) -> str:
     return password
 
 
+def _quoted(*words: str) -> str:
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
+def _program() -> str:
+    """How to call this program's commands from a shell: its path, or where there is none, its module."""
+    found = shutil.which("flask-tessera", path=str(Path(sys.executable).parent))
+    words = [found] if found else [sys.executable, "-m", "flask_tessera.cli"]
+    return _quoted(*words)
+
+
+def _hints(base: str, service: Service, password: str, token: str) -> str:
+    # Escaped rather than in single quotes, which the shell of Windows does not know.
+    body = json.dumps({"phone": _DEMO_PHONE, "password": password}).replace('"', '\\"')
+    places = {"program": _program(), "data": _quoted(service.data)}
+    return _HINTS.format(base=base, phone=_DEMO_PHONE, password=password, body=body, token=token, **places)
+
+
 _HINTS: Final = """
 The demo user is {phone}, the password is {password} (shown once; a new one at each start).
-In another terminal:
+Open {base}/ in a browser, or paste any of these lines into another terminal:
 
-  TOKEN=$(curl -s {base}/login -H 'Content-Type: application/json' \\
-    -d '{{"phone":"{phone}","password":"{password}"}}' \\
-    | python3 -c 'import json,sys; print(json.load(sys.stdin)["data"])')
-  curl -s {base}/user/detail -H "z-token: $TOKEN"
+curl -s {base}/login -H "Content-Type: application/json" -d "{body}"
+curl -s {base}/user/detail -H "z-token: {token}"
+curl -s {base}/healthz
+{program} --data {data} sessions list {phone}
+
+The token of the second line is good for an hour. The commands for users and sessions lie in
+{program}
 """

@@ -1,0 +1,67 @@
+"""GET /: what there is, for whoever opens the service's address."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from flask import Blueprint, Response, current_app, render_template_string, request
+
+if TYPE_CHECKING:
+    from ..web.extension import Tessera
+    from .users import User
+
+_HEADERS: Final = {
+    # The page has neither scripts nor anything from elsewhere.
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Vary": "Accept, Accept-Language",
+}
+_WORDS: Final = {
+    "zh": {"lead": "令牌认证服务正在运行。可用的接口：", "method": "方法", "path": "路径"},
+    "en": {"lead": "The token service is running. It answers to:", "method": "Method", "path": "Path"},
+}
+_PAGE: Final = """<!doctype html>
+<html lang="{{ lang }}">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Flask-Tessera</title></head>
+<body>
+<h1>Flask-Tessera</h1>
+<p>{{ words.lead }}</p>
+<table>
+<tr><th align="left">{{ words.method }}</th><th align="left">{{ words.path }}</th></tr>
+{%- for each in routes %}
+<tr><td>{{ each.method }}</td><td><code>{{ each.path }}</code></td></tr>
+{%- endfor %}
+</table>
+</body>
+</html>
+"""
+
+
+def make_index(tessera: Tessera[User]) -> Blueprint:
+    """The blueprint with the route: JSON for a program, a page for a browser."""
+    blueprint = Blueprint("index", __name__)
+
+    @blueprint.get("/", endpoint="index")
+    def index() -> Any:
+        routes = _routes()
+        if request.accept_mimetypes.best_match(["application/json", "text/html"]) != "text/html":
+            answer = tessera.runtime.answers.success({"service": "flask-tessera", "routes": routes})
+            answer.vary.update(["Accept", "Accept-Language"])
+            return answer
+        language = replace(tessera.runtime.answers, locale="auto").language()
+        page = render_template_string(_PAGE, lang=language, words=_WORDS[language], routes=routes)
+        return Response(page, content_type="text/html; charset=utf-8", headers=_HEADERS)
+
+    return blueprint
+
+
+def _routes() -> list[dict[str, str]]:
+    """Every route of the service but this one, by path; without HEAD and OPTIONS, which are everywhere."""
+    found = {
+        (rule.rule, method)
+        for rule in current_app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    return [{"method": method, "path": path} for path, method in sorted(found) if path != "/"]

@@ -1,0 +1,52 @@
+"""The service's log: every line on standard error is one JSON object."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_AUDIT: Final = "flask_tessera.audit"
+
+
+class JSONFormatter(logging.Formatter):
+    """One line of JSON in printable ASCII: no control character or change of direction forges a line (ASVS 16.4.1).
+
+    Audit events are JSON already and stay as they are; anything else gets `at`, `level`, `logger`, `message`, and
+    `error` with the traceback where there is one.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        if record.name == _AUDIT:
+            return record.getMessage()
+        entry = {
+            "at": dt.datetime.fromtimestamp(record.created, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["error"] = self.formatException(record.exc_info)
+        return json.dumps(entry).replace("\x7f", "\\u007f")
+
+
+@contextmanager
+def json_logs() -> Iterator[None]:
+    """Have everything that is logged, warnings of Python included, written as JSON to standard error meanwhile."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JSONFormatter())
+    root = logging.getLogger()
+    root.addHandler(handler)
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        root.removeHandler(handler)
