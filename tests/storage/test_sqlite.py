@@ -7,6 +7,8 @@ import os
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,7 +50,7 @@ def pragma(path, name):
         connection.close()
 
 
-def test_the_file_its_journal_and_its_cell_are_for_their_owner_only(store, path):
+def test_the_file_its_journal_and_its_side_file_are_for_their_owner_only(store, path):
     before = os.umask(0)
     try:
         begin(store)
@@ -260,7 +262,7 @@ def test_X9_a_log_that_is_shorter_than_what_was_read_is_read_from_its_beginning(
 def test_X1_an_ending_whose_process_died_before_it_told_is_found_within_a_second(timed, other, steady):
     session = begin(timed)
     stamp = timed.revocations.stamp()
-    # What a process leaves that is killed between commit and cell: the rows, and nothing else.
+    # What a process leaves that is killed between commit and side file: the rows, and nothing else.
     other.revocations.announce = other.sessions._revocations.announce = lambda: None
     other.sessions.end(session.sid, "logout", at=T0)
     assert timed.revocations.stamp() == stamp
@@ -284,13 +286,13 @@ def test_a_look_that_finds_nothing_new_leaves_the_stamp(timed, steady):
         assert timed.revocations.stamp() == stamp
 
 
-def test_X9_a_deleted_cell_is_made_anew_by_the_next_ending(timed, other, steady, path):
-    cell = path.with_name("tessera.db-tessera")
+def test_X9_a_deleted_side_file_is_made_anew_by_the_next_ending(timed, other, steady, path):
+    side_file = path.with_name("tessera.db-tessera")
     session = begin(timed)
     stamp = timed.revocations.stamp()
-    cell.unlink()
+    side_file.unlink()
     other.sessions.end(session.sid, "logout", at=T0)
-    assert cell.exists()
+    assert side_file.exists()
     steady.advance(1)
     after = timed.revocations.stamp()
     assert after != stamp
@@ -298,18 +300,18 @@ def test_X9_a_deleted_cell_is_made_anew_by_the_next_ending(timed, other, steady,
     assert timed.revocations.stamp() != after
 
 
-def test_F02_a_cell_that_cannot_be_made_is_a_storage_that_is_unavailable(timed, steady, path):
-    cell = path.with_name("tessera.db-tessera")
+def test_F02_a_side_file_that_cannot_be_made_is_a_storage_that_is_unavailable(timed, steady, path):
+    side_file = path.with_name("tessera.db-tessera")
     session = begin(timed)
     timed.revocations.stamp()
-    cell.unlink()
-    cell.mkdir()
+    side_file.unlink()
+    side_file.mkdir()
     steady.advance(1)
     with pytest.raises(StorageUnavailableError):
         timed.revocations.stamp()
     # What is written is written, though nobody can be told; then it recovers by itself.
     assert timed.sessions.end(session.sid, "logout", at=T0).by_this_call
-    cell.rmdir()
+    side_file.rmdir()
     assert timed.revocations.stamp()
 
 
@@ -373,3 +375,76 @@ def test_S11_very_many_endings_are_forgotten_in_several_steps(store):
     kept = tuple(entry for entry in entries if entry.forget_at > T0 + 500)
     assert store.revocations.after(0, at=T0).entries == (*kept, entries[-1])
     assert store.revocations.after(0, at=T0).cursor == cursor
+
+
+def test_X9_a_truncated_side_file_kills_nobody_and_the_next_ending_makes_it_whole(timed, other, path):
+    session = begin(timed)
+    before = timed.revocations.stamp()
+    os.truncate(path.with_name("tessera.db-tessera"), 0)
+    truncated = timed.revocations.stamp()
+    assert truncated != before
+    other.sessions.end(session.sid, "logout", at=T0)
+    assert timed.revocations.stamp() != truncated
+    assert path.with_name("tessera.db-tessera").stat().st_size == 16
+
+
+def test_X9_a_replaced_side_file_delays_an_ending_until_the_next_look_at_most(timed, other, steady, path):
+    session = begin(timed)
+    before = timed.revocations.stamp()
+    path.with_name("new").write_bytes(b"n" * 16)
+    path.with_name("new").replace(path.with_name("tessera.db-tessera"))
+    other.sessions.end(session.sid, "logout", at=T0)
+    steady.advance(1)
+    assert timed.revocations.stamp() != before
+
+
+def test_two_names_of_one_file_share_a_side_file(timed, path):
+    session = begin(timed)
+    (path.parent / "elsewhere").mkdir()
+    link = path.parent / "elsewhere" / "link.db"
+    link.symlink_to(path)
+    other = open_storage(f"sqlite:///{link}")
+    before = timed.revocations.stamp()
+    other.sessions.end(session.sid, "logout", at=T0)
+    other.close()
+    assert timed.revocations.stamp() != before
+    assert [file.name for file in link.parent.iterdir()] == ["link.db"]
+
+
+def test_F02_a_transaction_of_the_host_that_holds_the_file_is_named(tmp_path):
+    path = tmp_path / "host.db"
+    storage = open_engine(sqlalchemy.create_engine(f"sqlite:///{path}"))
+    storage.check()
+    host = sqlite3.connect(path, isolation_level=None)
+    host.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StorageUnavailableError, match=r"db\.session\.flush\(\) before login\(\)\): commit it first"):
+        begin(storage)
+    host.execute("ROLLBACK")
+    host.close()
+    begin(storage)
+    storage.close()
+
+
+DROPPED = """
+import gc, sys
+from flask_tessera.storage.from_url import open_storage
+from flask_tessera.testing.contract.base import begin
+for _ in range(2):
+    storage = open_storage(sys.argv[1])
+    begin(storage)
+    storage.revocations.stamp()
+    if len(sys.argv) > 2:
+        storage.close()
+    del storage
+    gc.collect()
+left = open_storage(sys.argv[1])
+left.revocations.stamp()
+"""
+
+
+@pytest.mark.parametrize("closed", [(), ("closed",)])
+def test_X12_a_storage_that_is_dropped_or_left_at_the_end_leaves_no_open_connection(url, closed):
+    """Python 3.13 warns of connections that nobody has closed."""
+    command = [sys.executable, "-W", "error", "-c", DROPPED, url, *closed]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

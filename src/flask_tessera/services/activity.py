@@ -205,10 +205,15 @@ class ActivityWriter:
 _writers: weakref.WeakSet[ActivityWriter] = weakref.WeakSet()
 
 
-@atexit.register
 def _write_all() -> None:
     for writer in list(_writers):
         writer.write_at_exit()
+
+
+# Storages close their connections by `weakref.finalize`, whose hook is registered with its first use: here, so that it
+# runs after ours.
+weakref.finalize(_writers, bool)
+atexit.register(_write_all)
 
 
 def _run(waiting: SimpleQueue[ActivityWriter | None]) -> None:

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
@@ -34,6 +35,10 @@ _GAP: Final = 0.025
 """Seconds between two transactions that remove. Processes that wait for the write lock do not queue: SQLite lets them
 try again after up to 25 ms, in their first tenth of a second."""
 NO_FILE: Final = (0, 0)
+_HELD: Final = (
+    f": another transaction has held the file for {LONGEST_WAIT} s, most often the application's own, not "
+    "yet committed (db.session.flush() before login()): commit it first"
+)
 
 
 class Database:
@@ -164,8 +169,9 @@ class Database:
         if engine is None:
             return
         if self._process == os.getpid():
-            engine.dispose()
+            self._closing()
         else:
+            self._closing.detach()
             # To close the parent's connections from here could undo what it is just writing.
             self._left_by_parent.append(engine)
 
@@ -184,7 +190,14 @@ class Database:
         except ConfigError:
             engine.dispose()
             raise
+        # A storage that is dropped leaves no open connection.
+        self._closing = weakref.finalize(self, _dispose, engine, self._process)
         return engine
+
+
+def _dispose(engine: Engine, process: int) -> None:
+    if process == os.getpid():
+        engine.dispose()
 
 
 def identify(path: str) -> FileIdentity:
@@ -235,7 +248,7 @@ def _create_private(path: str) -> None:
     # Never a file that is there: closing any descriptor of it drops the locks that SQLite holds in this process,
     # and then another process deletes the journal from under it (sqlite.org/howtocorrupt.html §2.2).
     with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600))
 
 
 def _begin_among_others(connection: sqlalchemy.Connection, give_up_at: float) -> None:
@@ -257,4 +270,5 @@ def _begin_among_others(connection: sqlalchemy.Connection, give_up_at: float) ->
 def _say(error: BaseException) -> str:
     """The driver's words without statement and parameters, which may hold personal data."""
     original = getattr(error, "orig", None) or error
-    return f"{type(original).__name__}: {str(original).splitlines()[0] if str(original) else 'no detail'}"
+    words = f"{type(original).__name__}: {str(original).splitlines()[0] if str(original) else 'no detail'}"
+    return words + _HELD if getattr(original, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY else words

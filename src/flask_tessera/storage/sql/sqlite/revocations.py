@@ -1,4 +1,4 @@
-"""`RevocationLog` in SQLite: the table is the truth, a watch tells that it has grown."""
+"""`RevocationLog` in SQLite: the table is the truth, a side file tells that it may have grown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ....errors import StorageUnavailableError
 from ...contract import Heard, Revocation, Revocations
-from .watch import Watch
+from .change_detector import ChangeDetector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ _PAUSE: Final = 0.05
 
 
 class SQLiteRevocations:
-    """The log, and this process's eye on it."""
+    """The log, and this process's detector of changes."""
 
     bound = 0
 
@@ -52,10 +52,10 @@ class SQLiteRevocations:
         self._database = database
         self._workers = workers
         self._log_id = ""
-        watch = Watch(database, steady)
-        self.stamp = watch.stamp
-        self.announce = watch.announce
-        self.close = watch.close
+        detector = ChangeDetector(database, steady)
+        self.stamp = detector.stamp
+        self.announce = detector.announce
+        self.close = detector.close
 
     def after(self, cursor: int, *, at: int) -> Revocations:
         page = self._born(cursor, at)
