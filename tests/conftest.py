@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hypothesis import settings
+
 from .servers import run
 
 if TYPE_CHECKING:
@@ -15,6 +17,13 @@ run.join()  # before the workers of pytest-xdist start, which inherit it
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--all` runs what is left out by default."""
     parser.addoption("--all", action="store_true", help="run the tests that are marked as long too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try fewer examples where not all tests are run."""
+    settings.register_profile("short", max_examples=30)
+    settings.register_profile("long", max_examples=100)
+    settings.load_profile("long" if config.getoption("--all") else "short")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

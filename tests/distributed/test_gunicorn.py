@@ -18,7 +18,7 @@ def test_S01_what_one_of_4_workers_has_ended_all_refuse_within_the_declared_boun
     assert tally.worst_delay <= 2
 
 
-@on("postgres", "redis8")
+@on("postgres", long=("redis8",))
 def test_S01_in_strict_mode_the_very_next_request_is_refused_by_any_worker(name):
     tally = log_out_of_fleet(name, ROUNDS, preload=True, TESSERA_REVOCATION="strict")
     assert_clean(tally, faults=ROUNDS)
@@ -30,7 +30,7 @@ def test_S01_workers_with_threads_refuse_too(name):
     assert_clean(log_out_of_fleet(name, ROUNDS, kind="gthread", preload=True, workers=2), faults=ROUNDS)
 
 
-@on("postgres", "redis8")
+@on("postgres", long=("redis8",))
 def test_X12_S01_gevent_workers_hear_of_endings_too(name):
     assert_clean(log_out_of_fleet(name, 4, kind="gevent", workers=2), faults=4)
 
@@ -41,7 +41,7 @@ def test_X12_S01_gevent_workers_that_were_forked_from_an_application_in_use_refu
 
 
 @pytest.mark.xfail(strict=False, reason="once in many runs a worker closes a connection without an answer")
-@on("postgres")
+@on(long=("postgres",))
 def test_X12_S01_gevent_workers_that_were_forked_amid_a_request_to_postgres_refuse_too(name):
     assert_clean(log_out_of_fleet(name, 4, kind="gevent", preload=True, workers=2), faults=4)
 

@@ -12,9 +12,16 @@ if TYPE_CHECKING:
     from .tally import Tally
 
 
-def on(*names: str) -> pytest.MarkDecorator:
-    """Run a test once for each of these storages, as its argument `name`; those that cannot be had are skipped."""
-    return pytest.mark.parametrize("name", [pytest.param(name, marks=_skip_without(name)) for name in names])
+def on(*names: str, long: tuple[str, ...] = ()) -> pytest.MarkDecorator:
+    """Run a test once for each of these storages, as its argument `name`; those that cannot be had are skipped.
+
+    Args:
+        *names: always.
+        long: only where all tests are run.
+    """
+    cases = [pytest.param(name, marks=_skip_without(name)) for name in names]
+    cases += [pytest.param(name, marks=[_skip_without(name), pytest.mark.long]) for name in long]
+    return pytest.mark.parametrize("name", cases)
 
 
 def _skip_without(name: str) -> pytest.MarkDecorator:

@@ -30,7 +30,7 @@ def test_X6_F02_redis_is_broken_in_every_way_under_an_application(name):
     assert_clean(break_server(name, 1), faults=12)
 
 
-@on("redis6", "valkey9")
+@on(long=("redis6", "valkey9"))
 def test_X6_F02_older_redis_and_valkey_are_broken_too(name):
     assert_clean(break_server(name, 1, only=REDIS_LOSSES), faults=len(REDIS_LOSSES))
 

@@ -7,12 +7,12 @@ from tests.faults.forgetting import forget_all
 from tests.faults.marks import assert_clean, on
 
 
-@on("redis8", "redis6", "valkey9")
+@on("redis8", long=("redis6", "valkey9"))
 def test_X9_F04_unknown_means_refused_and_nothing_revoked_revives(name):
     assert_clean(forget_all(name, 1), faults=3)
 
 
-@on("redis8", "valkey9")
+@on("redis8", long=("valkey9",))
 def test_X9_F04_a_fail_over_that_loses_the_last_moments_revives_nothing_and_logs_nobody_out(name):
     tally = fail_over_behind(name, 1)
     assert_clean(tally, faults=1)

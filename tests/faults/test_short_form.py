@@ -7,7 +7,6 @@ import pytest
 from tests.faults.crashing import Heard, Life, buy, crash
 from tests.faults.logging_out import log_out
 from tests.faults.marks import assert_clean, on
-from tests.faults.places import NAMES
 from tests.faults.racing import race_crew, race_threads, refreshers
 from tests.faults.tally import Tally
 
@@ -19,7 +18,7 @@ def crew():
         yield crew
 
 
-@on(*NAMES)
+@on("sqlite", "postgres", "redis8", "redis8-cluster", long=("redis6", "valkey9", "valkey9-cluster"))
 def test_X7_R03_many_threads_of_many_processes_get_one_successor(crew, name):
     tally = race_crew(crew, name, 3)
     assert tally.notes == []

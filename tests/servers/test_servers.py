@@ -19,6 +19,8 @@ import psycopg
 import pytest
 import redis
 
+from tests.length import shortly
+
 from . import (
     KINDS,
     Cluster,
@@ -143,7 +145,7 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.parametrize("by", [signal.SIGKILL, None], ids=["kill -9", "its end"])
+@pytest.mark.parametrize("by", shortly([signal.SIGKILL, None]), ids=["kill -9", "its end"])
 def test_servers_end_with_the_process_that_started_them(by: signal.Signals | None):
     with python(STARTING) as starter:
         assert starter.stdout
@@ -164,7 +166,7 @@ def test_servers_end_with_the_process_that_started_them(by: signal.Signals | Non
 # Private servers
 
 
-@pytest.mark.parametrize("kind", PROGRAMS)
+@pytest.mark.parametrize("kind", shortly(PROGRAMS))
 def test_a_redis_stops_goes_on_dies_and_comes_back_with_its_data(kind: str, tmp_path: Path):
     skip_without(kind)
     options = {"appendonly": "yes", "appendfsync": "always"}
@@ -233,6 +235,7 @@ def test_an_unsafe_postgres_waits_for_no_disk():
     assert one_value(shared("postgres").url, "SHOW fsync") == "off"
 
 
+@pytest.mark.long
 def test_a_postgres_whose_programs_only_their_owner_can_reach_runs_all_the_same(monkeypatch: pytest.MonkeyPatch):
     with tempfile.TemporaryDirectory() as private:
         (Path(private) / "home").symlink_to(binaries.postgres_home())
@@ -249,7 +252,7 @@ def test_a_server_that_refuses_its_options_says_why():
         PostgresServer(settings={"no_such_setting": "1"}).start()
 
 
-@pytest.mark.parametrize("make", [lambda: RedisServer("valkey9"), PostgresServer], ids=["valkey9", "postgres"])
+@pytest.mark.parametrize("make", shortly([lambda: RedisServer("valkey9"), PostgresServer]), ids=["valkey9", "postgres"])
 def test_a_server_that_loses_its_port_takes_another_but_does_not_move(make: Callable[[], Server]):
     with RedisServer("redis8") as first:
         second = make()
@@ -265,7 +268,7 @@ def test_a_server_that_loses_its_port_takes_another_but_does_not_move(make: Call
 # Clusters, Sentinel, TLS
 
 
-@pytest.mark.parametrize("kind", ["redis8", "valkey9"])
+@pytest.mark.parametrize("kind", shortly(["redis8", "valkey9"]))
 def test_a_cluster_goes_on_with_a_replica_when_a_master_dies(kind: str):
     skip_without(kind)
     with Cluster(kind, replicas=1, options={"cluster-node-timeout": "500"}) as cluster:
@@ -284,7 +287,7 @@ def test_a_cluster_goes_on_with_a_replica_when_a_master_dies(kind: str):
     assert not any(map(supervisor.start_time, cluster.pids))
 
 
-@pytest.mark.parametrize("kind", PROGRAMS)
+@pytest.mark.parametrize("kind", shortly(PROGRAMS))
 def test_sentinel_puts_the_replica_in_the_place_of_its_master(kind: str):
     skip_without(kind)
     with (

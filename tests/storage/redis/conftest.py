@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flask_tessera.storage.from_url import open_storage
+from tests.length import shortly
 from tests.servers import RedisServer, fresh_url, shared, why_not
 
 from .raw import Raw
@@ -24,9 +25,9 @@ def opened():
         storage.close()
 
 
-@pytest.fixture(params=["redis8", "redis6", "valkey9"])
+@pytest.fixture(params=shortly(["redis8", "redis6", "valkey9"]))
 def kind(request):
-    """A program that can be started here."""
+    """A program that can be started here; the contract (../test_contract.py) runs on all of them always."""
     if reason := why_not(request.param):
         pytest.skip(reason)
     return request.param

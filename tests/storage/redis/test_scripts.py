@@ -20,9 +20,7 @@ few = st.integers(0, 6)
 spans = st.sampled_from([-100, -1, 0, 1, 14, 15, 16, 900, 5000])
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 numbers = st.integers(0, 2**53 - 2)
-repeated = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+repeated = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @st.composite
