@@ -1,0 +1,43 @@
+"""Flask-SQLAlchemy: our storage is the host's database, and identifiers are whatever the host's models have."""
+
+from __future__ import annotations
+
+import bson
+import pytest
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+
+from flask_tessera import Tessera, current_user, login_required
+
+from .refusals import SECRET, make
+
+
+def test_a_user_is_loaded_by_the_hosts_own_session(tmp_path):
+    app = Flask("host")
+    app.config.update(SECRET_KEY=SECRET, SQLALCHEMY_DATABASE_URI=f"sqlite:///{tmp_path}/host.db")
+    db = SQLAlchemy(app)
+
+    class User(db.Model):
+        id = db.Column(db.Integer, primary_key=True)
+        name = db.Column(db.String(20))
+
+    tessera = Tessera(app, storage=db, user_id_type=int)
+    tessera.user_loader(lambda user_id: db.session.get(User, user_id))
+    app.add_url_rule("/x", "x", login_required(lambda: current_user.name))
+    with app.app_context():
+        db.create_all()
+        db.session.add(User(id=7, name="Li"))
+        db.session.commit()
+        token = tessera.login("7").access_token
+    answer = app.test_client().get("/x", headers={"z-token": token})
+    assert (answer.status_code, answer.text) == (200, "Li")
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.mark.parametrize("user_id", [bson.ObjectId(), bson.ObjectId("65f000000000000000000000")])
+def test_an_identifier_of_mongodb_names_a_user_by_its_text(user_id):
+    host = make()
+    host.app.add_url_rule("/x", "x", login_required(lambda: str(current_user)))
+    answer = host.get(host.log_in(str(user_id)))
+    assert answer.text == str(user_id)
