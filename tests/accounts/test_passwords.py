@@ -456,3 +456,7 @@ def test_X12_out_of_memory_is_no_wrong_password_and_gives_the_slot_back(error):
 def test_L01_parameters_below_the_minimum_or_beyond_reading_stop_the_start(weak):
     with pytest.raises(ConfigError, match="OWASP_MINIMUM"):
         Passwords(HashSlots(1), current=weak)
+
+
+def test_K08_a_stored_hash_shows_neither_salt_nor_digest():
+    assert repr(parse(legacy("pbkdf2:sha256:1000"))) == f"StoredHash(profile={Pbkdf2('sha256', 1000)!r})"

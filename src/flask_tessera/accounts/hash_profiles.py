@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import b64decode, b64encode
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ..errors import missing_extra
@@ -67,8 +67,8 @@ class StoredHash:
     """One row's hash, taken apart."""
 
     profile: Profile
-    salt: bytes
-    digest: bytes
+    salt: bytes = field(repr=False)
+    digest: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,7 +24,7 @@ _log = logging.getLogger("flask_tessera")
 class ServiceSettings:
     """What the service runs with: Flask's configuration, and the file of its users where that is their place."""
 
-    config: dict[str, Any]
+    config: dict[str, Any] = field(repr=False)
     database: Path
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -12,7 +12,7 @@ class User:
 
     id: int
     phone: str
-    password_hash: str
+    password_hash: str = field(repr=False)
     name: str
     head_portrait: str
     intro: str
