@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
@@ -146,3 +149,15 @@ def test_L03_a_new_password_that_cannot_be_one_changes_nothing(run, service, sen
 def test_passwd_of_nobody_is_refused_before_a_password_is_asked_for(run, service):
     assert_refused(run("users", "passwd", "13900139000", input=""), "13900139000")
     assert_refused(run("users", "passwd", "nobody", input=""), "phone number")
+
+
+def test_a_console_in_gbk_shows_what_it_has_and_the_rest_as_escapes(run, tmp_path):
+    add(run, PHONE, "--name", "名字 🐎")
+    done = subprocess.run(
+        [sys.executable, "-m", "flask_tessera.cli", "--data", str(tmp_path), "users", "list"],
+        env={**os.environ, "SECRET_KEY": SECRET, "PYTHONIOENCODING": "gbk"},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode("gbk").splitlines() == [f"1\t{PHONE}\tenabled\t0\t-\t名字 \\U0001f40e"]

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from flask_tessera.errors import SessionEndedError
-from flask_tessera.server import upkeep
+from flask_tessera.server import maintenance
 from flask_tessera.services.keys import parse_sid
 from tests.cli.stores import SERVERS, STORES, store_url
 from tests.servers import wait_until
@@ -75,7 +75,7 @@ def test_S11_the_service_tidies_up_on_every_storage(tmp_path, make_service, cloc
             tessera.create_token(1)
             clock.now += 40 * DAY
             alive = tessera.login(1)
-            assert upkeep.tidy(tessera.runtime)
+            assert maintenance.run_once(tessera.runtime)
             assert [each.sid for each in tessera.runtime.sessions.list("1")] == [parse_sid(alive.session_id)]
             with pytest.raises(SessionEndedError):
                 tessera.refresh(dead.refresh_token)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import click
 
 from .checking import doctor
-from .friendly import Friendly
+from .error_reporting import ErrorReportingGroup
 from .schema import db
 from .sessions import sessions
 from .storage import purge, restored
 from .workers import workers
 
 
-@click.group("tessera", cls=Friendly)
+@click.group("tessera", cls=ErrorReportingGroup)
 def tessera_commands() -> None:
     """Sessions, storage, workers and doctor of this application."""
 

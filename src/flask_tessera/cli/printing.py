@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
+import sys
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from ..web.runtime import Runtime
+
+
+def replace_what_the_console_lacks() -> None:
+    """Have standard output show as an escape what its encoding lacks, such as an emoji in GBK, rather than fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def print_row(*texts: str) -> None:

@@ -6,14 +6,14 @@ from typing import Any, Final
 
 import click
 
-from .friendly import Friendly
+from .error_reporting import ErrorReportingGroup
 from .printing import printable
 from .realm import running, with_realm
 
 _NO_SCHEMA: Final = "this storage has no schema"
 
 
-@click.group("db", cls=Friendly)
+@click.group("db", cls=ErrorReportingGroup)
 def db() -> None:
     """Look after the schema of an SQL storage."""
 

@@ -12,7 +12,7 @@ from flask.cli import ScriptInfo
 from .. import __version__
 from ..errors import missing_extra
 from .application import tessera_commands
-from .friendly import Friendly
+from .error_reporting import ErrorReportingGroup
 from .users import users
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _MAKERS = {("users", "add"), ("db", "upgrade")}
 """Commands, beside `serve`, that may make a store where there is none."""
 
 
-@click.group("flask-tessera", cls=Friendly)
+@click.group("flask-tessera", cls=ErrorReportingGroup)
 @click.version_option(__version__, prog_name="flask-tessera")
 @click.pass_context
 def _service_commands(ctx: click.Context) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..services.keys import parse_sid, sid_text
-from .friendly import Friendly
+from .error_reporting import ErrorReportingGroup
 from .moving import move_sessions
 from .person import find_user_id
 from .printing import effect, print_row, printable, time_text
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..sessions.record import Session
 
 
-@click.group("sessions", cls=Friendly)
+@click.group("sessions", cls=ErrorReportingGroup)
 def sessions() -> None:
     """List, end and move sessions."""
 

@@ -11,7 +11,7 @@ from flask.cli import with_appcontext
 
 from ..accounts.phone import normalise
 from ..errors import InputError
-from .friendly import Friendly
+from .error_reporting import ErrorReportingGroup
 from .printing import effect, print_row
 from .realm import refuse_new
 
@@ -24,7 +24,7 @@ _password_stdin = click.option(
 )
 
 
-@click.group("users", cls=Friendly)
+@click.group("users", cls=ErrorReportingGroup)
 def users() -> None:
     """Look after the service's users."""
 

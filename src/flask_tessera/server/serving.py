@@ -19,7 +19,7 @@ from waitress import create_server
 
 from ..accounts.hash_slots import WAITERS_PER_SLOT
 from ..errors import ConfigError, NotFoundError, StorageUnavailableError
-from . import administration, upkeep
+from . import administration, maintenance
 from .connections import FairAccept, connection_limit, share_of
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def run(app: Flask, host: str, port: int, *, demo: bool, say: Callable[[str], An
             user = service.users.get(_DEMO_PHONE)
             token = service.tessera.create_token(user)
         say(_hints(base, service, password, token))
-    upkeep.start(runtime)
+    maintenance.start(runtime)
     try:
         server.run()
     finally:

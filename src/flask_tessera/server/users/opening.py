@@ -26,4 +26,4 @@ def open_users(store_url: str, file: Path, *, may_create: bool = True) -> Users:
         return Users(FileDatabase(file, may_create=may_create))
     from .postgres import PostgresDatabase
 
-    return Users(PostgresDatabase(store_url, former=FileDatabase(file)))
+    return Users(PostgresDatabase(store_url, previous=FileDatabase(file)))

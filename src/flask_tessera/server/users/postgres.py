@@ -16,7 +16,7 @@ from ...errors import AlreadyExistsError, ConfigError, StorageUnavailableError
 from ...storage.sql.postgres import address
 from ...storage.sql.postgres.database import Database
 from ...storage.sql.postgres.preparation import QUEUE
-from .inheriting import inherit
+from .import_file_users import import_file_users
 from .table import TABLE
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class PostgresDatabase:
 
     Args:
         url: of the storage.
-        former: where the users lived before; the table begins with them.
+        previous: where the users lived before; the table begins with them.
 
     Raises:
         ConfigError: it is malformed, or has an option that is not known.
@@ -48,8 +48,8 @@ class PostgresDatabase:
 
     position = staticmethod(sa.func.strpos)
 
-    def __init__(self, url: str, *, former: FileDatabase) -> None:
-        self._database = _Database(address.parse(url), former)
+    def __init__(self, url: str, *, previous: FileDatabase) -> None:
+        self._database = _Database(address.parse(url), previous)
         # With the service or the process, whichever ends first.
         weakref.finalize(self, self._database.close)
 
@@ -65,9 +65,9 @@ class PostgresDatabase:
 class _Database(Database):
     """The database, in which the table is made unless it was there before."""
 
-    def __init__(self, place: address.Address, former: FileDatabase) -> None:
+    def __init__(self, place: address.Address, previous: FileDatabase) -> None:
         super().__init__(place)
-        self._former = former
+        self._previous = previous
         self._has_table = False
 
     def connect(self, give_up_at: float) -> Connection:
@@ -95,7 +95,7 @@ class _Database(Database):
                 connection.execute(QUEUE)
                 if not connection.execute(_HAS_TABLE, (TABLE.name,)).fetchone():
                     connection.execute(_CREATE)
-                    inherit(connection, self._former)
+                    import_file_users(connection, self._previous)
         except errors.InsufficientPrivilege as error:
             names = sql.Identifier(self.address.schema), sql.Identifier(connection.info.user)
             remedy = _REMEDY.format(*names).as_string(connection)

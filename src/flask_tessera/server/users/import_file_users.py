@@ -21,7 +21,7 @@ _SET_LAST_ID: Final = f"SELECT setval(pg_get_serial_sequence('{TABLE.name}', 'id
 _log = logging.getLogger("flask_tessera")
 
 
-def inherit(connection: psycopg.Connection[Any], file: FileDatabase) -> None:
+def import_file_users(connection: psycopg.Connection[Any], file: FileDatabase) -> None:
     """Copy all users with their ids, by which tokens name them; none where there is no file.
 
     Args:

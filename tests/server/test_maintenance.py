@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flask_tessera.errors import ClockJumpError, SessionEndedError, StorageUnavailableError
-from flask_tessera.server import upkeep
+from flask_tessera.server import maintenance
 from flask_tessera.services.purging import purge
 from flask_tessera.storage.from_url import open_storage
 from flask_tessera.testing.contract.base import begin
@@ -121,14 +121,14 @@ def test_the_service_tidies_up_and_says_so(tessera, runtime, clock, caplog):
     caplog.set_level(logging.INFO, "flask_tessera")
     tessera.create_token(1)
     clock.now += 4000
-    assert upkeep.tidy(runtime)
+    assert maintenance.run_once(runtime)
     assert "purged 1 sessions" in caplog.text
 
 
 def test_F07_the_service_leaves_all_as_it_is_when_the_clock_has_jumped(tessera, runtime, clock, caplog):
     tessera.create_token(1)
     clock.now += 400 * DAY
-    assert upkeep.tidy(runtime)
+    assert maintenance.run_once(runtime)
     assert "nothing was purged: the newest login is 400 days" in caplog.text
 
 
@@ -136,9 +136,9 @@ def test_F02_the_service_tries_again_when_the_storage_does_not_answer(app, tesse
     tessera.create_token(1)
     clock.now += 4000
     with hold_lock(Path(app.instance_path) / "tessera.db"):
-        assert not upkeep.tidy(runtime)
+        assert not maintenance.run_once(runtime)
     assert "trying again" in caplog.text
-    assert upkeep.tidy(runtime)
+    assert maintenance.run_once(runtime)
 
 
 def test_a_running_server_purges_without_being_asked(serve, tmp_path):

@@ -17,20 +17,20 @@ BATCH: Final = 500
 """Sessions that are removed in one transaction: some milliseconds in which no login can be written."""
 _DAY: Final = 86_400.0
 _HOUR: Final = 3_600.0
-_REST: Final = 0.02
+_PAUSE: Final = 0.02
 """Seconds between two batches; SQLite's busy wait looks again well within them."""
 _log = logging.getLogger("flask_tessera")
 
 
 def start(runtime: Runtime) -> None:
     """Tidy up now and then once a day, in a thread that ends with the process."""
-    threading.Thread(target=_run, args=(runtime,), name="tessera-upkeep", daemon=True).start()
+    threading.Thread(target=_run, args=(runtime,), name="tessera-maintenance", daemon=True).start()
 
 
-def tidy(runtime: Runtime) -> bool:
+def run_once(runtime: Runtime) -> bool:
     """Remove what is dead; False if that has to be tried again. What goes wrong is logged, and no more."""
     try:
-        removed = purge(runtime.storage, at=runtime.clock(), batch=BATCH, rest=rest)
+        removed = purge(runtime.storage, at=runtime.clock(), batch=BATCH, rest=pause)
     except ClockJumpError as error:
         _log.warning("nothing was purged: %s", error)
     except StorageUnavailableError as error:
@@ -41,12 +41,12 @@ def tidy(runtime: Runtime) -> bool:
     return True
 
 
-def rest() -> None:
+def pause() -> None:
     """Leave the write lock to others for a moment."""
-    time.sleep(_REST)
+    time.sleep(_PAUSE)
 
 
 def _run(runtime: Runtime) -> None:
-    pause = threading.Event()
+    never = threading.Event()
     while True:
-        pause.wait(_DAY if tidy(runtime) else _HOUR)
+        never.wait(_DAY if run_once(runtime) else _HOUR)

@@ -7,10 +7,10 @@ from typing import Any
 import click
 
 from ..errors import TesseraError
-from .printing import printable
+from .printing import printable, replace_what_the_console_lacks
 
 
-class Friendly(click.Group):
+class ErrorReportingGroup(click.Group):
     """What is raised below it as a `TesseraError` is one sentence on standard error, and exit code 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -19,6 +19,7 @@ class Friendly(click.Group):
         Raises:
             ClickException: with the sentence.
         """
+        replace_what_the_console_lacks()
         try:
             return super().invoke(ctx)
         except TesseraError as error:
