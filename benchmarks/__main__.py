@@ -18,6 +18,7 @@ from . import (
     endings,
     growth,
     guarded_requests,
+    idle,
     importing,
     login,
     mint,
@@ -48,6 +49,7 @@ BENCHMARKS = {
     "P9": login.run,
     "P10": propagation.run,
     "P11": importing.run,
+    "P12": idle.run,
     "endings": endings.run,
 }
 DISTRIBUTIONS = ("flask-tessera", "flask", "werkzeug", "msgspec", "cryptography", "sqlalchemy", "redis", "psycopg")

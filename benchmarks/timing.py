@@ -20,7 +20,8 @@ class Effort:
     `rounds` of small operations and `requests` (rounds too) of whole requests, `logins` (rounds) of throughput,
     `starts` of interpreters; `block` is the time in nanoseconds that one turn takes at least. Beyond one process:
     `steps` (rounds) of a storage, whose tables have `sizes` rows; `serving` (rounds) of `burst` seconds of requests;
-    `endings` that another process hears of, and `open_endings` that a worker keeps in memory.
+    `endings` that another process hears of, and `open_endings` that a worker keeps in memory; `idle` seconds in which
+    nothing happens, with `idle_entries` in the log.
     """
 
     rounds: int
@@ -34,6 +35,8 @@ class Effort:
     burst: float
     endings: int
     open_endings: int
+    idle: float
+    idle_entries: int
 
 
 _WARM_UP = 200
@@ -50,6 +53,8 @@ FULL = Effort(
     burst=0.25,
     endings=1_000,
     open_endings=900_000,
+    idle=20,
+    idle_entries=20_000,
 )
 LARGE = replace(FULL, sizes=(*FULL.sizes, 10_000_000))
 SHORT = Effort(
@@ -64,6 +69,8 @@ SHORT = Effort(
     burst=0.1,
     endings=10,
     open_endings=2_000,
+    idle=1,
+    idle_entries=1_000,
 )
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ["P1", "P2", "P3", "P4", "P6", "P7", "P8", "P9", "P10", "P11", "endings"]
+NAMES = ["P1", "P2", "P3", "P4", "P6", "P7", "P8", "P9", "P10", "P11", "P12", "endings"]
 
 
 def start(*arguments: object) -> subprocess.CompletedProcess[str]:

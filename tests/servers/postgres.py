@@ -27,7 +27,6 @@ SETTINGS = {
     "max_connections": "200",
     "wal_level": "minimal",
     "max_wal_senders": "0",
-    "jit": "off",
 }
 UNSAFE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 STATUS_LINE = 7

@@ -5,15 +5,20 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import subprocess
+import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 
 from flask_tessera.errors import StorageUnavailableError
 from flask_tessera.services.follower import RevocationFollower
 from flask_tessera.services.revocation import RevocationView
-from flask_tessera.storage.contract import WORKER_SILENCE
-from tests.servers import wait_until
+from flask_tessera.storage.contract import BEAT_EVERY, Wakeup
+from flask_tessera.storage.from_url import open_storage
+from flask_tessera.testing.contract.base import T0
+from tests.servers import fresh, wait_until, why_not
 from tests.services.bench import Bench
 
 DEADLINE = 60.0
@@ -55,7 +60,7 @@ def until(condition):
 
 
 def told_here(caplog):
-    """What this thread has logged: ears of other tests may still be listening to what is gone."""
+    """What this thread has logged: followers of other tests may still read what is gone."""
     return [record.message for record in caplog.records if record.thread == threading.get_ident()]
 
 
@@ -101,6 +106,7 @@ def test_F07_what_was_read_is_believed_by_when_the_read_was_sent(bench, follower
 
     bench.view.catch_up(bench.clock())
     monkeypatch.setattr(log, "after", slow)
+    monkeypatch.setattr(log, "wait", lambda cursor, *, longest: Wakeup())
     follower.poll_once()
     steady.now += 0.24
     assert follower.is_current()
@@ -166,11 +172,10 @@ def test_F02_a_log_that_cannot_be_read_is_told_once_and_is_heard_again(bench, fo
 
     follower.poll_once()
     monkeypatch.setattr(log, "after", broken)
+    monkeypatch.setattr(log, "wait", lambda cursor, *, longest: Wakeup())
     for _ in range(3):
         follower.poll_once()
-    assert told_here(caplog) == [
-        "the revocation log cannot be read; until it can, each request asks the storage: broken"
-    ]
+    assert told_here(caplog) == ["the revocation log cannot be read, each request asks the storage: broken"]
     steady.now += PATIENCE
     assert not follower.is_current()
     monkeypatch.setattr(log, "after", real)
@@ -178,21 +183,121 @@ def test_F02_a_log_that_cannot_be_read_is_told_once_and_is_heard_again(bench, fo
     assert told_here(caplog)[-1] == "the revocation log can be read again"
 
 
-def test_a_worker_says_how_long_its_beats_take(bench, follower, steady):
+def test_a_worker_beats_after_it_has_read(bench, follower, steady, monkeypatch):
     follower.poll_once()
-    (said,) = bench.storage.workers.list(at=bench.clock())
-    assert (said.name, said.started_at, said.lag_ms) == (follower.name, bench.clock(), -1)
-    # The first one is heard at once, and another beat tells of it.
-    follower.poll_once()
-    (said,) = bench.storage.workers.list(at=bench.clock())
-    assert said.lag_ms == 0
-    first = bench.clock()
+    (worker,) = bench.storage.workers.list(at=bench.clock())
+    assert (worker.name, worker.started_at, worker.beat_at) == (follower.name, bench.clock(), bench.clock())
     bench.clock.advance(5)
     follower.poll_once()
-    assert bench.storage.workers.list(at=bench.clock()) == [said]
-    assert said.beat_at == first
-    steady.now += 10
+    assert bench.storage.workers.list(at=bench.clock()) == [worker]
+    steady.now += BEAT_EVERY
+
+    def broken(cursor, *, at):
+        raise StorageUnavailableError("broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.storage.revocations, "after", broken)
+        follower.poll_once()
+    assert bench.storage.workers.list(at=bench.clock()) == [worker]
     follower.poll_once()
-    (said,) = bench.storage.workers.list(at=bench.clock())
-    assert (said.beat_at, said.lag_ms) == (first + 5, 0)
-    assert bench.storage.workers.list(at=bench.clock() + WORKER_SILENCE) == []
+    (later,) = bench.storage.workers.list(at=bench.clock())
+    assert later.beat_at == worker.beat_at + 5
+
+
+def test_a_worker_that_is_stopped_removes_itself(bench):
+    follower = RevocationFollower(bench.storage, bench.view, bench.clock, patience=30.0)
+    follower.is_current()
+    until(lambda: bench.storage.workers.list(at=bench.clock()))
+    follower.stop()
+    assert bench.storage.workers.list(at=bench.clock()) == []
+    follower.stop()
+    assert not follower.is_current()
+    assert bench.storage.workers.list(at=bench.clock()) == []
+
+
+def test_a_worker_whose_follower_nobody_holds_removes_itself(bench):
+    before = set(threads())
+    follower = RevocationFollower(bench.storage, bench.view, bench.clock, patience=PATIENCE)
+    follower.is_current()
+    until(lambda: bench.storage.workers.list(at=bench.clock()))
+    (thread,) = set(threads()) - before
+    del follower
+    gc.collect()
+    thread.join(DEADLINE)
+    assert bench.storage.workers.list(at=bench.clock()) == []
+
+
+class CountingLog:
+    """What a follower asks of a log, counted; it says after each wait what it was told to."""
+
+    bound = 2
+
+    def __init__(self, log, steady, *, says_unchanged):
+        self.log, self.steady, self.says_unchanged = log, steady, says_unchanged
+        self.reads = self.waits = 0
+
+    def after(self, cursor, *, at):
+        self.reads += 1
+        return self.log.after(cursor, at=at)
+
+    def wait(self, cursor, *, longest):
+        self.waits += 1
+        self.steady.now += longest
+        return Wakeup(is_unchanged=self.says_unchanged)
+
+
+@pytest.mark.parametrize(("says_unchanged", "counts_waits"), [(False, False), (True, True)])
+def test_P12_an_idle_worker_sends_at_most_two_statements_a_second(bench, steady, says_unchanged, counts_waits):
+    """Reads and beats, with a sweep each; a wait too where the storage itself has to answer it."""
+    log = CountingLog(bench.storage.revocations, steady, says_unchanged=says_unchanged)
+    beats = []
+    storage = SimpleNamespace(revocations=log, workers=SimpleNamespace(beat=beats.append))
+    view = RevocationView(log)
+    follower = RevocationFollower(storage, view, bench.clock, patience=PATIENCE, steady=steady)
+    begun = steady.now
+    while steady.now < begun + 600:
+        follower.poll_once()
+        assert follower.is_current()
+    statements = log.reads + counts_waits * log.waits + (1 if says_unchanged else 2) * len(beats)
+    assert 90 <= len(beats) <= 101
+    assert statements / (steady.now - begun) <= 2
+
+
+def test_S01_a_storage_that_says_that_nothing_has_changed_is_read_again_all_the_same(bench, steady):
+    """A fail-over may have put another log in its place."""
+    log = CountingLog(bench.storage.revocations, steady, says_unchanged=True)
+    storage = SimpleNamespace(revocations=log, workers=bench.storage.workers)
+    follower = RevocationFollower(storage, RevocationView(log), bench.clock, patience=PATIENCE, steady=steady)
+    begun = steady.now
+    while steady.now < begun + 60:
+        follower.poll_once()
+    assert log.reads >= 60 / 5
+
+
+ENDING = """
+import sys
+from flask_tessera.services.follower import RevocationFollower
+from flask_tessera.services.revocation import RevocationView
+from flask_tessera.storage.from_url import open_storage
+from flask_tessera.testing.contract.base import T0
+storage = open_storage(sys.argv[1])
+follower = RevocationFollower(storage, RevocationView(storage.revocations), lambda: T0, patience=30.0)
+follower.is_current()
+while not storage.workers.list(at=T0):
+    pass
+print(follower.name)
+"""
+
+
+@pytest.mark.parametrize("kind", ["postgres", "redis8"])
+def test_a_process_that_ends_in_good_order_removes_its_worker(kind):
+    if reason := why_not(kind):
+        pytest.skip(reason)
+    with fresh(kind) as url:
+        command = [sys.executable, "-W", "error", "-c", ENDING, url]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f":{done.stdout.strip().split(':')[1]}:" in done.stdout
+        storage = open_storage(url)
+        assert storage.workers.list(at=T0) == []
+        storage.close()

@@ -16,7 +16,7 @@ import sqlalchemy
 from sqlalchemy.pool import QueuePool
 
 from flask_tessera.errors import ConfigError, StorageUnavailableError
-from flask_tessera.storage.contract import Heard, Page, Revocation
+from flask_tessera.storage.contract import Page, Revocation, Wakeup
 from flask_tessera.storage.from_url import open_engine, open_storage
 from flask_tessera.storage.sql.host import HostStorage
 from flask_tessera.storage.sql.sqlite import SQLiteStorage
@@ -81,7 +81,7 @@ def test_a_file_says_what_it_promises(store, tmp_path):
 def test_a_wait_ends_when_the_log_is_another_one(store):
     store.sessions.end(begin(store).sid, "logout", at=T0)
     cursor = store.revocations.after(0, at=T0).cursor
-    assert store.revocations.wait(cursor, longest=0.06) == Heard()
+    assert store.revocations.wait(cursor, longest=0.06) == Wakeup(is_unchanged=True)
     store.revocations.restore(at=T0)
     store.revocations.wait(cursor, longest=30)
     assert store.revocations.after(cursor, at=T0).era == 1
@@ -180,7 +180,7 @@ def test_R10_a_log_without_its_name_is_named_again(store, path):
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("DELETE FROM tessera_log")
     connection.close()
-    with pytest.raises(StorageUnavailableError, match="lost its name"):
+    with pytest.raises(StorageUnavailableError, match="has no row"):
         store.revocations.after(0, at=T0)
     store.close()
     assert store.revocations.after(0, at=T0 + 5).born_at == T0 + 5

@@ -1,4 +1,4 @@
-"""`workers`: which processes listen to the revocation log, and how far behind they are."""
+"""`workers`: which processes follow the revocation log, and when each has last read it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..config import PREFIX
+from ..storage.contract import BEAT_EVERY, WORKER_OVERDUE
 from .printing import print_row, time_text
 from .realm import running, with_realm
 
@@ -18,25 +19,29 @@ if TYPE_CHECKING:
 @click.command("workers")
 @with_realm
 def workers(realm: str | None) -> None:
-    """List the processes that listen for endings; exits with 1 if one of them is too far behind."""
+    """List the processes that follow the revocation log; exits with 1 if one has missed several beats."""
     runtime = running(realm)
-    listed = _listening(runtime)
+    listed, now = _following(runtime), runtime.clock()
     for each in listed:
-        _print_worker(each, runtime.clock())
+        _print_worker(each, now)
     click.echo(_promise(runtime))
-    if any(each.lag_ms > 1000 * runtime.settings.REVOCATION_BOUND for each in listed):
+    if any(_is_overdue(each, now) for each in listed):
         click.get_current_context().exit(1)
 
 
-def _listening(runtime: Runtime) -> list[Worker]:
+def _following(runtime: Runtime) -> list[Worker]:
     return runtime.storage.workers.list(at=runtime.clock()) if runtime.storage.revocations.bound else []
+
+
+def _is_overdue(worker: Worker, at: int) -> bool:
+    return at - worker.beat_at >= WORKER_OVERDUE
 
 
 def _print_worker(worker: Worker, at: int) -> None:
     # Their clocks may be ahead of ours.
     age = max(0, at - worker.beat_at)
-    lag = f"{worker.lag_ms} ms" if worker.lag_ms >= 0 else "not known yet"
-    print_row(worker.name, f"since {time_text(worker.started_at)}", f"beat {age} s ago", f"lag {lag}")
+    state = f"OVERDUE: stuck or killed, beats are due every {BEAT_EVERY} s" if _is_overdue(worker, at) else "ok"
+    print_row(worker.name, f"since {time_text(worker.started_at)}", f"beat {age} s ago", state)
 
 
 def _promise(runtime: Runtime) -> str:
@@ -46,5 +51,5 @@ def _promise(runtime: Runtime) -> str:
     if settings.REVOCATION == "strict":
         return f"{PREFIX}REVOCATION strict: every worker asks the storage with each request"
     if not runtime.storage.revocations.bound:
-        return "every worker is told of an ending with its next request"
-    return f"every worker hears of an ending within {settings.REVOCATION_BOUND} s ({PREFIX}REVOCATION_BOUND)"
+        return "every worker sees a revocation with its next request"
+    return f"every worker that is ok sees a revocation within {settings.REVOCATION_BOUND} s ({PREFIX}REVOCATION_BOUND)"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flask import Blueprint
 
 from ..errors import ConfigError, StorageUnavailableError
+from ..storage.contract import WORKER_OVERDUE
 from ..web.http_errors import answering
 
 if TYPE_CHECKING:
@@ -80,12 +81,13 @@ def _storage(runtime: Runtime) -> dict[str, Any]:
 
 def _revocation(runtime: Runtime) -> dict[str, Any]:
     mode = runtime.settings.REVOCATION
-    workers = runtime.storage.workers.list(at=runtime.clock())
+    now = runtime.clock()
+    workers = runtime.storage.workers.list(at=now)
     return {
         "mode": mode,
         "bound": _bound(runtime),
         "workers": len(workers),
-        "lag_ms": max((each.lag_ms for each in workers if each.lag_ms >= 0), default=None),
+        "overdue": sum(now - each.beat_at >= WORKER_OVERDUE for each in workers),
         # Nobody listens where nobody would ask.
         "heard": mode != "stateless" and runtime.follower.is_current(),
     }

@@ -1,7 +1,34 @@
-"""The thread of a worker that reads the revocation log in the background."""
+"""The thread of a worker that reads the revocation log in the background.
+
+How it works. A storage on another machine cannot be asked on each request, so each worker (process) keeps the open
+entries of the revocation log in memory: the `RevocationView` (revocation.py), which a request consults with two
+dictionary look-ups. The follower is the thread that keeps the view current. One turn of it is `poll_once`:
+
+1. Read, at first and when it is due: `view.catch_up` reads the log after the view's cursor, to its end.
+2. Beat: every few seconds the worker writes its name and the time to the registry of the storage, which is what
+   `flask tessera workers` shows. It does so only after a read that succeeded, so the age of a beat bounds what the
+   worker may have missed. A beat wakes nobody.
+3. Wait: the storage blocks until it has something new (PostgreSQL: NOTIFY; Redis: XREAD BLOCK), at most 0.7 of the
+   `patience`. Then the log is read, so that a lost notification delays a revocation and never loses it. Where the
+   storage itself answers that nothing was added (`Wakeup.is_unchanged`), that answer counts like a read; the log is
+   still read every few seconds, since a fail-over may have put another log in its place.
+
+So an idle worker causes fewer than two statements a second, however many others there are.
+
+How long a read is believed. `is_current` is true for `patience` seconds after the last successful read was *sent*, not
+received: what is revoked while the answer is under way is not in it. The steady clock goes on while the machine is
+suspended; a process that was stopped (SIGSTOP, a frozen container) therefore does not trust what it knew, and asks the
+storage on each request until the thread has read again.
+
+Life of the thread. It starts with the first request that needs it, in each process: after a fork a child has a name and
+a thread of its own. It ends when `stop` is called, when nobody holds the follower any more (the thread holds a weak
+reference between two turns), and with the process. In all three cases the worker removes itself from the registry;
+one that is killed cannot, and is listed as overdue until the storage forgets it.
+"""
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import secrets
@@ -9,12 +36,13 @@ import socket
 import threading
 import weakref
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from ..clocks import boot_clock
 from ..errors import StorageUnavailableError
 from ..fork import renew_in_children
-from ..storage.contract import Worker
+from ..storage.contract import BEAT_EVERY, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,23 +51,21 @@ if TYPE_CHECKING:
     from .ports import Clock
     from .revocation import RevocationView
 
-_LONGEST_WAIT: Final = 0.5
-"""Seconds between two reads of the log when nothing wakes the thread."""
+_LONGEST_WAIT: Final = 0.7
+"""Seconds between two looks when nothing wakes the thread; also the share of a patience below one second."""
+_READ_EVERY: Final = 3.5
+"""Seconds after which the log is read though the storage says that it is unchanged."""
 _PAUSE: Final = 0.2
 """Seconds until the next try when the storage does not answer."""
 _LONGEST_STOP: Final = 4.0
 """Seconds to wait for the thread to end: it may be waiting for a storage that does not answer."""
-_BEAT_EVERY: Final = 10.0
-"""Seconds; several beats fit into the silence after which a worker counts as gone."""
+_NEVER: Final = float("-inf")
 _log = logging.getLogger("flask_tessera")
+_followers: weakref.WeakSet[RevocationFollower] = weakref.WeakSet()
 
 
 class RevocationFollower:
-    """Reads the revocation log in the background, where it does not tell of endings with the next request.
-
-    What a view shows is believed for as long as the last successful read was *sent* less than `patience` ago: a
-    process that was stopped must not trust what its thread knew. The thread starts at first use in each process, and
-    ends with it, or when nobody holds this any more.
+    """Keeps a view of the revocation log current, where the storage does not tell of revocations with the next request.
 
     Args:
         storage: whose log is read.
@@ -63,20 +89,23 @@ class RevocationFollower:
         self._clock = clock
         self._steady = steady
         self._patience = patience
+        self._longest_wait = min(_LONGEST_WAIT, patience * _LONGEST_WAIT)
         self._is_needed = storage.revocations.bound > 0
-        self._is_stopped = False
+        self.is_stopped = False
+        """Whether `stop` was called."""
         self._thread: threading.Thread | None
         renew_in_children(self)
+        _followers.add(self)
 
     def renew_locks(self) -> None:
-        """A child is a worker of its own: the thread of its parent does not live there, nor is what it heard recent."""
+        """A child is a worker of its own: the thread of its parent does not live there, nor is what it read recent."""
         self._lock = threading.Lock()
         self._thread = None
-        self._good_until = float("-inf") if self._is_needed else float("inf")
+        self._good_until = _NEVER if self._is_needed else float("inf")
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
         self._started_at = self._clock()
-        self._next_beat, self._beat_sent, self._lag = float("-inf"), 0.0, -1.0
-        self._has_told_lag = self._is_failing = False
+        self._next_beat = self._next_read = _NEVER
+        self._is_failing = False
 
     def is_current(self) -> bool:
         """Whether the view may be believed now; if not, the storage must be asked."""
@@ -86,84 +115,112 @@ class RevocationFollower:
         return False
 
     def stop(self) -> None:
-        """End the thread, within a few seconds; it does not start again.
+        """End the thread, within four seconds, and remove the worker from the registry; it does not start again.
 
-        From then on `is_current` says no: what was read grows old.
+        From then on `is_current` says no, where a thread is needed.
         """
-        self._is_stopped = True
-        self._good_until = float("-inf") if self._is_needed else float("inf")
+        self.is_stopped = True
+        if self._is_needed:
+            self._good_until = _NEVER
         with self._lock:
             thread = self._thread
         if thread is not None and thread is not threading.current_thread():
+            with suppress(StorageUnavailableError):
+                self._storage.revocations.interrupt()
             thread.join(_LONGEST_STOP)
 
-    @property
-    def is_stopped(self) -> bool:
-        """Whether `stop` was called."""
-        return self._is_stopped
+    def close_storage(self) -> None:
+        """Let go of the connections of the storage, at the end of the process."""
+        with suppress(StorageUnavailableError):
+            self._storage.close()
+
+    def poll_once(self) -> None:
+        """One turn of the thread: read the log if that is due, beat if it is time, wait for something new, read it."""
+        try:
+            if self._steady() >= self._next_read:
+                self._read()
+            self._beat()
+            self._wait()
+        except StorageUnavailableError as error:
+            if self.is_stopped:
+                return
+            if not self._is_failing:
+                _log.warning("the revocation log cannot be read, each request asks the storage: %s", error)
+            self._is_failing, self._next_read = True, _NEVER
+            threading.Event().wait(_PAUSE)
+
+    def _read(self) -> None:
+        sent = self._steady()
+        self._view.catch_up(self._clock())
+        self._believe(sent)
+        self._next_read = sent + _READ_EVERY
+        if self._is_failing:
+            _log.warning("the revocation log can be read again")
+        self._is_failing = False
+
+    def _wait(self) -> None:
+        sent = self._steady()
+        wakeup = self._storage.revocations.wait(self._view.cursor, longest=self._longest_wait)
+        if wakeup.entries:
+            self._view.take_ahead(wakeup.entries, at=self._clock())
+        if wakeup.is_unchanged:
+            self._view.confirm()
+            self._believe(sent)
+        else:
+            self._read()
+
+    def _believe(self, sent: float) -> None:
+        if not self.is_stopped:
+            self._good_until = sent + self._patience
+
+    def _beat(self) -> None:
+        now = self._steady()
+        if now < self._next_beat or self.is_stopped:
+            return
+        self._next_beat = now + BEAT_EVERY
+        # Reading does not depend on it: where nothing can be written, there is still a log to be read.
+        with suppress(StorageUnavailableError):
+            self._storage.workers.beat(Worker(self.name, self._started_at, self._clock()))
 
     def _ensure_thread(self) -> None:
-        if self._is_running() or self._is_stopped:
+        if self._is_running() or self.is_stopped:
             return
         with self._lock:
-            if not self._is_running() and not self._is_stopped:
-                self._thread = threading.Thread(
-                    target=_run, args=(weakref.ref(self),), name="tessera-follower", daemon=True
-                )
+            if not self._is_running() and not self.is_stopped:
+                leave = partial(_leave, self._storage, self.name)
+                arguments = (weakref.ref(self), leave)
+                self._thread = threading.Thread(target=_run, args=arguments, name="tessera-follower", daemon=True)
                 self._thread.start()
 
     def _is_running(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
-    def poll_once(self) -> None:
-        """One turn of the thread: read the log, beat if it is time, wait for something new."""
-        try:
-            self._read()
-            self._beat()
-            heard = self._storage.revocations.wait(self._view.cursor, longest=min(_LONGEST_WAIT, self._patience / 2))
-            if heard.entries:
-                self._view.take_ahead(heard.entries, at=self._clock())
-        except StorageUnavailableError as error:
-            if not self._is_failing:
-                _log.warning(
-                    "the revocation log cannot be read; until it can, each request asks the storage: %s", error
-                )
-            self._is_failing = True
-            threading.Event().wait(_PAUSE)
-            return
-        if self.name in heard.beats:
-            self._lag = max(self._lag, self._steady() - self._beat_sent)
-            if not self._has_told_lag:
-                self._next_beat = float("-inf")
 
-    def _read(self) -> None:
-        sent = self._steady()
-        self._view.catch_up(self._clock())
-        if not self._is_stopped:
-            self._good_until = sent + self._patience
-        if self._is_failing:
-            _log.warning("the revocation log can be read again")
-        self._is_failing = False
-
-    def _beat(self) -> None:
-        now = self._steady()
-        if now < self._next_beat:
-            return
-        lag = round(self._lag * 1000) if self._lag >= 0 else -1
-        self._has_told_lag |= lag >= 0
-        self._next_beat, self._beat_sent, self._lag = now + _BEAT_EVERY, now, -1.0
-        # Hearing does not depend on it: where nothing can be written, there is still everything to be heard.
-        with suppress(StorageUnavailableError):
-            self._storage.workers.beat(Worker(self.name, self._started_at, self._clock(), lag))
-
-
-def _run(reference: weakref.ref[RevocationFollower]) -> None:
-    """Poll until nobody holds the follower any more.
+def _run(reference: weakref.ref[RevocationFollower], leave: Callable[[], None]) -> None:
+    """Poll until the follower is stopped, or nobody else holds it.
 
     Under gevent the threads of a parent run on in a forked child, which has a thread of its own: that of the parent
     would use the parent's connection.
     """
     process = os.getpid()
-    while os.getpid() == process and (follower := reference()) is not None and not follower.is_stopped:
+    while (follower := reference()) is not None and not follower.is_stopped:
         follower.poll_once()
         del follower
+        if os.getpid() != process:
+            return
+    leave()
+
+
+def _leave(storage: Storage, name: str) -> None:
+    with suppress(StorageUnavailableError):
+        storage.workers.remove(name)
+
+
+def _stop_all() -> None:
+    """Let the workers of a process that ends in good order remove themselves, and close what their threads used."""
+    for follower in list(_followers):
+        follower.stop()
+        follower.close_storage()
+
+
+atexit.register(_stop_all)

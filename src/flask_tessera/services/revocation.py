@@ -144,6 +144,10 @@ class RevocationView:
         with self._alone():
             self._read_on(at)
 
+    def confirm(self) -> None:
+        """The storage says that the log has not changed since it was read."""
+        self._know_era(self._era)
+
     def take_ahead(self, entries: Iterable[Revocation], *, at: int) -> None:
         """Refuse what is known to have ended, before the log was read as far as that.
 

@@ -21,8 +21,16 @@ if TYPE_CHECKING:
 Outcome = Literal["rotated", "same", "replaced", "adopted", "reuse", "refused"]
 LAST_SECOND: Final = (1 << 48) // 1000
 """Unix second: the last one that a sid can begin with."""
-WORKER_SILENCE: Final = 60
-"""Seconds after its last beat from which a worker counts as gone."""
+BEAT_EVERY: Final = 6
+"""Seconds between two beats of a worker."""
+WORKER_OVERDUE: Final = 20
+"""Seconds after its last beat from which a worker counts as stuck: it has missed three."""
+WORKER_FORGOTTEN: Final = 900
+"""Seconds after its last beat for which a worker is listed. One that ends in good order removes itself at once."""
+
+
+CHECK_WRITES_EVERY: Final = 10
+"""Seconds between two writes of `Storage.check` in one process."""
 
 
 class Added(msgspec.Struct, frozen=True):
@@ -85,28 +93,26 @@ class Revocations(msgspec.Struct, frozen=True):
     last: int = 0
 
 
-class Heard(msgspec.Struct, frozen=True):
-    """What has woken a worker: names of workers whose beats were heard, and endings ahead of `RevocationLog.after`.
+class Wakeup(msgspec.Struct, frozen=True):
+    """Why `RevocationLog.wait` has returned.
 
-    The latter may be left out, come again, or belong to a log that is another one by now: they only hasten what `after`
-    will tell.
+    `entries` are a hint: they may be incomplete, repeated or stale, and `after` is authoritative. `is_unchanged` is
+    True where the storage itself has answered that there was nothing after the cursor: that counts like a read.
     """
 
-    beats: tuple[str, ...] = ()
     entries: tuple[Revocation, ...] = ()
+    is_unchanged: bool = False
 
 
 class Worker(msgspec.Struct, frozen=True):
-    """What a process that listens to the revocation log says of itself. Times are Unix seconds of its own clock.
+    """What a process that follows the revocation log says of itself. Times are Unix seconds of its own clock.
 
-    `lag_ms` is the longest time, in milliseconds, that its own beats took to come back to it since the last one; -1
-    while none has come back.
+    It beats only after it has read the log to its end: at `beat_at` it knew of all that had been revoked.
     """
 
     name: str
     started_at: int
     beat_at: int
-    lag_ms: int = -1
 
 
 class Description(msgspec.Struct, frozen=True):
@@ -272,18 +278,25 @@ class RevocationLog(Protocol):
         ...
 
     def tail(self, *, at: int) -> Revocations:
-        """Where the log ends now, without its entries; a log that was never read was born at `at`."""
+        """What is known of the log and where it ends, without its entries; one that was never read was born at `at`.
+
+        It gives no cursor (that is 0).
+        """
         ...
 
     def ended_all(self, realm: str, user_id: str, *, after: int) -> bool:
         """Whether an entry later than number `after` has ended all of a user's sessions."""
         ...
 
-    def wait(self, cursor: int, *, longest: float) -> Heard:
+    def wait(self, cursor: int, *, longest: float) -> Wakeup:
         """Block until there may be something after `cursor`, at most `longest` seconds (about, never twice that).
 
-        One thread of a process calls it.
+        It may return early. One thread of a process calls it.
         """
+        ...
+
+    def interrupt(self) -> None:
+        """Let a `wait` that another thread of this process is in return at once."""
         ...
 
     def restore(self, *, at: int) -> int:
@@ -296,14 +309,18 @@ class RevocationLog(Protocol):
 
 
 class WorkerRegistry(Protocol):
-    """Which processes listen to the revocation log, and how far behind they are."""
+    """Which processes follow the revocation log, and when each was last seen to have read it."""
 
     def beat(self, worker: Worker) -> None:
-        """Keep what a worker says of itself, and let all that `wait` hear its name."""
+        """Keep what a worker says of itself; nobody is woken by it. It may also drop entries that nobody needs."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Forget a worker that ends."""
         ...
 
     def list(self, *, at: int) -> list[Worker]:
-        """The workers whose last beat is less than `WORKER_SILENCE` seconds before `at`, by name."""
+        """The workers whose last beat is less than `WORKER_FORGOTTEN` seconds before `at`, by name."""
         ...
 
 
@@ -345,7 +362,7 @@ class Storage(Protocol):
 
     @property
     def workers(self) -> WorkerRegistry:
-        """Which processes listen to it."""
+        """Which processes follow it."""
         ...
 
     @property
@@ -358,7 +375,10 @@ class Storage(Protocol):
         ...
 
     def check(self) -> None:
-        """Write and read something, so that a storage that cannot is found at start."""
+        """Read something, and write something unless this was done within `CHECK_WRITES_EVERY` seconds.
+
+        So a storage that cannot is found at start, and whoever may ask for `/healthz` causes no flood of writes.
+        """
         ...
 
     def close(self) -> None:

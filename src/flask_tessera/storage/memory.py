@@ -17,15 +17,15 @@ from ..sessions.limits import overflowing
 from ..sessions.record import Principal, Session, Standing, first_sid, forget_at
 from .contract import (
     LAST_SECOND,
-    WORKER_SILENCE,
+    WORKER_FORGOTTEN,
     Added,
     Description,
     Ended,
-    Heard,
     Page,
     Revocation,
     Revocations,
     Rotation,
+    Wakeup,
     Worker,
 )
 
@@ -70,12 +70,11 @@ class _Records:
         self.born_at: int | None = None
         self.era = 0
         self.workers: dict[str, Worker] = {}
-        self.beats: list[str] = []
         renew_in_children(self)
 
     def renew_locks(self) -> None:
         self.lock = threading.RLock()
-        self.bell = threading.Condition(self.lock)
+        self.changed = threading.Condition(self.lock)
 
     def principal(self, realm: str, user_id: str) -> Principal:
         return self.principals.get((realm, user_id)) or Principal(realm, user_id)
@@ -117,7 +116,7 @@ class _Records:
     def note(self, entry: Revocation) -> None:
         self.last_entry += 1
         self.log[self.last_entry] = entry
-        self.bell.notify_all()
+        self.changed.notify_all()
 
 
 class MemorySessions:
@@ -257,7 +256,7 @@ class MemoryRevocations:
         records = self._records
         with records.lock:
             fresh = tuple(entry for number, entry in records.log.items() if number > cursor)
-            return replace(self.tail(at=at), entries=fresh, last=0)
+            return replace(self.tail(at=at), entries=fresh, cursor=records.last_entry, last=0)
 
     def tail(self, *, at: int) -> Revocations:
         records = self._records
@@ -265,7 +264,7 @@ class MemoryRevocations:
             if records.born_at is None:
                 records.born_at = at
             last = records.last_entry
-            return Revocations((), last, records.log_id, records.born_at, records.era, last=last)
+            return Revocations((), 0, records.log_id, records.born_at, records.era, last=last)
 
     def ended_all(self, realm: str, user_id: str, *, after: int) -> bool:
         with self._records.lock:
@@ -274,12 +273,16 @@ class MemoryRevocations:
                 for number, entry in self._records.log.items()
             )
 
-    def wait(self, cursor: int, *, longest: float) -> Heard:
+    def wait(self, cursor: int, *, longest: float) -> Wakeup:
         records = self._records
         with records.lock:
-            records.bell.wait_for(lambda: records.last_entry > cursor or records.beats, longest)
-            heard, records.beats = Heard(tuple(records.beats)), []
-            return heard
+            if records.last_entry <= cursor:
+                records.changed.wait(longest)
+            return Wakeup(is_unchanged=records.last_entry <= cursor)
+
+    def interrupt(self) -> None:
+        with self._records.lock:
+            self._records.changed.notify_all()
 
     def restore(self, *, at: int) -> int:
         records = self._records
@@ -305,13 +308,15 @@ class MemoryWorkers:
     def beat(self, worker: Worker) -> None:
         with self._records.lock:
             self._records.workers[worker.name] = worker
-            self._records.beats.append(worker.name)
-            self._records.bell.notify_all()
+
+    def remove(self, name: str) -> None:
+        with self._records.lock:
+            self._records.workers.pop(name, None)
 
     def list(self, *, at: int) -> list[Worker]:
         with self._records.lock:
-            heard = [each for each in self._records.workers.values() if at - each.beat_at < WORKER_SILENCE]
-            return sorted(heard, key=attrgetter("name"))
+            listed = [each for each in self._records.workers.values() if at - each.beat_at < WORKER_FORGOTTEN]
+            return sorted(listed, key=attrgetter("name"))
 
 
 class MemoryMoving:

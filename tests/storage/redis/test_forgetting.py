@@ -9,7 +9,7 @@ from flask import Flask
 from flask_tessera import Tessera
 from flask_tessera.errors import StorageUnavailableError
 from flask_tessera.sessions.record import RETENTION_MARGIN
-from flask_tessera.storage.contract import WORKER_SILENCE, Heard, Page, Revocation, Worker
+from flask_tessera.storage.contract import WORKER_FORGOTTEN, Page, Revocation, Wakeup, Worker
 from flask_tessera.testing import Clock
 from flask_tessera.testing.contract.base import ACCESS, IDLE, NO_LIMITS, T0, begin, new_session, rotate, stored
 from tests.services.test_legacy_logins import OLD_SECRET, old_token
@@ -169,7 +169,7 @@ def test_P10_a_long_log_is_read_and_purged_in_pages(count, store):
     pages = pages_of(store)
     assert sids_of(pages) == sids
     assert [len(page.entries) for page in pages] == [min(3, count - begin) for begin in range(0, count, 3)]
-    assert pages[-1].cursor == store.revocations.tail(at=T0).cursor
+    assert pages[-1].cursor >> 32 == store.revocations.tail(at=T0).last
     assert log_of(store, pages[-1].cursor).entries == ()
     store.revocations.purge(at=FORGET + count - 2)
     assert sids_of(pages_of(store)) == sids[-1:]
@@ -197,16 +197,40 @@ def test_F04_who_reads_on_while_entries_come_and_go_passes_over_none(store):
     assert sids_of(pages_of(store, first.cursor)) == [*sids[5:], *late]
 
 
-def test_P10_what_is_heard_ahead_are_the_entries_after_the_cursor(store):
-    """Those of one call at most; beats are heard beside them."""
+def test_P10_what_a_wait_gives_ahead_are_the_entries_after_the_cursor(store):
     end_many(store, 2)
     cursor = log_of(store).cursor
     store.revocations.wait(cursor, longest=0.01)
     sids = end_many(store, 3)
+    wakeup = store.revocations.wait(cursor, longest=30)
+    assert sids_of([wakeup]) == sids
+    assert wakeup == Wakeup(log_of(store, cursor).entries)
+
+
+def settled(storage):
+    """A cursor behind which a wait finds nothing, not even an old pulse."""
+    cursor = log_of(storage).cursor
+    storage.revocations.wait(cursor, longest=0.01)
+    return cursor
+
+
+def test_a_wait_in_vain_says_that_the_log_is_unchanged(store):
+    """The server has answered that there was nothing: that counts like a read."""
+    end_many(store, 2)
+    cursor = settled(store)
+    assert store.revocations.wait(cursor, longest=0.01) == Wakeup(is_unchanged=True)
     store.workers.beat(Worker("one", T0, T0))
-    heard = store.revocations.wait(cursor, longest=30)
-    assert sids_of([heard]) == sids
-    assert heard == Heard(("one",), log_of(store, cursor).entries)
+    store.workers.remove("one")
+    assert store.revocations.wait(cursor, longest=0.01) == Wakeup(is_unchanged=True)
+
+
+def test_F04_a_wait_on_a_connection_that_was_made_anew_does_not_say_that_the_log_is_unchanged(store):
+    """Another server may have answered, which has another log: only a read tells."""
+    cursor = settled(store)
+    store._link.reading().server(store._link.log).close()
+    assert store.revocations.wait(cursor, longest=0.01) == Wakeup()
+    cursor = log_of(store, cursor).cursor
+    assert store.revocations.wait(cursor, longest=0.01) == Wakeup(is_unchanged=True)
 
 
 def told_long_ago(raw, at, seconds):
@@ -266,30 +290,30 @@ def test_entries_that_were_told_twice_are_read_once(store):
 
 def test_workers_that_have_been_silent_for_long_are_forgotten(store, raw):
     store.workers.beat(Worker("old", T0, T0))
-    raw.client.zadd(raw.log(b"beats"), {"old": raw.client.time()[0] - 2 * WORKER_SILENCE - 1})
+    raw.client.zadd(raw.log(b"beats"), {"old": raw.client.time()[0] - WORKER_FORGOTTEN})
     store.workers.beat(Worker("new", T0, T0))
     assert raw.client.hkeys(raw.log(b"workers")) == [b"new"]
-    assert all(raw.client.ttl(raw.log(name)) > WORKER_SILENCE for name in (b"workers", b"beats", b"pulse"))
+    assert all(raw.client.ttl(raw.log(name)) > 0 for name in (b"workers", b"beats"))
+    store.workers.remove("new")
+    assert not raw.client.exists(raw.log(b"workers"), raw.log(b"beats"))
 
 
-def test_beats_are_heard_again_after_a_flush(server, broken):
-    cursor = log_of(broken).cursor
-    broken.revocations.wait(cursor, longest=0.01)
-    broken.workers.beat(Worker("one", T0, T0))
-    assert broken.revocations.wait(cursor, longest=5) == Heard(("one",))
+def test_F04_who_waits_behind_a_log_that_was_flushed_is_woken_by_the_first_ending(server, broken, opened):
+    """Its number is lower than the one waited for."""
+    end_many(broken, 5)
+    other = opened(server.url)
+    cursor = settled(other)
     server.ask("FLUSHALL")
-    cursor = log_of(broken, cursor).cursor
-    broken.revocations.wait(cursor, longest=0.01)
-    broken.workers.beat(Worker("two", T0, T0))
-    assert broken.revocations.wait(cursor, longest=5) == Heard(("two",))
+    (sid,) = end_many(broken, 1)
+    assert not other.revocations.wait(cursor, longest=30).is_unchanged
+    assert sids_of([log_of(other, cursor)]) == [sid]
 
 
 def test_F04_who_waits_is_woken_by_a_restored_backup(server, broken, opened):
     other = opened(server.url)
-    cursor = log_of(other).cursor
-    other.revocations.wait(cursor, longest=0.01)
+    cursor = settled(other)
     broken.revocations.restore(at=T0)
-    assert other.revocations.wait(cursor, longest=30) == Heard()
+    assert other.revocations.wait(cursor, longest=30) == Wakeup()
     assert log_of(other, cursor).era == 1
 
 

@@ -43,6 +43,7 @@ def test_every_key_names_its_slot(store, raw):
     assert {key.partition(b":{")[0] for key in raw.names()} == {raw.prefix}
     assert {key.split(b":")[2] for key in raw.names()} <= {b"s", b"u", b"p", b"o"} | {
         b"meta",
+        b"pulse",
         b"entries",
         b"era",
         b"tag_key",

@@ -96,7 +96,8 @@ class Node:
         }
         # A replica would be read though it lags behind; in a cluster it says itself who takes its place.
         self._must_be_master = not is_sentinel and address.kind != "cluster"
-        self._times_closed = 0
+        self.times_closed = 0
+        """Grows when connections are given up: whoever answers from then on may be another server."""
         self._role = b""
         self._has_replicas = False
         self._role_known_at = float("-inf")
@@ -104,7 +105,7 @@ class Node:
 
     def renew_locks(self) -> None:
         """A parent's connections are not its child's, nor is one that a greenlet of the parent is using just now."""
-        self._times_closed += 1
+        self.times_closed += 1
         self._idle: deque[Connection] = deque()
         self._listening: deque[Connection] = deque()
 
@@ -122,7 +123,7 @@ class Node:
             RedisError: the connection broke, or there was no answer in time.
             StorageUnavailableError: no replica has confirmed.
         """
-        times_closed = self._times_closed
+        times_closed = self.times_closed
         connection = self._take(answer)
         is_done = False
         try:
@@ -138,7 +139,7 @@ class Node:
         if any(isinstance(reply, ReadOnlyError) for reply in replies):
             # It was made a replica.
             self.close()
-        if times_closed == self._times_closed:
+        if times_closed == self.times_closed:
             self._put_back(connection)
         else:
             connection.disconnect()
@@ -146,7 +147,7 @@ class Node:
 
     def close(self) -> None:
         """Close idle connections; those in use are closed after use."""
-        self._times_closed += 1
+        self.times_closed += 1
         for some in (self._idle, self._listening):
             while some:
                 some.pop().disconnect()

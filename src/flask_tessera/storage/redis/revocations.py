@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ...errors import StorageUnavailableError
-from ..contract import Heard, Revocation, Revocations
+from ..contract import Revocation, Revocations, Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .homes import Homes
     from .link import Link
+    from .node import Node
 
 _NONCE_BITS: Final = 32
 _NONCES: Final = (1 << _NONCE_BITS) - 1
@@ -23,6 +24,8 @@ _MOST: Final = 2000
 _GRACE: Final = 2.0
 """Seconds by which an answer may be later than the server was asked to give it."""
 _MOST_HEARD: Final = 64
+_FIRST: Final = b"0-0"
+"""Before all entries of a stream."""
 
 
 class _Entry(msgspec.Struct, array_like=True, gc=False):
@@ -53,7 +56,8 @@ class RedisRevocations:
         self._homes = homes
         self._log_id = b""
         self._era = 0
-        self._pulse = b""
+        self._pulse = _FIRST
+        self._read_from: tuple[Node, int] | None = None
 
     def stamp(self) -> object:
         return tuple(
@@ -63,13 +67,18 @@ class RedisRevocations:
         )
 
     def after(self, cursor: int, *, at: int) -> Revocations:
+        # Taken before: after a fail-over the answer may be of another server than the next one.
+        node = self._link.reading().server(self._link.log)
+        read_from = node, node.times_closed
         position = cursor >> _NONCE_BITS, cursor & _NONCES
         *said, is_whole, rows = self._ask("after", at, *position, _MOST)
-        return self._revocations(said, _entries(rows), is_whole=bool(is_whole))
+        page = self._revocations(said, _entries(rows), is_whole=bool(is_whole))
+        self._read_from = read_from
+        return page
 
     def tail(self, *, at: int) -> Revocations:
         page = self._revocations(self._ask("log_end", at), (), is_whole=True)
-        return msgspec.structs.replace(page, last=page.cursor >> _NONCE_BITS)
+        return msgspec.structs.replace(page, cursor=0, last=page.cursor >> _NONCE_BITS)
 
     def ended_all(self, realm: str, user_id: str, *, after: int) -> bool:
         entries, count = self._link.log + b"entries", _MOST
@@ -83,18 +92,21 @@ class RedisRevocations:
             count, after = len(some), int(some[-1][0].partition(b"-")[0]) if some else after
         return False
 
-    def wait(self, cursor: int, *, longest: float) -> Heard:
+    def wait(self, cursor: int, *, longest: float) -> Wakeup:
         step, log = self._link.reading(), self._link.log
-        self._pulse = self._pulse or self._last_pulse()
+        node = step.server(log)
         streams = (log + b"entries", log + b"pulse", f"{cursor >> _NONCE_BITS}-0", self._pulse)
         command = (b"XREAD", b"COUNT", _MOST_HEARD, b"BLOCK", max(1, int(longest * 1000)), b"STREAMS", *streams)
-        (found,) = step.ask(step.server(log), command, answer=longest + _GRACE)
-        heard = dict(found or ())
-        pulse = heard.get(log + b"pulse", ())
-        if pulse:
+        (found,) = step.ask(node, command, answer=longest + _GRACE)
+        if not found:
+            return Wakeup(is_unchanged=self._read_from == (node, node.times_closed))
+        read = dict(found)
+        if pulse := read.get(log + b"pulse"):
             self._pulse = pulse[-1][0]
-        beats = tuple(fields[1].decode() for _, fields in pulse if fields[1])
-        return Heard(beats, _entries(_joined([fields[1] for _, fields in heard.get(log + b"entries", ())])))
+        return Wakeup(_entries(_joined([fields[1] for _, fields in read.get(log + b"entries", ())])))
+
+    def interrupt(self) -> None:
+        """Nothing: a wait is short, and its connection may not be closed by another thread."""
 
     def restore(self, *, at: int) -> int:
         keys = self._link.log_keys(b"meta", b"entries", b"era", b"pulse")
@@ -107,11 +119,6 @@ class RedisRevocations:
         while begin:
             _, begin = self._link.writing().run("forget", self._link.log_keys(b"entries"), at, begin, _MOST)
 
-    def _last_pulse(self) -> bytes:
-        pulse = self._link.log + b"pulse"
-        last = self._link.reading().command(self._link.log, b"XREVRANGE", pulse, b"+", b"-", b"COUNT", 1)
-        return last[0][0] if last else b"0-0"
-
     def _ask(self, name: str, at: int, *arguments: int) -> Sequence[Any]:
         keys = self._link.log_keys(b"meta", b"entries", b"era")
         reply: Sequence[Any] = self._link.reading().run(name, keys, at, secrets.token_hex(8), self._era, *arguments)
@@ -121,7 +128,7 @@ class RedisRevocations:
         log_id, born_at, number, nonce, era = said
         self._era = max(self._era, era)
         if log_id != self._log_id:
-            self._log_id, self._pulse = log_id, b""
+            self._log_id, self._pulse = log_id, _FIRST
             self._homes.doubt()
         cursor = number << _NONCE_BITS | int(nonce)
         return Revocations(entries, cursor, log_id.decode(), int(born_at), era, is_whole)

@@ -7,6 +7,8 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from ...errors import StorageUnavailableError
+from ..contract import CHECK_WRITES_EVERY
+from ..pace import Pace
 from . import about
 from .address import parse
 from .homes import Homes
@@ -44,22 +46,29 @@ class RedisStorage:
         self.workers = RedisWorkers(self._link)
         self.records = RedisMoving(self._link, homes)
         self._warned: set[str] = set()
+        self._writing = Pace(CHECK_WRITES_EVERY)
 
     def describe(self) -> Description:
         return about.describe(self._link)
 
     def check(self) -> None:
         about.refuse_part_of_cluster(self._link)
+        self.revocations.stamp()
+        if self._writing.is_due:
+            self._write_something()
+            self._writing.note_done()
+        for warning in self.describe().warnings:
+            if warning not in self._warned:
+                self._warned.add(warning)
+                _log.warning("%s", warning)
+
+    def _write_something(self) -> None:
         for base in self._bases():
             key, value = base + b"check", secrets.token_bytes(8)
             step = self._link.writing()
             step.command(base, b"SET", key, value, b"EX", _CHECK_KEPT)
             if step.command(base, b"GET", key) != value:
                 raise StorageUnavailableError("Redis: what was written is not what is read", writing=True)
-        for warning in self.describe().warnings:
-            if warning not in self._warned:
-                self._warned.add(warning)
-                _log.warning("%s", warning)
 
     def close(self) -> None:
         self._link.nodes.close()

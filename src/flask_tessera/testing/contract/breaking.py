@@ -37,6 +37,7 @@ CALLS: Final[Mapping[str, Callable[[Storage], Any]]] = {
     "restore": lambda storage: storage.revocations.restore(at=T0),
     "purge_log": lambda storage: storage.revocations.purge(at=T0),
     "beat": lambda storage: storage.workers.beat(Worker("host:1", T0, T0)),
+    "remove": lambda storage: storage.workers.remove("host:1"),
     "workers": lambda storage: storage.workers.list(at=T0),
     "read": lambda storage: storage.records.read("", most=10),
     "write": lambda storage: storage.records.write(Page((new_session(),)), at=T0),

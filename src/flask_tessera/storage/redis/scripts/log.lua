@@ -49,14 +49,21 @@ local function drop_dead(log, at, now, most)
   end
 end
 
+-- Wake all that wait, whatever number they wait after: the log is another one. Pulses are numbered by the server's
+-- clock, so that one comes after those that were lost with the log.
+local function wake(log)
+  redis.call('XADD', log .. 'pulse', 'MAXLEN', 8, '*', 'name', '')
+end
+
 -- Each entry: forget_at, reason, sid, realm, user_id, epoch, except_sid. The nonce tells it from another entry of
 -- the same number, which a fail-over may bring about.
 local function append(log, at, nonce, entries)
   local number = last_number(log)
   -- Where only one of the two was lost, the log is another one; it gets its name when it is read.
-  if tonumber(redis.call('HGET', log .. 'meta', 'n') or 0) ~= number then
-    redis.call('HDEL', log .. 'meta', 'log_id')
-  end
+  local is_as_known = tonumber(redis.call('HGET', log .. 'meta', 'n') or 0) == number
+  if not is_as_known then redis.call('HDEL', log .. 'meta', 'log_id') end
+  -- An empty stream may be one that was lost: whoever had read further waits for numbers that are far off.
+  if number == 0 or not is_as_known then wake(log) end
   local now = tonumber(redis.call('TIME')[1])
   for _, entry in ipairs(entries) do
     number, nonce = number + 1, (nonce + 1) % 4294967296

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -24,15 +25,14 @@ STEP: Final = 2.4
 """Seconds for a whole step of ours; with the search for a connection it stays below 3 (DESIGN §1)."""
 LEAST: Final = 0.1
 """Seconds that the server has in any case, however long it took to find a connection."""
-# The server gives up before we do, so that nothing of a step goes on that was given up. All we read has an index;
-# without these two a statement about a table that has just grown is planned as if it were to read all of it.
+# The server gives up before we do, so that nothing of a step goes on that was given up. All we read has an index, so
+# nothing is worth compiling; the planner's own settings stay as the server has them.
 SETTINGS: Final = """
 SET default_transaction_isolation TO 'read committed';
 SET statement_timeout TO 2000;
 SET lock_timeout TO 2000;
 SET idle_in_transaction_session_timeout TO 5000;
-SET enable_seqscan TO off;
-SET enable_bitmapscan TO off;
+SET jit TO off;
 SET client_min_messages TO warning"""
 
 
@@ -45,6 +45,8 @@ class Connection(DriverConnection[Any]):
         """Steady second at which it stops waiting for the server."""
         self.opened_at = 0.0
         """Steady second before which it was not there."""
+        self.process = os.getpid()
+        """Whose it is. A forked child says nothing on it and does not close it: the server would hear the parent."""
         self.server = ""
         """Names the server and its timeline; empty where that is secret."""
         # Whatever their size: else each mixture of sizes would be prepared as a statement of its own.
@@ -69,11 +71,17 @@ class Connection(DriverConnection[Any]):
         connection.execute(SETTINGS)
         return connection
 
+    def close(self) -> None:
+        """Say goodbye and close it; in a forked child nothing, since it is the parent's."""
+        if self.process == os.getpid():
+            super().close()
+
     @property
     def is_quiet(self) -> bool:
         """Whether the server has not said goodbye."""
         try:
-            # Twice: its last words come before the end. A poll would let other threads have the interpreter.
+            # Call it twice: the first read delivers the server's error, the second the end of file. To poll instead
+            # would release the GIL.
             self.pgconn.consume_input()
             self.pgconn.consume_input()
         except OperationalError:
@@ -100,11 +108,14 @@ class Connection(DriverConnection[Any]):
         try:
             wanted = next(steps)
             if wanted == Wait.R:
-                # While other threads had the interpreter the answer has come, most often: asked for before it is waited
-                # for, which would let them have it again.
+                # While other threads held the GIL the answer has come, most often: read before it is waited for, which
+                # would release the GIL again.
                 wanted = steps.send(Ready.R)
             while True:
                 ready = yield wanted
+                # Under gevent a greenlet that waits at the fork goes on in the child as well.
+                if os.getpid() != self.process:
+                    raise OperationalError("the connection is of the parent process")
                 # The driver comes by ten times a second with nothing.
                 if not ready and time.monotonic() >= self.deadline:
                     raise OperationalError("no answer in time")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 _PATIENCE: Final = 0.3
 """Seconds after which an attempt has taken too long for another one."""
+_left_by_parents: Final[list[Pool]] = []
+"""Kept, never used: the connections in them are the parent's, and not even to be collected here."""
 
 
 class Database:
@@ -35,10 +38,13 @@ class Database:
         self._is_first = True
         self._pools: list[Pool] = []
         renew_in_children(self)
+        # A storage that nobody holds any more closes its connections. With the process they go anyway.
+        weakref.finalize(self, _close_all, self._pools).atexit = False
 
     def renew_locks(self) -> None:
         """A child gets connections of its own: it may neither use nor close what its parent talks through."""
-        self._pools.append(Pool(self.connect))
+        _left_by_parents.extend(self._pools)
+        self._pools[:] = [Pool()]
 
     def read(self, work: Callable[[Connection], Result]) -> Result:
         """Carry out statements that read.
@@ -83,8 +89,9 @@ class Database:
         return connection
 
     def close(self) -> None:
-        """Close what is idle: the next step connects again, and finds out anew what the database is."""
-        self._pools[-1].clear()
+        """Close all connections, those in use when they are given back; the next step opens others."""
+        old, self._pools[-1] = self._pools[-1], Pool()
+        old.close()
 
     def _dial(self, give_up_at: float) -> Connection:
         """Try the hosts, the one that answered last first; there is time for one that hangs, not for two."""
@@ -117,7 +124,7 @@ class Database:
 
     def _try(self, work: Callable[[Connection], Result], give_up_at: float) -> Result:
         pool = self._pools[-1]
-        connection = pool.take(give_up_at=give_up_at)
+        connection = pool.take(self.connect, give_up_at=give_up_at)
         is_good = False
         try:
             result = work(connection)
@@ -141,6 +148,11 @@ class Database:
         # The others are of the same age, and of the same opinion about the tables.
         self.close()
         return not is_lost or again or isinstance(error, failures.NotBegunError)
+
+
+def _close_all(pools: list[Pool]) -> None:
+    for pool in pools:
+        pool.close()
 
 
 def _in_transaction(work: Callable[[Connection], Result], connection: Connection) -> Result:

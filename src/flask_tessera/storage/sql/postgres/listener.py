@@ -1,54 +1,85 @@
-"""A connection of its own that hears notifications."""
+"""A connection of its own that waits for notifications."""
 
 from __future__ import annotations
 
 import os
-import select
+import selectors
+import socket
 import threading
 import time
+import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from ....errors import StorageUnavailableError
 from ....fork import renew_in_children
-from ...contract import Heard
 from . import failures
 from .connection import STEP, Connection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from psycopg import Notify
-
-    from ...contract import Revocation
     from .database import Database
 
-_PAUSE: Final = 0.5
-"""Seconds after which a thread that waits looks whether the storage was closed."""
-_PATIENCE: Final = 0.3
-"""Seconds after which a failed attempt has taken too long for another one."""
+_left_by_parents: Final[list[_Channel]] = []
+"""Kept, never used: they are the parent's."""
+
+
+class _Channel:
+    """A connection that listens, and a pair of sockets by which another thread ends the wait."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._woken, self._waker = socket.socketpair()
+        self._woken.setblocking(False)
+
+    @property
+    def is_usable(self) -> bool:
+        return self.connection.process == os.getpid() and not self.connection.closed
+
+    def wait(self, longest: float) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.connection.fileno(), selectors.EVENT_READ)
+            selector.register(self._woken, selectors.EVENT_READ)
+            if not _take_notifications(self.connection):
+                selector.select(longest)
+        if self.connection.process != os.getpid():
+            # A greenlet of the parent, which goes on in the child.
+            return
+        with suppress(BlockingIOError):
+            self._woken.recv(64)
+        _take_notifications(self.connection)
+
+    def interrupt(self) -> None:
+        # A byte is enough, and a few of them always fit.
+        self._waker.send(b"\0")
+
+    def close(self) -> None:
+        for each in (self.connection, self._woken, self._waker):
+            each.close()
 
 
 class Listener:
-    """Opened at the first wait, and again after whatever has closed it. One thread waits at a time."""
+    """Opened at the first wait, and again after whatever has closed it. One thread waits at a time.
+
+    Between two waits the connection stays open, and the server keeps the notifications for it.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._connection: Connection | None = None
-        self._left_by_parent: list[Connection] = []
-        self._process = os.getpid()
-        self._heard: list[str] = []
+        self._channels: list[_Channel] = []
         renew_in_children(self)
+        # As for the pool: what nobody holds any more is closed.
+        weakref.finalize(self, _close_all, self._channels).atexit = False
 
     def renew_locks(self) -> None:
-        """A thread of the parent may have been waiting."""
+        """A thread of the parent may have been waiting, on a connection that is the parent's."""
         self._lock = threading.Lock()
-        self._closing = False
+        _left_by_parents.extend(self._channels)
+        self._channels.clear()
 
-    def hear(self, look: Callable[[Connection], tuple[Revocation, ...] | None], longest: float) -> Heard:
-        """Block until something is heard, or is there already.
+    def wait(self, longest: float) -> None:
+        """Block until a notification comes, or `interrupt` is called; at once where one may have been missed.
 
         Args:
-            look: gives what there is, as far as that can be told; None if there is nothing.
             longest: seconds to wait.
 
         Raises:
@@ -56,95 +87,59 @@ class Listener:
         """
         with self._lock:
             try:
-                found = self._hear_now_or_again(look, longest)
+                if not self._has_waited(longest):
+                    # What was sent before is missed: the caller reads on at once.
+                    self._open()
             except (*failures.ERRORS, StorageUnavailableError) as error:
-                self._let_go()
+                _close_all(self._channels)
                 raise failures.unavailable(error, writing=False) from error
-            if self._closing:
-                self._let_go()
-            return Heard(self._take_beats(), found)
+
+    def interrupt(self) -> None:
+        """Let the thread that waits, or the next one that is about to, return at once."""
+        # Another thread may close it just now: then nobody waits.
+        with suppress(OSError, IndexError):
+            self._channels[0].interrupt()
 
     def close(self) -> None:
-        """Let go of the connection, at once or when the thread that waits comes back."""
-        self._closing = True
-        if self._lock.acquire(blocking=False):
-            try:
-                self._let_go()
-            finally:
-                self._lock.release()
+        """Let go of the connection; a thread that waits returns."""
+        self.interrupt()
+        with self._lock:
+            _close_all(self._channels)
 
-    def _open(self) -> Connection:
-        self._closing = False
-        connection = self._connection
-        if connection is not None and self._process == os.getpid() and not connection.closed:
-            return connection
-        self._let_go()
-        connection = self._database.connect(time.monotonic() + STEP)
-        self._connection, self._process = connection, os.getpid()
-        # Called also for what comes beside the answer to a statement.
-        connection.add_notify_handler(self._note)
-        connection.execute(f"LISTEN {self._database.address.channel}")
-        return connection
-
-    def _hear_now_or_again(
-        self, look: Callable[[Connection], tuple[Revocation, ...] | None], longest: float
-    ) -> tuple[Revocation, ...]:
-        began, was_open = time.monotonic(), self._connection is not None
+    def _has_waited(self, longest: float) -> bool:
+        """Whether there is a connection to wait on; one that the server has closed since the last wait is none."""
+        if not self._channels or not self._channels[0].is_usable:
+            return False
         try:
-            return self._hear(look, began + longest)
+            self._channels[0].wait(longest)
         except failures.ERRORS as error:
-            # The server was started again since the last wait: nobody need hear of that.
-            if not (was_open and failures.is_lost(error) and time.monotonic() - began < _PATIENCE):
-                raise
-        self._let_go()
-        return self._hear(look, began + longest)
-
-    def _hear(
-        self, look: Callable[[Connection], tuple[Revocation, ...] | None], give_up_at: float
-    ) -> tuple[Revocation, ...]:
-        """What is found at once, or by the first notification that tells of something."""
-        connection = self._open()
-        while True:
-            # Of what was there before this look; what comes beside its answer makes for another one.
-            self._has_heard(connection)
-            self._heard = [name for name in self._heard if name]
-            connection.deadline = time.monotonic() + STEP
-            found = look(connection)
-            if found is not None or any(self._heard) or not self._wait(connection, give_up_at):
-                return found or ()
-
-    def _wait(self, connection: Connection, give_up_at: float) -> bool:
-        """Until the server says something (True), or there is no time left.
-
-        The driver's own generator would miss what came beside an answer.
-        """
-        poll = select.poll()
-        poll.register(connection.fileno(), select.POLLIN)
-        while not self._has_heard(connection):
-            left = give_up_at - time.monotonic()
-            if left <= 0 or self._closing:
+            if failures.is_lost(error):
                 return False
-            poll.poll(min(left, _PAUSE) * 1000)
-        return time.monotonic() < give_up_at
+            raise
+        return True
 
-    def _has_heard(self, connection: Connection) -> bool:
-        connection.pgconn.consume_input()
-        while notify := connection.pgconn.notifies():
-            self._heard.append(notify.extra.decode())
-        return bool(self._heard)
+    def _open(self) -> None:
+        _close_all(self._channels)
+        connection = self._database.connect(time.monotonic() + STEP)
+        self._channels.append(_Channel(connection))
+        connection.execute(f"LISTEN {self._database.address.channel}")
 
-    def _note(self, notify: Notify) -> None:
-        self._heard.append(notify.payload)
 
-    def _take_beats(self) -> tuple[str, ...]:
-        heard, self._heard = self._heard, []
-        return tuple(name for name in heard if name)
+def _close_all(channels: list[_Channel]) -> None:
+    while channels:
+        channels.pop().close()
 
-    def _let_go(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        if self._process == os.getpid():
-            connection.close()
-        else:
-            self._left_by_parent.append(connection)
+
+def _take_notifications(connection: Connection) -> bool:
+    """Take what the server has sent; says whether a notification was among it.
+
+    Raises:
+        psycopg.OperationalError: the server has closed the connection.
+    """
+    # Call it twice: the first read delivers the server's error, the second the end of file.
+    connection.pgconn.consume_input()
+    connection.pgconn.consume_input()
+    has_any = False
+    while connection.pgconn.notifies():
+        has_any = True
+    return has_any

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from ....errors import StorageUnavailableError
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
 # Apart from what it tells of, and not synced to the disk: who commits a NOTIFY holds a lock of the whole database
 # meanwhile, so all endings would queue for one disk.
-_NOTIFY: Final = "SELECT set_config('synchronous_commit', 'off', true), pg_notify(%s, %s)"
+_NOTIFY: Final = "SELECT set_config('synchronous_commit', 'off', true), pg_notify(%s, '')"
 
 
 class Notifier:
@@ -20,13 +21,11 @@ class Notifier:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def notify(self, name: str = "") -> None:
-        """Wake all who listen; `name` is of the worker whose beat this is.
+    def notify(self) -> None:
+        """Wake all who listen.
 
-        Without it nothing is lost: who listens looks by itself before its bound has passed.
+        Nothing is lost without it: who listens also looks by itself before its bound has passed.
         """
-        values = (self._database.address.channel, name)
-        try:
+        values = (self._database.address.channel,)
+        with suppress(StorageUnavailableError):
             self._database.write(lambda connection: connection.run(_NOTIFY, values), again=True)
-        except StorageUnavailableError:
-            return

@@ -26,19 +26,19 @@ _TOO_LONG: Final = f"waited too long for one of {SIZE} connections"
 class Pool:
     """Lends connections; opens one where none is idle.
 
-    Args:
-        connect: opens a connection, given the steady second at which to give up.
+    It knows nobody who uses it, so that it can be closed when its user is gone.
     """
 
-    def __init__(self, connect: Callable[[float], Connection]) -> None:
-        self._connect = connect
+    def __init__(self) -> None:
         self._idle: deque[Connection] = deque()
         self._free = threading.Semaphore(SIZE)
+        self._is_closed = False
 
-    def take(self, *, give_up_at: float) -> Connection:
+    def take(self, connect: Callable[[float], Connection], *, give_up_at: float) -> Connection:
         """A connection that was good a moment ago, for one step.
 
         Args:
+            connect: opens a connection, given the steady second at which to give up.
             give_up_at: steady second until which it may wait for the server.
 
         Raises:
@@ -49,7 +49,7 @@ class Pool:
             raise StorageUnavailableError(_TOO_LONG)
         connection = None
         try:
-            connection = self._find_idle() or self._open(began, give_up_at)
+            connection = self._find_idle() or _open(connect, began, give_up_at)
         finally:
             if connection is None:
                 self._free.release()
@@ -63,6 +63,14 @@ class Pool:
         else:
             connection.close()
         self._free.release()
+        # Asked last: who closes it may not have seen this one.
+        if self._is_closed:
+            self.clear()
+
+    def close(self) -> None:
+        """Close those that are idle now, and each other one when it is given back."""
+        self._is_closed = True
+        self.clear()
 
     def clear(self) -> None:
         """Close those that are idle."""
@@ -71,11 +79,6 @@ class Pool:
                 self._idle.pop().close()
             except IndexError:
                 return
-
-    def _open(self, began: float, give_up_at: float) -> Connection:
-        if time.monotonic() - began > LONGEST_BEFORE_CONNECTING:
-            raise StorageUnavailableError(_TOO_LONG)
-        return self._connect(give_up_at)
 
     def _find_idle(self) -> Connection | None:
         while True:
@@ -86,3 +89,9 @@ class Pool:
             if connection.is_quiet:
                 return connection
             connection.close()
+
+
+def _open(connect: Callable[[float], Connection], began: float, give_up_at: float) -> Connection:
+    if time.monotonic() - began > LONGEST_BEFORE_CONNECTING:
+        raise StorageUnavailableError(_TOO_LONG)
+    return connect(give_up_at)

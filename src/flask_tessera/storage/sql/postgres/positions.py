@@ -79,12 +79,10 @@ class Positions:
     def __init__(self) -> None:
         self._kept: OrderedDict[int, Position] = OrderedDict()
         self._numbers = itertools.count()
-        self.were_given = False
-        """Whether there was ever another one than 0."""
         renew_in_children(self)
 
     def renew_locks(self) -> None:
-        """A thread of the parent may have been at it."""
+        """A thread of the parent may hold the lock."""
         self._lock = threading.Lock()
 
     def of(self, cursor: int) -> Position:
@@ -105,7 +103,6 @@ class Positions:
         oldest = int(position.snapshot.partition(":")[0])
         cursor = oldest << 64 | (next(self._numbers) & 0xFFFF_FFFF) << 32 | secrets.randbits(32)
         self.keep(cursor, position)
-        self.were_given = True
         return cursor
 
 

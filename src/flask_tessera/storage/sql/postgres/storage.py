@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from ...contract import CHECK_WRITES_EVERY
+from ...pace import Pace
 from .. import migrations
 from . import address
 from .database import Database
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
     from ...contract import Description, SchemaState
 
 _ATTEMPTS: Final = 10
-_WRITE_SOMETHING: Final = "UPDATE tessera_log SET file = file"
+# Not to a row that polls read. It is a worker's that was last seen in 1970: never listed, and dropped by others' beats.
+_WRITE_SOMETHING: Final = """
+INSERT INTO tessera_workers (name, started_at, beat_at, lag_ms) VALUES ('', 0, 0, -1)
+ON CONFLICT (name) DO UPDATE SET beat_at = 0"""
 
 
 class PostgresStorage:
@@ -35,11 +40,12 @@ class PostgresStorage:
 
     def __init__(self, place: address.Address) -> None:
         self._database = Database(place)
+        self._writing = Pace(CHECK_WRITES_EVERY)
         notifier = Notifier(self._database)
         self.sessions = PostgresSessions(self._database, notifier)
         self.principals = PostgresPrincipals(self._database, notifier)
         self.revocations = PostgresRevocations(self._database, notifier)
-        self.workers = PostgresWorkers(self._database, notifier)
+        self.workers = PostgresWorkers(self._database)
         self.records = PostgresRecords(self._database, notifier)
 
     @classmethod
@@ -82,7 +88,9 @@ class PostgresStorage:
 
     def check(self) -> None:
         self.revocations.stamp()
-        self._database.write(lambda connection: connection.run(_WRITE_SOMETHING), again=True)
+        if self._writing.is_due:
+            self._database.write(lambda connection: connection.run(_WRITE_SOMETHING), again=True)
+            self._writing.note_done()
 
     def _upgrade(self) -> list[str]:
         with migrating(self._database.address) as connection:

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from ....errors import StorageUnavailableError
-from ...contract import Heard, Revocation, Revocations
+from ...contract import Revocation, Revocations, Wakeup
 from .change_detector import ChangeDetector
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from sqlalchemy.pool import PoolProxiedConnection
 
     from .database import Database, FileIdentity
-    from .workers import SQLiteWorkers
 
 _ENTRIES: Final = """
 SELECT number, forget_at, reason, sid, realm, user_id, epoch, except_sid FROM tessera_revocations
@@ -48,10 +47,10 @@ class SQLiteRevocations:
 
     bound = 0
 
-    def __init__(self, database: Database, workers: SQLiteWorkers, steady: Callable[[], float]) -> None:
+    def __init__(self, database: Database, steady: Callable[[], float]) -> None:
         self._database = database
-        self._workers = workers
         self._log_id = ""
+        self._is_interrupted = False
         detector = ChangeDetector(database, steady)
         self.stamp = detector.stamp
         self.announce = detector.announce
@@ -69,14 +68,18 @@ class SQLiteRevocations:
         with self._database.reading() as connection:
             return connection.cursor().execute(_ENDED_ALL, (after, user_id, realm)).fetchone() is not None
 
-    def wait(self, cursor: int, *, longest: float) -> Heard:
+    def wait(self, cursor: int, *, longest: float) -> Wakeup:
+        self._is_interrupted = False
         give_up_at = time.monotonic() + longest
-        while True:
-            beats = self._workers.heard()
+        while not self._has_grown(cursor):
             left = give_up_at - time.monotonic()
-            if beats or left <= 0 or self._has_grown(cursor):
-                return Heard(beats)
+            if left <= 0 or self._is_interrupted:
+                return Wakeup(is_unchanged=True)
             time.sleep(min(_PAUSE, left))
+        return Wakeup()
+
+    def interrupt(self) -> None:
+        self._is_interrupted = True
 
     def restore(self, *, at: int) -> int:
         self._database.open()
@@ -127,13 +130,13 @@ def _read(connection: PoolProxiedConnection, cursor: int, file: FileIdentity, at
     sql = connection.cursor()
     log = sql.execute(_LOG).fetchone()
     if log is None:
-        raise StorageUnavailableError("the revocation log has lost its name")
+        raise StorageUnavailableError("table tessera_log has no row; the next connection writes one")
     log_id, born_at, born_as, era = log
     if born_at is None or born_as != _inode(file):
         return None
     (last,) = sql.execute(_LAST).fetchone()
     if cursor == _END:
-        return Revocations((), last, _name(log_id, file), born_at, era, last=last)
+        return Revocations((), 0, _name(log_id, file), born_at, era, last=last)
     # A log that is shorter than what was read is another one: a copy was restored.
     rows: list[Any] = sql.execute(_ENTRIES, (cursor if cursor <= last else 0, at, _PAGE)).fetchall()
     entries = tuple(Revocation(*row[1:]) for row in rows)

@@ -34,7 +34,7 @@ class SQLiteStorage:
     def __init__(self, path: str, *, is_ours: bool = True, steady: Callable[[], float] = boot_clock) -> None:
         self._database = Database(path, is_ours=is_ours)
         self.workers = SQLiteWorkers(self._database)
-        self.revocations = SQLiteRevocations(self._database, self.workers, steady)
+        self.revocations = SQLiteRevocations(self._database, steady)
         self.sessions = SQLiteSessions(self._database, self.revocations)
         self.principals = SQLitePrincipals(self._database, self.revocations)
         self.records = SQLiteRecords(self._database, self.revocations)
