@@ -11,12 +11,14 @@ import sqlalchemy
 from flask_tessera.errors import ConfigError
 from flask_tessera.server import create_app
 from flask_tessera.storage.memory import MemoryStorage
-from tests.storage.test_migrations import VERSION_1, for_postgres
+from flask_tessera.storage.sql import schema
+from tests.storage.test_migrations import APPLIED, VERSION_1, for_postgres
 
 from .calling import SECRET, assert_refused, close, in_app
 from .stores import store_url
 
-CURRENT = "version 2, the present one\n"
+UPGRADED = "".join(f"applied {revision}\n" for revision in APPLIED) + "the schema is up to date\n"
+CURRENT = f"version {schema.VERSION}, the present one\n"
 NEWER = "UPDATE tessera_log SET schema_version = 999"
 
 
@@ -68,7 +70,7 @@ def test_F06_a_schema_that_is_not_there_yet_needs_nothing_and_is_made(run, sql_u
     assert result.stdout.startswith("no tables yet; ")
     # Looking has made nothing.
     assert run("db", "check", "--store", sql_url).stdout == result.stdout
-    assert run("db", "upgrade", "--store", sql_url).stdout == "applied 0002\nthe schema is up to date\n"
+    assert run("db", "upgrade", "--store", sql_url).stdout == f"applied {APPLIED[-1]}\nthe schema is up to date\n"
     for _ in range(2):
         assert run("db", "upgrade", "--store", sql_url).stdout == "the schema is up to date\n"
         assert run("db", "check", "--store", sql_url).stdout == CURRENT
@@ -77,14 +79,14 @@ def test_F06_a_schema_that_is_not_there_yet_needs_nothing_and_is_made(run, sql_u
 def test_F06_an_older_schema_stops_the_service_until_it_is_upgraded(run, old_url, tmp_path):
     result = run("db", "check", "--store", old_url)
     assert result.exit_code == 1
-    assert result.stdout == "version 1, older than 2; run: flask tessera db upgrade\n"
+    assert result.stdout == f"version 1, older than {schema.VERSION}; run: flask tessera db upgrade\n"
     assert_refused(run("sessions", "list", "1", "--store", old_url), "run: flask tessera db upgrade")
     environment = {"SECRET_KEY": SECRET, "TESSERA_STORE_URL": old_url}
     with pytest.raises(ConfigError, match="run: flask tessera db upgrade"):
         create_app(environment=environment, data=str(tmp_path))
     assert "FAIL  the storage does not work: STORE_URL: the schema" in run("doctor", "--store", old_url).stdout
     result = run("db", "upgrade", "--store", old_url)
-    assert (result.exit_code, result.stdout) == (0, "applied 0002\nthe schema is up to date\n")
+    assert (result.exit_code, result.stdout) == (0, UPGRADED)
     result = run("db", "check", "--store", old_url)
     assert (result.exit_code, result.stdout) == (0, CURRENT)
     app = create_app(environment=environment, data=str(tmp_path))
@@ -97,7 +99,7 @@ def test_F06_an_application_upgrades_the_tables_in_its_own_database(host, tmp_pa
     app = host("", storage=sqlalchemy.create_engine(f"sqlite:///{tmp_path}/own.db"))
     assert in_app(app, "db", "check").exit_code == 1
     assert_refused(in_app(app, "purge"), "run: flask tessera db upgrade")
-    assert in_app(app, "db", "upgrade").stdout == "applied 0002\nthe schema is up to date\n"
+    assert in_app(app, "db", "upgrade").stdout == UPGRADED
     assert in_app(app, "db", "check").stdout == CURRENT
     assert in_app(app, "purge", "--force").exit_code == 0
 
@@ -107,8 +109,8 @@ def test_F06_a_newer_schema_is_left_alone(run, sql_url):
     execute(sql_url, NEWER)
     result = run("db", "check", "--store", sql_url)
     assert result.exit_code == 1
-    assert result.stdout.startswith("version 999, newer than 2 ")
-    assert_refused(run("db", "upgrade", "--store", sql_url), "newer than 2")
+    assert result.stdout.startswith(f"version 999, newer than {schema.VERSION} ")
+    assert_refused(run("db", "upgrade", "--store", sql_url), f"newer than {schema.VERSION}")
 
 
 def test_F06_where_alembic_is_missing_it_is_said_how_to_install_it(run_without, old_url):

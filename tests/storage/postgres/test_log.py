@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from flask_tessera.errors import StorageUnavailableError
@@ -297,7 +299,8 @@ def test_P7_a_log_that_has_just_grown_is_read_by_its_index(name, store, url):
         return connection.all(f"EXPLAIN {getattr(revocations, name)}", values)
 
     plan = "\n".join(line for (line,) in store._database.read(explain))
-    assert "using tessera_revocations_xid" in plan
+    # With the planner's own settings also by a bitmap of the index, where a page may be few rows of what is left.
+    assert re.search("(using|Bitmap Index Scan on) tessera_revocations_xid", plan)
     assert "Seq Scan on tessera_revocations" not in plan
 
 

@@ -24,7 +24,7 @@ _SESSIONS: Final = f"SELECT {COLUMNS} FROM tessera_sessions WHERE sid > %s ORDER
 _PRINCIPALS: Final = """
 SELECT realm, user_id, epoch, suspended_until FROM tessera_principals
  WHERE (user_id, realm) > (%s, %s) ORDER BY user_id, realm LIMIT %s"""
-_ERA: Final = "SELECT era FROM tessera_log"
+_ERA: Final = "SELECT era FROM tessera_log WHERE id = 1"
 _PUT_SESSION: Final = f"""
 INSERT INTO tessera_sessions ({COLUMNS}) VALUES ({", ".join("%s" for _ in NAMES)})
 ON CONFLICT (sid) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in NAMES)}

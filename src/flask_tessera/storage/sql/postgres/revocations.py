@@ -40,16 +40,21 @@ _READ: Final = f"""
 SELECT {_LOG}, entry.*
   FROM tessera_log AS log
   LEFT JOIN (SELECT xid::text AS writer, number, forget_at, reason, sid, realm, user_id, epoch, except_sid
-               FROM tessera_revocations WHERE {{}} ORDER BY xid, number LIMIT {_PAGE}) AS entry ON true"""  # noqa: S608 - constants
+               FROM tessera_revocations WHERE {{}} ORDER BY xid, number LIMIT {_PAGE}) AS entry ON true
+ WHERE log.id = 1"""  # noqa: S608 - constants
 _READ_UNSEEN: Final = _READ.format(_UNSEEN)
 _READ_REST: Final = _READ.format(_REST)
-# Ordered, so that the index is read: without it one that finds nothing would have read the whole table.
+# Ordered, so that the index is read: without it one that finds nothing would have read the whole table. Not EXISTS, for
+# which the planner drops the order.
 _LOOK: Final = f"""
-SELECT {_LOG}, EXISTS (SELECT 1 FROM tessera_revocations WHERE {_UNSEEN} ORDER BY xid LIMIT 1)
-  FROM tessera_log AS log"""  # noqa: S608 - constants
+SELECT {_LOG}, (SELECT number FROM tessera_revocations WHERE {_UNSEEN} ORDER BY xid, number LIMIT 1) IS NOT NULL
+  FROM tessera_log AS log
+ WHERE log.id = 1"""  # noqa: S608 - constants
 # By number: what is committed later under a lower one was begun before the highest that could be seen.
 _END: Final = f"""
-SELECT {_LOG}, coalesce((SELECT max(number) FROM tessera_revocations), 0) FROM tessera_log AS log"""  # noqa: S608 - constants
+SELECT {_LOG}, coalesce((SELECT max(number) FROM tessera_revocations), 0)
+  FROM tessera_log AS log
+ WHERE log.id = 1"""  # noqa: S608 - constants
 _ENDED_ALL: Final = """
 SELECT 1 FROM tessera_revocations WHERE number > %s AND user_id = %s AND realm = %s AND epoch > 0 LIMIT 1"""
 _BORN: Final = "UPDATE tessera_log SET born_at = %s, file = %s WHERE born_at IS NULL OR file <> %s"

@@ -50,6 +50,8 @@ _STEPS: Final = (
             "ALTER TABLE tessera_sessions ADD COLUMN issued_for TEXT DEFAULT '' NOT NULL",
         ),
     ),
+    # Of PostgreSQL only.
+    (4, ()),
 )
 _SET_VERSION: Final = "UPDATE tessera_log SET schema_version = ?"
 

@@ -1,0 +1,134 @@
+"""What is closed, or held by nobody any more, holds no connection and no thread."""
+
+from __future__ import annotations
+
+import gc
+import os
+import secrets
+import threading
+
+import flask
+import pytest
+
+from flask_tessera import Tessera
+from flask_tessera.clocks import system_clock
+from flask_tessera.services.follower import RevocationFollower
+from flask_tessera.services.revocation import RevocationView
+from flask_tessera.storage.from_url import open_storage
+from flask_tessera.testing import race
+from flask_tessera.testing.contract.base import T0, begin
+from tests.servers import wait_until
+
+from ..databases import execute
+
+NAME = "to be let go"
+
+
+@pytest.fixture
+def named(url):
+    """A URL whose connections can be told from others."""
+    return f"{url}&application_name=to%20be%20let%20go"
+
+
+def connections(url):
+    ((count,),) = execute(url, f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{NAME}'")
+    return count
+
+
+def threads():
+    return [each for each in threading.enumerate() if each.name.startswith("tessera-")]
+
+
+def follow(url):
+    """A storage in use: some connections, one that listens, and a thread."""
+    storage = open_storage(url)
+    race(3, lambda _number: begin(storage))
+    follower = RevocationFollower(storage, RevocationView(storage.revocations), system_clock, patience=30.0)
+    wait_until(follower.is_current, "it follows")
+    wait_until(lambda: storage.revocations._listener._channels, "it listens")
+    return storage, follower
+
+
+def test_a_storage_that_is_closed_holds_no_connection(url, named):
+    before = len(threads())
+    for _ in range(5):
+        storage, follower = follow(named)
+        assert connections(url) > 1
+        follower.stop()
+        storage.close()
+        wait_until(lambda: connections(url) == 0, "all connections are closed")
+        assert len(threads()) == before
+
+
+def test_a_connection_in_use_is_closed_when_it_is_given_back(url, named):
+    storage = open_storage(named)
+
+    def close_amid(connection):
+        storage.close()
+        return connection.one("SELECT 1")
+
+    assert storage._database.read(close_amid) == (1,)
+    wait_until(lambda: connections(url) == 0, "it is closed")
+    assert storage.revocations.tail(at=T0).last == 0
+    assert connections(url) == 1
+    storage.close()
+
+
+def test_a_storage_that_nobody_holds_closes_its_connections_and_ends_its_thread(url, named):
+    before = len(threads())
+    for _ in range(5):
+        storage, follower = follow(named)
+        assert connections(url) > 1
+        del storage, follower
+        gc.collect()
+        wait_until(lambda: len(threads()) == before, "its thread has ended")
+        gc.collect()
+        wait_until(lambda: connections(url) == 0, "all connections are closed")
+
+
+def test_an_application_that_nobody_holds_lets_go_of_its_connections(url, named):
+    """As where each test makes one of its own, and closes none."""
+    before = len(threads())
+
+    def use():
+        app = flask.Flask("dropped")
+        app.config.update(TESTING=True, SECRET_KEY=secrets.token_hex(), TESSERA_STORE_URL=named)
+        tessera = Tessera(app)
+        app.add_url_rule("/", "me", tessera.login_required(lambda: "in"))
+        with app.app_context():
+            pair = tessera.login("1")
+        answer = app.test_client().get("/", headers={"Authorization": f"Bearer {pair.access_token}"})
+        assert answer.status_code == 200
+
+    def is_over():
+        # Again and again: the thread that writes marks holds the first one until they are written.
+        gc.collect()
+        return len(threads()) == before and connections(url) == 0
+
+    for _ in range(5):
+        use()
+    wait_until(is_over, "its threads have ended and its connections are closed")
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_X12_a_child_closes_no_connection_of_its_parent(url, named):
+    storage, follower = follow(named)
+    held = connections(url)
+    (channel,) = storage.revocations._listener._channels
+    child = os.fork()
+    if not child:
+        # Whatever goes wrong here must not run the tests again.
+        status = 1
+        try:
+            channel.connection.close()
+            storage.close()
+            del storage, channel
+            gc.collect()
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert connections(url) >= held
+    assert channel.connection.execute("SELECT 1").fetchone() == (1,)
+    follower.stop()
+    storage.close()
