@@ -276,7 +276,7 @@ def test_F06_a_process_at_work_goes_on_when_the_schema_becomes_newer(place, stor
 def test_F06_without_alembic_the_extra_is_named(place, storage, monkeypatch):
     place.make_old()
     monkeypatch.setitem(sys.modules, "alembic.config", None)
-    with pytest.raises(ConfigError, match=r"flask-tessera\[migrations\]"):
+    with pytest.raises(ConfigError, match=r"extra \[migrations\]"):
         storage.upgrade()
 
 
