@@ -64,6 +64,14 @@ def joserfc_checks() -> Callable[[dict[str, Any]], None]:
     return JWTClaimsRegistry(**options).validate
 
 
+def ryjwt(tokens: Sequence[str], secret: bytes) -> Contestant:
+    """ryjwt, written in Rust, for Python 3.12 and later; its key holds what it is to check."""
+    from ryjwt import SecretKey
+
+    key = SecretKey(secret, algorithms=["HS256"], issuer=ISSUER, audience=AUDIENCE)
+    return Contestant(f"ryjwt {peers.version_of('ryjwt')}", key.decode, tokens)
+
+
 def itsdangerous(claims: Sequence[dict[str, Any]]) -> Contestant:
     """The timed serializer of itsdangerous, on tokens of its own with the same claims."""
     serializer = URLSafeTimedSerializer(SECRET)
@@ -122,4 +130,6 @@ def all_peers(tokens: Sequence[str], secret: bytes, claims: Sequence[dict[str, A
     found = [pyjwt(jwt, tokens, secret) for jwt in jwts]
     if peers.module_of("joserfc"):
         found.append(joserfc(tokens, secret))
+    if peers.module_of("ryjwt"):
+        found.append(ryjwt(tokens, secret))
     return [*found, itsdangerous(claims)]
