@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy
@@ -17,7 +18,7 @@ from sqlalchemy.pool import QueuePool
 
 from flask_tessera.errors import ConfigError, StorageUnavailableError
 from flask_tessera.storage.contract import Page, Revocation, Wakeup
-from flask_tessera.storage.from_url import open_engine, open_storage
+from flask_tessera.storage.from_url import is_in_memory, open_engine, open_storage
 from flask_tessera.storage.sql.host import HostStorage
 from flask_tessera.storage.sql.sqlite import SQLiteStorage
 from flask_tessera.testing import Clock
@@ -448,3 +449,36 @@ def test_X12_a_storage_that_is_dropped_or_left_at_the_end_leaves_no_open_connect
     command = [sys.executable, "-W", "error", "-c", DROPPED, url, *closed]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_F02_a_folder_that_cannot_be_made_is_an_unavailable_storage_at_first_use(tmp_path):
+    (tmp_path / "file").write_text("")
+    storage = open_storage("sqlite:///tessera.db", folder=f"{tmp_path}/file/instance", make_folder=True)
+    for step in (storage.check, storage.schema_state, storage.revocations.stamp):
+        with pytest.raises(StorageUnavailableError, match="NotADirectoryError"):
+            step()
+
+
+def test_a_folder_is_made_at_first_use_and_not_before(tmp_path):
+    folder = tmp_path / "含 空格"
+    storage = open_storage("sqlite:///数据 库.db", folder=str(folder), make_folder=True)
+    assert not folder.exists()
+    begin(storage)
+    storage.close()
+    assert (folder / "数据 库.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("sqlite://", True),
+        ("sqlite:///:memory:", True),
+        ("sqlite:///file:name?mode=memory&cache=shared&uri=true", True),
+        ("sqlite:///host.db", False),
+        ("postgresql://localhost/memory", False),
+    ],
+)
+def test_a_host_database_in_memory_is_known_by_its_address(url, expected):
+    assert is_in_memory(sqlalchemy.make_url(url)) is expected
+    engine = SimpleNamespace(url=sqlalchemy.make_url(url), raw_connection=None)
+    assert is_in_memory(engine) is is_in_memory(SimpleNamespace(engine=engine)) is expected

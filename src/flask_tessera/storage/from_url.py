@@ -23,7 +23,7 @@ def open_storage(url: str, *, folder: str = "", make_folder: bool = False) -> St
             `redis+sentinel://host:26379,host:26379/master/0`, with `rediss` in place of `redis` for TLS, and `?prefix=`
             to begin its keys otherwise than with `tessera`.
         folder: what a relative path is relative to; the working directory by default.
-        make_folder: whether `folder` may be created for a file in it.
+        make_folder: whether `folder` may be created for a file in it, at first use.
 
     Raises:
         ConfigError: nothing of that name is known, or its driver is not installed.
@@ -75,9 +75,7 @@ def _open_sqlite(rest: str, folder: str, make_folder: bool) -> Storage:
     from .sql.sqlite import SQLiteStorage
 
     file = Path(folder, path).absolute()
-    if make_folder and file.parent == Path(folder).absolute():
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return SQLiteStorage(str(file))
+    return SQLiteStorage(str(file), makes_folder=make_folder and file.parent == Path(folder).absolute())
 
 
 def _open_redis(url: str) -> Storage:
@@ -86,3 +84,12 @@ def _open_redis(url: str) -> Storage:
     except ImportError as error:
         raise missing_extra("STORE_URL: Redis needs the module redis", "redis") from error
     return RedisStorage(url)
+
+
+def is_in_memory(source: Any) -> bool:
+    """Whether the database of an engine, of a `db` or of an SQLAlchemy URL lives in the memory of one process."""
+    engine = source if hasattr(source, "raw_connection") else getattr(source, "engine", None)
+    url = source if engine is None else engine.url
+    if url.get_backend_name() != "sqlite":
+        return False
+    return not url.database or ":memory:" in url.database or url.query.get("mode") == "memory"

@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import sqlalchemy
@@ -47,10 +48,12 @@ class Database:
     Args:
         path: of its file.
         is_ours: whether we create the file, choose its journal and bring an older schema up to date.
+        makes_folder: whether its folder is made where it is missing.
     """
 
-    def __init__(self, path: str, *, is_ours: bool) -> None:
+    def __init__(self, path: str, *, is_ours: bool, makes_folder: bool = False) -> None:
         self.path = path
+        self._makes_folder = makes_folder
         self._is_ours = is_ours
         self._engine: Engine | None = None
         self._left_by_parent: list[Engine] = []
@@ -138,6 +141,12 @@ class Database:
         finally:
             lock.release()
 
+    def _make_file(self) -> None:
+        if self._makes_folder:
+            Path(self.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._is_ours:
+            _create_private(self.path)
+
     @contextmanager
     def migrating(self) -> Iterator[sqlalchemy.Connection]:
         """A connection that holds the write lock, whatever the schema; committed at the end.
@@ -147,6 +156,7 @@ class Database:
         """
         engine = make_engine(self.path, sets_pragmas=self._is_ours)
         try:
+            self._make_file()
             with engine.connect() as connection:
                 _begin_among_others(connection, time.monotonic() + _PATIENCE)
                 yield connection
@@ -179,8 +189,7 @@ class Database:
         engine = make_engine(self.path, sets_pragmas=self._is_ours)
         self._errors = (SQLAlchemyError, engine.dialect.loaded_dbapi.Error, OSError)
         try:
-            if self._is_ours:
-                _create_private(self.path)
+            self._make_file()
             with closing(engine.raw_connection()) as connection:
                 preparation.prepare(connection, is_ours=self._is_ours)
             self.file, self._process = identify(self.path), os.getpid()

@@ -28,11 +28,14 @@ class SQLiteStorage:
         path: of the file.
         is_ours: whether we create the file and choose its journal; else it is a host's, and only the connections are
             ours: a step of ours waits neither for the host's pool nor by its time-outs.
+        makes_folder: whether its folder is made where it is missing, at first use.
         steady: gives seconds that only grow, for the interval between two looks at the file; for tests.
     """
 
-    def __init__(self, path: str, *, is_ours: bool = True, steady: Callable[[], float] = boot_clock) -> None:
-        self._database = Database(path, is_ours=is_ours)
+    def __init__(
+        self, path: str, *, is_ours: bool = True, makes_folder: bool = False, steady: Callable[[], float] = boot_clock
+    ) -> None:
+        self._database = Database(path, is_ours=is_ours, makes_folder=makes_folder)
         self.workers = SQLiteWorkers(self._database)
         self.revocations = SQLiteRevocations(self._database, steady)
         self.sessions = SQLiteSessions(self._database, self.revocations)
