@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.faults.fleet import log_out_of_fleet
 from tests.faults.marks import assert_clean, on
 
@@ -40,7 +38,6 @@ def test_X12_S01_gevent_workers_that_were_forked_from_an_application_in_use_refu
     assert_clean(log_out_of_fleet(name, 4, kind="gevent", preload=True, workers=2), faults=4)
 
 
-@pytest.mark.xfail(strict=False, reason="once in many runs a worker closes a connection without an answer")
 @on(long=("postgres",))
 def test_X12_S01_gevent_workers_that_were_forked_amid_a_request_to_postgres_refuse_too(name):
     assert_clean(log_out_of_fleet(name, 4, kind="gevent", preload=True, workers=2), faults=4)

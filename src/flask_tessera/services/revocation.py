@@ -1,4 +1,25 @@
-"""The view that each worker keeps of the revocation log."""
+"""The view that each worker keeps of the revocation log.
+
+How it works. The log of a storage is an ordered list of revocations that live access tokens could still contradict. A
+worker keeps the open ones in two dictionaries (`OpenEndings`): by session id, and by user with the epoch below which
+tokens are refused. `refusal` looks a token up there, without I/O and without a lock.
+
+Reading on. `cursor` says how far the log was read. `catch_up` reads page after page from there to the end. A storage
+may give an entry twice, but passes over none. Where the storage's `bound` is 0 (memory, SQLite) each request compares
+a stamp, which differs once anything has been revoked, and reads on only then. Elsewhere the thread of a
+`RevocationFollower` reads, and says whether the view is recent enough to be believed.
+
+Another log. A page names its log (`log_id`). When the name changes, when the cursor goes back, or when the clock steps
+back behind what was pruned, all of the log is read anew into a fresh `OpenEndings`, which then takes the place of the
+old one in one assignment: requests see either, never a mixture.
+
+Unknown means ask. A log knows nothing of what was revoked before it was created (a flushed Redis, a new file). For
+tokens issued up to that second (`born_at`) the storage itself is asked about the session, once per session; the
+answers are kept in `found_live` as long as the log is the same one.
+
+The era. After a backup was restored the storage has forgotten some revocations, so all older sessions count as over:
+their era is below the log's. It comes with each page; a worker without a follower asks for it once a second.
+"""
 
 from __future__ import annotations
 
