@@ -9,7 +9,7 @@ import pytest
 from flask_tessera.errors import StorageUnavailableError
 from flask_tessera.storage.contract import Wakeup, Worker
 from flask_tessera.storage.from_url import open_storage
-from flask_tessera.storage.sql.postgres import positions, revocations
+from flask_tessera.storage.sql.postgres import positions, revocations, workers
 from flask_tessera.testing import race
 from flask_tessera.testing.contract.base import T0, begin
 
@@ -314,3 +314,44 @@ def test_F07_a_beat_sweeps_what_is_dead_by_both_clocks(store, url, caller_is_lat
     store.workers.beat(Worker("host:1", T0, forget_at if caller_is_late else forget_at - 1))
     left = [kept] if caller_is_late and server_is_late else [ended, kept]
     assert sids(store.revocations.after(0, at=T0)) == left
+
+
+def test_P7_the_planner_keeps_the_settings_of_the_server_and_nothing_is_compiled(store, url):
+    """A scan that is switched off counts as so dear that each statement would be compiled."""
+    names = ("enable_seqscan", "enable_bitmapscan", "enable_indexscan", "enable_sort", "enable_nestloop")
+
+    def settings(connection):
+        return [connection.execute(f"SHOW {name}").fetchone()[0] for name in names]
+
+    with connect(url) as of_the_server:
+        assert store._database.read(settings) == settings(of_the_server)
+    assert store._database.read(lambda connection: connection.execute("SHOW jit").fetchone()) == ("off",)
+
+
+def test_one_worker_at_a_time_sweeps(store, url):
+    """Whoever finds another at it does nothing."""
+    end(store)
+    with connect(url) as server:
+        server.execute("UPDATE tessera_revocations SET noted = now() - interval '1 day'")
+        (forget_at,) = [entry.forget_at for entry in store.revocations.after(0, at=T0).entries]
+        server.autocommit = False
+        key = "'tessera_revocations'::regclass::integer"
+        server.execute(f"SELECT pg_advisory_xact_lock({key}, {workers._SWEEPING})")
+        store.workers.beat(Worker("host:1", T0, forget_at))
+        assert len(store.revocations.after(0, at=T0).entries) == 1
+        server.rollback()
+    store.workers.beat(Worker("host:1", T0, forget_at))
+    assert store.revocations.after(0, at=T0).entries == ()
+
+
+def test_F02_checks_write_once_in_ten_seconds_and_not_to_the_row_that_polls_read(store, url):
+    """Whoever may ask for /healthz may do so as often as he likes."""
+    store.check()
+    with connect(url) as server:
+        rows = "SELECT xmin::text FROM tessera_log UNION ALL SELECT xmin::text FROM tessera_workers WHERE name = ''"
+        before = server.execute(rows).fetchall()
+        for _ in range(3):
+            store.check()
+        assert len(before) == 2
+        assert server.execute(rows).fetchall() == before
+    assert store.workers.list(at=T0) == []
