@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.length import shortly
 from tests.servers import fresh, why_not
 
 APPLICATION = """
@@ -37,7 +38,7 @@ def run(*words: str, **how) -> str:
     return done.stdout
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=shortly(["sqlite", "postgres"]))
 def database(request, tmp_path):
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/host.db"
