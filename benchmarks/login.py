@@ -74,7 +74,7 @@ def run(effort: Effort) -> Result:
     ]
     notes = [
         f"{slots} hash slots, sessions in SQLite; wall time, so other work on the machine counts.",
-        f"Answers to {CROWD * slots} clients by status: {many['statuses']}; peak {many['peak'] / MEBIBYTE:.0f} MiB.",
+        f"Responses to {CROWD * slots} clients by status: {many['statuses']}; peak {many['peak'] / MEBIBYTE:.0f} MiB.",
         "Memory is counted in hashes of 19 MiB; one more than the slots is allowed for all the rest.",
     ]
     return Result("P9", "login throughput", COLUMNS, rows, _goals(rates, many, slots), notes)

@@ -133,7 +133,7 @@ def _end_all(world: World, sids: list[str]) -> list[tuple[int, int]]:
         for sid in sids:
             time.sleep(dice.uniform(*PAUSES))
             asked = boot_nanoseconds()
-            world.tessera.kick(sid)
+            world.tessera.revoke_session(sid)
             times.append((asked, boot_nanoseconds()))
     return times
 

@@ -11,19 +11,21 @@ import json
 import sys
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flask import Flask
 
 from flask_tessera import Tessera
 from flask_tessera.errors import SessionEndedError
+from flask_tessera.web.request_auth import verify_credential
 
 from .world import SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flask_tessera.web.runtime import Runtime
+    from flask_tessera.web.app_state import Runtime
 
 LOADS = {"idle": 0, "busy": 1, "crowded": 4}
 """How many threads work without a pause: as many as a worker of gunicorn has (sync; --threads 4), under full load."""
@@ -42,7 +44,7 @@ class Watcher:
     """Presents the next token that is still good, from any number of threads."""
 
     def __init__(self, runtime: Runtime, tokens: list[str]) -> None:
-        self._identify = runtime.identify
+        self._identify = partial(verify_credential, runtime)
         self._tokens = tokens
         self._lock = threading.Lock()
         self.refused: list[int] = []
@@ -72,7 +74,7 @@ def main() -> None:
     with app.app_context():
         runtime = tessera.runtime
         for token in (token for load in LOADS for token in job[load]):
-            runtime.identify(token)
+            verify_credential(runtime, token)
         # Whatever starts at first use has started, and has read the log.
         time.sleep(0.5)
     print(json.dumps({load: _watch(runtime, load, job[load]) for load in LOADS}))

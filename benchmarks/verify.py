@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from flask_tessera.tokens import access
+from flask_tessera.web.request_auth import verify_credential
 
 from . import peers, verifiers
 from .results import TIMING_COLUMNS, Result, ratio_goal, timing_rows
@@ -47,7 +49,7 @@ def run(effort: Effort) -> Result:
 def ours(world: World) -> list[Contestant]:
     """What a worker does for a request; the first step of it alone; and with the identity that views see."""
     verify, ring, runtime = access.verify, world.ring(), world.runtime
-    refusal, clock = runtime.view.refusal, time.time
+    refusal, clock = runtime.shared.view.refusal, time.time
 
     def alone(token: str) -> Any:
         return verify(token, ring, at=int(clock()), issuer=ISSUER, audience=AUDIENCE)
@@ -59,10 +61,10 @@ def ours(world: World) -> list[Contestant]:
             raise ValueError
         return claims
 
-    calls = {OURS: with_view, ALONE: alone, WHOLE: runtime.identify}
+    calls = {OURS: with_view, ALONE: alone, WHOLE: partial(verify_credential, runtime)}
     found = [Contestant(name, call, world.tokens) for name, call in calls.items()]
     other = open_world(ISSUER=ISSUER, AUDIENCE=AUDIENCE)
-    return [*found, Contestant(REMEMBERED, other.runtime.identify, other.tokens[:USERS])]
+    return [*found, Contestant(REMEMBERED, partial(verify_credential, other.runtime), other.tokens[:USERS])]
 
 
 def _claims_of(world: World) -> list[Any]:

@@ -13,9 +13,10 @@ from msgspec.structs import replace
 from flask_tessera import Tessera
 from flask_tessera.tokens import access, sealed
 from flask_tessera.tokens.keys import KeyRing
+from flask_tessera.web.request_auth import verify_credential
 
 if TYPE_CHECKING:
-    from flask_tessera.web.runtime import Runtime
+    from flask_tessera.web.app_state import Runtime
 
 SECRET = bytes(range(7, 71)).hex()
 ISSUER = "login.example"
@@ -77,11 +78,11 @@ def open_world(storage: str = "memory:", **settings: Any) -> World:
 
 def _varied(tessera: Tessera[Any], tokens: list[str]) -> list[str]:
     """The tokens of these sessions that expire now, a second earlier, two seconds earlier and so on."""
-    reader = tessera.runtime.access
     is_sealed = tessera.runtime.settings.TOKEN_FORMAT == "sealed"
-    key = KeyRing.from_secret(SECRET, purpose="sealed" if is_sealed else "access").active
+    settings, ring = tessera.runtime.settings, KeyRing.from_secret(SECRET, purpose="sealed" if is_sealed else "access")
+    key, verify = ring.active, sealed.verify if is_sealed else access.verify
     now = int(time.time())
-    claims = [reader.verify(token, at=now) for token in tokens]
+    claims = [verify(token, ring, at=now, issuer=settings.ISSUER, audience=settings.AUDIENCE) for token in tokens]
     varied = (replace(each, exp=each.exp - earlier) for earlier in range(TOKENS // USERS) for each in claims)
     if is_sealed:
         return [sealed.mint(each, key, nonce=secrets.token_bytes(sealed.NONCE_BYTES)) for each in varied]
@@ -90,10 +91,10 @@ def _varied(tessera: Tessera[Any], tokens: list[str]) -> list[str]:
 
 def _populate(tessera: Tessera[Any]) -> None:
     runtime = tessera.runtime
-    runtime.identify(_log_in(tessera, "first"))
+    verify_credential(runtime, _log_in(tessera, "first"))
     for number in range(ENDED):
         _log_in(tessera, f"ended-{number}")
-        tessera.kick_user(f"ended-{number}")
+        tessera.revoke_user(f"ended-{number}")
 
 
 def _log_in(tessera: Tessera[Any], user_id: str) -> str:

@@ -7,6 +7,7 @@ from .errors import (
     CredentialsError,
     LoginRefusedError,
     NotFoundError,
+    OutsideRequestError,
     SessionEndedError,
     StorageUnavailableError,
     TesseraError,
@@ -16,7 +17,7 @@ from .errors import (
     UserGoneError,
 )
 from .sessions.record import Device, Session
-from .web.actions import Ending
+from .web.actions import RevokeResult
 from .web.extension import Tessera
 from .web.guards import current_identity, current_user, login_required
 from .web.http_errors import TesseraHTTPError
@@ -27,10 +28,11 @@ __all__ = [
     "ConfigError",
     "CredentialsError",
     "Device",
-    "Ending",
     "Identity",
     "LoginRefusedError",
     "NotFoundError",
+    "OutsideRequestError",
+    "RevokeResult",
     "Session",
     "SessionEndedError",
     "StorageUnavailableError",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
+import logging
 import os
 import re
 from dataclasses import dataclass, field, fields
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX: Final = "TESSERA_"
+_log = logging.getLogger("flask_tessera")
 MARK_DELAY: Final = 5
 """Seconds within which a used generation is written (DESIGN §5)."""
 _YEAR: Final = 31_536_000
@@ -21,12 +24,14 @@ _YEAR: Final = 31_536_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What an application has set, checked as a whole. Lifetimes are whole seconds.
+    """What an application has set, checked as a whole. Spans are whole seconds.
 
     Raises:
         ConfigError: a value has another type, is out of range or contradicts another one.
     """
 
+    SECRET_KEY: str | bytes = field(default="", repr=False)
+    SECRET_KEY_FALLBACKS: tuple[str | bytes, ...] = field(default=(), repr=False)
     STORE_URL: str = field(default="", repr=False)
     ACCESS_LIFETIME: int = 900
     TOKEN_LIFETIME: int = 3600
@@ -40,7 +45,7 @@ class Settings:
     HEADERS: tuple[str, ...] = ("Authorization", "z-token")
     RESPONSE_FORMAT: str = "envelope"
     HTTP_STATUS: str = "semantic"
-    LOCALE: str = "zh"
+    LOCALE: str = "auto"
     URL_PREFIX: str = "/auth"
     REVOCATION: str = "bounded"
     REVOCATION_BOUND: int = 2
@@ -49,6 +54,7 @@ class Settings:
     SESSION_OVERFLOW: str = "evict"
     LEGACY: Mapping[str, Any] = field(default_factory=dict, repr=False)
     TRUSTED_PROXIES: int = 0
+    DEVICES_FRESH: int = 0
     LOGIN_LIMIT_ACCOUNT: str = "10 per 5 minutes"
     LOGIN_LIMIT_ADDRESS: str = "100 per 5 minutes"
     PASSWORD_MIN_LENGTH: int = 8
@@ -77,9 +83,28 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
     """
     given = {key.removeprefix(PREFIX): value for key, value in config.items() if key.startswith(PREFIX)}
     for key in sorted(given.keys() - SETTING_NAMES):
-        raise ConfigError(f"{PREFIX}{key} is not a setting{did_you_mean(key)}")
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
-    return Settings(**values)
+        if not _OF_KUBERNETES.fullmatch(key):
+            raise ConfigError(f"{PREFIX}{key} is not a setting{did_you_mean(key)}")
+        _log.warning("%s%s is ignored: Kubernetes makes such names for a Service called tessera", PREFIX, key)
+    return Settings(**{key: _plain(key, value) for key, value in given.items() if key in SETTING_NAMES})
+
+
+def whole_seconds(span: Any) -> int | None:
+    """The seconds of a whole number or a `timedelta`; None where it is neither, or no whole seconds."""
+    if isinstance(span, dt.timedelta):
+        return None if span.microseconds else span.days * 86_400 + span.seconds
+    return span if type(span) is int else None
+
+
+def _plain(key: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
+    if key not in _SPANS or not isinstance(value, dt.timedelta):
+        return value
+    seconds = whole_seconds(value)
+    if seconds is None:
+        raise ConfigError(f"{PREFIX}{key} must be whole seconds, not {value!r}")
+    return seconds
 
 
 def did_you_mean(key: str) -> str:
@@ -104,7 +129,7 @@ def read_environment(environment: Mapping[str, str]) -> tuple[dict[str, Any], li
 def _parse(key: str, text: str) -> Any:
     kind = _FROM_TEXT[key.removeprefix(PREFIX)]
     if kind is not int:
-        return text if kind is str else tuple(part.strip() for part in text.split(","))
+        return tuple(part.strip() for part in text.split(",") if part.strip()) if kind is tuple else text
     if not (text.isascii() and text.isdecimal()):
         raise ConfigError(f"{key} must be a whole number, not {text!r}")
     return int(text)
@@ -250,6 +275,17 @@ _CHECKS: Final = (
     _check_texts,
     _check_legacy,
 )
+_OF_KUBERNETES: Final = re.compile(r"SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
+"""What Kubernetes puts into the environment of every container for a Service called `tessera`."""
+_SPANS: Final = (
+    "ACCESS_LIFETIME",
+    "TOKEN_LIFETIME",
+    "SESSION_IDLE",
+    "SESSION_LIFETIME",
+    "REFRESH_LEEWAY",
+    "REVOCATION_BOUND",
+    "DEVICES_FRESH",
+)
 _RANGES: Final = {
     "ACCESS_LIFETIME": (1, 86_400),
     "TOKEN_LIFETIME": (1, _YEAR),
@@ -261,6 +297,7 @@ _RANGES: Final = {
     "MAX_SESSIONS": (0, 100_000),
     "SESSIONS_PER_DEVICE_TYPE": (0, 100_000),
     "TRUSTED_PROXIES": (0, 16),
+    "DEVICES_FRESH": (0, _YEAR),
     "PASSWORD_MIN_LENGTH": (8, 128),
     "HASH_SLOTS": (1, 1024),
 }
@@ -274,10 +311,18 @@ _CHOICES: Final = {
     "SESSION_OVERFLOW": ("evict", "refuse"),
 }
 SETTING_NAMES: Final = frozenset(each.name for each in fields(Settings))
-_KINDS: Final[dict[str, type]] = {
-    each.name: {"str": str, "int": int, "tuple[str, ...]": tuple}.get(str(each.type), dict) for each in fields(Settings)
+_KIND_OF_TYPE: Final[dict[str, Any]] = {"str": str, "int": int, "str | bytes": (str, bytes)}
+_KINDS: Final[dict[str, Any]] = {
+    each.name: tuple if str(each.type).startswith("tuple") else _KIND_OF_TYPE.get(str(each.type), dict)
+    for each in fields(Settings)
 }
 _FROM_TEXT: Final = {name: kind for name, kind in _KINDS.items() if kind is not dict}
-_PRIVATE: Final = ("STORE_URL", "LEGACY")
+_PRIVATE: Final = ("STORE_URL", "LEGACY", "SECRET_KEY", "SECRET_KEY_FALLBACKS")
 """Settings that may hold a password or a secret: their values are not repeated."""
-_KIND_WORDS: Final = {str: "a text", int: "a whole number", tuple: "a tuple of texts", dict: "a mapping"}
+_KIND_WORDS: Final[dict[Any, str]] = {
+    str: "a text",
+    int: "a whole number",
+    tuple: "a tuple of texts",
+    dict: "a mapping",
+    (str, bytes): "text or bytes",
+}

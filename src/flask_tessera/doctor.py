@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from .config import Settings
-    from .web.runtime import Runtime
+    from .web.app_state import Runtime
 
 # libpq takes a password there too.
 _PASSWORD_IN_QUERY: Final = re.compile(r"(?<=password)=[^&]*", re.IGNORECASE)
@@ -145,7 +145,7 @@ def _legacy(runtime: Runtime) -> Iterator[Finding]:
         yield Finding("WARN", f"{PREFIX}LEGACY: its window has closed; remove the setting")
     else:
         yield Finding("OK", f"{PREFIX}LEGACY: old tokens are accepted for {left // 86_400} more days")
-    if _bytes_of(legacy["secret"]) == _bytes_of(runtime.app.config["SECRET_KEY"]):
+    if _bytes_of(legacy["secret"]) == _bytes_of(runtime.shared.app.config["SECRET_KEY"]):
         yield Finding("WARN", f"{PREFIX}LEGACY: the old secret is still SECRET_KEY; give the application a new one")
     try:
         log = runtime.storage.revocations.tail(at=runtime.clock())

@@ -126,6 +126,17 @@ def missing_extra(what: str, extra: str) -> ConfigError:
     return ConfigError(f"{what}: add the extra [{extra}] to the line by which you installed this package")
 
 
+class OutsideRequestError(TesseraError, RuntimeError):
+    """Nobody can be calling where no request is handled; a RuntimeError, as Flask's own proxies raise there."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no request is handled here, so there is no current user. In a thread of your own, or in a generator that"
+            " is streamed, read current_user before and hand it on, or use flask.copy_current_request_context or"
+            " flask.stream_with_context"
+        )
+
+
 class ClaimsInvalidError(TesseraError, ValueError):
     """`mint` was given claims that `verify` would refuse; the text names the claim."""
 

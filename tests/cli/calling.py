@@ -10,7 +10,7 @@ from flask.cli import ScriptInfo
 
 from flask_tessera.cli import tessera_commands
 from flask_tessera.errors import TesseraError
-from flask_tessera.web.guards import runtime_of
+from flask_tessera.web.app_state import runtime_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

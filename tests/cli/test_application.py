@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flask_tessera.services.sessions import Login
-from flask_tessera.web.guards import runtime_of
+from flask_tessera.web.app_state import runtime_of
 
 from .calling import SECRET, assert_refused, in_app
 

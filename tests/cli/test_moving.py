@@ -68,7 +68,7 @@ class Traveller:
         with app.app_context():
             self.single = tessera.create_token(1)
             self.ended = tessera.login(1)
-            tessera.kick(self.ended.session_id)
+            tessera.revoke_session(self.ended.session_id)
             self.suspended = tessera.login(2)
             tessera.suspend(2)
         self.spent = self.pair["refresh_token"]

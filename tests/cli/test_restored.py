@@ -10,7 +10,8 @@ import pytest
 from flask_tessera.errors import SessionEndedError
 from flask_tessera.services.ports import NOBODY
 from flask_tessera.services.sessions import Login
-from flask_tessera.web.guards import runtime_of
+from flask_tessera.web.app_state import runtime_of
+from flask_tessera.web.request_auth import verify_credential
 from tests.servers import wait_until
 
 from .calling import in_app, tessera_of
@@ -28,7 +29,7 @@ def is_good(app, issued):
     """Whether an access token opens anything."""
     with app.app_context():
         try:
-            runtime_of("").identify(issued.access_token)
+            verify_credential(runtime_of(""), issued.access_token)
         except SessionEndedError:
             return False
         return True
@@ -84,7 +85,7 @@ def test_F04_a_file_that_was_put_back_revives_nobody_once_this_was_said(run, ser
         runtime_of("").storage.close()
     shutil.copytree(tmp_path, tmp_path.with_suffix(".backup"))
     with service.app_context():
-        tessera_of(service).kick(ended.session_id)
+        tessera_of(service).revoke_session(ended.session_id)
         runtime_of("").storage.close()
     for path in tmp_path.with_suffix(".backup").glob("tessera.db*"):
         shutil.copy(path, tmp_path / path.name)

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from flask_tessera.storage.contract import WORKER_FORGOTTEN, WORKER_OVERDUE, Worker
-from flask_tessera.web.guards import runtime_of
+from flask_tessera.web.app_state import runtime_of
 from tests.servers import wait_until
 
 from .calling import HOSTILE, in_app
@@ -82,9 +82,11 @@ def test_S01_a_worker_is_listed_as_soon_as_it_listens(host, url):
         if not runtime.storage.revocations.bound:
             assert in_app(app, "workers").stdout == "every worker sees a revocation with its next request\n"
             return
-        wait_until(runtime.follower.is_current, "it listens")
-        wait_until(lambda: runtime.follower.name in in_app(app, "workers").stdout, "it is listed")
+        wait_until(runtime.shared.follower.is_current, "it listens")
+        wait_until(lambda: runtime.shared.follower.name in in_app(app, "workers").stdout, "it is listed")
         result = in_app(host("", storage=url), "workers")
     assert result.exit_code == 0
-    assert re.fullmatch(rf"{runtime.follower.name}\tsince \S+Z\tbeat \d s ago\tok", result.stdout.splitlines()[0])
+    assert re.fullmatch(
+        rf"{runtime.shared.follower.name}\tsince \S+Z\tbeat \d s ago\tok", result.stdout.splitlines()[0]
+    )
     assert result.stdout.splitlines()[1:] == [BOUND]

@@ -58,7 +58,7 @@ def test_it_refreshes_and_logs_out(client: FlaskClient):
     [
         ({"password": "wrong"}, "credentials_wrong"),
         ({"name": "bob"}, "credentials_wrong"),
-        ({"name": None}, "input_malformed"),
+        ({"name": None}, "credentials_missing"),
         ({"name": ["alice"]}, "input_malformed"),
         ({"password": True}, "input_malformed"),
         ({"password": None}, "input_malformed"),

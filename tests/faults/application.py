@@ -99,7 +99,7 @@ class InProcess:
 
     def __exit__(self, *_: object) -> None:
         with self.app.app_context(), contextlib.suppress(StorageUnavailableError):
-            self.tessera.runtime.recorder.flush()
+            self.tessera.runtime.shared.activity.flush()
             self.tessera.runtime.storage.close()
 
     def _note(self, _sender: object, exception: BaseException, **_: object) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flask_tessera.web.signals import store_behind
+from flask_tessera.signals import store_behind
 from tests.servers import RedisServer, wait_until
 
 from .application import InProcess

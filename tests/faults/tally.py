@@ -24,7 +24,7 @@ class Tally:
     revoked_accepted: int = 0
     answers_outside_the_contract: int = 0
     unavailable: int = 0
-    """Answers of 503: allowed, but their number tells whether a fault was felt at all."""
+    """Responses of 503: allowed, but their number tells whether a fault was felt at all."""
     worst_answer: float = 0.0
     worst_delay: float = 0.0
     """From the answer to an ending until no worker accepted the token any more."""

@@ -146,7 +146,7 @@ def _live_once(app, tessera, descriptor, user):
                 tell("refresh", name, spent, each.refresh_token)
             pair = pairs[0]
         tell("ending", name)
-        tell("ended", name, tessera.kick(name).effective_by)
+        tell("ended", name, tessera.revoke_session(name).effective_by)
     except StorageUnavailableError:
         tell("unavailable", name)
         threading.Event().wait(PAUSE)

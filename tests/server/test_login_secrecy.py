@@ -279,7 +279,7 @@ def test_L08_the_address_of_a_session_is_the_peers_unless_proxies_are_trusted(tm
 
 def test_L07_a_network_that_guesses_at_many_accounts_is_refused_as_a_whole(app):
     with app.app_context():
-        attempts = app.extensions["tessera_service"].tessera.runtime.logins
+        attempts = app.extensions["tessera_service"].tessera.runtime.shared.attempts
         for number in range(100):
             # As a wrong password ends it, without the work.
             with pytest.raises(CredentialsError), attempts.attempt("", [f"account {number}"], "127.0.0.1"):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
-    from flask_tessera.web.runtime import Runtime
+    from flask_tessera.web.app_state import Runtime
 
 DAY = 86_400
 MONTH = 30 * DAY
@@ -45,7 +45,7 @@ def test_S11_live_sessions_and_those_that_detect_a_replay_stay(tessera, runtime,
     alive, spent, ended = (tessera.login(1) for _ in range(3))
     fresh = tessera.refresh(spent.refresh_token)
     fresher = tessera.refresh(fresh.refresh_token)
-    tessera.kick(ended.session_id)
+    tessera.revoke_session(ended.session_id)
     clock.now += DAY
     assert purged(runtime) == 0
     with pytest.raises(SessionEndedError, match="reuse"):

@@ -76,7 +76,7 @@ def test_M05_logging_an_old_token_out_ends_no_other_session_and_needs_no_room(tm
     app.config.update(TESSERA_MAX_SESSIONS=1, TESSERA_SESSION_OVERFLOW=overflow)
     client = app.test_client()
     with app.app_context():
-        pair = app.extensions["tessera"][""].runtime.sessions.log_in(Login("7"))
+        pair = app.extensions["tessera"].runtime("").sessions.log_in(Login("7"))
     assert client.post("/auth/logout", headers={"z-token": old_token(7, clock())}).status_code == 200
     assert client.get("/guarded", headers={"z-token": pair.access_token}).status_code == 200
     assert client.get("/guarded", headers={"z-token": old_token(7, clock())}).status_code == 401
@@ -89,7 +89,7 @@ def test_F04_after_a_restored_backup_no_old_token_is_believed(tmp_path: Path) ->
     client, headers = app.test_client(), {"z-token": old_token(7, clock())}
     assert client.get("/guarded", headers=headers).status_code == 200
     with app.app_context():
-        app.extensions["tessera"][""].runtime.storage.revocations.restore(at=clock())
+        app.extensions["tessera"].runtime("").storage.revocations.restore(at=clock())
     assert client.get("/guarded", headers=headers).status_code == 401
     assert client.post("/auth/exchange", headers=headers).status_code == 401
 
@@ -101,7 +101,7 @@ def test_M05_S02_an_exchange_that_was_overtaken_by_an_ending_begins_nothing(tmp_
     app.config["TESSERA_STORE_URL"] = "memory:"
     client, headers = app.test_client(), {"z-token": old_token(7, clock())}
     with app.app_context():
-        runtime = app.extensions["tessera"][""].runtime
+        runtime = app.extensions["tessera"].runtime("")
     log_in = runtime.sessions.log_in
 
     def overtaken(*arguments: Any, **options: Any) -> Any:
@@ -201,7 +201,7 @@ def test_M05_the_session_of_an_exchange_lives_as_long_as_the_settings_say(tmp_pa
     # And yet the old token stays spent, after whatever was purged.
     clock.advance(years - 4 * day)
     with app.app_context():
-        app.extensions["tessera"][""].runtime.storage.sessions.purge(at=clock(), most=100)
+        app.extensions["tessera"].runtime("").storage.sessions.purge(at=clock(), most=100)
     assert client.post("/auth/exchange", headers=headers).status_code == 401
     assert client.get("/guarded", headers=headers).status_code == 401
 
@@ -214,7 +214,7 @@ def test_M05_of_parallel_exchanges_one_begins_a_session(tmp_path: Path, number: 
     statuses = race(number, lambda _: app.test_client().post("/auth/exchange", headers=headers).status_code)
     assert sorted(statuses) == [200] + [401] * (number - 1)
     with app.app_context():
-        assert len(app.extensions["tessera"][""].runtime.sessions.list("7")) == 1
+        assert len(app.extensions["tessera"].runtime("").sessions.list("7")) == 1
 
 
 # A storage that has lost its memory

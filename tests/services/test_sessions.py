@@ -15,7 +15,7 @@ from flask_tessera.errors import (
     TokenInvalidError,
 )
 from flask_tessera.services.keys import parse_sid, sid_text
-from flask_tessera.services.ports import Caller
+from flask_tessera.services.ports import NOBODY, Caller
 from flask_tessera.services.sessions import Login
 from flask_tessera.sessions.limits import Limits
 from flask_tessera.sessions.record import Device
@@ -289,10 +289,11 @@ def test_R05_a_strict_check_of_a_burnt_generation_ends_the_session(bench):
 def test_the_owner_of_a_refresh_token_is_told_live_or_not(bench):
     issued = bench.log_in()
     bench.service.end(issued.session.sid, "kick")
-    assert bench.service.owner_of(issued.refresh_token).user_id == "7"
-    assert reason_of(bench.service.refuse_ended, bench.service.owner_of(issued.refresh_token)) == "kick"
+    assert bench.service.owner_of(issued.refresh_token, NOBODY, current=False).user_id == "7"
+    owner = bench.service.owner_of(issued.refresh_token, NOBODY, current=False)
+    assert reason_of(bench.service.refuse_ended, owner) == "kick"
     with pytest.raises(TokenInvalidError):
-        bench.service.owner_of(refresh.render(b"\1" * 16, 0, bench.keys.refresh.active))
+        bench.service.owner_of(refresh.render(b"\1" * 16, 0, bench.keys.refresh.active), NOBODY, current=False)
     assert bench.service.refuse_ended(bench.log_in().session) is None
 
 
@@ -321,4 +322,4 @@ def test_S04_a_login_is_overtaken_also_by_an_ending_that_a_later_page_of_the_log
 
     monkeypatch.setattr(bench.storage.revocations, "after", one_by_one)
     with pytest.raises(CredentialsError):
-        bench.log_in(since=since)
+        bench.log_in(checkpoint=since)

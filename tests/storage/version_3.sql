@@ -60,6 +60,7 @@ CREATE TABLE tessera_sessions (
 	era BIGINT DEFAULT 0 NOT NULL, 
 	user_stamp TEXT DEFAULT '' NOT NULL, 
 	issued_for TEXT DEFAULT '' NOT NULL, 
+	claims TEXT DEFAULT '' NOT NULL, 
 	PRIMARY KEY (sid)
 )
  WITHOUT ROWID

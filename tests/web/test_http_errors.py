@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 
 import pytest
@@ -21,8 +22,8 @@ from flask_tessera.errors import (
     TokenMissingError,
 )
 from flask_tessera.testing import race
-from flask_tessera.web.answers import Answers
-from flask_tessera.web.http_errors import answering, to_http
+from flask_tessera.web.http_errors import http_errors, to_http
+from flask_tessera.web.responses import Responses
 
 from .conftest import age
 
@@ -94,7 +95,7 @@ def host(new_site, prepare=None, errors=None):
             return {}
 
         def post(self):
-            site.tessera.kick("nothing")
+            site.tessera.revoke_session("nothing")
 
     (prepare or HOSTS["nothing"])(site)
     Api(site.app, errors=errors).add_resource(Orders, "/restful")
@@ -168,7 +169,14 @@ def test_a_handler_may_be_async(new_site):
         return {"own": error.slug}, 401
 
     site = host(new_site, lambda site: site.app.register_error_handler(TesseraHTTPError, own))
+
+    @site.app.get("/async")
+    @login_required
+    async def view_async():
+        return "in"
+
     assert site.get("/app").get_json() == {"own": "token_missing"}
+    assert site.get("/async").get_json() == {"own": "token_missing"}
 
 
 def test_a_handler_may_give_the_error_back(new_site):
@@ -219,7 +227,7 @@ def test_an_except_clause_for_the_cores_error_catches_its_http_kin(site):
             assert isinstance(caught.value, HTTPException)
             assert caught.value.get_response().status_code == 401
         pair = site.tessera.login(7)
-        site.tessera.kick(pair.session_id)
+        site.tessera.revoke_session(pair.session_id)
         with pytest.raises(SessionEndedError) as ended:
             site.tessera.verify(pair.access_token)
         assert ended.value.reason == "kick"
@@ -231,7 +239,7 @@ def test_outside_a_request_errors_are_the_cores_alone(site):
     with site.app.app_context():
         for call in (
             lambda: site.tessera.verify("bad"),
-            lambda: site.tessera.kick("bad"),
+            lambda: site.tessera.revoke_session("bad"),
             lambda: site.tessera.refresh("x"),
         ):
             with pytest.raises(TesseraError) as caught:
@@ -253,7 +261,7 @@ def test_a_view_may_catch_what_tessera_raises(site):
 def test_an_error_of_ours_that_a_view_lets_go_answers_the_request(site):
     @site.app.post("/kick/<sid>")
     def kick(sid):
-        site.tessera.kick(sid)
+        site.tessera.revoke_session(sid)
 
     answer = site.post("/kick/unknown")
     assert (answer.status_code, answer.get_json()) == (404, {"code": 4002, "msg": "无数据", "error": "not_found"})
@@ -261,7 +269,7 @@ def test_an_error_of_ours_that_a_view_lets_go_answers_the_request(site):
 
 @pytest.mark.parametrize("error", [ConfigError("TESSERA_X is wrong"), ClaimsInvalidError("sub")])
 def test_the_developers_errors_are_no_answers(site, error):
-    with site.app.test_request_context("/"), pytest.raises(type(error)) as caught, answering(Answers()):
+    with site.app.test_request_context("/"), pytest.raises(type(error)) as caught, http_errors(Responses()):
         raise error
     assert caught.value is error
 
@@ -281,16 +289,21 @@ ERRORS = [
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_the_http_kin_has_all_that_the_error_has_and_nothing_leaks(site, error):
     with site.app.test_request_context("/"):
-        http = to_http(error, Answers())
+        http = to_http(error, Responses())
         assert http.args == error.args
         assert {key: http.__dict__[key] for key in error.__dict__} == error.__dict__
         assert (http.slug, http.row, http.retry_after) == (error.slug, error.row, error.retry_after)
         assert http.description == error.row.en
         shown = http.get_response().get_data(as_text=True) + http.description + repr(http)
         assert not str(error) or str(error) not in shown
-        assert str(http) == (str(error) or error.row.en)
-        again = pickle.loads(pickle.dumps(http))
-    assert (type(again), again.args, again.__dict__) == (type(error), error.args, error.__dict__)
+        assert str(http) == error.row.en
+        assert http.cause is error
+        for again in (pickle.loads(pickle.dumps(http)), copy.deepcopy(http)):
+            assert (type(again), again.args, again.status) == (type(http), error.args, http.status)
+            assert (type(again.cause), again.cause.args) == (type(error), error.args)
+            assert {key: again.__dict__[key] for key in error.__dict__} == error.__dict__
+            assert again.get_response().get_data() == http.get_response().get_data()
+            assert list(again.get_response().headers) == list(http.get_response().headers)
 
 
 def test_the_http_kin_of_an_error_is_one_class_in_all_threads(site):
@@ -299,16 +312,44 @@ def test_the_http_kin_of_an_error_is_one_class_in_all_threads(site):
 
     def make(number):
         with site.app.test_request_context("/"):
-            return to_http(FreshError(str(number)), Answers())
+            return to_http(FreshError(str(number)), Responses())
 
     made = race(32, make)
     assert len({type(error) for error in made}) == 1
-    assert [str(error) for error in made] == [str(number) for number in range(32)]
-    assert len({id(error.response) for error in made}) == 32
+    assert [str(error.cause) for error in made] == [str(number) for number in range(32)]
+
+
+def test_the_response_of_an_error_is_a_new_object_at_each_look(site):
+    with site.app.test_request_context("/"):
+        http = to_http(ThrottledError(9), Responses())
+    first, second = http.response, http.response
+    assert first is not second
+    first.headers["X-Request"] = "1"
+    first.set_data(b"changed")
+    for other in (second, http.response, http.get_response()):
+        assert "X-Request" not in other.headers
+        assert other.get_json()["error"] == "too_many_requests"
+        assert (other.status_code, other.headers["Retry-After"]) == (429, "9")
+
+
+def test_an_error_that_somebody_keeps_answers_many_requests(site):
+    kept = []
+
+    @site.app.get("/kept")
+    def view():
+        if not kept:
+            with pytest.raises(TokenInvalidError) as caught:
+                site.tessera.verify("bad")
+            kept.append(caught.value)
+        raise kept[0]
+
+    site.app.after_request(lambda answer: (answer.headers.add("X-Seen", "1"), answer)[1])
+    answers = [site.get("/kept") for _ in range(3)]
+    assert [(each.status_code, each.headers.getlist("X-Seen")) for each in answers] == [(401, ["1"])] * 3
 
 
 def test_the_cause_is_kept_for_the_log(site):
-    with site.app.test_request_context("/"), pytest.raises(TesseraHTTPError) as caught, answering(Answers()):
+    with site.app.test_request_context("/"), pytest.raises(TesseraHTTPError) as caught, http_errors(Responses()):
         raise StorageUnavailableError("away")
     assert isinstance(caught.value.__cause__, StorageUnavailableError)
     assert caught.value.__cause__ is caught.value.cause

@@ -81,7 +81,7 @@ def test_M05_an_old_token_is_no_refresh_token(new_site):
     assert told(site.post("/auth/refresh", json={"refresh_token": PLAIN["token"]})) == (401, "token_invalid")
 
 
-@pytest.mark.parametrize("action", ["kick_user", "suspend"])
+@pytest.mark.parametrize("action", ["revoke_user", "suspend"])
 def test_M05_what_ends_a_users_sessions_ends_the_old_tokens(new_site, action):
     site = old_site(new_site)
     with site.app.app_context():

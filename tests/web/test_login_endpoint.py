@@ -10,12 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flask_tessera import ConfigError, CredentialsError, LoginRefusedError, StorageUnavailableError
+from flask_tessera import ConfigError, CredentialsError, LoginRefusedError, StorageUnavailableError, signals
 from flask_tessera.errors import InputError
 from flask_tessera.testing import race
-from flask_tessera.web import signals
 from flask_tessera.web.endpoints.body import LARGEST_BODY
-from flask_tessera.web.endpoints.login import tell_to_declare
+from flask_tessera.web.endpoints.login import _tell_to_declare
 
 GOOD = {"phone": "13800000007", "password": "right"}
 
@@ -121,11 +120,34 @@ def test_the_device_is_kept_and_not_shown_to_the_authenticator(shop):
     assert shop.get("/auth/sessions", token).get_json()["data"][0]["device"] == device
 
 
-@pytest.mark.parametrize("device", [None, 5, "phone", [], {"type": 5}, {"id": None}, {"name": ["a"]}, True])
+@pytest.mark.parametrize("device", [5, "phone", [], {"type": 5}, {"id": 5}, {"name": ["a"]}, True])
 def test_H04_a_device_that_is_no_object_of_texts_is_a_400(shop, device):
     answer = shop.post("/auth/login", json={**GOOD, "device": device})
     assert (answer.status_code, answer.get_json()["error"]) == (400, "input_malformed")
     assert shop.asked == []
+
+
+@pytest.mark.parametrize("device", [None, {}, {"type": None, "id": None, "name": None}])
+def test_members_that_are_null_count_as_absent(shop, device):
+    sent = {**GOOD, "device": device, "captcha": None}
+    token = shop.post("/auth/login", json=sent).get_json()["data"]["access_token"]
+    assert shop.asked == [GOOD]
+    shown = shop.get("/auth/sessions", token).get_json()["data"][0]["device"]
+    assert shown == {"type": "", "id": "", "name": ""}
+
+
+@pytest.mark.parametrize("agent", ["小明的浏览器/1.0", "Ünïcode", "Mozilla/5.0 (X11)"])
+def test_a_user_agent_in_utf_8_is_shown_as_it_was_meant(shop, agent):
+    environ = {"HTTP_USER_AGENT": agent.encode().decode("latin-1")}
+    answer = shop.client.post("/auth/login", json=GOOD, environ_overrides=environ)
+    (shown,) = shop.get("/auth/sessions", answer.get_json()["data"]["access_token"]).get_json()["data"]
+    assert shown["user_agent"] == agent
+
+
+def test_a_user_agent_in_latin_1_stays(shop):
+    answer = shop.client.post("/auth/login", json=GOOD, environ_overrides={"HTTP_USER_AGENT": "caf\xe9"})
+    (shown,) = shop.get("/auth/sessions", answer.get_json()["data"]["access_token"]).get_json()["data"]
+    assert shown["user_agent"] == "caf\xe9"
 
 
 def test_B08_what_a_client_says_of_itself_is_bounded_and_without_control_characters(shop):
@@ -290,6 +312,40 @@ def test_H04_a_body_that_ends_early_is_a_400(shop):
     environ = {"wsgi.input": Chunks(body), "CONTENT_LENGTH": str(len(body) + 10), "CONTENT_TYPE": "application/json"}
     answer = shop.client.post("/auth/login", environ_overrides=environ)
     assert (answer.status_code, answer.get_json()["error"]) == (400, "input_malformed")
+
+
+class Broken:
+    """A body whose connection fails while it is read."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def read(self, *_: object) -> bytes:
+        raise self.error
+
+    readinto = readline = read
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("reset"), ConnectionResetError(), TimeoutError(), RuntimeError(), EOFError()]
+)
+@pytest.mark.parametrize("path", ["/auth/login", "/auth/refresh", "/auth/logout"])
+def test_H04_a_body_that_cannot_be_read_is_a_400_however_that_fails(shop, error, path):
+    environ = {"wsgi.input": Broken(error), "CONTENT_LENGTH": "20", "CONTENT_TYPE": "application/json"}
+    answer = shop.client.post(path, environ_overrides=environ)
+    assert (answer.status_code, answer.get_json()["error"]) == (400, "input_malformed")
+    assert shop.asked == []
+
+
+@pytest.mark.parametrize(("filler", "status"), [(0, 200), (20_000, 413)])
+def test_H04_a_request_class_with_a_limit_of_its_own_that_cannot_be_set_works(shop, filler, status):
+    from flask import Request
+
+    class Own(Request):
+        max_content_length = property(lambda _: 1_000_000)
+
+    shop.app.request_class = Own
+    assert shop.post("/auth/login", json={**GOOD, "filler": "x" * filler}).status_code == status
 
 
 def test_H04_the_limit_holds_where_the_host_has_read_the_body_before(shop):
@@ -494,7 +550,7 @@ def test_L07_no_spelling_of_a_number_buys_guesses(new_site, spelled):
     assert len(asked) <= 10
 
 
-@pytest.mark.parametrize("value", [10001.0, True, None, ["10001"], {"$gt": 0}])
+@pytest.mark.parametrize("value", [10001.0, True, ["10001"], {"$gt": 0}])
 def test_L07_an_account_of_another_type_is_a_400_whatever_else_is_sent(new_site, value):
     site = new_site()
     site.tessera.authenticator(lambda credentials: pytest.fail("nothing counts this"), account=["id", "email"])
@@ -503,9 +559,24 @@ def test_L07_an_account_of_another_type_is_a_400_whatever_else_is_sent(new_site,
     assert (answer.status_code, answer.get_json()["error"]) == (400, "input_malformed")
 
 
+def test_L07_an_account_that_is_null_is_absent_for_the_authenticator_too(new_site):
+    site = new_site()
+    asked = []
+
+    @site.tessera.authenticator(account=["id", "email"])
+    def check(credentials):
+        asked.append(credentials)
+
+    site.app.register_blueprint(site.tessera.blueprint("login", name="typed", url_prefix="/typed"))
+    sent = {"id": None, "email": "a@example.com", "password": "p"}
+    statuses = [site.post("/typed/login", json=sent).status_code for _ in range(11)]
+    assert statuses == [401] * 10 + [429]
+    assert asked == [{"email": "a@example.com", "password": "p"}] * 10
+
+
 def test_L07_credentials_without_a_name_are_a_400_and_the_log_says_once_what_to_declare(new_site, caplog):
     site = make_shop(new_site, lambda credentials: pytest.fail("nothing counts this"))
-    tell_to_declare.cache_clear()
+    _tell_to_declare.cache_clear()
     for number in range(12):
         answer = site.post("/auth/login", json={"passport": "E1234", "password": "x", "junk": str(number)})
         assert (answer.status_code, answer.get_json()["error"]) == (400, "credentials_missing")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flask_tessera import login_required
+from flask_tessera import login_required, signals
 from flask_tessera.testing import race
-from flask_tessera.web import signals
 
 from .conftest import age
 
@@ -236,7 +235,6 @@ def test_a_token_that_is_no_longer_good_ends_no_other_session(shop, which, state
         ("", {}, 401, "token_invalid"),
         (None, {"refresh_token": "garbage"}, 401, "token_invalid"),
         ("good", {"which": "them"}, 400, "input_malformed"),
-        ("good", {"which": None}, 400, "input_malformed"),
         ("good", {"refresh_token": 5}, 400, "input_malformed"),
         ("good", {"refresh_token": "garbage"}, 401, "token_invalid"),
     ],
@@ -246,6 +244,36 @@ def test_a_logout_by_garbage_is_refused_and_ends_nothing(shop, token, body, stat
     answer = logout(shop, pair.access_token if token == "good" else token, **body)
     assert told(answer)[::2] == (status, slug)
     assert shop.get("/who", pair.access_token).status_code == 200
+
+
+def test_members_of_a_logout_that_are_null_count_as_absent(shop):
+    mine, other = shop.login(), shop.login()
+    data = data_of(shop.post("/auth/logout", mine.access_token, json={"which": None, "refresh_token": None}))
+    assert data["ended"] == [mine.session_id]
+    assert shop.get("/who", other.access_token).status_code == 200
+
+
+@pytest.mark.parametrize("which", ["others", "all"])
+def test_R05_a_spent_refresh_token_ends_its_own_session_only_whatever_it_asks_for(shop, which):
+    mine, other = shop.login(), shop.login()
+    current = data_of(refresh(shop, mine.refresh_token))
+    for _ in range(2):
+        shop.clock.advance(60)
+        current = data_of(refresh(shop, current["refresh_token"]))
+    assert told(logout(shop, which=which, refresh_token=mine.refresh_token)) == (401, 4101, "session_reuse")
+    assert told(refresh(shop, current["refresh_token"])) == (401, 4101, "session_reuse")
+    assert refresh(shop, other.refresh_token).status_code == 200
+
+
+@pytest.mark.parametrize("which", ["others", "all"])
+def test_R05_the_predecessor_of_the_newest_refresh_token_ends_nothing(shop, which):
+    mine, other = shop.login(), shop.login()
+    current = data_of(refresh(shop, mine.refresh_token))
+    assert told(logout(shop, which=which, refresh_token=mine.refresh_token)) == (401, 4101, "token_invalid")
+    assert shop.get("/who", current["access_token"]).status_code == 200
+    assert shop.get("/who", other.access_token).status_code == 200
+    ended = set(data_of(logout(shop, which=which, refresh_token=current["refresh_token"]))["ended"])
+    assert ended == {other.session_id, *([mine.session_id] if which == "all" else [])}
 
 
 def test_a_logout_needs_no_body_whatever_its_type(shop):
@@ -278,7 +306,7 @@ def test_without_a_log_a_long_lived_token_is_told_to_live_on(new_site):
     site = new_site(TESSERA_REVOCATION="stateless")
     with site.app.app_context():
         site.tessera.create_token(7, expires_in=86_400)
-        assert site.tessera.kick_user(7).effective_by == site.clock() + 86_400
+        assert site.tessera.revoke_user(7).effective_by == site.clock() + 86_400
 
 
 def test_the_bound_of_the_storage_is_told(new_site):
@@ -289,7 +317,7 @@ def test_the_bound_of_the_storage_is_told(new_site):
     site = new_site(storage=storage)
     pair = site.login()
     with site.app.app_context():
-        assert site.tessera.kick(pair.session_id).effective_by == site.clock() + 2
+        assert site.tessera.revoke_session(pair.session_id).effective_by == site.clock() + 2
 
 
 # me
@@ -336,7 +364,7 @@ def test_the_own_sessions_are_listed_and_the_present_one_is_told(shop):
     second = shop.login(device=_device("desktop"))
     shop.login(8)
     with shop.app.app_context():
-        shop.tessera.kick(shop.login().session_id)
+        shop.tessera.revoke_session(shop.login().session_id)
     listed = data_of(shop.get("/auth/sessions", second.access_token))
     assert [(each["device"]["type"], each["current"]) for each in listed] == [("phone", False), ("desktop", True)]
     assert [each["session_id"] for each in listed] == [first.session_id, second.session_id]
@@ -368,6 +396,10 @@ def test_a_listed_session_shows_nothing_to_time_a_theft_by(shop):
     again = data_of(refresh(shop, pair.refresh_token))
     (after,) = [each for each in _listed(shop, again["access_token"]) if each["current"]]
     assert after == before
+    shop.clock.advance(30)
+    again = data_of(refresh(shop, again["refresh_token"]))
+    (later,) = [each for each in _listed(shop, again["access_token"]) if each["current"]]
+    assert later["last_seen_at"] == shop.clock() // 60 * 60 == shop.clock() - 27
 
 
 def _listed(site, token):

@@ -9,9 +9,10 @@ from flask import current_app
 
 from ..errors import InputError, NotFoundError, TokenInvalidError, UserGoneError
 from ..services.sessions import refuse_unusable
+from ..web.request_auth import load_user
 
 if TYPE_CHECKING:
-    from ..web.runtime import Runtime
+    from ..web.app_state import Runtime
 
 
 _ID: Final = re.compile("[1-9][0-9]{0,17}")
@@ -54,10 +55,10 @@ def _service_user(service: Any, name: str) -> str:
 
 def _is_known(runtime: Runtime, name: str) -> bool:
     """Whether the application's loader finds a user of this id; without a loader only sessions can tell."""
-    if runtime.user_loader is None:
+    if runtime.hooks.user_loader is None:
         return False
     try:
-        runtime.load_by_id(name)
+        load_user(runtime, runtime.hooks.user_id_of(name))
     except (UserGoneError, TokenInvalidError, ValueError):
         return False
     return True

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from ..web.runtime import Runtime
+    from ..web.app_state import Runtime
 
 
 def replace_what_the_console_lacks() -> None:

@@ -10,10 +10,10 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from ..errors import ConfigError, StorageUnavailableError
-from ..web.guards import runtime_of
+from ..web.app_state import runtime_of
 
 if TYPE_CHECKING:
-    from ..web.runtime import Runtime
+    from ..web.app_state import Runtime
 
 
 def with_realm(function: Any) -> Any:
@@ -33,7 +33,8 @@ def running(realm: str | None, *, may_create: bool = False) -> Runtime:
         ConfigError: there is none, or several and none was named; or a setting is wrong; or the ready service's storage
             has no tables yet.
     """
-    realms = current_app.extensions.get("tessera", {})
+    states = current_app.extensions.get("tessera")
+    realms = states.hooks if states else {}
     only = next(iter(realms)) if len(realms) == 1 else ""
     runtime = runtime_of(only if realm is None else realm)
     click.get_current_context().call_on_close(runtime.storage.close)

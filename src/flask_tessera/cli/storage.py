@@ -12,7 +12,7 @@ from .printing import effect, time_text
 from .realm import running, with_realm
 
 if TYPE_CHECKING:
-    from ..web.runtime import Runtime
+    from ..web.app_state import Runtime
 
 _BATCH = 500
 """Sessions that are removed in one transaction."""

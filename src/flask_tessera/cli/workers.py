@@ -13,7 +13,7 @@ from .realm import running, with_realm
 
 if TYPE_CHECKING:
     from ..storage.contract import Worker
-    from ..web.runtime import Runtime
+    from ..web.app_state import Runtime
 
 
 @click.command("workers")

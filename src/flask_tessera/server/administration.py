@@ -39,7 +39,7 @@ def set_password(service: Service, phone: str, password: str) -> int:
         StorageUnavailableError: try again; it may be half done.
     """
     user = service.users.change(normalise(phone), password_hash=_hash(service, password))
-    ended = len(service.tessera.kick_user(user, "password_change").sessions)
+    ended = len(service.tessera.revoke_user(user, "password_change").sessions)
     _log(service, "password_changed", user)
     return ended
 
@@ -82,11 +82,11 @@ def delete(service: Service, phone: str) -> int:
         StorageUnavailableError: try again; it may be half done.
     """
     user = service.users.get(normalise(phone))
-    ended = len(service.tessera.kick_user(user, "user_gone").sessions)
+    ended = len(service.tessera.revoke_user(user, "user_gone").sessions)
     service.users.delete(user.phone)
     _log(service, "user_deleted", user)
     # Whoever logged in between the two steps is out as well.
-    return ended + len(service.tessera.kick_user(user, "user_gone").sessions)
+    return ended + len(service.tessera.revoke_user(user, "user_gone").sessions)
 
 
 def _hash(service: Service, password: str) -> str:

@@ -93,7 +93,7 @@ def make_app(
     service = _make_service(app, given.database, clock, may_create)
     app.extensions["tessera_service"] = service
     _add_routes(app, service.tessera, service.users)
-    audit.connect(app, clock, service.tessera.present_caller)
+    audit.connect(app, clock, service.tessera.client_info)
     with app.app_context():
         # Read now, so that a wrong setting is found whatever comes next.
         _ = service.tessera.runtime
@@ -134,9 +134,9 @@ def _in_our_form(tessera: Tessera[User], error: HTTPException) -> Response:
         error.code or 500, "internal_error" if (error.code or 500) >= 500 else "input_malformed"
     )
     if slug == "internal_error":
-        answer = tessera.runtime.answers.error(TesseraError("see the log"))
+        answer = tessera.runtime.responses.error(TesseraError("see the log"))
     else:
-        answer = tessera.runtime.answers.error(InputError(slug=slug))
+        answer = tessera.runtime.responses.error(InputError(slug=slug))
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return answer

@@ -11,11 +11,11 @@ import msgspec
 from flask import has_request_context, request
 from flask.logging import wsgi_errors_stream
 
+from .. import signals
 from ..accounts.phone import normalise
 from ..errors import InputError
 from ..services.keys import sid_text
 from ..services.ports import EVENTS
-from ..web import signals
 from ..web.endpoints.body import read_bytes
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class _Claimed(msgspec.Struct, frozen=True):
     phone: str = ""
 
 
-def connect(app: Flask, clock: Clock, present_caller: Callable[[], Caller]) -> None:
+def connect(app: Flask, clock: Clock, client_info: Callable[[], Caller]) -> None:
     """Log every authentication event of `app`; to standard error where no logging is configured.
 
     No line holds a token, password or key.
@@ -52,7 +52,7 @@ def connect(app: Flask, clock: Clock, present_caller: Callable[[], Caller]) -> N
     Args:
         app: the sender of the signals.
         clock: gives now in Unix seconds.
-        present_caller: gives who sent the present request.
+        client_info: gives who sent the present request.
     """
 
     def on_event(_app: Flask, event: Event, **_rest: Any) -> None:
@@ -64,7 +64,7 @@ def connect(app: Flask, clock: Clock, present_caller: Callable[[], Caller]) -> N
         slug = _refusal_in(response) if request.endpoint in _ENTRANCES else ""
         if slug and slug not in _NO_ATTEMPT:
             event = _ENTRANCES[str(request.endpoint)]
-            write(event, clock(), account=_claimed_account(), reason=slug, **_where(present_caller()))
+            write(event, clock(), account=_claimed_account(), reason=slug, **_where(client_info()))
         return response
 
     for name in EVENTS:

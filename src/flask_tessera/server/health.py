@@ -11,13 +11,13 @@ from flask import Blueprint
 
 from ..errors import ConfigError, StorageUnavailableError
 from ..storage.contract import WORKER_OVERDUE
-from ..web.http_errors import answering
+from ..web.http_errors import http_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..web.app_state import Runtime
     from ..web.extension import Tessera
-    from ..web.runtime import Runtime
     from .users import User, Users
 
 _LATEST_STEP: Final = 0.5
@@ -39,9 +39,9 @@ def make_health(tessera: Tessera[User], users: Users, *, steady: Callable[[], fl
     def healthz() -> Any:
         runtime = tessera.runtime
         # What asks looks at nothing but the status.
-        answers = replace(runtime.answers, always_200=False)
-        with answering(answers):
-            return answers.success(_examine(runtime, users, steady))
+        responses = replace(runtime.responses, always_200=False)
+        with http_errors(responses):
+            return responses.success(_examine(runtime, users, steady))
 
     return blueprint
 
@@ -89,7 +89,7 @@ def _revocation(runtime: Runtime) -> dict[str, Any]:
         "workers": len(workers),
         "overdue": sum(now - each.beat_at >= WORKER_OVERDUE for each in workers),
         # Nobody listens where nobody would ask.
-        "heard": mode != "stateless" and runtime.follower.is_current(),
+        "heard": mode != "stateless" and runtime.shared.follower.is_current(),
     }
 
 

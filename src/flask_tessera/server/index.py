@@ -47,10 +47,10 @@ def make_index(tessera: Tessera[User]) -> Blueprint:
     def index() -> Any:
         routes = _routes()
         if request.accept_mimetypes.best_match(["application/json", "text/html"]) != "text/html":
-            answer = tessera.runtime.answers.success({"service": "flask-tessera", "routes": routes})
+            answer = tessera.runtime.responses.success({"service": "flask-tessera", "routes": routes})
             answer.vary.update(["Accept", "Accept-Language"])
             return answer
-        language = replace(tessera.runtime.answers, locale="auto").language()
+        language = replace(tessera.runtime.responses, locale="auto").language()
         page = render_template_string(_PAGE, lang=language, words=_WORDS[language], routes=routes)
         return Response(page, content_type="text/html; charset=utf-8", headers=_HEADERS)
 

@@ -11,7 +11,7 @@ from ..errors import ClockJumpError, StorageUnavailableError
 from ..services.purging import purge
 
 if TYPE_CHECKING:
-    from ..web.runtime import Runtime
+    from ..web.app_state import Runtime
 
 BATCH: Final = 500
 """Sessions that are removed in one transaction: some milliseconds in which no login can be written."""

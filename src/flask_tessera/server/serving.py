@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
-    from ..web.runtime import Runtime
+    from ..web.app_state import Runtime
     from .app import Service
 
 _DEMO_PHONE: Final = "13800138000"
@@ -104,7 +104,7 @@ def _stop(*_: object) -> None:
 def _flush(runtime: Runtime) -> None:
     """Write the marks of the last seconds: a used refresh token must be known as used after a restart too."""
     try:
-        runtime.recorder.flush()
+        runtime.shared.activity.flush()
     except StorageUnavailableError as error:
         _log.warning("the marks of the last seconds were lost: %s", error)
 

@@ -24,10 +24,12 @@ from ..errors import (
     TokenInvalidError,
     UserGoneError,
 )
-from ..web.answers import Answers
+from ..web.current import current_request_object
 from ..web.endpoints.body import read_bytes
-from ..web.endpoints.login import authenticate
-from ..web.http_errors import TesseraHTTPError, answering
+from ..web.endpoints.login import accounts_of, authenticate
+from ..web.http_errors import TesseraHTTPError, http_errors
+from ..web.request_auth import find_credential, load_user, verify_credential
+from ..web.responses import Responses
 from .credentials import parse
 
 if TYPE_CHECKING:
@@ -52,27 +54,28 @@ class _WrongPhoneOrPasswordError(CredentialsError):
 def make_tutorial(tessera: Tessera[User], config: Mapping[str, Any]) -> Blueprint:
     """The blueprint with both routes; `config` tells what was set by hand."""
     blueprint = Blueprint("tutorial", __name__)
-    answers = Answers(
+    responses = Responses(
         always_200=config.get("TESSERA_HTTP_STATUS", "always_200") == "always_200",
         locale=config.get("TESSERA_LOCALE", "zh"),
     )
 
     @blueprint.post("/login", endpoint="login")
     def login() -> Any:
-        with answering(answers), _speaking_like_the_tutorial():
-            credentials, since = _read_credentials(), tessera.position()
+        with http_errors(responses), _speaking_like_the_tutorial():
+            credentials = _read_credentials()
             # Before anything is counted: what is no phone number names no account.
             parse(credentials)
-            user = authenticate(tessera, credentials)
-            return answers.success(tessera.create_token(user, since=since))
+            with tessera.login_attempt(accounts_of(tessera, credentials)) as attempt:
+                token = attempt.create_token(authenticate(tessera, credentials))
+            return responses.success(token)
 
     @blueprint.get("/user/detail", endpoint="detail")
     def detail() -> Any:
-        with answering(answers), _speaking_like_the_tutorial():
+        with http_errors(responses), _speaking_like_the_tutorial():
             runtime = tessera.runtime
-            identity = runtime.identify(runtime.transport.find(request.environ))
-            user: User = runtime.find_user(identity)
-            return answers.success(user.to_dict())
+            identity = verify_credential(runtime, find_credential(runtime, current_request_object()))
+            user: User = load_user(runtime, identity.user_id, identity.user_stamp)
+            return responses.success(user.to_dict())
 
     return blueprint
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..tokens import access, sealed
 from ..tokens.claims import Claims
@@ -28,31 +28,29 @@ class AccessPolicy:
 
 
 class AccessTokens:
-    """Mints and verifies in the one format that is set; the other format is refused."""
+    """Mints in the one format that is set; `read` verifies in it, and the other format is refused."""
 
     def __init__(self, keys: Keys, policy: AccessPolicy, dice: Dice) -> None:
-        self._ring = keys.sealed if policy.is_sealed else keys.access
-        self._read = sealed.verify if policy.is_sealed else access.verify
-        self._policy = policy
+        self.ring = keys.sealed if policy.is_sealed else keys.access
+        self.read = sealed.verify if policy.is_sealed else access.verify
+        self.policy = policy
         self._dice = dice
 
     def verify(self, text: str, *, at: int) -> Claims:
         """Claims of a token of ours that is good at `at`; errors as of `tokens.access.verify`."""
-        policy = self._policy
-        return self._read(
-            text, self._ring, at=at, issuer=policy.issuer, audience=policy.audience, longest=policy.longest
-        )
+        policy = self.policy
+        return self.read(text, self.ring, at=at, issuer=policy.issuer, audience=policy.audience, longest=policy.longest)
 
-    def mint_for(self, session: Session, *, at: int) -> tuple[str, int]:
+    def mint_for(self, session: Session, ext: dict[str, Any], *, at: int) -> tuple[str, int]:
         """A token and the seconds it lives: shortened at random, since a thief must not keep the victim's pace."""
         # Never longer than the session was begun with: by that it is told how long an ending must be remembered.
-        lifetime = min(self._policy.lifetime, session.access_lifetime)
-        span = min(self._policy.jitter, lifetime // 2)
+        lifetime = min(self.policy.lifetime, session.access_lifetime)
+        span = min(self.policy.jitter, lifetime // 2)
         # Three bytes more than the span needs leave no visible bias.
         shortened_by = int.from_bytes(self._dice(6), "big") % (span + 1)
-        return self.mint_until(session, at=at, exp=min(at + lifetime - shortened_by, session.until))
+        return self.mint_until(session, ext, at=at, exp=min(at + lifetime - shortened_by, session.until))
 
-    def mint_until(self, session: Session, *, at: int, exp: int) -> tuple[str, int]:
+    def mint_until(self, session: Session, ext: dict[str, Any], *, at: int, exp: int) -> tuple[str, int]:
         """A token that expires at `exp`, and the seconds it lives."""
         claims = Claims(
             sub=session.user_id,
@@ -64,14 +62,15 @@ class AccessTokens:
             # Another worker's clock may be ahead of ours.
             auth_time=min(session.auth_at, at),
             realm=session.realm,
-            iss=self._policy.issuer,
-            aud=self._policy.audience,
+            iss=self.policy.issuer,
+            aud=self.policy.audience,
             amr=tuple(session.amr.split()),
             scope=session.scope,
+            ext=ext,
         )
         return self._write(claims), exp - at
 
     def _write(self, claims: Claims) -> str:
-        if self._policy.is_sealed:
-            return sealed.mint(claims, self._ring.active, nonce=self._dice(sealed.NONCE_BYTES))
-        return access.mint(claims, self._ring.active)
+        if self.policy.is_sealed:
+            return sealed.mint(claims, self.ring.active, nonce=self._dice(sealed.NONCE_BYTES))
+        return access.mint(claims, self.ring.active)

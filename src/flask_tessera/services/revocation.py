@@ -68,6 +68,8 @@ class RevocationView:
     def __init__(self, log: RevocationLog) -> None:
         self._log = log
         self._has_stamps = log.bound == 0
+        self.needs_follower = not self._has_stamps
+        """Whether a `RevocationFollower` reads the log; elsewhere each request sees what is new."""
         self._stamp: object = _NOTHING_SEEN
         self._log_id = ""
         self.cursor = 0

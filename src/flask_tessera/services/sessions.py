@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+import msgspec
 from msgspec.structs import replace as _replace
 
 from ..errors import CredentialsError, NotFoundError, SessionEndedError, StorageUnavailableError, TokenInvalidError
@@ -17,7 +19,7 @@ from ..tokens.claims import is_safe_text
 from .ports import NOBODY, Caller, Event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ..sessions.limits import Limits
     from ..storage.contract import Storage
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from .revocation import RevocationView
 
 _LONGEST_USER_ID = 255
+_NO_CLAIMS: Final[Mapping[str, Any]] = MappingProxyType({})
+STAMP_CLAIM: Final = "_stamp"
+"""Member of `ext` that carries the session's user stamp. Claims of the application do not begin with an underscore."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ class SessionPolicy:
     """How long sessions live (seconds) and how many a user may have.
 
     `longest_access` is the longest usual life of an access token; of one that was asked to live longer the storage
-    knows the session.
+    knows the session. `issued_for` names issuer and audience, for which refresh tokens are good.
     """
 
     idle: int
@@ -44,6 +49,7 @@ class SessionPolicy:
     leeway: int
     limits: Limits
     longest_access: int = 0
+    issued_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +67,9 @@ class Issued:
 class Login:
     """Who logs in, how and on what. `scope` and `amr` are separated by spaces.
 
-    `since` is where the revocation log ended before the credentials were read: whoever changes the password meanwhile
-    ends this login too.
+    `checkpoint` is the number of the newest entry of the revocation log before the credentials were read: whoever
+    changes the password meanwhile ends this login too. `claims` are those of the session's own, as JSON, which it
+    keeps; `loaded_claims` belong to its first access token only. `user_stamp` is the digest of the user's stamp.
     """
 
     user_id: str
@@ -70,7 +77,10 @@ class Login:
     caller: Caller = NOBODY
     scope: str = ""
     amr: str = "pwd"
-    since: int | None = None
+    checkpoint: int | None = None
+    user_stamp: str = ""
+    claims: str = ""
+    loaded_claims: Mapping[str, Any] = field(default_factory=dict)
 
 
 class SessionService:
@@ -108,20 +118,21 @@ class SessionService:
             auth_at: Unix second in which the credentials were checked, if that was not now.
 
         Raises:
-            CredentialsError: all of the user's sessions were ended after `login.since`.
+            CredentialsError: all of the user's sessions were ended after `login.checkpoint`.
             LoginRefusedError: the user is suspended.
             SessionLimitError: the user has as many sessions as allowed.
             StorageUnavailableError: nothing was begun, or nobody will hear of it.
         """
         session = self._new_session(login) if auth_at is None else self._new_session(login, auth_at=auth_at)
-        return self._issue(self._begin(session, since=login.since))
+        return self.issue(self._begin(session, checkpoint=login.checkpoint), login.loaded_claims)
 
     def create_token(self, login: Login, *, lifetime: int) -> str:
         """Begin a session of `lifetime` seconds and issue its one access token; errors as of `log_in`."""
         at = self._clock()
         until = at + lifetime
         session = self._new_session(login, idle_until=until, until=until, access_lifetime=lifetime)
-        return self._access.mint_until(self._begin(session, since=login.since), at=at, exp=until)[0]
+        session = self._begin(session, checkpoint=login.checkpoint)
+        return self._access.mint_until(session, _ext_of(session, login.loaded_claims), at=at, exp=until)[0]
 
     def spend(self, login: Login, *, sid: bytes, keep_until: int, is_logout: bool = False) -> None:
         """Keep, as a session that ends at once, that something can be used but once.
@@ -145,11 +156,13 @@ class SessionService:
         if is_logout:
             self._listener(Event("session_ended", session, "logout", login.caller))
 
-    def refresh(self, text: str, caller: Caller) -> Issued:
-        """Exchange a refresh token for the next pair (RFC 6749 §6, RFC 9700 §4.14.2).
+    def rotate(self, text: str, caller: Caller) -> Session:
+        """Exchange a refresh token for the next generation of its session (RFC 6749 §6, RFC 9700 §4.14.2).
+
+        `issue` makes the pair of it.
 
         Raises:
-            TokenInvalidError: not a refresh token of ours.
+            TokenInvalidError: not a refresh token of ours, or its session was begun for another issuer or audience.
             SessionEndedError: its session is over, or has just ended because the token was spent before.
             StorageUnavailableError: the outcome may be unknown; the same token may be presented again.
         """
@@ -159,6 +172,8 @@ class SessionService:
         if result is None or not self._is_mine(result.session, at):
             raise SessionEndedError("expiry")
         session = result.session
+        if session.issued_for not in ("", self._policy.issued_for):
+            raise TokenInvalidError
         if result.outcome == "reuse":
             self._listener(Event("token_reused", session, "reuse", caller))
             self._listener(Event("session_ended", session, "reuse", caller))
@@ -167,7 +182,11 @@ class SessionService:
         if result.outcome == "adopted":
             self._listener(Event("store_behind", session, caller=caller))
         self._listener(Event("session_refreshed", session, caller=caller))
-        return self._issue(session)
+        return session
+
+    def refresh(self, text: str, caller: Caller) -> Issued:
+        """Exchange a refresh token for the next pair; errors as of `rotate`."""
+        return self.issue(self.rotate(text, caller))
 
     def check_live(self, claims: Claims, sid: bytes, *, at: int) -> None:
         """Ask the storage whether the session of an access token is live; unknown means refused.
@@ -187,17 +206,37 @@ class SessionService:
                 self._tell_ended([session], "reuse", NOBODY)
             raise SessionEndedError("reuse")
 
-    def owner_of(self, text: str) -> Session:
+    def owner_of(self, text: str, caller: Caller, *, current: bool) -> Session:
         """The session of a refresh token, live or not.
 
+        Args:
+            text: the refresh token.
+            caller: who presents it.
+            current: whether it must be the session's newest one, as for ending others: a spent one is a reuse.
+
         Raises:
-            TokenInvalidError: not a refresh token of ours, or its session is not known any more.
+            TokenInvalidError: not a refresh token of ours, not the newest one, or its session is not known any more.
+            SessionEndedError: the token was spent before, which has just ended its session.
         """
-        sid, _ = refresh.parse(text, self._keys.refresh)
+        sid, presented = refresh.parse(text, self._keys.refresh)
         standing = self._storage.sessions.find(sid)
         if standing is None or standing.session.realm != self._realm:
             raise TokenInvalidError
-        return standing.session
+        session = standing.session
+        if session.issued_for not in ("", self._policy.issued_for):
+            raise TokenInvalidError
+        if current and not session.ended_at and presented != session.gen:
+            self._refuse_spent(session, presented, caller)
+        return session
+
+    def _refuse_spent(self, session: Session, presented: int, caller: Caller) -> NoReturn:
+        """A token that `rotate` would take for a reuse is one here too; any other must be refreshed first."""
+        decision = rotation.decide(session.rotation, presented, at=self._clock(), leeway=self._policy.leeway)
+        if decision.outcome == "reuse":
+            self._listener(Event("token_reused", session, "reuse", caller))
+            self.end(session.sid, "reuse", caller)
+            raise SessionEndedError("reuse")
+        raise TokenInvalidError
 
     def refuse_ended(self, session: Session) -> None:
         """Raise if nothing is granted to this session any more.
@@ -279,25 +318,28 @@ class SessionService:
         """Whether a session is of this realm and of the present era."""
         return session.realm == self._realm and session.era >= self.era(at=at)
 
-    def _begin(self, session: Session, *, since: int | None = None) -> Session:
+    def _begin(self, session: Session, *, checkpoint: int | None = None) -> Session:
         with _failing_as_login():
             added = self._storage.sessions.add(session, limits=self._policy.limits, at=session.created_at)
             for ended in added.ended:
                 self._listener(Event("session_ended", ended, ended.end_reason, _caller_of(session)))
-            if since is not None and self._was_overtaken(added.session, since):
+            if checkpoint is not None and self._was_revoked_since(added.session, checkpoint):
                 self._storage.sessions.end(added.session.sid, "password_change", at=session.created_at)
                 raise CredentialsError("all sessions were ended while the credentials were checked")
         self._listener(Event("session_started", added.session, caller=_caller_of(session)))
         return added.session
 
-    def _was_overtaken(self, session: Session, since: int) -> bool:
-        """Whether all of the user's sessions were ended after `since`, before this one began or together with it."""
-        return self._storage.revocations.ended_all(session.realm, session.user_id, after=since)
+    def _was_revoked_since(self, session: Session, checkpoint: int) -> bool:
+        """Whether all of the user's sessions were ended after `checkpoint`, before this one began or with it."""
+        return self._storage.revocations.ended_all(session.realm, session.user_id, after=checkpoint)
 
-    def _issue(self, session: Session) -> Issued:
+    def issue(self, session: Session, loaded_claims: Mapping[str, Any] = _NO_CLAIMS) -> Issued:
+        """The pair of a session's present generation; its access token carries `loaded_claims` too."""
         # After the write, from the time it was given: a crash in between is a lost reply, and heals.
         at = self._clock()
-        access_token, expires_in = self._access.mint_for(session, at=min(at, session.until - 1))
+        access_token, expires_in = self._access.mint_for(
+            session, _ext_of(session, loaded_claims), at=min(at, session.until - 1)
+        )
         refresh_token = refresh.render(session.sid, session.gen, self._keys.refresh.active)
         # The full idle time, even if this is a repeated answer: what is left of it would tell a thief when his victim
         # renewed.
@@ -329,6 +371,9 @@ class SessionService:
             scope=login.scope,
             amr=login.amr,
             era=era,
+            user_stamp=login.user_stamp,
+            issued_for=policy.issued_for,
+            claims=login.claims,
         )
         return _replace(session, **changes)
 
@@ -363,6 +408,16 @@ def refuse_unusable(user_id: str) -> None:
     """
     if not user_id or len(user_id) > _LONGEST_USER_ID or not is_safe_text(user_id):
         raise ValueError(f"a user id has 1 to {_LONGEST_USER_ID} characters, none of them a control character")
+
+
+def _ext_of(session: Session, loaded: Mapping[str, Any]) -> dict[str, Any]:
+    """The application's claims of an access token: those of `login(claims=…)` over those of the claims loader."""
+    ext = dict(loaded)
+    if session.claims:
+        ext.update(msgspec.json.decode(session.claims))
+    if session.user_stamp:
+        ext[STAMP_CLAIM] = session.user_stamp
+    return ext
 
 
 def _caller_of(session: Session) -> Caller:

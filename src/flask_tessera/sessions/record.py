@@ -66,6 +66,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     era: int = 0
     user_stamp: str = ""
     issued_for: str = ""
+    claims: str = ""
 
     @property
     def rotation(self) -> RotationState:

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..services.sessions import Login
 from ..sessions.record import Device
+from ..web.app_state import runtime_of
 from ..web.client import clean_device
-from ..web.extension import id_of
-from ..web.guards import runtime_of
 from ..web.token_pair import TokenPair
+from ..web.user_ids import id_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from flask.testing import FlaskClient
 
-    from ..web.runtime import Runtime
+    from ..web.app_state import Runtime
 
 
 _UNSAID: Final = Device()
@@ -48,8 +48,8 @@ def login_as(
     """
     with client.application.app_context():
         runtime = runtime_of(realm)
-        login = Login(id_of(user), clean_device(device), scope=scope, amr=" ".join(amr))
-        pair = TokenPair(runtime.sessions.log_in(login), runtime.answers)
+        login = Login(id_of(user, runtime.hooks.user_id_type), clean_device(device), scope=scope, amr=" ".join(amr))
+        pair = TokenPair(runtime.sessions.log_in(login), runtime.responses)
     name, value = _header(runtime, pair.access_token)
     client.environ_base[name] = value
     return pair

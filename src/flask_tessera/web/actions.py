@@ -5,26 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from flask import has_request_context
-
-from ..errors import ConfigError, SessionEndedError, TokenExpiredError, TokenInvalidError, UserGoneError
+from ..config import whole_seconds
+from ..errors import (
+    ConfigError,
+    SessionEndedError,
+    TokenExpiredError,
+    TokenInvalidError,
+    UserGoneError,
+)
 from ..services.keys import parse_sid
-from ..services.ports import Caller
 from ..services.sessions import Login
 from ..sessions.record import Device, Session
 from ..tokens.claims import LAST_SECOND, is_safe_text
-from .admissions import admission_of
-from .client import caller_from_request, clean_device
-from .http_errors import answering
-from .present import present_request
+from .client import clean_device, client_info
+from .current import current_request_object
+from .http_errors import raises_http
+from .login_attempt import LoginAttempt
+from .own_claims import given_claims, loaded_claims
+from .request_auth import auth_of, find_credential, load_user, verify_credential
 from .token_pair import TokenPair
 from .user_ids import id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    import datetime as dt
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from ..services.ports import Caller
+    from .app_state import Runtime
     from .identity import Identity
-    from .runtime import Runtime
 
 User = TypeVar("User")
 FOR_EVER = LAST_SECOND
@@ -35,8 +43,8 @@ _NO_DEVICE = Device()
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """What ended, and the Unix second by which every worker refuses the tokens of it."""
+class RevokeResult:
+    """What was revoked, and the Unix second by which every worker refuses the tokens of it."""
 
     sessions: tuple[Session, ...]
     effective_by: int
@@ -66,65 +74,105 @@ class Actions(Generic[User]):
         device: Device = _NO_DEVICE,
         scope: str = "",
         amr: Iterable[str] = ("pwd",),
-        since: int | None = None,
+        claims: Mapping[str, Any] | None = None,
     ) -> TokenPair:
         """Begin a session for a user whose credentials were checked, and issue its first pair.
+
+        A view that checks a password does so within `login_attempt`, which also counts wrong ones.
 
         Args:
             user: a user object (its `get_id()` or `id`) or a plain user id.
             device: what the client says of itself.
             scope: what the tokens allow, words separated by spaces (RFC 8693 §4.2).
             amr: how the user logged in (RFC 8176).
-            since: what `position()` gave before the credentials were read; then a password change in the meantime
-                refuses this login.
+            claims: further claims of the session's access tokens, at most 2,048 bytes as JSON; no name begins with an
+                underscore. Read them as `current_identity.claims`.
 
         Raises:
-            CredentialsError: all of the user's sessions were ended after `since`.
-            ValueError: `user` is None or has no usable id, or scope and amr are unsafe or too long.
+            ValueError: `user` is None or has no usable id, or scope, amr or claims are unsafe or too long.
             LoginRefusedError: the user is suspended.
             SessionLimitError: too many sessions, and newcomers are refused.
             StorageUnavailableError: no session was begun.
         """
+        return self.start_session(user, device=device, scope=scope, amr=amr, claims=claims)
+
+    def login_attempt(self, account: str | int | list[str | int] | tuple[str | int, ...]) -> LoginAttempt[User]:
+        """An attempt to log in, for views of your own: counts wrong passwords, and notices a password change.
+
+        Args:
+            account: what names the account in the request, as it was received: text or a whole number, known or
+                not; a list of them where the request may mean one of several. Its spellings share one
+                counter. Anything else is answered as malformed input when the attempt is entered.
+        """
+        accounts = account if isinstance(account, list | tuple) else (account,)
+        return LoginAttempt(self, tuple(accounts))
+
+    @raises_http
+    def start_session(
+        self,
+        user: User | Any,
+        *,
+        device: Device = _NO_DEVICE,
+        scope: str = "",
+        amr: Iterable[str] = ("pwd",),
+        claims: Mapping[str, Any] | None = None,
+        checkpoint: int | None = None,
+    ) -> TokenPair:
+        """As `login`; refused where all sessions of the user were ended after `checkpoint`, a number of the log.
+
+        Raises:
+            CredentialsError: so they were.
+        """
         runtime = self.runtime
         methods = amr if isinstance(amr, str) else " ".join(amr)
         _refuse_unsafe(scope, methods)
-        login = Login(self._id_of(user), clean_device(device), self.present_caller(), scope, methods, since)
-        with answering(runtime.answers):
-            return TokenPair(runtime.sessions.log_in(login), runtime.answers)
+        login = Login(
+            self.id_of(user),
+            clean_device(device),
+            self.client_info(),
+            scope,
+            methods,
+            checkpoint,
+            user_stamp=self._stamp_of(user),
+            claims=given_claims(claims),
+            loaded_claims=self._loaded_claims(user),
+        )
+        return TokenPair(runtime.sessions.log_in(login), runtime.responses)
 
-    def create_token(self, user: User | Any, expires_in: int | None = None, *, since: int | None = None) -> str:
+    def create_token(self, user: User | Any, expires_in: int | dt.timedelta | None = None) -> str:
         """Issue one access token; its session ends with it.
 
         Args:
             user: as for `login`.
-            expires_in: seconds, by default `TOKEN_LIFETIME`, at most `SESSION_LIFETIME`.
-            since: as for `login`.
+            expires_in: whole seconds or a `timedelta`, by default `TOKEN_LIFETIME`, at most `SESSION_LIFETIME`.
 
         Raises:
-            CredentialsError: all of the user's sessions were ended after `since`.
             ValueError: no usable user id, or `expires_in` is out of range.
             LoginRefusedError: the user is suspended.
             SessionLimitError: too many sessions, and newcomers are refused.
             StorageUnavailableError: no session was begun.
         """
+        return self.start_token(user, expires_in)
+
+    @raises_http
+    def start_token(
+        self, user: User | Any, expires_in: int | dt.timedelta | None = None, *, checkpoint: int | None = None
+    ) -> str:
+        """As `create_token`, with `checkpoint` as for `start_session`."""
         runtime = self.runtime
-        lifetime = runtime.settings.TOKEN_LIFETIME if expires_in is None else expires_in
-        if type(lifetime) is not int or not 1 <= lifetime <= runtime.settings.SESSION_LIFETIME:
-            raise ValueError(f"expires_in must be 1 to TESSERA_SESSION_LIFETIME whole seconds, not {lifetime!r}")
-        login = Login(self._id_of(user), caller=self.present_caller(), since=since)
-        with answering(runtime.answers):
-            return runtime.sessions.create_token(login, lifetime=lifetime)
+        lifetime = runtime.settings.TOKEN_LIFETIME if expires_in is None else whole_seconds(expires_in)
+        if lifetime is None or not 1 <= lifetime <= runtime.settings.SESSION_LIFETIME:
+            raise ValueError(f"expires_in must be 1 to TESSERA_SESSION_LIFETIME whole seconds, not {expires_in!r}")
+        login = Login(
+            self.id_of(user),
+            caller=self.client_info(),
+            checkpoint=checkpoint,
+            user_stamp=self._stamp_of(user),
+            loaded_claims=self._loaded_claims(user),
+        )
+        return runtime.sessions.create_token(login, lifetime=lifetime)
 
-    def position(self) -> int:
-        """Where the log of endings ends now; for `since` in `login`, taken before the credentials are read.
-
-        Raises:
-            StorageUnavailableError: the log cannot be read.
-        """
-        runtime = self.runtime
-        with answering(runtime.answers):
-            return runtime.view.position(at=runtime.clock())
-
+    @raises_http
     def verify_token(self, token: str) -> User | None:
         """The user of a token; None if it is bad in any way or the user is gone.
 
@@ -132,13 +180,14 @@ class Actions(Generic[User]):
             StorageUnavailableError: it cannot be told.
         """
         runtime = self.runtime
-        with answering(runtime.answers):
-            try:
-                user: User = runtime.find_user(runtime.identify(token))
-            except (TokenInvalidError, TokenExpiredError, SessionEndedError, UserGoneError):
-                return None
-            return user
+        try:
+            identity = verify_credential(runtime, token)
+            user: User = load_user(runtime, identity.user_id, identity.user_stamp)
+        except (TokenInvalidError, TokenExpiredError, SessionEndedError, UserGoneError):
+            return None
+        return user
 
+    @raises_http
     def verify(self, token: str, *, strict: bool = False) -> Identity[Any]:
         """Who a token speaks for.
 
@@ -152,30 +201,42 @@ class Actions(Generic[User]):
             SessionEndedError: its session is over.
             StorageUnavailableError: that cannot be told.
         """
-        runtime = self.runtime
-        with answering(runtime.answers):
-            return runtime.identify(token, strict=strict)
+        return verify_credential(self.runtime, token, strict=strict)
 
+    @raises_http
+    def identify(self) -> Identity[Any] | None:
+        """Who sent the present request; None for nobody: no token, a bad one, or one whose session is over.
+
+        For views without a guard, and for hooks.
+
+        Raises:
+            OutsideRequestError: no request is handled here.
+            ConfigError: the application has no Tessera of this realm.
+        """
+        identity: Identity[Any] | None = auth_of(self.realm).identity
+        return identity
+
+    @raises_http
     def refresh(self, refresh_token: str) -> TokenPair:
         """Exchange a refresh token for the next pair.
 
         Raises:
-            TokenInvalidError: not a refresh token of ours.
+            TokenInvalidError: not a refresh token of ours, or of another issuer or audience.
             SessionEndedError: its session is over.
-            UserGoneError: the loader knows no such user; the session is ended.
+            UserGoneError: the loader knows no such user, or another one of this id; the session is ended.
             StorageUnavailableError: present the same token again.
         """
         runtime = self.runtime
-        with answering(runtime.answers):
-            issued = runtime.sessions.refresh(refresh_token, self.present_caller())
-            try:
-                runtime.load_by_id(issued.session.user_id)
-            except UserGoneError:
-                runtime.sessions.end(issued.session.sid, "user_gone", self.present_caller())
-                raise
-            return TokenPair(issued, runtime.answers)
+        session = runtime.sessions.rotate(refresh_token, self.client_info())
+        try:
+            user = load_user(runtime, runtime.hooks.user_id_of(session.user_id), session.user_stamp)
+        except UserGoneError:
+            runtime.sessions.end(session.sid, "user_gone", self.client_info())
+            raise
+        return TokenPair(runtime.sessions.issue(session, loaded_claims(runtime, user)), runtime.responses)
 
-    def logout(self) -> Ending:
+    @raises_http
+    def logout(self) -> RevokeResult:
         """End the session of the present request's token; of a token of the old application, the token itself.
 
         Raises:
@@ -183,24 +244,23 @@ class Actions(Generic[User]):
             StorageUnavailableError: it may not have ended.
         """
         runtime, sid = self.runtime, self._current_sid()
-        with answering(runtime.answers):
-            if not sid and runtime.legacy is not None:
-                runtime.legacy.end(runtime.transport.find(present_request().environ), self.present_caller())
-                return self._ending([])
-            return self._ending([runtime.sessions.end(sid, "logout", self.present_caller())])
+        if not sid and runtime.legacy is not None:
+            runtime.legacy.end(find_credential(runtime, current_request_object()), self.client_info())
+            return self._result([])
+        return self._result([runtime.sessions.end(sid, "logout", self.client_info())])
 
-    def kick(self, session_id: str) -> Ending:
+    @raises_http
+    def revoke_session(self, session_id: str) -> RevokeResult:
         """End one session from outside (踢人下线).
 
         Raises:
             NotFoundError: there is no such session.
             StorageUnavailableError: it may not have ended.
         """
-        runtime = self.runtime
-        with answering(runtime.answers):
-            return self._ending([runtime.sessions.end(parse_sid(session_id), "kick", self.present_caller())])
+        return self._result([self.runtime.sessions.end(parse_sid(session_id), "kick", self.client_info())])
 
-    def kick_user(self, user: User | Any, reason: str = "kick") -> Ending:
+    @raises_http
+    def revoke_user(self, user: User | Any, reason: str = "kick") -> RevokeResult:
         """End all sessions of a user at once.
 
         Args:
@@ -211,24 +271,26 @@ class Actions(Generic[User]):
             ValueError: an unknown reason, or no usable user id.
             StorageUnavailableError: they may not have ended.
         """
-        runtime, user_id = self.runtime, self._id_of(user)
         _refuse_unknown(reason)
-        with answering(runtime.answers):
-            return self._ending(runtime.sessions.end_user(user_id, reason, self.present_caller()))
+        return self.revoke_user_id(self.id_of(user), reason)
 
-    def end_others(self, reason: str = "logout") -> Ending:
+    def revoke_user_id(self, user_id: str, reason: str) -> RevokeResult:
+        """End all sessions of a user id in its text form; errors as of `revoke_user`, as the core's."""
+        return self._result(self.runtime.sessions.end_user(user_id, reason, self.client_info()))
+
+    @raises_http
+    def revoke_others(self, reason: str = "logout") -> RevokeResult:
         """End all sessions of the current user but the present one, in one step; for password changes too.
 
         Raises:
             ValueError: an unknown reason.
             StorageUnavailableError: they may not have ended.
         """
-        runtime, user_id, sid = self.runtime, str(self._signed_in().user_id), self._current_sid()
+        user_id, sid = str(self._signed_in().user_id), self._current_sid()
         _refuse_unknown(reason)
-        with answering(runtime.answers):
-            ended = runtime.sessions.end_user(user_id, reason, self.present_caller(), except_sid=sid)
-            return self._ending(ended)
+        return self._result(self.runtime.sessions.end_user(user_id, reason, self.client_info(), except_sid=sid))
 
+    @raises_http
     def sessions(self, user: User | Any) -> list[Session]:
         """The live sessions of a user, oldest first.
 
@@ -236,23 +298,22 @@ class Actions(Generic[User]):
             ValueError: no usable user id.
             StorageUnavailableError: they cannot be read.
         """
-        runtime, user_id = self.runtime, self._id_of(user)
-        with answering(runtime.answers):
-            return runtime.sessions.list(user_id)
+        return self.runtime.sessions.list(self.id_of(user))
 
-    def suspend(self, user: User | Any, *, until: int = FOR_EVER) -> Ending:
+    @raises_http
+    def suspend(self, user: User | Any, *, until: int = FOR_EVER) -> RevokeResult:
         """End all sessions of a user and let none begin before Unix second `until` (封禁).
 
         Raises:
             ValueError: no usable user id, or `until` is no Unix second up to the year 9999.
             StorageUnavailableError: nothing may have changed.
         """
-        runtime, user_id = self.runtime, self._id_of(user)
+        user_id = self.id_of(user)
         if type(until) is not int or not 0 < until <= FOR_EVER:
             raise ValueError(f"until must be a Unix second up to {FOR_EVER}, not {until!r}")
-        with answering(runtime.answers):
-            return self._ending(runtime.sessions.suspend(user_id, until=until, caller=self.present_caller()))
+        return self._result(self.runtime.sessions.suspend(user_id, until=until, caller=self.client_info()))
 
+    @raises_http
     def unsuspend(self, user: User | Any) -> None:
         """Let a user log in again; what has ended stays ended.
 
@@ -260,27 +321,43 @@ class Actions(Generic[User]):
             ValueError: no usable user id.
             StorageUnavailableError: nothing may have changed.
         """
-        runtime, user_id = self.runtime, self._id_of(user)
-        with answering(runtime.answers):
-            runtime.sessions.unsuspend(user_id)
+        self.runtime.sessions.unsuspend(self.id_of(user))
 
-    def present_caller(self) -> Caller:
+    def client_info(self) -> Caller:
         """Who sent the present request; nobody outside one."""
-        return caller_from_request(self.runtime.settings.TRUSTED_PROXIES) if has_request_context() else Caller()
+        return client_info(self.runtime.settings.TRUSTED_PROXIES)
 
-    def _id_of(self, user: Any) -> str:
-        return id_of(user, self.runtime.user_id_type)
+    def id_of(self, user: User | Any) -> str:
+        """The text form of a user's id.
 
-    def _ending(self, sessions: Sequence[Session]) -> Ending:
-        return Ending(tuple(sessions), self.runtime.effective_by(sessions))
+        Raises:
+            ValueError: no usable user id.
+        """
+        return id_of(user, self.runtime.hooks.user_id_type)
+
+    def _stamp_of(self, user: Any) -> str:
+        hooks = self.runtime.hooks
+        return hooks.stamp_of(self._object_of(user)) if hooks.user_stamp is not None else ""
+
+    def _loaded_claims(self, user: Any) -> dict[str, Any]:
+        runtime = self.runtime
+        return loaded_claims(runtime, self._object_of(user)) if runtime.hooks.claims_loader is not None else {}
+
+    def _object_of(self, user: Any) -> Any:
+        """The user object; the one that the loader gives where only an id was given."""
+        is_object = hasattr(user, "get_id") or (hasattr(user, "id") and not isinstance(user, str | int))
+        return user if is_object else load_user(self.runtime, self.runtime.hooks.user_id_of(self.id_of(user)))
+
+    def _result(self, sessions: Sequence[Session]) -> RevokeResult:
+        return RevokeResult(tuple(sessions), self.runtime.effective_by(sessions))
 
     def _current_sid(self) -> bytes:
         return parse_sid(self._signed_in().session_id)
 
     def _signed_in(self) -> Identity[Any]:
-        identity: Identity[Any] | None = admission_of(self.realm).identity
+        identity: Identity[Any] | None = auth_of(self.realm).identity
         if identity is None:
-            raise ConfigError("nobody is logged in here: the guard of this view is optional")
+            raise ConfigError("nobody is logged in here: guard this view with @login_required, without optional=")
         return identity
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Final
 
-from flask import request
+from flask import has_request_context
 
-from ..services.ports import Caller
+from ..services.ports import NOBODY, Caller
 from ..sessions.record import Device
+from .current import current_app_object, current_request_object
 
 _LONGEST_USER_AGENT: Final = 256
 _LONGEST_ADDRESS: Final = 64
@@ -16,6 +18,8 @@ _LONGEST_TYPE: Final = 32
 _LONGEST_NAME: Final = 128
 # Controls and lone surrogates, and what turns the direction of writing: none may forge a log line or a page.
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_WARNED: Final = "tessera_forwarded_warned"
+_log = logging.getLogger("flask_tessera")
 
 
 def clean(text: str, longest: int) -> str:
@@ -28,19 +32,43 @@ def clean_device(device: Device) -> Device:
     return Device(clean(device.type, _LONGEST_TYPE), clean(device.id, _LONGEST_NAME), clean(device.name, _LONGEST_NAME))
 
 
-def caller_from_request(trusted_proxies: int) -> Caller:
-    """Who sent the present request, believing so many proxies."""
-    user_agent = request.environ.get("HTTP_USER_AGENT", "")
+def client_info(trusted_proxies: int) -> Caller:
+    """Who sent the present request, believing so many proxies; nobody outside a request."""
+    if not has_request_context():
+        return NOBODY
+    user_agent = _as_sent(current_request_object().environ.get("HTTP_USER_AGENT", ""))
     return Caller(clean(address(trusted_proxies), _LONGEST_ADDRESS), clean(user_agent, _LONGEST_USER_AGENT))
 
 
 def address(trusted_proxies: int) -> str:
     """The client's address: the peer's, or what the farthest trusted proxy saw (X-Forwarded-For, from the right)."""
+    request = current_request_object()
     peer = request.remote_addr or ""
+    forwarded = request.environ.get("HTTP_X_FORWARDED_FOR", "")
     if not trusted_proxies:
+        if forwarded:
+            _warn_once()
         return peer
-    hops = [hop.strip() for hop in request.environ.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]
+    hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
     return _without_port(hops[-trusted_proxies]) if len(hops) >= trusted_proxies else peer
+
+
+def _warn_once() -> None:
+    extensions = current_app_object().extensions
+    if not extensions.get(_WARNED):
+        extensions[_WARNED] = True
+        _log.warning(
+            "requests carry X-Forwarded-For while TESSERA_TRUSTED_PROXIES is 0: if a proxy of yours adds it, all"
+            " clients have the proxy's address here and share one login limit; set it to the number of proxies"
+        )
+
+
+def _as_sent(header: str) -> str:
+    """WSGI gives the bytes of a header as Latin-1 (PEP 3333); what is UTF-8 is read as that."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header
 
 
 def _without_port(hop: str) -> str:

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+import sys
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+
+from werkzeug.local import LocalProxy
 
 from ..accounts.account_names import declared_members
-from ..clocks import system_clock
 from ..errors import ConfigError
 from ..tokens.claims import is_safe_text
 from . import guards, protection
 from .actions import Actions, User
-from .admissions import admission_of
-from .assembly import assemble
+from .app_state import States, runtime_of, states_of
+from .current import refuse_async_without_support
 from .endpoints import make_blueprint
+from .hooks import Hooks
 from .http_errors import keep_answers
-from .state import State
-from .user_ids import id_of
+from .password_hashing import password_hashing
+from .user_deletion import revoke_on_delete
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Unpack
 
     from flask import Blueprint, Flask
 
+    from ..accounts.passwords import Passwords
     from ..services.ports import Clock
+    from .app_state import Runtime
     from .identity import Identity
-    from .runtime import Runtime
+    from .requirements import RequirementArguments
 
-__all__ = ["Tessera", "id_of"]
+__all__ = ["Tessera"]
 Function = TypeVar("Function", bound="Callable[..., Any]")
 _LONGEST_REALM = 64
 
@@ -37,13 +43,18 @@ class Tessera(Actions[User], Generic[User]):
     Args:
         app: initialised at once if given; otherwise call `init_app`.
         storage: a URL, an SQLAlchemy engine or a Flask-SQLAlchemy `db`; by default the setting `TESSERA_STORE_URL`.
+            The realms of one application share one.
         user_id_type: makes the application's user id of its text form, e.g. `int`; its `str()` gives the text back.
+        user_stamp: gives of a user object a short text that no other user of the same id has, e.g. when the row was
+            made. It is kept with each session, so that the next owner of a deleted user's id is not taken for him.
+        load_user: "always" has every guard load the user, so that one who is gone is refused by views that never look
+            at the user; "when_used" loads the user when `current_user` is used.
         realm: which population of users, where an application has several.
         clock: gives now in Unix seconds; for tests.
-        answer: makes the response to a success from its data, where the host has a form of its own.
+        answer: makes the response to a success from its data, where the host has a form of its own; may be `async`.
 
     Raises:
-        ConfigError: `realm` is no printable text of at most 64 characters.
+        ConfigError: `realm` is no printable text of at most 64 characters, or `load_user` is none of its words.
     """
 
     def __init__(
@@ -52,48 +63,66 @@ class Tessera(Actions[User], Generic[User]):
         *,
         storage: Any = None,
         user_id_type: Callable[[str], Any] = str,
+        user_stamp: Callable[[Any], Any] | None = None,
+        load_user: Literal["when_used", "always"] = "when_used",
         realm: str = "",
-        clock: Clock = system_clock,
+        clock: Clock | None = None,
         answer: Callable[[Any], Any] | None = None,
     ) -> None:
         _refuse_unsafe(realm)
+        if load_user not in ("when_used", "always"):
+            raise ConfigError(f'Tessera(load_user=…) must be "when_used" or "always", not {load_user!r}')
+        refuse_async_without_support(answer, "Tessera(answer=…)")
         self.realm = realm
-        self._given = {"storage": storage, "user_id_type": user_id_type, "clock": clock, "answer": answer}
-        self._user_loader: Callable[[Any], Any] | None = None
-        self._authenticator: Callable[[dict[str, Any]], Any] | None = None
-        self._account_members: tuple[str, ...] = ()
-        self._user_view: Callable[[User], Any] | None = None
-        self.current_user: User = _proxy(lambda: guards.load_current_user(realm))
+        self._storage = storage
+        self._clock = clock
+        self._hooks = Hooks(user_id_type, user_stamp=user_stamp, answer=answer)
+        self._hooks.loads_always = self._hooks.loads_before_view = load_user == "always"
+        proxy: Any = LocalProxy
+        self.current_user: User = proxy(lambda: guards.load_current_user(realm))
         """`flask_tessera.current_user` for this realm, with the application's type."""
-        self.current_identity: Identity[Any] = _proxy(lambda: admission_of(realm).identity)
+        self.current_identity: Identity[Any] = proxy(lambda: guards.load_current_identity(realm))
         """`flask_tessera.current_identity` for this realm."""
         if app is not None:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Make this Tessera known to `app`. Settings are read at first use.
+        """Make this Tessera known to `app`: its settings are read and checked; nothing is connected to.
+
+        What is set later, until the first request, counts too, and is checked then.
 
         Raises:
-            ConfigError: `app` has a Tessera of this realm already.
+            ConfigError: `app` has a Tessera of this realm already, or a setting is wrong, weak or missing.
         """
-        states = app.extensions.setdefault("tessera", {})
-        if self.realm in states:
-            raise ConfigError(f"this application has a Tessera of realm {self.realm!r} already")
-        if not states:
-            guards.refuse_unguarded(app)
+        states: States | None = app.extensions.get("tessera")
+        if states is None:
+            states = States(app)
+        states.add(self.realm, self._hooks, storage=self._storage, clock=self._clock)
+        if "tessera" not in app.extensions:
+            app.extensions["tessera"] = states
+            guards.check_routes(app)
             keep_answers(app)
-        states[self.realm] = State(lambda: self._assemble(app))
 
-    def _assemble(self, app: Flask) -> Runtime:
-        return assemble(
-            app,
-            realm=self.realm,
-            user_loader=self._user_loader,
-            authenticator=self._authenticator,
-            account_members=self._account_members,
-            user_view=self._user_view,
-            **self._given,
-        )
+    def check(self, app: Flask) -> None:
+        """Connect to everything that requests will use, and write something; for start-up scripts.
+
+        Raises:
+            ConfigError: a setting is wrong.
+            StorageUnavailableError: the storage does not answer, or cannot write.
+        """
+        with app.app_context():
+            self.runtime.storage.check()
+
+    def close(self, app: Flask) -> None:
+        """Write what waits, end the threads and let go of every connection of `app`, for all its realms.
+
+        The next use opens them again. Tests that make many applications call it at the end of each.
+
+        Raises:
+            ConfigError: `app` has no Tessera.
+        """
+        with app.app_context():
+            states_of(app).close()
 
     @property
     def runtime(self) -> Runtime:
@@ -102,20 +131,46 @@ class Tessera(Actions[User], Generic[User]):
         Raises:
             ConfigError: `init_app` was not called for it, or a setting is wrong.
         """
-        return guards.runtime_of(self.realm)
+        return runtime_of(self.realm)
+
+    @property
+    def passwords(self) -> Passwords:
+        """Hashes and verifies passwords with safe defaults; as many at once as `HASH_SLOTS` says.
+
+        Raises:
+            ConfigError: the extra `accounts` is not installed.
+        """
+        return password_hashing()
 
     def user_loader(self, function: Function) -> Function:
         """Register what gives the user of a user id, None for no such user; it may be `async`."""
-        self._user_loader = function
+        refuse_async_without_support(function, "the user loader")
+        self._hooks.register("user_loader", function)
         return function
+
+    def claims_loader(self, function: Function) -> Function:
+        """Register what gives further claims of a user's access tokens, at login and at each refresh.
+
+        It is given a user object, gives a mapping, and may be `async`. Read the claims as `current_identity.claims`.
+        """
+        refuse_async_without_support(function, "the claims loader")
+        self._hooks.register("claims_loader", function)
+        return function
+
+    @overload
+    def authenticator(self, function: Function, /) -> Function: ...
+
+    @overload
+    def authenticator(self, /, *, account: str | Iterable[str] = ...) -> Callable[[Function], Function]: ...
 
     def authenticator(self, function: Any = None, /, *, account: str | Iterable[str] = ()) -> Any:
         """Register what turns credentials (the JSON object sent to `/auth/login`) into a user, None if wrong.
 
         Args:
-            function: it, when used bare.
+            function: it, when used bare; may be `async`. A `CredentialsError` says that the credentials are wrong, too;
+                any other exception does not count as a wrong password.
             account: the members of the credentials that name the account, by which wrong passwords are counted. Those
-                that are called phone, mobile, username, email, account or name need not be declared. Credentials that
+                that are called phone, mobile, username, email, account or name need not be declared; credentials that
                 have none of them are refused.
 
         Raises:
@@ -123,21 +178,32 @@ class Tessera(Actions[User], Generic[User]):
         """
         members = declared_members(account)
         if function is None:
-            return lambda decorated: self.authenticator(decorated, account=members)
-        self._authenticator = function
-        self._account_members = members
+            return lambda decorated: self._set_authenticator(decorated, members)
+        return self._set_authenticator(function, members)
+
+    def _set_authenticator(self, function: Any, members: tuple[str, ...]) -> Any:
+        refuse_async_without_support(function, "the authenticator")
+        self._hooks.register("account_members", members)
+        self._hooks.register("authenticator", function)
         return function
 
     def user_view(self, function: Function) -> Function:
-        """Register what `/auth/me` shows of a user: something that JSON can carry."""
-        self._user_view = function
+        """Register what `/auth/me` shows of a user: something that the application's JSON can carry."""
+        refuse_async_without_support(function, "the user view")
+        self._hooks.register("user_view", function)
         return function
 
-    def login_required(self, view: Any = None, /, **demands: Any) -> Any:
-        """`flask_tessera.login_required` for this realm."""
-        return guards.guard_with(self.realm, view, demands)
+    @overload
+    def login_required(self, view: Function, /) -> Function: ...
 
-    def protect(self, target: Any, *, leave_open: Iterable[str] = (), **demands: Any) -> None:
+    @overload
+    def login_required(self, /, **asked: Unpack[RequirementArguments]) -> Callable[[Function], Function]: ...
+
+    def login_required(self, view: Any = None, /, **asked: Any) -> Any:
+        """`flask_tessera.login_required` for this realm."""
+        return guards.guard_with(self.realm, view, asked, sys._getframe(1))  # noqa: SLF001 - as guards.login_required
+
+    def protect(self, target: Any, *, leave_open: Iterable[str] = (), **asked: Unpack[RequirementArguments]) -> None:
         """Guard every view of a blueprint or an application.
 
         Requests that no route takes, automatic OPTIONS, static files and the endpoints of `blueprint()` are let
@@ -146,20 +212,30 @@ class Tessera(Actions[User], Generic[User]):
         Args:
             target: the blueprint or application.
             leave_open: endpoints that need no token, as `url_for` takes them.
-            **demands: as for `login_required`.
+            **asked: as for `login_required`.
 
         Raises:
-            TypeError: an unknown demand, or one of the wrong type.
+            TypeError: an unknown requirement, or one that asks for nothing.
         """
-        protection.protect(self.realm, target, leave_open, demands)
+        protection.protect(self.realm, target, leave_open, dict(asked))
 
-    def blueprint(self, *endpoints: str, name: str = "tessera", url_prefix: str | None = None) -> Blueprint:
+    def revoke_on_delete(self, model: type) -> None:
+        """End all sessions of a user whose SQLAlchemy object is deleted through a session, once that has committed.
+
+        Bulk deletes (`delete(User)…`, `Query.delete()`) pass no object through a session: call `revoke_user` for them.
+
+        Args:
+            model: the mapped class of the users.
+        """
+        revoke_on_delete(self, model)
+
+    def blueprint(self, *endpoints: str, name: str = "", url_prefix: str | None = None) -> Blueprint:
         """The package's own routes, below `url_prefix`.
 
         Args:
             *endpoints: which; by default `refresh`, `logout`, `exchange`, `sessions`, and `login` and `me` where an
                 authenticator and a user view are registered.
-            name: of the blueprint.
+            name: of the blueprint; by default `tessera`, or `tessera_` and the realm.
             url_prefix: where they go; by default where the setting `TESSERA_URL_PREFIX` says, within another blueprint
                 below `/auth`.
 
@@ -167,20 +243,16 @@ class Tessera(Actions[User], Generic[User]):
             ConfigError: an unknown endpoint, or one that needs something that is not registered.
         """
         chosen = endpoints or self._default_endpoints()
-        if "login" in chosen and self._authenticator is None:
+        if "login" in chosen and self._hooks.authenticator is None:
             raise ConfigError("the endpoint login needs @tessera.authenticator, registered before blueprint()")
-        if "me" in chosen and self._user_view is None:
+        if "me" in chosen and self._hooks.user_view is None:
             raise ConfigError("the endpoint me needs @tessera.user_view, registered before blueprint()")
-        return make_blueprint(self, chosen, name, url_prefix)
+        return make_blueprint(self, chosen, name or "_".join(filter(None, ("tessera", self.realm))), url_prefix)
 
     def _default_endpoints(self) -> tuple[str, ...]:
-        login = ("login",) if self._authenticator else ()
-        me = ("me",) if self._user_view else ()
+        login = ("login",) if self._hooks.authenticator else ()
+        me = ("me",) if self._hooks.user_view else ()
         return (*login, "refresh", "logout", "exchange", *me, "sessions")
-
-
-def _proxy(find: Callable[[], Any]) -> Any:
-    return guards.CurrentProxy(find)
 
 
 def _refuse_unsafe(realm: Any) -> None:

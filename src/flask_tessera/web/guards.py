@@ -4,39 +4,33 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
+import weakref
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from werkzeug.local import LocalProxy
 
-from ..errors import (
-    ConfigError,
-    ScopeMissingError,
-    SessionEndedError,
-    StepUpRequiredError,
-    TesseraError,
-    TokenExpiredError,
-    TokenInvalidError,
-    TokenMissingError,
-)
-from . import admissions
-from .admissions import Admission, admission_of
-from .demands import Demands, parse_demands
-from .http_errors import answering, raise_as_http
-from .present import present_app, present_request
+from ..contrib import cors, restx
+from ..errors import ConfigError
+from .current import current_request_object
+from .http_errors import raises_http
+from .request_auth import auth_of, authenticate, authenticate_async
+from .requirements import RequirementArguments, Requirements, parse_requirements, put_on, requirements_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
+    from typing import Unpack
 
     from flask import Flask
 
-    from .identity import Identity
-    from .runtime import Runtime
-
 View = TypeVar("View", bound="Callable[..., Any]")
-UNGUARDED = "__tessera_guarded_as__"
-"""Set on a view function to the guarded one: a mark that this one must not be reached by a route."""
-_NOT_GOOD = (TokenInvalidError, TokenExpiredError, SessionEndedError)
+_GUARDS: Final = "__tessera_guards__"
+"""Set on a function that is guarded: its wrappers, each with whether `@login_required` stood above the function."""
+
+_guarded_apps: weakref.WeakSet[Flask] = weakref.WeakSet()
+"""Every application with a Tessera."""
 
 
 @overload
@@ -44,211 +38,156 @@ def login_required(view: View, /) -> View: ...
 
 
 @overload
-def login_required(
-    *,
-    scope: str = ...,
-    role: str = ...,
-    fresh: bool | int = ...,
-    strict: bool = ...,
-    optional: Literal["no", "missing", "invalid"] = ...,
-) -> Callable[[View], View]: ...
+def login_required(**asked: Unpack[RequirementArguments]) -> Callable[[View], View]: ...
 
 
-def login_required(view: Any = None, /, **demands: Any) -> Any:
-    """Let only requests with a good token reach the view.
+def login_required(view: Any = None, /, **asked: Any) -> Any:
+    """Let only requests with a good credential reach the view.
 
     Use it bare or with arguments, on functions (also `async`), methods and in a class-based view's `decorators`. It
     goes below the route decorator.
 
     Args:
         view: the view function, when used bare.
-        **demands: scope: words that the token's scope must hold, separated by spaces (403 otherwise);
+        **asked: scope: words that the token's scope must hold, separated by spaces (403 otherwise);
             role: one of these words, separated by spaces, must be the user's `role` or among its `roles`;
+            permission: all of these words must be the user's `permission` or among its `permissions`;
             fresh: True if the login may be 5 minutes old, or the seconds it may be old (RFC 9470);
             strict: ask the storage, whatever the setting of `REVOCATION`;
-            optional: "missing" lets requests without a token through, "invalid" also those with a bad one; both as
-            nobody (`current_user` is falsy then).
+            optional: True lets requests without a token through, "invalid" also those with a bad one; both as
+            nobody (`current_user` is falsy then). It excludes scope, role, permission and fresh.
 
     Raises:
-        TypeError: it was given something that is no view function, or an unknown demand.
+        TypeError: it was given something that is no view function, or a requirement that asks for nothing.
     """
-    return guard_with("", view, demands)
+    return guard_with("", view, asked, sys._getframe(1))  # noqa: SLF001 - the documented way to the caller's line
 
 
-def guard_with(realm: str, view: Any, demands: dict[str, Any]) -> Any:
-    """`login_required` for a realm."""
-    wanted = parse_demands(**demands)
+def guard_with(realm: str, view: Any, asked: Any, caller: FrameType) -> Any:
+    """`login_required` for a realm; `caller` is the frame that it was called from."""
+    wanted = parse_requirements(**asked)
     if view is None:
-        return lambda function: _guarded(function, realm, wanted)
-    return _guarded(view, realm, wanted)
+        # The frame is asked for when the view is there: by then the caller has gone on to its line.
+        return lambda function: _guard(function, realm, wanted, sys._getframe(1))  # noqa: SLF001 - see above
+    return _guard(view, realm, wanted, caller)
 
 
-def _guarded(view: Any, realm: str, demands: Demands) -> Any:
+def _guard(view: Any, realm: str, wanted: Requirements, caller: FrameType) -> Any:
     if isinstance(view, type) or not callable(view):
         raise TypeError("login_required goes on view functions; in a class-based view list it in `decorators`")
-    make = _guarded_async if inspect.iscoroutinefunction(view) else _guarded_sync
-    wrapper = make(view, realm, demands)
-    # Only the bare view carries the mark. A view that is guarded twice handed an earlier one on to the wrapper.
-    wrapper.__dict__.pop(UNGUARDED, None)
-    if not inspect.ismethod(view):
-        # Callable objects may have no room for it.
-        with suppress(AttributeError, TypeError):
-            setattr(view, UNGUARDED, wrapper)
+    make = _guard_async if inspect.iscoroutinefunction(view) else _guard_sync
+    if cors.is_cross_origin(view):
+        make = _guard_cross_origin
+    wrapper = make(view, realm, wanted)
+    wrapper.__dict__.pop(_GUARDS, None)
+    put_on(wrapper, wanted)
+    _remember_guard(view, wrapper, is_decorator=_is_decorated_by(view, caller))
     return wrapper
 
 
-def _guarded_sync(view: Any, realm: str, demands: Demands) -> Any:
+def _guard_sync(view: Any, realm: str, wanted: Requirements) -> Any:
     @functools.wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        admit(realm, demands)
+        authenticate(realm, wanted)
         return view(*args, **kwargs)
 
     return wrapper
 
 
-def _guarded_async(view: Any, realm: str, demands: Demands) -> Any:
+def _guard_cross_origin(view: Any, realm: str, wanted: Requirements) -> Any:
+    @functools.wraps(view)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if current_request_object().method != "OPTIONS" or not cors.answers_preflight(view):
+            authenticate(realm, wanted)
+        return view(*args, **kwargs)
+
+    return wrapper
+
+
+def _guard_async(view: Any, realm: str, wanted: Requirements) -> Any:
     @functools.wraps(view)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        await _admit_async(realm, demands)
+        await authenticate_async(realm, wanted)
         return await view(*args, **kwargs)
 
     return wrapper
 
 
-def admit(realm: str, demands: Demands) -> Admission:
-    """Let the present request in, or raise the error that answers it.
+def _is_decorated_by(view: Any, caller: FrameType) -> bool:
+    """Whether the guard is applied as `@login_required` above this function, rather than by a call elsewhere.
 
-    Raises:
-        TesseraHTTPError: the request is not let in.
-        ConfigError: the application has no Tessera of this realm, or a setting is wrong.
+    A decorator is called from a line between the first decorator of a function and its body.
     """
-    runtime = runtime_of(realm)
-    try:
-        admission = _look_at_token(runtime, demands)
-        if runtime.loads_async:
-            # Here, where no event loop runs; within an async view the loader could not be waited for.
-            runtime.load_user(admission)
-        if demands.go_further:
-            _check(admission, demands)
-    except TesseraError as error:
-        raise_as_http(error, runtime.answers)
-    return admission
+    code = getattr(inspect.unwrap(view), "__code__", None)
+    if code is None or code.co_filename != caller.f_code.co_filename:
+        return False
+    body = (line for _, _, line in code.co_lines() if line is not None and line > code.co_firstlineno)
+    return bool(code.co_firstlineno <= caller.f_lineno <= max(body, default=code.co_firstlineno))
 
 
-async def _admit_async(realm: str, demands: Demands) -> None:
-    runtime = runtime_of(realm)
-    try:
-        admission = _look_at_token(runtime, demands)
-        if runtime.loads_async:
-            await runtime.load_user_async(admission)
-        if demands.go_further:
-            _check(admission, demands)
-    except TesseraError as error:
-        raise_as_http(error, runtime.answers)
+def _remember_guard(view: Any, wrapper: Any, *, is_decorator: bool) -> None:
+    """On all functions beneath the guard: a route decorator there has registered one of them."""
+    while view is not None and requirements_of(view) is None:
+        # Callable objects may have no room for it.
+        with suppress(AttributeError, TypeError):
+            setattr(view, _GUARDS, [*getattr(view, _GUARDS, ()), (is_decorator, wrapper)])
+        view = getattr(view, "__wrapped__", None)
 
 
-def _look_at_token(runtime: Runtime, demands: Demands) -> Admission:
-    request = present_request()
-    found = admissions.begin(request, runtime)
-    identity: Identity[Any] | None = None
-    try:
-        identity = runtime.identify(runtime.transport.find(request.environ), strict=demands.strict)
-    except TokenMissingError:
-        if demands.optional == "no":
-            raise
-    except _NOT_GOOD:
-        if demands.optional != "invalid":
-            raise
-    admission = Admission(runtime, identity, demands.optional == "invalid")
-    admissions.add(found, admission)
-    return admission
-
-
-def _check(admission: Admission, demands: Demands) -> None:
-    """Raise unless the token, and the user, reach as far as is demanded; nobody is as far as `optional` let in."""
-    identity = admission.identity
-    if identity is None:
-        return
-    if not demands.scopes <= identity.scopes:
-        raise ScopeMissingError(f"the token lacks {' '.join(sorted(demands.scopes - identity.scopes))}")
-    if demands.fresh and admission.runtime.clock() - identity.authenticated_at > demands.fresh:
-        raise StepUpRequiredError("the login is too old")
-    if demands.roles:
-        user = admission.runtime.load_user(admission)
-        if admission.identity is not None and not demands.roles & _roles_of(user):
-            raise ScopeMissingError(f"the user has none of the roles {' '.join(sorted(demands.roles))}")
-
-
-def _roles_of(user: Any) -> frozenset[str]:
-    roles = getattr(user, "roles", None)
-    if roles is None or isinstance(roles, str):
-        roles = (roles or getattr(user, "role", None),)
-    return frozenset(role for role in roles if isinstance(role, str))
-
-
-def runtime_of(realm: str) -> Runtime:
-    """The running Tessera of the current application.
-
-    Raises:
-        ConfigError: there is none, or a setting is wrong.
-    """
-    states = present_app().extensions.get("tessera", {})
-    if realm not in states:
-        known = f"; it has those of {', '.join(map(repr, states))}" if states else ": call tessera.init_app(app)"
-        raise ConfigError(f"this application has no Tessera of realm {realm!r}{known}")
-    runtime: Runtime = states[realm].runtime
-    return runtime
-
-
+@raises_http
 def load_current_user(realm: str | None = None) -> Any:
-    """The user of the present request's token: of a realm, or with None of the last guard.
+    """The user of the present request's token: of a realm, or with None of the last guard; None for nobody.
 
     Raises:
-        UserGoneError: there is no such user any more.
-        ConfigError: no guard stands before this view.
+        UserGoneError: there is no such user any more, and the guard asked for one.
+        OutsideRequestError: no request is handled here.
     """
-    admission = admission_of(realm)
-    if admission.has_user:
-        return admission.user
-    with answering(admission.runtime.answers):
-        return admission.runtime.load_user(admission)
+    return auth_of(realm).load_user()
 
 
-class CurrentProxy(LocalProxy[Any]):
-    """A proxy that has a class of its own where there is nobody to speak for."""
-
-    __slots__ = ()
-
-    @property  # type: ignore[misc]  # typeshed gives `object` an attribute that can be set
-    def __class__(self) -> type:
-        """Asked of every object there is by whatever patches a running process, as gevent does, so it never fails."""
-        try:
-            return type(self._get_current_object())
-        except ConfigError:
-            return type(self)
+@raises_http
+def load_current_identity(realm: str | None = None) -> Any:
+    """The `Identity` of the present request's token; None for nobody; errors as of `load_current_user`."""
+    return auth_of(realm).identity
 
 
-current_user: Any = CurrentProxy(load_current_user)
+current_user: Any = LocalProxy(load_current_user)
 """The user of the present request's token, loaded at first use; falsy for nobody."""
-current_identity: Any = CurrentProxy(lambda: admission_of(None).identity)
+current_identity: Any = LocalProxy(load_current_identity)
 """The `Identity` of the present request's token; falsy for nobody."""
 
 
-def refuse_unguarded(app: Flask) -> None:
-    """Have routes refused that lead past their guard, found before the first request is handled.
+def check_routes(app: Flask) -> None:
+    """Before the first request is handled, refuse routes that lead past their guard, and settle with other libraries.
 
-    They do where `login_required` stood above the route decorator: then the bare view was registered. Flask lets nobody
-    add routes after that, so later requests need not pay for the search.
+    Routes lead past where `login_required` stood above the route decorator: then the bare view was registered. A
+    function may be public on one route and guarded on another, where the guard was called for just that other one.
+    Flask lets nobody add routes after that, so later requests need not pay for the search.
     """
+    _guarded_apps.add(app)
 
     def search() -> None:
+        restx.let_errors_pass(app)
         for endpoint, view in app.view_functions.items():
-            if hasattr(view, UNGUARDED):
+            if requirements_of(view) is None and _is_bypassed(view):
                 app.view_functions[endpoint] = _refusal_of(endpoint)
         # A new list: Flask is just going through the old one.
         app.before_request_funcs[None] = [each for each in app.before_request_funcs[None] if each is not search]
 
     app.before_request(search)
+
+
+def _is_bypassed(view: Any) -> bool:
+    """Whether a public view should not be: its guard stands above it, or was made and leads nowhere."""
+    guards: list[tuple[bool, Any]] = getattr(view, _GUARDS, [])
+    routed = [each for app in list(_guarded_apps) for each in app.view_functions.values()]
+    return any(is_decorator or not any(_wraps(each, wrapper) for each in routed) for is_decorator, wrapper in guards)
+
+
+def _wraps(view: Any, function: Any) -> bool:
+    while view is not None and view is not function:
+        view = getattr(view, "__wrapped__", None)
+    return view is function
 
 
 def _refusal_of(endpoint: str) -> Callable[..., Any]:

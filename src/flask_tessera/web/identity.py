@@ -1,4 +1,4 @@
-"""Who a verified token speaks for."""
+"""Who a verified credential speaks for."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ UserId = TypeVar("UserId")
 
 
 class Identity(msgspec.Struct, Generic[UserId], frozen=True):
-    """A verified token, as views see it. Times are Unix seconds.
+    """A verified credential, as views see it. Times are Unix seconds.
 
-    `session_id` is empty for a legacy token that was not exchanged. `scopes` are what the token allows,
-    `amr` how the user logged in, `extra` the application's own claims.
+    `session_id` is empty for a legacy token that was not exchanged. `scopes` are what the token allows, `amr` how the
+    user logged in (RFC 8176), `claims` the application's own. `user_stamp` is the digest of what
+    `Tessera(user_stamp=…)` gave at login, empty where nothing was kept.
     """
 
     user_id: UserId
@@ -25,4 +26,14 @@ class Identity(msgspec.Struct, Generic[UserId], frozen=True):
     authenticated_at: int
     issued_at: int
     expires_at: int
-    extra: Mapping[str, Any]
+    claims: Mapping[str, Any]
+    user_stamp: str = ""
+
+    def __hash__(self) -> int:
+        return hash((self.realm, self.session_id, self.user_id, self.issued_at))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The claims are a read-only view, which cannot be pickled itself.
+        fields = [getattr(self, name) for name in self.__struct_fields__]
+        fields[self.__struct_fields__.index("claims")] = dict(self.claims)
+        return type(self), tuple(fields)

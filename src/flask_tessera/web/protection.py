@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import guards
-from .demands import parse_demands
-from .present import present_app, present_request
+from ..contrib import cors
+from .current import current_app_object, current_request_object
+from .request_auth import authenticate
+from .requirements import parse_requirements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,18 +17,19 @@ if TYPE_CHECKING:
 _OUR_ENDPOINTS = f"{__package__}.endpoints"
 
 
-def protect(realm: str, target: Any, leave_open: Iterable[str], demands: dict[str, Any]) -> None:
-    """Guard every view of `target`, a blueprint or an application; errors as of `parse_demands`.
+def protect(realm: str, target: Any, leave_open: Iterable[str], asked: dict[str, Any]) -> None:
+    """Guard every view of `target`, a blueprint or an application; see `Tessera.protect`.
 
     Raises:
-        TypeError: `leave_open` is a text, or holds something else than texts.
+        TypeError: an unknown requirement, or one that asks for nothing; or `leave_open` is a
+            text, or holds something else than texts.
     """
     open_endpoints = _endpoints_of(leave_open)
-    wanted = parse_demands(**demands)
+    wanted = parse_requirements(**asked)
 
     def guard() -> None:
-        if not _is_open(present_request(), open_endpoints):
-            guards.admit(realm, wanted)
+        if not _is_open(current_request_object(), open_endpoints):
+            authenticate(realm, wanted)
 
     target.before_request(guard)
 
@@ -43,9 +45,11 @@ def _is_open(request: Request, open_endpoints: frozenset[str]) -> bool:
     rule: Any = request.url_rule
     if rule is None or rule.endpoint in open_endpoints:
         return True
-    if request.method == "OPTIONS" and rule.provide_automatic_options:
+    app = current_app_object()
+    if request.method == "OPTIONS" and (
+        rule.provide_automatic_options or cors.answers_preflight(app.view_functions.get(rule.endpoint))
+    ):
         return True
-    app = present_app()
     return _is_static(app, request) or _is_ours(app, rule.endpoint)
 
 

@@ -5,11 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ..services.keys import sid_text
 
 if TYPE_CHECKING:
     from ..services.sessions import Issued
-    from .answers import Answers
+    from .responses import Responses
+
+
+class PairResponse(msgspec.Struct, frozen=True):
+    """What a client is sent of a pair (RFC 6749 §5.1). Lives in seconds."""
+
+    access_token: str
+    token_type: str
+    expires_in: int
+    refresh_token: str
+    refresh_expires_in: int
+    session_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +30,7 @@ class TokenPair:
     """An access token and the refresh token that buys the next pair."""
 
     issued: Issued = field(repr=False)
-    answers: Answers = field(repr=False)
+    responses: Responses = field(repr=False)
 
     @property
     def access_token(self) -> str:
@@ -57,4 +70,4 @@ class TokenPair:
 
     def to_response(self) -> Any:
         """The answer in the application's format."""
-        return self.answers.success(self.to_dict())
+        return self.responses.success(self.to_dict())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_NOTHING: Final = object()
 
 
 def id_of(user: Any, user_id_type: Callable[[str], Any] = str) -> str:
@@ -22,6 +24,8 @@ def id_of(user: Any, user_id_type: Callable[[str], Any] = str) -> str:
     """
     plain = user.get_id() if hasattr(user, "get_id") else getattr(user, "id", user)
     text = "" if plain is None or isinstance(plain, bool) else str(plain)
+    if text == "None" and plain is not user:
+        raise ValueError("this user object has no id yet: flush or commit it before the login")
     if not text or not (isinstance(plain, str | int | UUID) or _converted(text, user_id_type) == plain):
         raise ValueError(
             f"a user object with get_id() or id, or a plain user id is needed, not {type(user).__name__}"
@@ -35,8 +39,8 @@ def id_of(user: Any, user_id_type: Callable[[str], Any] = str) -> str:
 
 
 def _converted(text: str, user_id_type: Callable[[str], Any]) -> Any:
-    """What `user_id_type` makes of `text`; None where it cannot."""
+    """What `user_id_type` makes of `text`; something that equals nothing where it cannot."""
     try:
         return user_id_type(text)
-    except (ValueError, TypeError):
-        return None
+    except Exception:  # noqa: BLE001 - converters raise what they like, e.g. bson's InvalidId
+        return _NOTHING

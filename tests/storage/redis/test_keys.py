@@ -267,7 +267,7 @@ def test_F06_records_of_release_0_1_are_read_and_keep_what_a_later_release_added
     (key,) = raw.names(b"s")
     fields = msgspec.msgpack.decode(raw.client.get(key))
     raw.client.set(key, msgspec.msgpack.encode(fields[:24]))
-    assert stored(store, session) == replace(session, user_stamp="", issued_for="")
+    assert stored(store, session) == replace(session, user_stamp="", issued_for="", claims="")
     assert rotate(store, session, 0, T0).outcome == "rotated"
     raw.client.set(key, msgspec.msgpack.encode([*fields, "of a later release"]))
     assert rotate(store, session, 0, T0).session.user_stamp == "s"

@@ -46,6 +46,7 @@ class _Record(msgspec.Struct, array_like=True, gc=False):
     untold: int = 0
     user_stamp: str = ""
     issued_for: str = ""
+    claims: str = ""
 
 
 _decode_session: Final = msgspec.msgpack.Decoder(_Record).decode

@@ -98,7 +98,7 @@ def _sessions(metadata: MetaData) -> None:
         *map(_integer, ("gen", "predecessor", "rotated_at", "confirmed", "epoch", "last_seen_at", "ended_at")),
         *map(_text, ("end_reason", "device_type", "device_id", "device_name", "ip", "user_agent", "scope", "amr")),
         _era(),
-        *map(_new_text, ("user_stamp", "issued_for")),
+        *map(_new_text, ("user_stamp", "issued_for", "claims")),
         # Ordered by sid within a user, so oldest first. No column that a refresh writes stands in an index:
         # PostgreSQL then writes the new row beside the old one and touches no index (HOT), if there is room.
         Index("tessera_sessions_user", "user_id", "realm"),

@@ -27,6 +27,7 @@ class BeginningCases(Cases):
             scope="a b",
             user_stamp="s",
             issued_for='["https://issuer.example","api"]',
+            claims='{"tenant":"t-1"}',
         )
         added = storage.sessions.add(session, limits=NO_LIMITS, at=T0)
         assert added.session == session

@@ -47,7 +47,15 @@ class MovingCases(Cases):
     def test_records_are_written_as_they_are(self, storage: Storage) -> None:
         """Epochs are kept, so that tokens go on."""
         live = new_session(
-            "7", epoch=3, gen=5, predecessor=4, confirmed=True, last_seen_at=T0 + 1, user_stamp="s", issued_for="[]"
+            "7",
+            epoch=3,
+            gen=5,
+            predecessor=4,
+            confirmed=True,
+            last_seen_at=T0 + 1,
+            user_stamp="s",
+            issued_for="[]",
+            claims="{}",
         )
         over = replace(new_session("7"), ended_at=T0, end_reason="logout")
         storage.records.write(Page((live, over), (Principal("", "7", 3, 0),)), at=T0)

@@ -52,7 +52,7 @@ class TextCases(Cases):
                 "ip": text,
                 "user_agent": text,
             }
-            session = begin(storage, **device, scope=text, user_stamp=text[:64], issued_for=text)
+            session = begin(storage, **device, scope=text, user_stamp=text[:64], issued_for=text, claims=text)
             rotated = rotate(storage, session, 0, T0)
             assert rotated.outcome == "rotated"
             assert (rotated.session.device_name, rotated.session.user_agent) == (text, text)

@@ -1,4 +1,4 @@
-"""The blueprint: one file per subject, each a function that adds its routes."""
+"""The blueprint: the endpoints are rows, one file for each subject."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from flask import Blueprint
 
 from ...config import PREFIX, Settings
 from ...errors import ConfigError
+from ..http_errors import raises_http
 from . import exchange, login, logout, me, refresh, sessions
+from .body import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -16,15 +18,17 @@ if TYPE_CHECKING:
     from flask.sansio.app import App
 
     from ..extension import Tessera
+    from .row import Endpoint
 
-_ENDPOINTS: Final[dict[str, Callable[[Blueprint, Tessera[Any]], None]]] = {
-    "login": login.add,
-    "refresh": refresh.add,
-    "logout": logout.add,
-    "exchange": exchange.add,
-    "me": me.add,
-    "sessions": sessions.add,
+ENDPOINTS: Final[dict[str, tuple[Endpoint, ...]]] = {
+    "login": login.ROWS,
+    "refresh": refresh.ROWS,
+    "logout": logout.ROWS,
+    "exchange": exchange.ROWS,
+    "me": me.ROWS,
+    "sessions": sessions.ROWS,
 }
+"""What `Tessera.blueprint()` can be asked for."""
 _PREFIX_KEY: Final = f"{PREFIX}URL_PREFIX"
 
 
@@ -41,14 +45,27 @@ def make_blueprint(tessera: Tessera[Any], endpoints: Iterable[str], name: str, u
     """A blueprint with the chosen endpoints.
 
     Raises:
-        ConfigError: one of them is not known.
+        ConfigError: one of them is not known, or `name` holds a dot, which Flask keeps for itself.
     """
+    if not name or "." in name:
+        raise ConfigError(f"the name of a blueprint must be a text without dots, not {name!r}: give blueprint(name=…)")
     if url_prefix is None:
         blueprint: Blueprint = _AtSetPlace(name, __name__, url_prefix=Settings().URL_PREFIX)
     else:
         blueprint = Blueprint(name, __name__, url_prefix=url_prefix)
     for endpoint in dict.fromkeys(endpoints):
-        if endpoint not in _ENDPOINTS:
-            raise ConfigError(f"{endpoint!r} is not an endpoint; the endpoints are {', '.join(_ENDPOINTS)}")
-        _ENDPOINTS[endpoint](blueprint, tessera)
+        if endpoint not in ENDPOINTS:
+            raise ConfigError(f"{endpoint!r} is not an endpoint; the endpoints are {', '.join(ENDPOINTS)}")
+        for row in ENDPOINTS[endpoint]:
+            view = _view_of(tessera, row)
+            blueprint.add_url_rule(row.rule, row.name, view, methods=[row.method])
     return blueprint
+
+
+def _view_of(tessera: Tessera[Any], row: Endpoint) -> Callable[..., Any]:
+    @raises_http
+    def view(**arguments: Any) -> Any:
+        body = () if row.request is None else (read(row.request, may_be_empty=row.may_be_empty),)
+        return tessera.runtime.responses.success(row.handler(tessera, *body, **arguments))
+
+    return tessera.login_required(view) if row.is_guarded else view

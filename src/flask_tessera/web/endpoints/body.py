@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from contextlib import suppress
+from typing import Any, Final, TypeVar
 
 import msgspec
-from flask import request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from ...errors import InputError
-
-if TYPE_CHECKING:
-    from msgspec.json import Decoder
+from ..current import current_request_object
 
 Model = TypeVar("Model")
 LARGEST_BODY: Final = 16_384
 """Bytes that a request to these routes may carry."""
 _DECODE_ERRORS: Final = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError)
+_decode_object: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def read(decoder: Decoder[Model]) -> Model:
-    """The body as the decoder's type.
+def read(model: type[Model], *, may_be_empty: bool = False) -> Model:
+    """The body as `model`; a member that is null counts as absent.
+
+    Args:
+        model: a struct, or `dict` for any JSON object.
+        may_be_empty: take no body at all for an empty object.
 
     Raises:
         InputError: another media type (415), too large (413), or malformed (400).
     """
-    if request.mimetype != "application/json":
-        raise InputError(f"the body is {request.mimetype!r}", slug="media_type_unsupported")
     data = read_bytes()
+    if may_be_empty and not data.strip():
+        return msgspec.convert({}, model)
+    mimetype = current_request_object().mimetype
+    if mimetype != "application/json":
+        raise InputError(f"the body is {mimetype!r}", slug="media_type_unsupported")
     if not data.strip():
         raise InputError("the body is empty", slug="body_missing")
     try:
-        return decoder.decode(data)
+        return msgspec.convert(_without_nulls(_decode_object(data)), model)
     except _DECODE_ERRORS as error:
         raise InputError(str(error)) from error
 
@@ -40,24 +46,27 @@ def read_bytes() -> bytes:
     """The body, if it is not too large.
 
     Raises:
-        InputError: it is too large, or ends early.
+        InputError: it is too large, or cannot be read.
     """
-    # One more: a chunked body is cut at this limit, not refused.
-    request.max_content_length = LARGEST_BODY + 1
+    request = current_request_object()
+    # A host's request class may make it read-only; then the host's limit is in force. One more than may be: a chunked
+    # body is cut at this limit, not refused.
+    with suppress(AttributeError):
+        request.max_content_length = LARGEST_BODY + 1
     try:
         data = request.get_data(cache=True)
     except RequestEntityTooLarge as error:
         raise InputError("the body is too large", slug="body_too_large") from error
-    except HTTPException as error:
-        raise InputError("the body ends early") from error
+    except Exception as error:
+        raise InputError(f"the body cannot be read: {error}") from error
     if len(data) > LARGEST_BODY:
         raise InputError("the body is too large", slug="body_too_large")
     return data
 
 
-def read_object() -> dict[str, Any]:
-    """The body as a JSON object; errors as of `read`."""
-    return read(_OBJECT)
-
-
-_OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
+def _without_nulls(value: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without_nulls(member) if isinstance(member, dict) else member
+        for name, member in value.items()
+        if member is not None
+    }

@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from flask import request
-
-from ...errors import NotFoundError
+from ...errors import NotFoundError, TokenInvalidError
 from ...services.sessions import Login
-from ..http_errors import answering
-from ..token_pair import TokenPair
+from ..current import current_request_object
+from ..own_claims import loaded_claims
+from ..request_auth import find_credential, load_user, verify_credential
+from ..token_pair import PairResponse, TokenPair
+from .row import Endpoint
 
 if TYPE_CHECKING:
-    from flask import Blueprint
-
     from ..extension import Tessera
 
 
-def add(blueprint: Blueprint, tessera: Tessera[Any]) -> None:
-    """Add the route; without the setting `LEGACY` it answers that there is nothing here."""
+def exchange(tessera: Tessera[Any]) -> dict[str, Any]:
+    """Without the setting `LEGACY` there is nothing here."""
+    runtime = tessera.runtime
+    if runtime.legacy is None:
+        raise NotFoundError("TESSERA_LEGACY is off for this realm")
+    text = find_credential(runtime, current_request_object())
+    identity = verify_credential(runtime, text)
+    if identity.session_id:
+        raise TokenInvalidError("a token of this application needs no exchange")
+    user = load_user(runtime, identity.user_id)
+    login = Login(
+        str(identity.user_id),
+        caller=tessera.client_info(),
+        amr="",
+        user_stamp=runtime.hooks.stamp_of(user),
+        loaded_claims=loaded_claims(runtime, user),
+    )
+    return TokenPair(runtime.legacy.exchange(text, login), runtime.responses).to_dict()
 
-    @blueprint.post("/exchange", endpoint="exchange")
-    def exchange() -> Any:
-        runtime = tessera.runtime
-        with answering(runtime.answers):
-            if runtime.legacy is None:
-                raise NotFoundError("TESSERA_LEGACY is off")
-            text = runtime.transport.find(request.environ)
-            identity = runtime.legacy_identity(text)
-            runtime.find_user(identity)
-            login = Login(str(identity.user_id), caller=tessera.present_caller(), amr="")
-            return TokenPair(runtime.legacy.exchange(text, login), runtime.answers).to_response()
+
+ROWS: Final = (
+    Endpoint(
+        "exchange",
+        "POST",
+        "/exchange",
+        exchange,
+        response=PairResponse,
+        errors=("token_missing", "token_invalid", "token_expired", "not_found", "login_refused"),
+    ),
+)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
-from flask import request
 
 from ...errors import NotFoundError
 from ...services.keys import parse_sid, sid_text
-from ..http_errors import answering
-from .body import read, read_bytes
+from ..current import current_request_object
+from ..freshness import refuse_stale_login
+from ..request_auth import find_credential, verify_credential
+from .row import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from flask import Blueprint
 
     from ...sessions.record import Session
     from ..extension import Tessera
@@ -30,49 +29,61 @@ class LogoutRequest(msgspec.Struct, frozen=True):
     refresh_token: str = ""
 
 
-_decoder: Final = msgspec.json.Decoder(LogoutRequest)
+class RevokedResponse(msgspec.Struct, frozen=True):
+    """What ended, and the Unix second by which every worker refuses it."""
+
+    ended: list[str]
+    effective_by: int
 
 
-def add(blueprint: Blueprint, tessera: Tessera[Any]) -> None:
-    """Add the route."""
-
-    @blueprint.post("/logout", endpoint="logout")
-    def logout() -> Any:
-        runtime = tessera.runtime
-        with answering(runtime.answers):
-            wanted = read(_decoder) if read_bytes().strip() else LogoutRequest()
-            user_id, sid = _owner(tessera, wanted)
-            caller = tessera.present_caller()
-            ended: Sequence[Session] = ()
-            if wanted.which == "this" and not sid and runtime.legacy is not None:
-                runtime.legacy.end(runtime.transport.find(request.environ), caller)
-            elif wanted.which == "this":
-                ended = _end_this(tessera, sid)
-            else:
-                keep = sid if wanted.which == "others" else b""
-                ended = runtime.sessions.end_user(user_id, "logout", caller, except_sid=keep)
-            data = {"ended": [sid_text(each.sid) for each in ended], "effective_by": runtime.effective_by(ended)}
-            return runtime.answers.success(data)
-
-
-def _owner(tessera: Tessera[Any], wanted: LogoutRequest) -> tuple[str, bytes]:
-    """User id and session that the request speaks for: by its refresh token, or by its access token of any age."""
+def logout(tessera: Tessera[Any], wanted: LogoutRequest) -> RevokedResponse:
+    """End what is asked for."""
     runtime = tessera.runtime
+    ended = _end_this(tessera, wanted) if wanted.which == "this" else _end_more(tessera, wanted)
+    return RevokedResponse([sid_text(each.sid) for each in ended], runtime.effective_by(ended))
+
+
+def _end_this(tessera: Tessera[Any], wanted: LogoutRequest) -> Sequence[Session]:
+    runtime, caller = tessera.runtime, tessera.client_info()
     if wanted.refresh_token:
-        session = runtime.sessions.owner_of(wanted.refresh_token)
-        if wanted.which != "this":
-            runtime.sessions.refuse_ended(session)
-        return session.user_id, session.sid
-    text = runtime.transport.find(request.environ)
-    if wanted.which == "this" and not runtime.is_legacy(text):
-        return "", runtime.owner_for_logout(text)
-    identity = runtime.identify(text)
-    return str(identity.user_id), parse_sid(identity.session_id)
-
-
-def _end_this(tessera: Tessera[Any], sid: bytes) -> list[Session]:
+        sid = runtime.sessions.owner_of(wanted.refresh_token, caller, current=False).sid
+    else:
+        text = find_credential(runtime, current_request_object())
+        if runtime.legacy is not None and not runtime.access_reader.recognises(text):
+            runtime.legacy.end(text, caller)
+            return ()
+        sid = runtime.access_reader.session_of(text, at=runtime.clock())
     try:
-        return [tessera.runtime.sessions.end(sid, "logout", tessera.present_caller())]
+        return [runtime.sessions.end(sid, "logout", caller)]
     except NotFoundError:
         # Forgotten is as good as ended: a logout that is sent twice must not fail.
-        return []
+        return ()
+
+
+def _end_more(tessera: Tessera[Any], wanted: LogoutRequest) -> Sequence[Session]:
+    """Others, or all: by a live access token, or the newest refresh token of a live session, of a recent login."""
+    runtime, caller = tessera.runtime, tessera.client_info()
+    if wanted.refresh_token:
+        session = runtime.sessions.owner_of(wanted.refresh_token, caller, current=True)
+        runtime.sessions.refuse_ended(session)
+        user_id, sid, logged_in_at = session.user_id, session.sid, session.auth_at
+    else:
+        identity = verify_credential(runtime, find_credential(runtime, current_request_object()))
+        user_id, sid = str(identity.user_id), parse_sid(identity.session_id)
+        logged_in_at = identity.authenticated_at
+    refuse_stale_login(runtime, logged_in_at)
+    return runtime.sessions.end_user(user_id, "logout", caller, except_sid=sid if wanted.which == "others" else b"")
+
+
+ROWS: Final = (
+    Endpoint(
+        "logout",
+        "POST",
+        "/logout",
+        logout,
+        request=LogoutRequest,
+        response=RevokedResponse,
+        errors=("token_missing", "token_invalid", "token_expired", "step_up_required"),
+        may_be_empty=True,
+    ),
+)

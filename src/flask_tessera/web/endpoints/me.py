@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from ...errors import ConfigError
-from .. import guards
+from ..current import call_host, current_app_object
+from ..request_auth import auth_of
+from .row import Endpoint
 
 if TYPE_CHECKING:
-    from flask import Blueprint
-
     from ..extension import Tessera
 
 
-def add(blueprint: Blueprint, tessera: Tessera[Any]) -> None:
-    """Add the route; the user view decides what is shown."""
+def me(tessera: Tessera[Any]) -> msgspec.Raw:
+    """What the user view shows, written by the application's own JSON provider."""
+    view = tessera.runtime.hooks.user_view
+    if view is None:
+        raise ConfigError("the endpoint me needs @tessera.user_view")
+    shown = call_host(view, auth_of(tessera.realm).load_user())
+    return msgspec.Raw(current_app_object().json.dumps(shown).encode())
 
-    @blueprint.get("/me", endpoint="me")
-    @tessera.login_required
-    def me() -> Any:
-        runtime = tessera.runtime
-        if runtime.user_view is None:
-            raise ConfigError("the endpoint me needs @tessera.user_view")
-        user = guards.load_current_user(tessera.realm)
-        return runtime.answers.success(runtime.app.ensure_sync(runtime.user_view)(user))
+
+ROWS: Final = (Endpoint("me", "GET", "/me", me, response=dict, is_guarded=True),)

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from ..http_errors import answering
-from .body import read
+from ..token_pair import PairResponse
+from .row import Endpoint
 
 if TYPE_CHECKING:
-    from flask import Blueprint
-
     from ..extension import Tessera
 
 
@@ -21,14 +19,19 @@ class RefreshRequest(msgspec.Struct, frozen=True):
     refresh_token: str
 
 
-_decoder: Final = msgspec.json.Decoder(RefreshRequest)
+def refresh(tessera: Tessera[Any], body: RefreshRequest) -> dict[str, Any]:
+    """The next pair."""
+    return tessera.refresh(body.refresh_token).to_dict()
 
 
-def add(blueprint: Blueprint, tessera: Tessera[Any]) -> None:
-    """Add the route."""
-
-    @blueprint.post("/refresh", endpoint="refresh")
-    def refresh() -> Any:
-        with answering(tessera.runtime.answers):
-            token = read(_decoder).refresh_token
-        return tessera.refresh(token).to_response()
+ROWS: Final = (
+    Endpoint(
+        "refresh",
+        "POST",
+        "/refresh",
+        refresh,
+        request=RefreshRequest,
+        response=PairResponse,
+        errors=("token_invalid", "session_expiry", "session_reuse", "user_gone"),
+    ),
+)

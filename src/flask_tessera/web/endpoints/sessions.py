@@ -2,49 +2,79 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from ...services.keys import parse_sid, sid_text
-from ..http_errors import answering
+from ...sessions.record import Device
+from ..freshness import is_recent_login, refuse_stale_login
+from ..request_auth import auth_of
+from .logout import RevokedResponse
+from .row import Endpoint
 
 if TYPE_CHECKING:
-    from flask import Blueprint
-
     from ...sessions.record import Session
     from ..extension import Tessera
 
 
-def add(blueprint: Blueprint, tessera: Tessera[Any]) -> None:
-    """Add both routes; nobody sees or ends another user's session."""
+class SessionResponse(msgspec.Struct, frozen=True):
+    """What an owner sees of a session: nothing that tells when or how often it was refreshed. Times: Unix seconds.
 
-    @blueprint.get("/sessions", endpoint="sessions")
-    @tessera.login_required
-    def sessions() -> Any:
-        runtime, identity = tessera.runtime, tessera.current_identity
-        with answering(runtime.answers):
-            live = runtime.sessions.list(str(identity.user_id))
-            return runtime.answers.success([_shown(each, identity.session_id) for each in live])
+    `ip` is empty where the login is older than `DEVICES_FRESH`.
+    """
 
-    @blueprint.delete("/sessions/<sid>", endpoint="session")
-    @tessera.login_required
-    def session(sid: str) -> Any:
-        runtime, identity = tessera.runtime, tessera.current_identity
-        with answering(runtime.answers):
-            ended = runtime.sessions.end(parse_sid(sid), "kick", tessera.present_caller(), owner=str(identity.user_id))
-            data = {"ended": [sid_text(ended.sid)], "effective_by": runtime.effective_by([ended])}
-            return runtime.answers.success(data)
+    session_id: str
+    current: bool
+    created_at: int
+    last_seen_at: int
+    expires_at: int
+    device: Device
+    ip: str
+    user_agent: str
 
 
-def _shown(session: Session, current: str) -> dict[str, Any]:
-    """What an owner sees of a session: nothing that tells when or how often it was refreshed."""
+def list_sessions(tessera: Tessera[Any]) -> list[SessionResponse]:
+    """The live sessions, oldest first."""
+    runtime, identity = tessera.runtime, auth_of(tessera.realm).identity
+    with_address = is_recent_login(runtime, identity.authenticated_at)
+    live = runtime.sessions.list(str(identity.user_id))
+    return [_shown(each, identity.session_id, with_address=with_address) for each in live]
+
+
+def end_session(tessera: Tessera[Any], sid: str) -> RevokedResponse:
+    """Nobody ends another user's session; ending another than the present one needs a recent login."""
+    runtime, identity = tessera.runtime, auth_of(tessera.realm).identity
+    if sid != identity.session_id:
+        refuse_stale_login(runtime, identity.authenticated_at)
+    owner = str(identity.user_id)
+    ended = runtime.sessions.end(parse_sid(sid), "kick", tessera.client_info(), owner=owner)
+    return RevokedResponse([sid_text(ended.sid)], runtime.effective_by([ended]))
+
+
+def _shown(session: Session, current: str, *, with_address: bool) -> SessionResponse:
     name = sid_text(session.sid)
-    return {
-        "session_id": name,
-        "current": name == current,
-        "created_at": session.created_at,
-        "last_seen_at": session.last_seen_shown,
-        "expires_at": session.until,
-        "device": {"type": session.device_type, "id": session.device_id, "name": session.device_name},
-        "ip": session.ip,
-        "user_agent": session.user_agent,
-    }
+    return SessionResponse(
+        session_id=name,
+        current=name == current,
+        created_at=session.created_at,
+        last_seen_at=session.last_seen_shown,
+        expires_at=session.until,
+        device=session.device,
+        ip=session.ip if with_address else "",
+        user_agent=session.user_agent,
+    )
+
+
+ROWS: Final = (
+    Endpoint("sessions", "GET", "/sessions", list_sessions, response=list[SessionResponse], is_guarded=True),
+    Endpoint(
+        "session",
+        "DELETE",
+        "/sessions/<sid>",
+        end_session,
+        response=RevokedResponse,
+        errors=("not_found", "step_up_required"),
+        is_guarded=True,
+    ),
+)

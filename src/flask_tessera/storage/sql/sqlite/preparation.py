@@ -48,6 +48,7 @@ _STEPS: Final = (
         (
             "ALTER TABLE tessera_sessions ADD COLUMN user_stamp TEXT DEFAULT '' NOT NULL",
             "ALTER TABLE tessera_sessions ADD COLUMN issued_for TEXT DEFAULT '' NOT NULL",
+            "ALTER TABLE tessera_sessions ADD COLUMN claims TEXT DEFAULT '' NOT NULL",
         ),
     ),
     # Of PostgreSQL only.

@@ -1,17 +1,15 @@
-"""Blinker signals for every session event; the sender is the Flask application."""
+"""Blinker signals for every session event; the sender is the Flask application.
+
+Receivers may be `async`. What a receiver raises is logged and goes no further: the session is stored.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from blinker import Namespace
 
-from ..services.ports import EVENTS
-
-if TYPE_CHECKING:
-    from flask import Flask
-
-    from ..services.ports import Event
+from .services.ports import EVENTS
 
 _namespace: Final = Namespace()
 session_started = _namespace.signal("session-started", "A session has begun. Sent with event=.")
@@ -23,9 +21,5 @@ token_reused = _namespace.signal(
 store_behind = _namespace.signal("store-behind", "A token is newer than the storage knows. Sent with event=.")
 login_failed = _namespace.signal("login-failed", "Wrong credentials. Sent with account= and caller=.")
 
-_BY_NAME: Final = {name: _namespace.signal(name.replace("_", "-")) for name in EVENTS}
-
-
-def send(app: Flask, event: Event) -> None:
-    """Send the signal of an event."""
-    _BY_NAME[event.name].send(app, event=event)
+BY_EVENT: Final = {name: _namespace.signal(name.replace("_", "-")) for name in EVENTS}
+"""The signal of each event that `services` reports."""

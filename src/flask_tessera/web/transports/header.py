@@ -1,10 +1,10 @@
-"""Finds the token in a request's headers. Never in the query string."""
+"""The headers of a request. Never its query string."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import TokenAmbiguousError, TokenMissingError
+from ...errors import TokenAmbiguousError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,22 +24,22 @@ class HeaderTransport:
         self._plain = tuple(key for name, key in keys if name != "authorization")
         self._reads_bearer = any(name == "authorization" for name, _ in keys)
 
-    def find(self, environ: Mapping[str, str]) -> str:
-        """The one token of a request; an empty header is a token, if a bad one.
+    def find(self, environ: Mapping[str, str]) -> str | None:
+        """The one credential of the headers; None where there is none.
 
         Raises:
-            TokenMissingError: there is none.
             TokenAmbiguousError: there are two that differ (RFC 6750 §2).
         """
-        found = _bearer(environ.get("HTTP_AUTHORIZATION", "")) if self._reads_bearer else None
+        found: str | None = None
+        if self._reads_bearer and (header := environ.get("HTTP_AUTHORIZATION")) is not None:
+            # What nearly every client writes; anything else is taken apart.
+            found = header[7:] if header.startswith("Bearer ") and header.count(" ") == 1 else _bearer(header)
         for key in self._plain:
             token = environ.get(key)
             if token is not None:
                 if found is not None and found != token:
                     raise TokenAmbiguousError("two headers carry two tokens")
                 found = token
-        if found is None:
-            raise TokenMissingError("no header carries a token")
         return found
 
 

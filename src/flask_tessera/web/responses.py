@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from flask import Response, has_request_context, request
 
-from .present import present_app
+from .current import call_host, current_app_object
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ..errors import ErrorRow, TesseraError
 
@@ -25,8 +25,8 @@ _encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """Writes answers in one application's format.
+class Responses:
+    """Writes the answers of one application in its format.
 
     Args:
         is_plain: OAuth-shaped bodies and problem details instead of the envelope.
@@ -43,8 +43,9 @@ class Answers:
     def success(self, data: Any, *, status: int = 200) -> Any:
         """The answer that carries `data`; never to be cached, since it may hold a token (RFC 6749 §5.1)."""
         if self.hook is not None:
-            answer = self.hook(data)
-            return _forbid_storing(present_app().make_response(answer)) if has_request_context() else answer
+            plain = msgspec.json.decode(data) if isinstance(data, msgspec.Raw) else msgspec.to_builtins(data)
+            answer = call_host(self.hook, plain)
+            return _forbid_storing(current_app_object().make_response(answer)) if has_request_context() else answer
         if self.is_plain:
             return _respond(data, status, _JSON)
         return self._negotiated(
@@ -111,3 +112,25 @@ def _respond(body: Any, status: int, content_type: str) -> Response:
 def _forbid_storing(response: Response) -> Response:
     response.headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+class CachePolicy:
+    """Marks the answers of guarded views, unless the view has its own say (RFC 9111 §3.5, RFC 6749 §5.1).
+
+    Args:
+        headers: those that may carry a token; an answer varies by them.
+    """
+
+    def __init__(self, headers: Sequence[str]) -> None:
+        self._headers = tuple(headers)
+
+    def apply(self, response: Response) -> Response:
+        """Forbid to store `response`, or where the view lets it be stored, to serve it to somebody else."""
+        headers = response.headers
+        # Cheaper than asking for it: an absent header costs an exception.
+        for name, _ in headers:
+            if name.lower() == "cache-control":
+                response.vary.update(self._headers)
+                return response
+        headers.add("Cache-Control", "no-store")
+        return response

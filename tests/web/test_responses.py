@@ -7,7 +7,7 @@ from flask import Response, jsonify, make_response
 
 from flask_tessera import current_user, login_required
 from flask_tessera.errors import REGISTRY, InputError, SessionEndedError, StorageUnavailableError, ThrottledError
-from flask_tessera.web.answers import Answers, challenges
+from flask_tessera.web.responses import Responses, challenges
 
 
 def shop(new_site, **how):
@@ -87,8 +87,16 @@ def test_texts_follow_the_locale(new_site, locale, accepted, text):
     assert ("accept-language" in answer.headers["Vary"].lower()) is (locale == "auto")
 
 
+def test_texts_follow_the_request_unless_a_language_is_set(new_site):
+    site = shop(new_site)
+    chinese, english = site.get("/who"), site.get("/who", headers={"Accept-Language": "en"})
+    assert chinese.get_json()["msg"] == "缺少参数token"
+    assert english.get_json()["msg"] == "The request carries no token."
+    assert all("Accept-Language" in answer.headers["Vary"] for answer in (chinese, english))
+
+
 def test_a_success_follows_the_locale_too(new_site):
-    site = shop(new_site, TESSERA_LOCALE="auto")
+    site = shop(new_site)
     answer = site.post("/signin", headers={"Accept-Language": "en"})
     assert answer.get_json()["msg"] == "OK"
     assert "Accept-Language" in answer.headers["Vary"]
@@ -100,8 +108,8 @@ def test_a_success_follows_the_locale_too(new_site):
 def test_H03_every_row_is_answered_as_it_is_documented(new_site, row, language):
     error = InputError(slug=row.slug)
     with new_site().app.test_request_context():
-        answer = Answers(locale=language).error(error)
-        plain = Answers(is_plain=True, locale=language).error(error)
+        answer = Responses(locale=language).error(error)
+        plain = Responses(is_plain=True, locale=language).error(error)
     assert answer.get_json() == {"code": row.code, "msg": getattr(row, language), "error": row.slug}
     assert (answer.status_code, plain.status_code) == (row.status, row.status)
     assert plain.get_json()["status"] == row.status
@@ -141,7 +149,7 @@ def test_no_challenge_where_no_token_would_help(slug):
 )
 def test_retry_after_is_told_where_a_retry_helps(new_site, error, seconds):
     with new_site().app.test_request_context():
-        assert Answers().error(error).headers.get("Retry-After") == seconds
+        assert Responses().error(error).headers.get("Retry-After") == seconds
 
 
 # B10: caches
@@ -167,7 +175,7 @@ def test_B10_a_views_own_word_about_caches_stays_and_varies_by_the_token(new_sit
     site = new_site(TESSERA_HEADERS=["X-Token"])
 
     @site.app.get("/view")
-    @login_required(optional="missing")
+    @login_required(optional=True)
     def view():
         answer = make_response("in")
         answer.headers["cache-control"] = "public, max-age=60"
@@ -219,6 +227,23 @@ def test_a_hosts_own_cache_control_stays(new_site):
         return {"data": data}, 200, {"Cache-Control": "private, no-store"}
 
     assert shop(new_site, tessera={"answer": hook}).post("/signin").headers["Cache-Control"] == "private, no-store"
+
+
+async def async_hook(data):
+    return {"ok": True, "payload": data}, 201
+
+
+def test_an_async_hook_serves_sync_and_async_views(new_site):
+    site = shop(new_site, tessera={"answer": async_hook})
+
+    @site.app.post("/async")
+    async def signin_async():
+        return site.tessera.login(7).to_response()
+
+    for path in ("/signin", "/async"):
+        answer = site.post(path)
+        assert (answer.status_code, answer.headers["Cache-Control"]) == (201, "no-store")
+        assert set(answer.get_json()["payload"]) == PAIR
 
 
 def test_outside_a_request_the_hooks_own_value_is_given(new_site):

@@ -1,4 +1,4 @@
-"""Guards on a storage whose endings have to be listened for: bounded, strict, stateless, and deaf."""
+"""Guards on a storage whose revocation log has to be followed: bounded, strict, stateless, and cut off."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def make(new_site, storage, **config):
 
 def follower_of(site):
     with site.app.app_context():
-        return site.tessera.runtime.follower
+        return site.tessera.runtime.shared.follower
 
 
-def test_S01_an_ending_is_heard_by_the_thread_and_told_with_its_bound(new_site, far_storage):
+def test_S01_a_revocation_reaches_the_follower_and_told_with_its_bound(new_site, far_storage):
     site = make(new_site, far_storage)
     pair = site.login()
     until(follower_of(site).is_current)
     assert site.get("/who", pair.access_token).status_code == 200
     with site.app.app_context():
-        assert site.tessera.kick(pair.session_id).effective_by == site.clock() + 2
+        assert site.tessera.revoke_session(pair.session_id).effective_by == site.clock() + 2
     until(lambda: site.get("/who", pair.access_token).status_code == 401)
     assert site.get("/who", pair.access_token).get_json()["error"] == "session_kick"
 
@@ -53,7 +53,7 @@ def test_S01_a_longer_bound_may_be_chosen_and_is_told(new_site, far_storage):
     site = make(new_site, far_storage, TESSERA_REVOCATION_BOUND=10)
     pair = site.login()
     with site.app.app_context():
-        assert site.tessera.kick(pair.session_id).effective_by == site.clock() + 10
+        assert site.tessera.revoke_session(pair.session_id).effective_by == site.clock() + 10
 
 
 def test_S01_a_bound_that_the_storage_cannot_keep_is_refused(new_site, far_storage):
@@ -62,7 +62,7 @@ def test_S01_a_bound_that_the_storage_cannot_keep_is_refused(new_site, far_stora
         assert site.tessera.runtime
 
 
-def test_F03_a_worker_that_cannot_hear_asks_the_storage_on_each_request(new_site, far_storage):
+def test_F03_a_worker_that_cannot_follow_asks_the_storage_on_each_request(new_site, far_storage):
     site = make(new_site, far_storage)
     pair = site.login()
     until(follower_of(site).is_current)
@@ -71,11 +71,11 @@ def test_F03_a_worker_that_cannot_hear_asks_the_storage_on_each_request(new_site
     until(lambda: not follower_of(site).is_current())
     assert site.get("/who", pair.access_token).status_code == 200
     with site.app.app_context():
-        site.tessera.kick(pair.session_id)
+        site.tessera.revoke_session(pair.session_id)
     assert site.get("/who", pair.access_token).get_json()["error"] == "session_kick"
 
 
-def test_F03_a_worker_that_can_neither_hear_nor_ask_refuses_politely_and_recovers(new_site, far_storage):
+def test_F03_a_worker_that_can_neither_follow_nor_ask_refuses_politely_and_recovers(new_site, far_storage):
     site = make(new_site, far_storage)
     pair = site.login()
     until(follower_of(site).is_current)
@@ -94,9 +94,9 @@ def test_S01_in_strict_mode_the_very_next_request_is_refused(new_site, far_stora
     pair = site.login()
     assert site.get(path, pair.access_token).status_code == 200
     with site.app.app_context():
-        ending = site.tessera.kick(pair.session_id)
+        result = site.tessera.revoke_session(pair.session_id)
     assert site.get(path, pair.access_token).get_json()["error"] == "session_kick"
-    assert ending.effective_by == site.clock() + (0 if config else 2)
+    assert result.effective_by == site.clock() + (0 if config else 2)
 
 
 def test_a_stateless_worker_has_no_thread(new_site, far_storage):

@@ -1,0 +1,30 @@
+"""One row of the table of endpoints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One route of the package, as data: for registering it, for OpenAPI, for lists of routes.
+
+    `handler` is given the `Tessera`, the body as `request`, and the rule's arguments by name; it gives what
+    `response` describes. `request` is None where no body is read, `dict` where the host says what is in it. `errors`
+    are slugs of `errors.REGISTRY`, besides those of reading the body and of the guard.
+    """
+
+    name: str
+    method: str
+    rule: str
+    handler: Callable[..., Any]
+    request: type | None = None
+    response: Any = None
+    errors: tuple[str, ...] = ()
+    is_guarded: bool = False
+    may_be_empty: bool = False
+    """Whether a request without a body is one with nothing in it."""

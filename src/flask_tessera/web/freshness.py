@@ -1,0 +1,26 @@
+"""How recent a login must be to end other devices and see their addresses: the setting `DEVICES_FRESH`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import StepUpRequiredError
+
+if TYPE_CHECKING:
+    from .app_state import Runtime
+
+
+def is_recent_login(runtime: Runtime, logged_in_at: int) -> bool:
+    """Whether a login at this Unix second is recent enough; always where the setting is 0."""
+    longest = runtime.settings.DEVICES_FRESH
+    return not longest or runtime.clock() - logged_in_at <= longest
+
+
+def refuse_stale_login(runtime: Runtime, logged_in_at: int) -> None:
+    """Ask for another login first (SECURITY requirement S08).
+
+    Raises:
+        StepUpRequiredError: the login is older than `DEVICES_FRESH`.
+    """
+    if not is_recent_login(runtime, logged_in_at):
+        raise StepUpRequiredError("the login is too old to end other devices")

@@ -1,0 +1,98 @@
+"""An attempt to log in by a view of the application's own: throttled, and not overtaken by a password change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+
+from .. import signals
+from ..accounts.account_names import spelled_alike
+from ..errors import CredentialsError, InputError, TesseraError, missing_extra
+from .client import client_info
+from .http_errors import raise_as_http
+from .signal_sending import send
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+    from typing import Self
+
+    from ..services.login import LoginAttempt as Counted
+    from .actions import Actions
+    from .token_pair import TokenPair
+
+User = TypeVar("User")
+
+
+class LoginAttempt(Generic[User]):
+    """One attempt, as a context manager: `with tessera.login_attempt(account=phone) as attempt: …`.
+
+    Leave it by `fail()`, or by any `CredentialsError`, and the attempt counts as a wrong password of this account and
+    of the client's network. Any other error does not count.
+
+    Raises:
+        InputError: on entering, if an account is neither text nor a whole number.
+        ThrottledError: on entering, if there were too many wrong passwords; nothing was checked.
+        ConfigError: on entering, if the extra `accounts` is not installed.
+        StorageUnavailableError: on entering, if the revocation log cannot be read.
+    """
+
+    def __init__(self, actions: Actions[User], accounts: tuple[str | int, ...]) -> None:
+        self._actions = actions
+        self._accounts = accounts
+        self._checkpoint = 0
+        self._counted: AbstractContextManager[Any] | None = None
+        self._attempt: Counted | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._enter()
+        except TesseraError as error:
+            raise_as_http(error)
+        return self
+
+    def _enter(self) -> None:
+        runtime = self._actions.runtime
+        if runtime.shared.attempts is None:
+            raise missing_extra("counting wrong passwords needs the module limits", "accounts")
+        if not self._accounts:
+            raise InputError("the request names no account")
+        self._caller = client_info(runtime.settings.TRUSTED_PROXIES)
+        counted = runtime.shared.attempts.attempt(runtime.realm, self._accounts, self._caller.ip)
+        # Before the credentials are read: all sessions that end from now on, end this login too.
+        self._checkpoint = runtime.shared.view.position(at=runtime.clock())
+        self._attempt = counted.__enter__()
+        self._counted = counted
+
+    def fail(self) -> NoReturn:
+        """Say that the credentials are wrong: no such account, or another password.
+
+        Raises:
+            CredentialsError: always; it answers the request.
+        """
+        if self._attempt is None:
+            raise CredentialsError("the credentials are wrong")
+        self._attempt.fail()
+
+    def login(self, user: User | Any, **how: Any) -> TokenPair:
+        """As `Tessera.login`, for the user whose credentials were checked in this attempt.
+
+        Raises:
+            CredentialsError: all sessions of the user were ended while the credentials were checked.
+        """
+        return self._actions.start_session(user, checkpoint=self._checkpoint, **how)
+
+    def create_token(self, user: User | Any, expires_in: Any = None) -> str:
+        """As `Tessera.create_token`; errors as of `login`."""
+        return self._actions.start_token(user, expires_in, checkpoint=self._checkpoint)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, CredentialsError):
+            account = spelled_alike(self._accounts[0])
+            app = self._actions.runtime.shared.app
+            send(app, signals.login_failed, account=account, caller=self._caller)
+        if self._counted is not None:
+            self._counted.__exit__(kind, error, traceback)
+        if isinstance(error, TesseraError):
+            raise_as_http(error)

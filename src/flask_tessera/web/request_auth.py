@@ -1,0 +1,286 @@
+"""Who is calling: the one place that answers it.
+
+A request is taken through these steps, each of which may refuse it:
+
+1. The **transports** find the credential: the text that a header carries (`transports/`, a table of files).
+2. The first **credential reader** that recognises the text reads it: access token, legacy token (`readers/`, a table of
+   files). A reader checks everything about the credential itself: signature (or the cache of those that were verified
+   before), times, and whether its session was revoked. It gives an `Identity`.
+3. The result is kept on the request as a `RequestAuth`, one for each realm. The user is loaded when somebody asks for
+   it, at most once.
+4. The guard's **requirements** (scope, role, permission, fresh login) are checked.
+
+A view without a guard may ask too: then steps 1 to 3 happen when `current_user` or `current_identity` is first looked
+at, and whatever is wrong with the credential means nobody.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from flask import after_this_request, has_request_context
+
+from ..errors import (
+    OutsideRequestError,
+    ScopeMissingError,
+    SessionEndedError,
+    StepUpRequiredError,
+    StorageUnavailableError,
+    TesseraError,
+    TokenAmbiguousError,
+    TokenExpiredError,
+    TokenInvalidError,
+    TokenMissingError,
+    UserGoneError,
+)
+from ..tokens.encoding import plain
+from .app_state import runtime_of, states_of
+from .current import call_host, current_app_object, current_request_object, is_async
+from .grants import names_granted
+from .http_errors import raise_as_http
+
+if TYPE_CHECKING:
+    from flask import Request
+
+    from .app_state import Runtime
+    from .identity import Identity
+    from .requirements import Requirements
+
+# Not on `g`, which belongs to the application context: that one may outlive a request (in tests, in commands).
+_KEY: Final = "_tessera_auth"
+_NOT_GOOD: Final = (TokenInvalidError, TokenExpiredError, SessionEndedError)
+
+
+class UserLoaderError(Exception):
+    """The host's user loader failed in a way that a proxy would take for an absent user or attribute."""
+
+
+class RequestAuth(msgspec.Struct):
+    """Who sent a request; `identity` is None for nobody.
+
+    `is_lenient` tells that a bad token, and so the token of a user who is gone, counts as nobody. `user` was loaded if
+    `has_user`.
+    """
+
+    runtime: Any
+    identity: Any
+    is_lenient: bool = False
+    user: Any = None
+    has_user: bool = False
+
+    def load_user(self) -> Any:
+        """The user, loaded once; None for nobody.
+
+        Raises:
+            UserGoneError: there is no such user any more.
+        """
+        if not self.has_user:
+            identity = self.identity
+            try:
+                user = None if identity is None else load_user(self.runtime, identity.user_id, identity.user_stamp)
+            except UserGoneError:
+                if not self.is_lenient:
+                    raise
+                self.identity = user = None
+            self.user, self.has_user = user, True
+        return self.user
+
+    async def load_user_async(self) -> None:
+        """Await a loader that is a coroutine function ahead of an async view; errors as of `load_user`."""
+        load = self.runtime.hooks.user_loader
+        if self.has_user or self.identity is None or not is_async(load):
+            self.load_user()
+            return
+        try:
+            self.user = _refuse_gone(self.runtime, await load(self.identity.user_id), self.identity.user_stamp)
+        except UserGoneError:
+            if not self.is_lenient:
+                raise
+            self.identity = None
+        self.has_user = True
+
+
+def authenticate(realm: str, wanted: Requirements) -> RequestAuth:
+    """Let the present request in, or raise the error that answers it.
+
+    Raises:
+        TesseraHTTPError: the request is not let in.
+        ConfigError: the application has no Tessera of this realm, or a setting is wrong.
+    """
+    try:
+        runtime: Runtime = current_app_object().extensions["tessera"].running[realm]
+    except KeyError:
+        runtime = runtime_of(realm)
+    try:
+        auth = _look(runtime, current_request_object(), wanted.strict, wanted.optional)
+        if runtime.hooks.loads_before_view:
+            auth.load_user()
+        if wanted.needs_checks:
+            _check(auth, wanted)
+    except TesseraError as error:
+        raise_as_http(error)
+    return auth
+
+
+async def authenticate_async(realm: str, wanted: Requirements) -> RequestAuth:
+    """`authenticate` ahead of an async view: an async user loader is awaited in the view's own event loop."""
+    runtime = runtime_of(realm)
+    try:
+        auth = _look(runtime, current_request_object(), wanted.strict, wanted.optional)
+        if runtime.hooks.loads_before_view:
+            await auth.load_user_async()
+        if wanted.needs_checks:
+            _check(auth, wanted)
+    except TesseraError as error:
+        raise_as_http(error)
+    return auth
+
+
+def _look(runtime: Runtime, request: Request, strict: bool, optional: str) -> RequestAuth:
+    """Steps 1 to 3; the answer is private from now on."""
+    known: dict[str, RequestAuth] | None = request.__dict__.get(_KEY)
+    if known is None:
+        known = request.__dict__[_KEY] = {}
+        after_this_request(runtime.cache_policy.apply)
+    identity: Identity[Any] | None = None
+    try:
+        identity = verify_credential(runtime, find_credential(runtime, request), strict=strict)
+    except TokenMissingError:
+        if optional == "no":
+            raise
+    except _NOT_GOOD:
+        if optional != "invalid":
+            raise
+    auth = RequestAuth(runtime, identity, optional == "invalid")
+    if known and (before := known.pop(runtime.realm, None)) is not None and before.identity == identity:
+        auth.user, auth.has_user = before.user, before.has_user
+    # The last guard is the last in the dictionary: `current_user` without a realm means its user.
+    known[runtime.realm] = auth
+    return auth
+
+
+def find_credential(runtime: Runtime, request: Request) -> str:
+    """The one credential of a request; an empty header is one, if a bad one.
+
+    Raises:
+        TokenMissingError: there is none.
+        TokenAmbiguousError: there are two that differ (RFC 6750 §2).
+    """
+    found: str | None = None
+    for transport in runtime.transports:
+        text = transport.find(request.environ)
+        if text is not None:
+            if found is not None and found != text:
+                raise TokenAmbiguousError("the request carries two tokens in two places")
+            found = text
+    if found is None:
+        raise TokenMissingError("the request carries no token")
+    return found
+
+
+def verify_credential(runtime: Runtime, text: str, *, strict: bool = False) -> Identity[Any]:
+    """Who a credential speaks for.
+
+    Raises:
+        TokenInvalidError: not a credential of ours.
+        TokenExpiredError: ours, but too old.
+        SessionEndedError: its session is over.
+        StorageUnavailableError: it cannot be told whether its session is over.
+    """
+    if type(text) is not str:
+        # A subclass could lie about what it is, and be remembered for it.
+        text = plain(text)
+    at = int(runtime.clock())
+    for reader in runtime.readers:
+        identity = reader.identify(text, at=at, strict=strict)
+        if identity is not None:
+            return identity
+    raise TokenInvalidError
+
+
+def auth_of(realm: str | None) -> RequestAuth:
+    """What is known of the present request: of a realm, or with None of the last guard of any.
+
+    Where no guard has looked at the request it is looked at now, as `optional="invalid"` does. A storage that does not
+    answer means nobody too: the failure is in the log, and hooks that run for every answer must not fail.
+
+    Raises:
+        OutsideRequestError: no request is handled here.
+        ConfigError: the application has no Tessera of this realm.
+    """
+    if not has_request_context():
+        raise OutsideRequestError
+    request = current_request_object()
+    known: dict[str, RequestAuth] = request.__dict__.get(_KEY) or {}
+    auth = next(reversed(known.values()), None) if realm is None else known.get(realm)
+    return auth or _look_unguarded(realm, request)
+
+
+def _look_unguarded(realm: str | None, request: Request) -> RequestAuth:
+    realms = list(states_of(current_app_object()).hooks) if realm is None else [realm]
+    auth: RequestAuth | None = None
+    for each in realms:
+        runtime = runtime_of(each)
+        try:
+            auth = _look(runtime, request, strict=False, optional="invalid")
+        except StorageUnavailableError as error:
+            runtime.shared.outages.record(error)
+            auth = request.__dict__[_KEY][each] = RequestAuth(runtime, None, is_lenient=True)
+        except TokenAmbiguousError:
+            auth = request.__dict__[_KEY][each] = RequestAuth(runtime, None, is_lenient=True)
+        if auth.identity is not None:
+            return auth
+    if auth is None:
+        runtime_of("")
+        raise TokenMissingError
+    return auth
+
+
+def load_user(runtime: Runtime, user_id: Any, user_stamp: str = "") -> Any:
+    """The user of a user id; the id itself where no loader was given.
+
+    Args:
+        runtime: of the realm.
+        user_id: as `user_id_type` makes it.
+        user_stamp: what the session keeps of the user, empty where that is not known: a user of another stamp is not
+            the one who logged in.
+
+    Raises:
+        UserGoneError: the loader knows no such user.
+        UserLoaderError: the loader raised an AttributeError or RuntimeError.
+    """
+    load = runtime.hooks.user_loader
+    if load is None:
+        return user_id
+    try:
+        user = call_host(load, user_id)
+    except TesseraError:
+        raise
+    except (AttributeError, RuntimeError) as error:
+        # Through `current_user` these would read as "no such attribute" and as "nobody".
+        raise UserLoaderError(f"the user loader failed: {error}") from error
+    return _refuse_gone(runtime, user, user_stamp)
+
+
+def _refuse_gone(runtime: Runtime, user: Any, user_stamp: str) -> Any:
+    if user is None:
+        raise UserGoneError("the user loader gave None")
+    if user_stamp and runtime.hooks.user_stamp is not None and runtime.hooks.stamp_of(user) != user_stamp:
+        raise UserGoneError("the user of this id is another one now: user_stamp gives another text")
+    return user
+
+
+def _check(auth: RequestAuth, wanted: Requirements) -> None:
+    """Step 4. Nobody was let in only where nothing more was asked for."""
+    identity = auth.identity
+    if identity is None:
+        return
+    if not wanted.scopes <= identity.scopes:
+        raise ScopeMissingError(f"the token lacks {' '.join(sorted(wanted.scopes - identity.scopes))}")
+    if wanted.fresh and auth.runtime.clock() - identity.authenticated_at > wanted.fresh:
+        raise StepUpRequiredError("the login is too old")
+    if wanted.roles and not wanted.roles & names_granted(auth.load_user(), "role", "roles"):
+        raise ScopeMissingError(f"the user has none of the roles {' '.join(sorted(wanted.roles))}")
+    if wanted.permissions and not wanted.permissions <= names_granted(auth.load_user(), "permission", "permissions"):
+        raise ScopeMissingError(f"the user lacks one of the permissions {' '.join(sorted(wanted.permissions))}")

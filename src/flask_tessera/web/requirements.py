@@ -1,0 +1,121 @@
+"""What a guard asks of a request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypedDict
+
+Optional = Literal["no", "missing", "invalid"]
+FRESH_SECONDS: Final = 300
+"""How old a login may be where `fresh=True` is asked for."""
+_ATTRIBUTE: Final = "__tessera_requirements__"
+_NOT_ASKED: Final[Any] = object()
+_OPTIONAL: Final[dict[Any, Optional]] = {False: "no", True: "missing", "invalid": "invalid"}
+
+
+class RequirementArguments(TypedDict, total=False):
+    """The arguments of `login_required` and `protect`."""
+
+    scope: str
+    role: str
+    permission: str
+    fresh: bool | int
+    strict: bool
+    optional: bool | Literal["invalid"]
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """What a guard asks of a request.
+
+    `fresh` is the age in seconds that the login may have, 0 for any; `needs_checks` tells that more than a good
+    credential is asked for.
+    """
+
+    scopes: frozenset[str] = frozenset()
+    roles: frozenset[str] = frozenset()
+    permissions: frozenset[str] = frozenset()
+    fresh: int = 0
+    strict: bool = False
+    optional: Optional = "no"
+    needs_checks: bool = False
+
+    def __str__(self) -> str:
+        words = [f"scope={' '.join(sorted(self.scopes))}"] if self.scopes else []
+        words += [f"role={' '.join(sorted(self.roles))}"] if self.roles else []
+        words += [f"permission={' '.join(sorted(self.permissions))}"] if self.permissions else []
+        words += [f"fresh={self.fresh}"] if self.fresh else []
+        words += ["strict"] if self.strict else []
+        words += [f"optional={self.optional}"] if self.optional != "no" else []
+        return ", ".join(["login", *words])
+
+
+def parse_requirements(
+    *,
+    scope: str = _NOT_ASKED,
+    role: str = _NOT_ASKED,
+    permission: str = _NOT_ASKED,
+    fresh: bool | int = False,
+    strict: bool = False,
+    optional: bool | Literal["invalid"] = False,
+) -> Requirements:
+    """Requirements from a decorator's arguments.
+
+    Raises:
+        TypeError: an argument has the wrong type, or asks for nothing (`role=""`, `fresh=0`), or `optional` stands
+            beside another requirement: whoever leaves the token out would pass what a logged-in user must fulfil.
+    """
+    words = {
+        name: _words(name, value)
+        for name, value in (("scope", scope), ("role", role), ("permission", permission))
+        if value is not _NOT_ASKED
+    }
+    seconds = _seconds(fresh)
+    if not isinstance(strict, bool):
+        raise TypeError(f"strict must be True or False, not {strict!r}")
+    if optional not in _OPTIONAL or (isinstance(optional, int | float) and not isinstance(optional, bool)):
+        raise TypeError(f'optional must be False, True or "invalid", not {optional!r}')
+    if optional and (words or seconds):
+        asked = ", ".join([*words, *(["fresh"] if seconds else [])])
+        raise TypeError(f"optional lets requests without a token in, so {asked} would keep out only who has logged in")
+    none: frozenset[str] = frozenset()
+    return Requirements(
+        words.get("scope", none),
+        words.get("role", none),
+        words.get("permission", none),
+        seconds,
+        strict,
+        _OPTIONAL[optional],
+        needs_checks=bool(words or seconds),
+    )
+
+
+def put_on(wrapper: Any, requirements: Requirements) -> None:
+    """Keep the requirements on a guarded view, for whoever describes the routes."""
+    setattr(wrapper, _ATTRIBUTE, requirements)
+
+
+def requirements_of(view: Any) -> Requirements | None:
+    """What stands before a view: of the outermost guard, also beneath other decorators; None without one."""
+    while view is not None:
+        found: Requirements | None = getattr(view, _ATTRIBUTE, None)
+        if found is not None:
+            return found
+        view = getattr(view, "__wrapped__", None)
+    return None
+
+
+def _words(name: str, value: Any) -> frozenset[str]:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be words separated by spaces, not {value!r}")
+    if not value.strip():
+        raise TypeError(f"{name}={value!r} asks for nothing: leave {name} out where anybody who is logged in may enter")
+    return frozenset(value.split())
+
+
+def _seconds(fresh: Any) -> int:
+    if isinstance(fresh, bool):
+        return FRESH_SECONDS if fresh else 0
+    if not isinstance(fresh, int) or fresh <= 0:
+        raise TypeError(f"fresh must be True or a whole number of seconds above 0, not {fresh!r}")
+    return fresh

@@ -1,0 +1,82 @@
+"""Which storage an application uses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..config import PREFIX
+from ..errors import ConfigError, StorageUnavailableError
+from ..storage.from_url import is_in_memory, open_engine, open_storage
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from ..config import Settings
+    from ..storage.contract import Storage
+
+_HOW = (
+    "no storage: set TESSERA_STORE_URL = 'sqlite:///tessera.db' in the configuration,"
+    " or write Tessera(app, storage='sqlite:///tessera.db')"
+)
+
+
+def check_choice(app: Flask, settings: Settings, given: Any) -> str:
+    """Refuse what cannot be opened, as far as can be told without a connection; gives its name for the log.
+
+    Args:
+        app: the application.
+        settings: of it.
+        given: what `Tessera(storage=…)` was given, or None.
+
+    Raises:
+        ConfigError: there is no storage, or none of that kind.
+    """
+    url = _url_of(app, settings, given)
+    if url is not None:
+        _refuse_slow(open_storage(url, folder=app.instance_path), settings)
+        return url
+    if not hasattr(given, "revocations"):
+        open_engine(given)
+    return str(getattr(given, "url", "") or f"of {type(given).__name__}")
+
+
+def open_choice(app: Flask, settings: Settings, given: Any) -> Storage:
+    """The storage; it connects at first use. An in-memory database under TESTING means the memory storage.
+
+    Raises:
+        ConfigError: as of `check_choice`, or its bound is longer than `REVOCATION_BOUND`.
+        StorageUnavailableError: its folder cannot be made.
+    """
+    url = _url_of(app, settings, given)
+    if url is not None:
+        try:
+            storage = open_storage(url, folder=app.instance_path, make_folder=True)
+        except OSError as error:
+            raise StorageUnavailableError(f"the instance folder cannot be made: {error}") from error
+    elif hasattr(given, "revocations"):
+        storage = given
+    elif app.testing and is_in_memory(given):
+        storage = open_storage("memory:")
+    else:
+        storage = open_engine(given)
+    _refuse_slow(storage, settings)
+    return storage
+
+
+def _url_of(app: Flask, settings: Settings, given: Any) -> str | None:
+    """The URL that decides; None where an engine, a `db` or a storage of the host's own does."""
+    if isinstance(given, str) and given:
+        return given
+    if settings.STORE_URL and (given is None or app.testing):
+        return settings.STORE_URL
+    if given is not None:
+        return None
+    if app.testing:
+        return "memory:"
+    raise ConfigError(_HOW)
+
+
+def _refuse_slow(storage: Storage, settings: Settings) -> None:
+    bound = storage.revocations.bound
+    if bound > settings.REVOCATION_BOUND:
+        raise ConfigError(f"{PREFIX}REVOCATION_BOUND must be at least {bound}: this storage is no faster")
