@@ -34,6 +34,8 @@ MOST_PROCESSOR = 1.0
 MOST_GROWTH = 1.5
 """How many times more a worker of many may cost than a worker of few."""
 WORKERS = (1, 8, 32)
+SETTLE = 12.0
+"""Seconds between the first reads and the measurement."""
 SYSTEM_POSTGRES = "*/bin/postgres"
 """Below /usr/lib/postgresql: as Debian installs it, with JIT."""
 CLIENT_COMMANDS = ("cmdstat_evalsha", "cmdstat_xread")
@@ -113,7 +115,7 @@ def _fill(store: Store, count: int) -> None:
 
 def _measure(store: Store, count: int, seconds: float) -> tuple[float, float]:
     """Statements a second of one worker, and percent of a core that the server took for all."""
-    with _workers(store.url("idle"), count):
+    with _workers(store.url("idle"), count, min(SETTLE, seconds)):
         spent = ProcessorTime(store)
         statements, took, began = _statements(store), spent(), time.monotonic()
         time.sleep(seconds)
@@ -135,14 +137,14 @@ def _statements(store: Store) -> int:
 
 
 @contextlib.contextmanager
-def _workers(url: str, count: int) -> Iterator[None]:
+def _workers(url: str, count: int, settle: float) -> Iterator[None]:
     """A process with so many workers that have read the log."""
     command = [sys.executable, "-m", "benchmarks.idle_worker"]
     worker = subprocess.Popen(command, cwd=peers.ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         if worker.stdin is None or worker.stdout is None:
             raise RuntimeError("a worker without pipes")
-        worker.stdin.write(json.dumps({"url": url, "count": count}) + "\n")
+        worker.stdin.write(json.dumps({"url": url, "count": count, "settle": settle}) + "\n")
         worker.stdin.flush()
         if worker.stdout.readline() != "ready\n":
             raise RuntimeError("the workers have ended")

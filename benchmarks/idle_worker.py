@@ -1,6 +1,7 @@
 """One process with many idle workers, for P12.
 
-Reads a line of JSON with `url` and `count`, prints "ready" when each has read the log, and ends with its input.
+Reads a line of JSON with `url`, `count` and `settle` (seconds), prints "ready" when each has read the log, and ends
+with its input.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ def main() -> None:
         followers.append(RevocationFollower(storage, view, system_clock, patience=PATIENCE))
     while not all(follower.is_current() for follower in followers):
         time.sleep(0.05)
-    # What they do at first is no longer to be seen in what is counted.
-    time.sleep(3)
+    # PostgreSQL counts what a connection did at first only after it was idle for ten seconds.
+    time.sleep(job["settle"])
     print("ready", flush=True)
     sys.stdin.read()
 
