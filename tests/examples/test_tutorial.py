@@ -129,6 +129,45 @@ def test_after_refuses_a_login_as_before(after: Example, body: Any, text: str):
     assert (answer.status_code, answer.get_json()) == (200, {"code": 4103, "msg": text})
 
 
+def test_L07_after_lets_nobody_guess_without_limit(after: Example):
+    client = make_app(after).test_client()
+    wrong = {"phone": PHONE, "password": "wrong"}
+    codes = [client.post("/login", json=wrong).get_json()["code"] for _ in range(12)]
+    assert codes == [4103] * 10 + [4201] * 2
+    assert client.post("/login", json={"phone": PHONE, "password": PASSWORD}).get_json()["code"] == 4201
+
+
+def test_L05_after_works_as_hard_for_an_unknown_phone_as_for_a_wrong_password(after: Example):
+    """Counted once the kind of the old hashes has been seen, as `passwords.remember` shows it at the start."""
+    app = make_app(after)
+    with app.app_context():
+        passwords = after.app.tessera.passwords
+    done: list[int] = []
+    derive = passwords._derive
+    passwords._derive = lambda profile, *given: done.append(profile.units) or derive(profile, *given)
+    work = []
+    for phone in (PHONE, PHONE, "13800138001"):
+        done.clear()
+        app.test_client().post("/login", json={"phone": phone, "password": "wrong"})
+        work.append(sum(done))
+    assert work[0] == work[1] == work[2] > 0
+
+
+def test_after_refuses_a_user_who_is_gone_at_every_guarded_view(after: Example):
+    """The tutorial's guard loaded the user, so it refused one who was deleted, whatever the view looks at."""
+    app = make_app(after)
+    app.add_url_rule("/orders", "orders", importlib.import_module("auth").login_required(lambda: {"code": 0}))
+    client = app.test_client()
+    headers = {"z-token": log_in(client)}
+    assert client.get("/orders", headers=headers).get_json() == {"code": 0}
+    with app.app_context():
+        connection = after.models.connect()
+        connection.execute("DELETE FROM users")
+        connection.commit()
+        connection.close()
+    assert client.get("/orders", headers=headers).get_json()["code"] == 4101
+
+
 def test_after_answers_bad_tokens_as_before(after: Example):
     client = make_app(after).test_client()
 

@@ -1,9 +1,11 @@
 import os
 import re
 
-from auth import create_token, login_required, tessera
+from auth import login_required, tessera
 from flask import Flask, jsonify, request
 from models import get_user_by_phone
+
+from flask_tessera import CredentialsError
 
 
 def create_app():
@@ -26,10 +28,14 @@ def create_app():
             return jsonify(code=4103, msg="请填写手机号或密码")
         if not isinstance(phone, str) or not re.fullmatch("1[2-9][0-9]{9}", phone):
             return jsonify(code=4103, msg="手机号有误")
-        user = get_user_by_phone(phone)
-        if user is None or not user.check_password(password):
+        try:
+            with tessera.login_attempt(account=phone) as attempt:
+                user = get_user_by_phone(phone)
+                if not tessera.passwords.verify(user and user.password_hash, password):
+                    attempt.fail()
+                token = attempt.create_token(user.id)
+        except CredentialsError:
             return jsonify(code=4103, msg="手机号或密码错误")
-        token = create_token(user.id)
         return jsonify(code=0, msg="成功", data=token)
 
     @app.route("/user/detail")

@@ -2,7 +2,7 @@ from models import get_user
 
 from flask_tessera import Tessera
 
-tessera = Tessera(user_id_type=int)
+tessera = Tessera(user_id_type=int, load_user="always")
 tessera.user_loader(get_user)
 
 create_token = tessera.create_token
