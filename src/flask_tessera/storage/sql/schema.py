@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 VERSION: Final = 4
 """Of the schema; a process refuses a newer one than it knows."""
+FILL_FACTOR: Final = "fillfactor"
+"""Of a table's `info`: per cent of a page of PostgreSQL that new rows fill, so that an update finds room beside."""
 REVISION_TABLE: Final = "tessera_alembic_version"
 """Where Alembic notes the revision, apart from the host's own."""
 
@@ -81,9 +83,18 @@ def statements(metadata: MetaData, dialect: Dialect) -> list[str]:
     tables = metadata.sorted_tables
     indexes = [index for table in tables for index in sorted(table.indexes, key=lambda index: str(index.name))]
     return [
-        *(str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)) for table in tables),
+        *(
+            str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)) + _options(table, dialect)
+            for table in tables
+        ),
         *(str(CreateIndex(index, if_not_exists=True).compile(dialect=dialect)) for index in indexes),
     ]
+
+
+def _options(table: Table, dialect: Dialect) -> str:
+    """Storage parameters of PostgreSQL, for which SQLAlchemy before 2.1 has no word."""
+    factor = table.info.get(FILL_FACTOR)
+    return f" WITH (fillfactor = {factor})" if factor and dialect.name == "postgresql" else ""
 
 
 def _sessions(metadata: MetaData) -> None:
@@ -103,7 +114,7 @@ def _sessions(metadata: MetaData) -> None:
         # PostgreSQL then writes the new row beside the old one and touches no index (HOT), if there is room.
         Index("tessera_sessions_user", "user_id", "realm"),
         sqlite_with_rowid=False,
-        postgresql_with={"fillfactor": 85},
+        info={FILL_FACTOR: 85},
     )
 
 
@@ -116,7 +127,7 @@ def _principals(metadata: MetaData) -> None:
         _integer("epoch"),
         _integer("suspended_until"),
         sqlite_with_rowid=False,
-        postgresql_with={"fillfactor": 85},
+        info={FILL_FACTOR: 85},
     )
 
 
@@ -172,7 +183,7 @@ def _workers(metadata: MetaData) -> None:
         Column("name", Text, primary_key=True),
         *map(_integer, ("started_at", "beat_at", "lag_ms")),
         sqlite_with_rowid=False,
-        postgresql_with={"fillfactor": 50},
+        info={FILL_FACTOR: 50},
     )
 
 

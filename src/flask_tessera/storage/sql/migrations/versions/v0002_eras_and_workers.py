@@ -24,7 +24,6 @@ def upgrade() -> None:
         sa.Column("name", sa.Text, primary_key=True),
         *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("started_at", "beat_at", "lag_ms")),
         sqlite_with_rowid=False,
-        postgresql_with={"fillfactor": 50},
     )
     if op.get_context().dialect.name == "postgresql":
         _upgrade_postgres()
@@ -32,8 +31,8 @@ def upgrade() -> None:
 
 
 def _upgrade_postgres() -> None:
-    for table in ("tessera_sessions", "tessera_principals"):
-        op.execute(f"ALTER TABLE {table} SET (fillfactor = 85)")
+    for table, factor in (("tessera_sessions", 85), ("tessera_principals", 85), ("tessera_workers", 50)):
+        op.execute(f"ALTER TABLE {table} SET (fillfactor = {factor})")
     # What is there counts as written by this transaction: seen by all once it is committed.
     xid = sa.Column("xid", TransactionId, nullable=False, server_default=sa.text("pg_current_xact_id()"))
     op.add_column("tessera_revocations", xid)
