@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from flask_tessera import config, errors  # noqa: E402 (found by the line above)
+from tools import api_reference  # noqa: E402
 from tools.requirement_tests import named_tests  # noqa: E402
 
 if TYPE_CHECKING:
@@ -46,6 +47,14 @@ SHOWN_ERRORS = (
 MOST_TESTS_SHOWN = 4
 
 SETTINGS = {
+    "SECRET_KEY": (
+        "all keys are derived from it; by default Flask's own `SECRET_KEY`",
+        "所有密钥都由它派生；默认用 Flask 自己的 `SECRET_KEY`",
+    ),
+    "SECRET_KEY_FALLBACKS": (
+        "former ones, whose tokens are still accepted; by default Flask's own",
+        "以前用过的，用它们签发的 token 仍然有效；默认用 Flask 自己的",
+    ),
     "STORE_URL": (
         "where sessions are kept: `sqlite:///file.db`, `postgresql://…`, `redis://…`, `redis+cluster://…` or `memory:`",
         "会话存放处：`sqlite:///file.db`、`postgresql://…`、`redis://…`、`redis+cluster://…` 或 `memory:`",
@@ -89,18 +98,29 @@ SETTINGS = {
         "how many proxies before the application append to X-Forwarded-For",
         "应用之前有几层会追加 X-Forwarded-For 的反向代理",
     ),
+    "DEVICES_FRESH": (
+        "how old a login may be that lists or ends the user's other sessions; 0: any age",
+        "登录之后多久之内可以查看或结束自己的其他会话；0 表示不限",
+    ),
     "LOGIN_LIMIT_ACCOUNT": (
-        "wrong passwords on one account after which it is closed to logins, in the notation of the library limits",
-        "同一账号可输错密码的次数,超过后暂不能登录(limits 库的写法)",
+        "wrong passwords for one account, in each process; `;` separates several limits",
+        "同一账号的密码错误次数，每个进程各自计数；多个限制以 `;` 分隔",
     ),
     "LOGIN_LIMIT_ADDRESS": (
-        "the same for one IPv4 address or IPv6 /64",
-        "同一 IPv4 地址或 IPv6 /64 网段可输错密码的次数",
+        "the same for one network: an IPv4 address or an IPv6 /64",
+        "同一网段（一个 IPv4 地址或 IPv6 /64）的密码错误次数，同上",
     ),
     "PASSWORD_MIN_LENGTH": ("characters of a new password in the ready service", "现成服务中新密码的最少字符数"),
     "HASH_SLOTS": ("passwords hashed at once in the ready service's process", "现成服务的进程内同时计算的密码哈希数"),
 }
 """What each setting means, in English and Chinese."""
+NOTATIONS = {
+    "SECRET_KEY": "text",
+    "SECRET_KEY_FALLBACKS": "list of texts",
+    "LOGIN_LIMIT_ACCOUNT": "`N per M minutes`, as the library limits writes it",
+    "LOGIN_LIMIT_ADDRESS": "likewise",
+}
+"""What a setting may be, where its type does not say it."""
 
 _LOG_IN = ("forget both tokens, show `msg`, log in", "丢弃两个 token，显示 `msg`，重新登录")
 _OF_THE_CLIENT = ("a fault of the client; do not repeat", "客户端写错了，不要重试")
@@ -155,9 +175,17 @@ CLIENT_ACTIONS = {
 """What a client does about each error, in English and Chinese."""
 
 SECONDS = frozenset(
-    {"ACCESS_LIFETIME", "TOKEN_LIFETIME", "SESSION_IDLE", "SESSION_LIFETIME", "REFRESH_LEEWAY", "REVOCATION_BOUND"}
+    {
+        "ACCESS_LIFETIME",
+        "TOKEN_LIFETIME",
+        "SESSION_IDLE",
+        "SESSION_LIFETIME",
+        "REFRESH_LEEWAY",
+        "REVOCATION_BOUND",
+        "DEVICES_FRESH",
+    }
 )
-OFF = {"STORE_URL": "–", "ISSUER": "–", "AUDIENCE": "–", "LEGACY": "–"}
+OFF = {"SECRET_KEY", "SECRET_KEY_FALLBACKS", "STORE_URL", "ISSUER", "AUDIENCE", "LEGACY"}
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -207,7 +235,7 @@ def short_errors_zh(_: str) -> str:
 def default_of(name: str) -> str:
     """The default of a setting, as it is written in Python."""
     if name in OFF:
-        return OFF[name]
+        return "–"
     if name == "HASH_SLOTS":
         return "CPU cores"
     (field,) = (each for each in fields(config.Settings) if each.name == name)
@@ -223,6 +251,8 @@ def range_of(name: str) -> str:
     if name in config._RANGES:  # noqa: SLF001
         least, most = config._RANGES[name]  # noqa: SLF001
         return f"{least} – {most}"
+    if name in NOTATIONS:
+        return NOTATIONS[name]
     kinds = {str: "text", tuple: "list of names", dict: "mapping"}
     return kinds[config._KINDS[name]]  # noqa: SLF001
 
@@ -247,7 +277,16 @@ def in_chinese(text: str) -> str:
     return text
 
 
-_WORDS = {" s": " 秒", "CPU cores": "CPU 核数", "text": "文本", "list of names": "名称列表", "mapping": "字典"}
+_WORDS = {
+    " s": " 秒",
+    "CPU cores": "CPU 核数",
+    "text": "文本",
+    "list of names": "名称列表",
+    "list of texts": "文本列表",
+    "`N per M minutes`, as the library limits writes it": "`N per M minutes`，limits 库的写法",
+    "likewise": "同上",
+    "mapping": "字典",
+}
 
 
 def short_settings_en(_: str) -> str:
@@ -299,7 +338,12 @@ def named(tests: Iterable[str]) -> str:
     return "<br>".join(f"`{name}`" for name in names[:MOST_TESTS_SHOWN]) + more
 
 
+def api(_: str) -> str:
+    return api_reference.reference()
+
+
 PARTS: dict[str, Callable[[str], str]] = {
+    "api": api,
     "errors-en": errors_en,
     "errors-zh": errors_zh,
     "short-errors-en": short_errors_en,

@@ -1,21 +1,19 @@
-import os
-
 from flask import Flask
 
 from flask_tessera import Tessera, current_user, login_required
-from flask_tessera.accounts.passwords import Passwords
 
 app = Flask(__name__)
-app.config.update(SECRET_KEY=os.environ["SECRET_KEY"], TESSERA_STORE_URL="sqlite:///tessera.db")
+app.config.from_prefixed_env()  # FLASK_SECRET_KEY, FLASK_ALICE_PASSWORD
+app.config["TESSERA_STORE_URL"] = "sqlite:///tessera.db"
 tessera = Tessera(app)
-passwords = Passwords()
-users = {"alice": passwords.hash(os.environ["ALICE_PASSWORD"])}
+with app.app_context():
+    users = {"alice": tessera.passwords.hash(app.config["ALICE_PASSWORD"])}
 
 
-@tessera.authenticator
+@tessera.authenticator(account="name")
 def authenticate(credentials):
-    name = str(credentials.get("name"))
-    return name if passwords.verify(users.get(name), credentials.get("password")) else None
+    name, password = credentials["name"], credentials.get("password")
+    return name if tessera.passwords.verify(users.get(name), password) else None
 
 
 app.register_blueprint(tessera.blueprint())

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("path", documents_with("python"), ids=name_of)
 def test_every_python_block_of_a_document_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SECRET_KEY", os.urandom(32).hex())
-    monkeypatch.setenv("ALICE_PASSWORD", "four words that nobody guesses")
-    for name in ("FLASK_SECRET_KEY", "FLASK_TESSERA_STORE_URL"):
-        monkeypatch.setenv(name, "")  # what an example sets is gone after it
-        monkeypatch.delenv(name)
+    # What an example sets is gone after it.
+    monkeypatch.setenv("FLASK_SECRET_KEY", os.urandom(32).hex())
+    monkeypatch.setenv("FLASK_ALICE_PASSWORD", "four words that nobody guesses")
+    monkeypatch.setenv("FLASK_TESSERA_STORE_URL", "")
+    monkeypatch.delenv("FLASK_TESSERA_STORE_URL")
     parser = PythonCodeBlockParser(doctest_optionflags=doctest.ELLIPSIS)
     document = Sybil([parser], patterns=["*.md"], path=str(path.parent)).parse(path)
     document.namespace["__name__"] = "example"

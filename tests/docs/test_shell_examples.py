@@ -8,23 +8,22 @@ import re
 import shlex
 import subprocess
 import tomllib
-import urllib.error
-import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from gunicorn.config import Config
 
-from .documents import ALL, ROOT, blocks_of, documents_with, name_of, write_files
+from .documents import ALL, ROOT, Block, blocks_of, documents_with, name_of, write_files
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
 LANGUAGES = {
-    "bash": "run here, in one shell for each document",
+    "bash": "run here, in one shell for each document and server",
     "sh": "set-up and servers: looked at here, word by word",
     "json": "what the block before it prints",
+    "text": "what the demo prints when it starts",
     "python": "run by test_python_examples.py",
     "diff": "compared by test_generated.py",
     "dockerfile": "read, and built where there is a Docker, by test_deployment.py",
@@ -32,8 +31,14 @@ LANGUAGES = {
     "nginx": "read by nginx, and started, in test_deployment.py",
 }
 END_OF_BLOCK = "\x1e"
-PASSWORD = "the password that the demo printed"
-ADDRESS = "http://127.0.0.1:8000"
+DEMO = "http://127.0.0.1:8000"
+MINIMAL = "http://127.0.0.1:5000"
+REMEMBERED = {
+    "THE_ACCESS_TOKEN": r's/.*"access_token": *"\([^"]*\)".*/\1/p',
+    "THE_REFRESH_TOKEN": r's/.*"refresh_token": *"\([^"]*\)".*/\1/p',
+    "THE_TOKEN": r's/.*"data": *"\([^"]*\)".*/\1/p',
+}
+"""What a reader copies from an answer into a later line, and how sed finds it in the answer."""
 CHANGING = {"expires_in", "refresh_expires_in", "created_at", "last_seen_at", "expires_at", "effective_by"}
 """Members whose number depends on when an example is run."""
 SERVES = re.compile(r"^flask .* run$", re.MULTILINE)
@@ -49,17 +54,39 @@ def test_every_block_is_of_a_language_that_is_run(path: Path):
 def test_every_shell_block_does_what_the_document_shows(path: Path, demo: Any, surroundings: dict[str, str]):
     blocks = [block for block in blocks_of(path) if block.language == "bash" and not SERVES.search(block.text)]
     write_files(path, demo.folder)
-    script = "".join(f"{block.text}\nprintf '{END_OF_BLOCK}'\n" for block in blocks)
-    script = script.replace(PASSWORD, demo.password).replace(ADDRESS, demo.base)
+    run_blocks([block for block in blocks if MINIMAL not in block.text], demo.folder, surroundings, demo)
+
+
+def run_blocks(blocks: list[Block], folder: Path, surroundings: dict[str, str], demo: Any = None) -> None:
+    """Run the blocks of a document one after another, and compare what they print with what it shows.
+
+    As a reader does, put what an answer holds into the lines that follow it.
+    """
+    put_in = (f"found=$(sed -n '{find}' answer); {name}=${{found:-${{{name}:-}}}}" for name, find in REMEMBERED.items())
+    after = "\ncat answer\n" + "\n".join(put_in)
+    script = "".join(f"{{\n{block.text}\n}} > answer{after}\nprintf '{END_OF_BLOCK}'\n" for block in blocks)
+    for name in REMEMBERED:
+        script = re.sub(rf"(?<=[ \"]){name}(?=['\"])", f"'\"${name}\"'", script)
+    if demo:
+        script = script.replace("THE_PASSWORD", demo.password).replace(DEMO, demo.base)
     command = ["bash", "-euo", "pipefail", "-c", script]
     done = subprocess.run(
-        command, cwd=demo.folder, env=surroundings, check=False, text=True, capture_output=True, timeout=150
+        command, cwd=folder, env=surroundings, check=False, text=True, capture_output=True, timeout=150
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
     for block, printed in zip(blocks, done.stdout.split(END_OF_BLOCK), strict=False):
         if block.shown:
             assert alike(values_of(block.shown), values_of(printed)), f"{block.text}\nprinted:\n{printed}"
+
+
+@pytest.mark.parametrize("path", documents_with("text"), ids=name_of)
+def test_the_demo_prints_what_the_document_shows(path: Path, demo: Any):
+    printed = (demo.folder / "printed").read_text("utf-8").replace(demo.base, DEMO)
+    for block in blocks_of(path):
+        if block.language == "text":
+            shown = ".*".join(map(re.escape, block.text.split("…")))
+            assert re.search(shown, printed), printed
 
 
 def values_of(text: str) -> list[Any]:
@@ -122,29 +149,15 @@ def test_the_stand_in_for_curl_does_what_the_documents_need(demo: Any, surroundi
         assert json.loads(done.stdout) == answer
 
 
-def serving_blocks() -> set[str]:
-    """Blocks that end in a server; both READMEs have the same."""
-    blocks = [block for path in documents_with("bash") for block in blocks_of(path)]
-    return {block.text for block in blocks if block.language == "bash" and SERVES.search(block.text)}
-
-
-@pytest.mark.parametrize("script", sorted(serving_blocks()), ids=lambda script: script.splitlines()[-1])
-def test_an_example_that_serves_does_serve(script: str, serve_flask: Any):
+@pytest.mark.parametrize("path", [path for path in documents_with("bash") if SERVES.search(path.read_text("utf-8"))])
+def test_an_example_that_serves_answers_as_the_document_shows(
+    path: Path, serve_flask: Any, surroundings: dict[str, str], tmp_path: Path
+):
+    blocks = [block for block in blocks_of(path) if block.language == "bash"]
+    (script,) = (block.text for block in blocks if SERVES.search(block.text))
     base = serve_flask(script)
-    with pytest.raises(urllib.error.HTTPError, match="401"):
-        ask(base + "/hello")
-    credentials = {"name": "alice", "password": "four words that nobody guesses"}
-    pair = ask(base + "/auth/login", body=credentials)["data"]
-
-    assert ask(base + "/hello", token=pair["access_token"]) == {"hello": "alice"}
-
-
-def ask(url: str, *, body: Any = None, token: str = "") -> Any:
-    """What a server answers to a GET, or to a POST of a JSON body."""
-    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-    request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        return json.load(answer)
+    asking = [block._replace(text=block.text.replace(MINIMAL, base)) for block in blocks if MINIMAL in block.text]
+    run_blocks(asking, tmp_path, surroundings)
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ PASSWORD = "four words that nobody guesses"
 
 @pytest.fixture
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
-    monkeypatch.setenv("SECRET_KEY", NEW_SECRET)
-    monkeypatch.setenv("ALICE_PASSWORD", PASSWORD)
+    monkeypatch.setenv("FLASK_SECRET_KEY", NEW_SECRET)
+    monkeypatch.setenv("FLASK_ALICE_PASSWORD", PASSWORD)
     path = shutil.copy(APP, tmp_path)
     spec = importlib.util.spec_from_file_location("minimal_app", path)
     module = importlib.util.module_from_spec(spec)
