@@ -99,8 +99,8 @@ SETTINGS = {
         "应用之前有几层会追加 X-Forwarded-For 的反向代理",
     ),
     "DEVICES_FRESH": (
-        "how old a login may be that lists or ends the user's other sessions; 0: any age",
-        "登录之后多久之内可以查看或结束自己的其他会话；0 表示不限",
+        "how old a login may be that ends other sessions and sees their addresses; 0: any age",
+        "登录之后多久之内可以结束自己的其他会话、看到它们的地址；0 表示不限",
     ),
     "LOGIN_LIMIT_ACCOUNT": (
         "wrong passwords for one account, in each process; `;` separates several limits",
