@@ -22,6 +22,15 @@ def above_the_guard(host):
     return cross_origin()(login_required(lambda: "x"))
 
 
+def below_the_guard(host):
+    return login_required(cross_origin()(lambda: "x"))
+
+
+def in_a_protected_application(host):
+    host.tessera.protect(host.app)
+    return cross_origin()(lambda: "x")
+
+
 def for_a_protected_application(host):
     CORS(host.app)
     host.tessera.protect(host.app)
@@ -31,6 +40,8 @@ def for_a_protected_application(host):
 PLACES = (
     for_the_application,
     above_the_guard,
+    below_the_guard,
+    in_a_protected_application,
     for_a_protected_application,
 )
 

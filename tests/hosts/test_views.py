@@ -58,6 +58,38 @@ def flask_restful_decorators(**settings: Any) -> Host:
     return host
 
 
+def flask_restx(**settings: Any) -> Host:
+    from flask_restx import Api, Resource
+
+    host = make(**settings)
+    api = Api(host.app)
+
+    @api.route("/x")
+    class View(Resource):
+        @api.doc(security="apikey")
+        @login_required
+        def get(self):
+            return who()
+
+    return host
+
+
+def flask_restx_decorators(**settings: Any) -> Host:
+    from flask_restx import Api, Resource
+
+    host = make(**settings)
+    api = Api(host.app)
+
+    @api.route("/x")
+    class View(Resource):
+        method_decorators = [login_required]  # noqa: RUF012 - as their documents write it
+
+        def get(self):
+            return who()
+
+    return host
+
+
 def flask_smorest(**settings: Any) -> Host:
     from flask_smorest import Api, Blueprint
 
@@ -121,6 +153,8 @@ HOSTS = (
     plain_flask,
     flask_restful,
     flask_restful_decorators,
+    flask_restx,
+    flask_restx_decorators,
     flask_smorest,
     flask_smorest_methods,
     apiflask,

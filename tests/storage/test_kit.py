@@ -55,7 +55,7 @@ def test_a_client_is_logged_in_to_the_realm_that_is_named(app):
 
 def test_a_suspended_user_cannot_be_logged_in(app):
     with app.app_context():
-        runtime = app.extensions["tessera"][""].runtime
+        runtime = app.extensions["tessera"].runtime("")
         runtime.sessions.suspend("7", until=YEAR_2096 + 1)
     with pytest.raises(LoginRefusedError):
         login_as(app.test_client(), "7")

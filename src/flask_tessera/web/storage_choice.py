@@ -35,7 +35,9 @@ def check_choice(app: Flask, settings: Settings, given: Any) -> str:
     if url is not None:
         _refuse_slow(open_storage(url, folder=app.instance_path), settings)
         return url
-    if not hasattr(given, "revocations"):
+    if hasattr(given, "revocations"):
+        _refuse_slow(given, settings)
+    else:
         open_engine(given)
     return str(getattr(given, "url", "") or f"of {type(given).__name__}")
 
@@ -64,13 +66,16 @@ def open_choice(app: Flask, settings: Settings, given: Any) -> Storage:
 
 
 def _url_of(app: Flask, settings: Settings, given: Any) -> str | None:
-    """The URL that decides; None where an engine, a `db` or a storage of the host's own does."""
-    if isinstance(given, str) and given:
-        return given
+    """The URL that decides; None where an engine, a `db` or a storage of the host's own does.
+
+    Under TESTING a URL in the configuration takes the place of what `Tessera` was given.
+    """
     if settings.STORE_URL and (given is None or app.testing):
         return settings.STORE_URL
+    if settings.STORE_URL:
+        raise ConfigError(f"{PREFIX}STORE_URL and Tessera(storage=…) name two storages: keep one of them")
     if given is not None:
-        return None
+        return given if isinstance(given, str) else None
     if app.testing:
         return "memory:"
     raise ConfigError(_HOW)
