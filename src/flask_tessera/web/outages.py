@@ -46,9 +46,9 @@ def _causes(error: BaseException) -> str:
     texts: list[str] = []
     cause: BaseException | None = error
     while cause is not None:
-        text = f"{type(cause).__name__}: {cause}" if texts else str(cause) or type(cause).__name__
-        if text not in texts:
-            texts.append(text)
+        # A wrapped error most often repeats what it wraps.
+        if not str(cause) or not any(str(cause) in text for text in texts):
+            texts.append(f"{type(cause).__name__}: {cause}" if texts else str(cause) or type(cause).__name__)
         cause = cause.__cause__
     return without_password("; caused by ".join(" ".join(text.split()) for text in texts))
 

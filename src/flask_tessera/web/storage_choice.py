@@ -20,8 +20,8 @@ _HOW = (
 )
 
 
-def check_choice(app: Flask, settings: Settings, given: Any) -> str:
-    """Refuse what cannot be opened, as far as can be told without a connection; gives its name for the log.
+def check_choice(app: Flask, settings: Settings, given: Any) -> None:
+    """Refuse what cannot be opened, as far as can be told without a connection.
 
     Args:
         app: the application.
@@ -34,12 +34,19 @@ def check_choice(app: Flask, settings: Settings, given: Any) -> str:
     url = _url_of(app, settings, given)
     if url is not None:
         _refuse_slow(open_storage(url, folder=app.instance_path), settings)
-        return url
-    if hasattr(given, "revocations"):
+    elif hasattr(given, "revocations"):
         _refuse_slow(given, settings)
     else:
         open_engine(given)
-    return str(getattr(given, "url", "") or f"of {type(given).__name__}")
+
+
+def place_of(app: Flask, settings: Settings, given: Any) -> str:
+    """Where the storage is, for the log; within the application's context. It may hold a password."""
+    url = _url_of(app, settings, given)
+    if url is None and not hasattr(given, "revocations"):
+        engine = given if hasattr(given, "raw_connection") else given.engine
+        url = engine.url.render_as_string(hide_password=True)
+    return url or f"of {type(given).__name__}"
 
 
 def open_choice(app: Flask, settings: Settings, given: Any) -> Storage:

@@ -1,0 +1,157 @@
+"""Settings, storage and services wired into what runs."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ..services.access import AccessPolicy, AccessTokens
+from ..services.activity import ActivityWriter
+from ..services.follower import RevocationFollower
+from ..services.keys import Keys
+from ..services.revocation import RevocationView
+from ..services.sessions import SessionPolicy, SessionService
+from ..sessions.limits import Limits
+from .legacy_choice import legacy_logins
+from .readers.access_token import AccessTokenReader
+from .readers.legacy_token import LegacyTokenReader
+from .responses import CachePolicy, Responses
+from .runtime import AppState, Runtime
+from .signal_sending import send_event
+from .signing_secrets import signing_secrets
+from .transports import TRANSPORTS
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from ..config import Settings
+    from ..services.login import LoginAttempts
+    from ..services.ports import Clock
+    from ..storage.contract import Storage
+    from .hooks import Hooks
+    from .outages import OutageLog
+
+
+def responses_of(settings: Settings) -> Responses:
+    """Writes answers as the settings say."""
+    return Responses(settings.RESPONSE_FORMAT == "plain", settings.HTTP_STATUS == "always_200", settings.LOCALE)
+
+
+def build_shared(
+    app: Flask, settings: Settings, storage: Storage, clock: Clock, responses: Responses, outages: OutageLog
+) -> AppState:
+    """Wire what all realms share, over an opened storage."""
+    view = RevocationView(storage.revocations)
+    return AppState(
+        app=app,
+        settings=settings,
+        clock=clock,
+        storage=storage,
+        view=view,
+        # Clocks are compared in whole seconds: truncation can hide up to one second of the bound.
+        follower=RevocationFollower(storage, view, clock, patience=settings.REVOCATION_BOUND - 1),
+        activity=ActivityWriter(storage.sessions, clock, partial(send_event, app)),
+        attempts=login_attempts(settings),
+        responses=responses,
+        outages=outages,
+        cache_policy=CachePolicy(settings.HEADERS),
+        transports=tuple(make(settings) for make in TRANSPORTS.values()),
+    )
+
+
+def build_realm(shared: AppState, realm: str, hooks: Hooks) -> Runtime:
+    """Wire what requests of one realm use.
+
+    Raises:
+        ConfigError: the secret is missing or weak.
+    """
+    settings, clock, storage = shared.settings, shared.clock, shared.storage
+    secret, fallbacks = signing_secrets(shared.app, settings, quiet=True)
+    keys = Keys.from_secret(secret, fallbacks=fallbacks, realm=realm)
+    access = AccessTokens(keys, _access_policy(settings), secrets.token_bytes)
+    sessions = _sessions_of(shared, realm, keys, access)
+    reader = _reader_of(shared, realm, hooks, access, sessions)
+    legacy = legacy_logins(settings.LEGACY, storage, sessions, keys, realm=realm, clock=clock)
+    more = (LegacyTokenReader(legacy, realm, user_id_of=hooks.user_id_of),) if legacy else ()
+    return Runtime(
+        shared=shared,
+        realm=realm,
+        hooks=hooks,
+        sessions=sessions,
+        legacy=legacy,
+        access_reader=reader,
+        readers=(reader, *more),
+        responses=replace(shared.responses, hook=hooks.answer),
+        settings=settings,
+        clock=clock,
+        storage=storage,
+        transports=shared.transports,
+        cache_policy=shared.cache_policy,
+    )
+
+
+def _sessions_of(shared: AppState, realm: str, keys: Keys, access: AccessTokens) -> SessionService:
+    return SessionService(
+        shared.storage,
+        keys,
+        access,
+        _session_policy(shared.settings),
+        view=shared.view,
+        realm=realm,
+        clock=shared.clock,
+        dice=secrets.token_bytes,
+        listener=partial(send_event, shared.app),
+    )
+
+
+def _reader_of(
+    shared: AppState, realm: str, hooks: Hooks, access: AccessTokens, sessions: SessionService
+) -> AccessTokenReader:
+    return AccessTokenReader(
+        access,
+        realm,
+        shared.settings.REVOCATION,
+        view=shared.view,
+        follower=shared.follower,
+        sessions=sessions,
+        activity=shared.activity,
+        user_id_of=str if hooks.user_id_type is str else hooks.user_id_of,
+    )
+
+
+def _access_policy(settings: Settings) -> AccessPolicy:
+    return AccessPolicy(
+        lifetime=settings.ACCESS_LIFETIME,
+        jitter=settings.jitter,
+        longest=max(settings.ACCESS_LIFETIME, settings.SESSION_LIFETIME),
+        issuer=settings.ISSUER,
+        audience=settings.AUDIENCE,
+        is_sealed=settings.TOKEN_FORMAT == "sealed",
+    )
+
+
+def _session_policy(settings: Settings) -> SessionPolicy:
+    overflow: Any = settings.SESSION_OVERFLOW
+    return SessionPolicy(
+        idle=settings.SESSION_IDLE,
+        lifetime=settings.SESSION_LIFETIME,
+        access_lifetime=settings.ACCESS_LIFETIME,
+        leeway=settings.REFRESH_LEEWAY,
+        longest_access=max(settings.ACCESS_LIFETIME, settings.TOKEN_LIFETIME),
+        limits=Limits(settings.MAX_SESSIONS, settings.SESSIONS_PER_DEVICE_TYPE, overflow),
+        issued_for=json.dumps([settings.ISSUER, settings.AUDIENCE]),
+    )
+
+
+def login_attempts(settings: Settings) -> LoginAttempts | None:
+    """The throttle, where the extra that brings it is installed; whoever needs it asks for it."""
+    try:
+        from ..accounts.throttle import LoginThrottle
+    except ModuleNotFoundError:
+        return None
+    from ..services.login import LoginAttempts
+
+    return LoginAttempts(LoginThrottle(settings.LOGIN_LIMIT_ACCOUNT, settings.LOGIN_LIMIT_ADDRESS))
