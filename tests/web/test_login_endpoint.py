@@ -357,7 +357,7 @@ def test_H04_the_limit_holds_where_the_host_has_read_the_body_before(shop):
 
 
 @given(st.binary(max_size=300))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=200)
 def test_H04_any_bytes_are_a_4xx(shop, body):
     for path in ("/auth/login", "/auth/refresh"):
         status = shop.post(path, data=body, content_type="application/json").status_code
