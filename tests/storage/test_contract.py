@@ -56,10 +56,9 @@ class TestFlaskSQLAlchemy(StorageContract):
         app = flask.Flask(__name__, instance_path=str(tmp_path))
         app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:///host.db"
         self.db = flask_sqlalchemy.SQLAlchemy(app)
-        self.opened = [open_engine(self.db)]
         with app.app_context():
-            # Asked for at first use, in a request; the threads of later steps have no application.
-            self.opened[0].check()
+            # The threads of later steps have no application.
+            self.opened = [open_engine(self.db)]
             yield self.opened[0]
             for storage in self.opened:
                 storage.close()
@@ -67,7 +66,6 @@ class TestFlaskSQLAlchemy(StorageContract):
 
     def reopen(self, storage):
         self.opened.append(open_engine(self.db))
-        self.opened[-1].check()
         return self.opened[-1]
 
 

@@ -19,7 +19,7 @@ from sqlalchemy.pool import QueuePool
 from flask_tessera.errors import ConfigError, StorageUnavailableError
 from flask_tessera.storage.contract import Page, Revocation, Wakeup
 from flask_tessera.storage.from_url import is_in_memory, open_engine, open_storage
-from flask_tessera.storage.sql.host import HostStorage
+from flask_tessera.storage.sql.host import storage_at
 from flask_tessera.storage.sql.sqlite import SQLiteStorage
 from flask_tessera.testing import Clock
 from flask_tessera.testing.contract.base import T0, begin, new_session, rotate, stored
@@ -140,9 +140,9 @@ def test_a_hosts_open_transaction_and_empty_pool_do_not_hold_us_up(tmp_path):
     ["sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true", "sqlite:///file:/tmp/x.db?uri=true"],
 )
 def test_X15_a_host_with_sqlite_in_memory_is_refused(address):
-    storage = open_engine(sqlalchemy.create_engine(address, poolclass=QueuePool))
+    engine = sqlalchemy.create_engine(address, poolclass=QueuePool)
     with pytest.raises(ConfigError, match="STORE_URL"):
-        storage.check()
+        open_engine(engine)
 
 
 @pytest.mark.parametrize("address", ["sqlite:", "sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///a.db?x=1"])
@@ -152,9 +152,8 @@ def test_X15_sqlite_in_memory_or_with_options_is_refused(address):
 
 
 def test_X15_another_dialect_is_refused_by_name():
-    storage = HostStorage(lambda: sqlalchemy.make_url("mysql://host/db"))
     with pytest.raises(ConfigError, match="mysql is not supported"):
-        storage.check()
+        storage_at(sqlalchemy.make_url("mysql://host/db"))
 
 
 def test_X15_what_has_no_engine_is_refused():
@@ -479,6 +478,5 @@ def test_a_folder_is_made_at_first_use_and_not_before(tmp_path):
     ],
 )
 def test_a_host_database_in_memory_is_known_by_its_address(url, expected):
-    assert is_in_memory(sqlalchemy.make_url(url)) is expected
     engine = SimpleNamespace(url=sqlalchemy.make_url(url), raw_connection=None)
     assert is_in_memory(engine) is is_in_memory(SimpleNamespace(engine=engine)) is expected

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigError, missing_extra
 
 if TYPE_CHECKING:
+    import sqlalchemy
+
     from .contract import Storage
 
 _KNOWN = "memory:, sqlite:///file.db, postgresql://host/database or redis://host:6379/0"
@@ -52,18 +54,25 @@ def open_storage(url: str, *, folder: str = "", make_folder: bool = False) -> St
 def open_engine(source: Any) -> Storage:
     """Make a storage in the database of an SQLAlchemy engine, or of an object that has one (`db.engine`).
 
-    The engine is asked for at first use, since a host's may need its application.
+    Flask-SQLAlchemy knows its engine within the application context only.
+
+    Raises:
+        ConfigError: `source` is neither, or the database is not supported.
+    """
+    from .sql.host import storage_at
+
+    refuse_other(source)
+    return storage_at(url_of(source))
+
+
+def refuse_other(source: Any) -> None:
+    """Refuse what is no engine and has none, without asking for it.
 
     Raises:
         ConfigError: `source` is neither.
     """
-    from .sql.host import HostStorage
-
-    if hasattr(source, "raw_connection"):
-        return HostStorage(lambda: source.url)
-    if hasattr(type(source), "engine"):
-        return HostStorage(lambda: source.engine.url)
-    raise ConfigError(f"storage must be a URL, an engine or an object with .engine, not {type(source).__name__}")
+    if not hasattr(source, "raw_connection") and not hasattr(type(source), "engine"):
+        raise ConfigError(f"storage must be a URL, an engine or an object with .engine, not {type(source).__name__}")
 
 
 def _open_sqlite(rest: str, folder: str, make_folder: bool) -> Storage:
@@ -87,9 +96,14 @@ def _open_redis(url: str) -> Storage:
 
 
 def is_in_memory(source: Any) -> bool:
-    """Whether the database of an engine, of a `db` or of an SQLAlchemy URL lives in the memory of one process."""
-    engine = source if hasattr(source, "raw_connection") else getattr(source, "engine", None)
-    url = source if engine is None else engine.url
+    """Whether the database of an engine, or of an object that has one, lives in the memory of one process."""
+    url = url_of(source)
     if url.get_backend_name() != "sqlite":
         return False
     return not url.database or ":memory:" in url.database or url.query.get("mode") == "memory"
+
+
+def url_of(source: Any) -> sqlalchemy.URL:
+    """The URL of an engine, or of the engine that an object has."""
+    engine: sqlalchemy.Engine = source if hasattr(source, "raw_connection") else source.engine
+    return engine.url

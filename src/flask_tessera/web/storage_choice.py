@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import PREFIX
 from ..errors import ConfigError, StorageUnavailableError
-from ..storage.from_url import is_in_memory, open_engine, open_storage
+from ..storage.from_url import is_in_memory, open_engine, open_storage, refuse_other, url_of
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -37,15 +37,14 @@ def check_choice(app: Flask, settings: Settings, given: Any) -> None:
     elif hasattr(given, "revocations"):
         _refuse_slow(given, settings)
     else:
-        open_engine(given)
+        refuse_other(given)
 
 
 def place_of(app: Flask, settings: Settings, given: Any) -> str:
     """Where the storage is, for the log; within the application's context. It may hold a password."""
     url = _url_of(app, settings, given)
     if url is None and not hasattr(given, "revocations"):
-        engine = given if hasattr(given, "raw_connection") else given.engine
-        url = engine.url.render_as_string(hide_password=True)
+        url = url_of(given).render_as_string(hide_password=True)
     return url or f"of {type(given).__name__}"
 
 
@@ -53,7 +52,8 @@ def open_choice(app: Flask, settings: Settings, given: Any) -> Storage:
     """The storage; it connects at first use. An in-memory database under TESTING means the memory storage.
 
     Raises:
-        ConfigError: as of `check_choice`, or its bound is longer than `REVOCATION_BOUND`.
+        ConfigError: as of `check_choice`, the database of an engine is not supported, or its bound is longer than
+            `REVOCATION_BOUND`.
         StorageUnavailableError: its folder cannot be made.
     """
     url = _url_of(app, settings, given)
