@@ -10,12 +10,15 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tests.servers.server import Server
 from tests.servers.supervisor import children_of
 
 from .application import WORKER, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOT = Path(__file__).parents[2]
 HOLD = 0.02
@@ -31,6 +34,7 @@ class Gunicorn(Server):
         workers: how many.
         kind: the class of workers, as gunicorn names it.
         preload: whether the application is made, and has used its storage, before the workers are forked.
+        options: more words of the command line.
         **settings: of the application, over those of `make_application`.
     """
 
@@ -38,14 +42,30 @@ class Gunicorn(Server):
     ending: ClassVar[signal.Signals] = signal.SIGTERM
 
     def __init__(
-        self, url: str, *, workers: int = 4, kind: str = "sync", preload: bool = False, **settings: Any
+        self,
+        url: str,
+        *,
+        workers: int = 4,
+        kind: str = "sync",
+        preload: bool = False,
+        options: Iterable[str] = (),
+        **settings: Any,
     ) -> None:
         super().__init__()
         self.workers = workers
         given = {"url": url, "secret": secrets.token_hex(), "settings": settings, "preload": preload}
         threads = ("--threads", "4") if kind == "gthread" else ()
         patched = ("-c", str(Path(__file__).with_name("patched.py"))) if kind == "gevent" and preload else ()
-        self._words = ["-w", str(workers), "-k", kind, *threads, *patched, *(("--preload",) if preload else ())]
+        self._words = [
+            "-w",
+            str(workers),
+            "-k",
+            kind,
+            *threads,
+            *patched,
+            *(("--preload",) if preload else ()),
+            *options,
+        ]
         self._target = f"tests.faults.wsgi:create({given!r})"
 
     @property

@@ -1,0 +1,90 @@
+"""What applications cost a PostgreSQL server: however many there were, and however many realms one has."""
+
+from __future__ import annotations
+
+import gc
+import secrets
+import threading
+
+import flask
+import pytest
+
+from flask_tessera import Tessera
+from flask_tessera.clocks import system_clock
+from tests.servers import wait_until
+
+from ..databases import execute
+
+APPLICATIONS = 30
+NAME = "of an application"
+REALMS = ("", "admin", "partner")
+
+
+@pytest.fixture
+def named(url):
+    """A URL whose connections can be told from others."""
+    return f"{url}&application_name=of%20an%20application"
+
+
+def connections(url, condition="true"):
+    ((count,),) = execute(
+        url, f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{NAME}' AND {condition}"
+    )
+    return count
+
+
+def threads():
+    return sorted(each.name for each in threading.enumerate() if each.name.startswith("tessera-"))
+
+
+def use(url, realms=("",)):
+    """An application that each realm has logged in to, and been asked by."""
+    app = flask.Flask("application")
+    app.config.update(TESTING=True, SECRET_KEY=secrets.token_hex(), TESSERA_STORE_URL=url)
+    tesseras = [Tessera(app, realm=realm) for realm in realms]
+    for tessera in tesseras:
+        path = f"/{tessera.realm}"
+        app.add_url_rule(path, path, tessera.login_required(lambda: "in"))
+    for tessera in tesseras:
+        with app.app_context():
+            token = tessera.login("1").access_token
+        assert app.test_client().get(f"/{tessera.realm}", headers={"z-token": token}).status_code == 200
+    return app, tesseras
+
+
+@pytest.mark.parametrize("closes", [True, False], ids=["closed", "dropped"])
+def test_X12_an_application_for_each_test_leaves_no_connection_and_no_thread(url, named, closes):
+    before = threads()
+    for _ in range(APPLICATIONS):
+        app, (tessera,) = use(named)
+        if closes:
+            tessera.close(app)
+            assert connections(url) == 0
+    del app, tessera
+
+    def is_over():
+        # Again and again: the thread that writes activity holds an application until it is written.
+        gc.collect()
+        return (threads(), connections(url)) == (before, 0)
+
+    wait_until(is_over, "the threads have ended and the connections are closed")
+
+
+def test_three_realms_cost_what_one_costs(named, store):
+    def follows_once():
+        return connections(named, "query LIKE 'LISTEN%'") == 1 == len(store.workers.list(at=system_clock()))
+
+    def cost(realms):
+        app, tesseras = use(named, realms)
+        wait_until(follows_once, "one worker is registered, and one connection listens")
+        found, running = connections(named), threads()
+        tesseras[0].close(app)
+        wait_until(lambda: (threads(), connections(named)) == (before, 0), "all of it has ended")
+        return found, running
+
+    before = threads()
+    for realms in (REALMS[:1], REALMS):
+        found, running = cost(realms)
+        # One that listens; of the pool one for each thread that may ask at once: a request, the follower, the writer.
+        assert 2 <= found <= 4
+        assert running == sorted([*before, "tessera-activity", "tessera-follower"])
