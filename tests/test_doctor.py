@@ -159,6 +159,16 @@ def test_a_storage_that_does_not_work_is_a_failure(tmp_path):
     assert [text for text in found["FAIL"] if text.startswith("the storage does not work: ")]
 
 
+def test_K08_the_secret_that_signs_is_the_one_that_is_looked_at():
+    found = report(SECRET_KEY=None, TESSERA_SECRET_KEY=SECRET[:20], TESSERA_SECRET_KEY_FALLBACKS=[OLD_SECRET[:21]])
+    assert found["WARN"][:2] == [
+        "TESSERA_SECRET_KEY has 20 bytes, 32 are recommended",
+        "TESSERA_SECRET_KEY_FALLBACKS[0] has 21 bytes, 32 are recommended",
+    ]
+    assert SECRET[:20] not in str(found)
+    assert OLD_SECRET[:21] not in str(found)
+
+
 def test_K08_no_secret_is_printed():
     found = report(
         SECRET_KEY_FALLBACKS=[OLD_SECRET], TESSERA_LEGACY={"secret": "the old hunter2 secret", "until": NOW + 1000}

@@ -10,6 +10,7 @@ from .config import PREFIX
 from .errors import TesseraError
 from .services.legacy import legacy_warnings
 from .tokens.keys import RECOMMENDED_BYTES, weakness
+from .web.signing_secrets import signing_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,7 @@ def examine(app: Flask, runtime: Runtime) -> list[Finding]:
     settings = runtime.settings
     return [
         *_settings(settings),
-        *_secret(app),
+        *_secret(app, settings),
         *_storage(runtime),
         *_bound(runtime),
         *_modes(app, settings),
@@ -53,7 +54,7 @@ def _settings(settings: Settings) -> Iterator[Finding]:
         value: Any = getattr(settings, each.name)
         if each.name == "STORE_URL":
             value = _without_password(value)
-        elif each.name == "LEGACY":
+        elif each.name in ("LEGACY", "SECRET_KEY", "SECRET_KEY_FALLBACKS"):
             value = "on" if value else "off"
         yield Finding("SET", f"{PREFIX}{each.name} = {value!r}")
 
@@ -63,8 +64,8 @@ def _without_password(url: str) -> str:
     return f"{before.partition('//')[0]}//…@{after}" if at else after
 
 
-def _secret(app: Flask) -> Iterator[Finding]:
-    for name, secret in (("SECRET_KEY", app.config["SECRET_KEY"]), *_fallbacks(app)):
+def _secret(app: Flask, settings: Settings) -> Iterator[Finding]:
+    for name, secret in _signing(app, settings):
         size = len(_bytes_of(secret))
         if fault := weakness(secret):
             yield Finding("FAIL", f"{name} {fault}")
@@ -78,9 +79,12 @@ def _bytes_of(secret: str | bytes) -> bytes:
     return secret.encode("utf-8", "surrogatepass") if isinstance(secret, str) else secret
 
 
-def _fallbacks(app: Flask) -> Iterator[tuple[str, str | bytes]]:
-    for number, secret in enumerate(app.config.get("SECRET_KEY_FALLBACKS") or ()):
-        yield f"SECRET_KEY_FALLBACKS[{number}]", secret
+def _signing(app: Flask, settings: Settings) -> Iterator[tuple[str, str | bytes]]:
+    prefix = PREFIX if settings.SECRET_KEY else ""
+    secret, fallbacks = signing_secrets(app, settings, quiet=True)
+    yield f"{prefix}SECRET_KEY", secret
+    for number, fallback in enumerate(fallbacks):
+        yield f"{prefix}SECRET_KEY_FALLBACKS[{number}]", fallback
 
 
 def _storage(runtime: Runtime) -> Iterator[Finding]:
@@ -145,8 +149,9 @@ def _legacy(runtime: Runtime) -> Iterator[Finding]:
         yield Finding("WARN", f"{PREFIX}LEGACY: its window has closed; remove the setting")
     else:
         yield Finding("OK", f"{PREFIX}LEGACY: old tokens are accepted for {left // 86_400} more days")
-    if _bytes_of(legacy["secret"]) == _bytes_of(runtime.shared.app.config["SECRET_KEY"]):
-        yield Finding("WARN", f"{PREFIX}LEGACY: the old secret is still SECRET_KEY; give the application a new one")
+    (name, secret), *_ = _signing(runtime.shared.app, runtime.settings)
+    if _bytes_of(legacy["secret"]) == _bytes_of(secret):
+        yield Finding("WARN", f"{PREFIX}LEGACY: the old secret is still {name}; give the application a new one")
     try:
         log = runtime.storage.revocations.tail(at=runtime.clock())
     except TesseraError:

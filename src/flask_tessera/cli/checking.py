@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 from flask import current_app
 
 from ..doctor import examine
 from .printing import printable
 from .realm import running, with_realm
+
+if TYPE_CHECKING:
+    from ..doctor import Finding
 
 
 @click.command("doctor")
@@ -17,5 +22,14 @@ def doctor(realm: str | None) -> None:
     findings = examine(current_app, running(realm))
     for finding in findings:
         click.echo(f"{finding.level:5} {printable(finding.text)}")
-    if any(finding.level == "FAIL" for finding in findings):
-        click.get_current_context().exit(1)
+    _say_what_matters(findings)
+
+
+def _say_what_matters(findings: list[Finding]) -> None:
+    """On standard error too, where a report that nobody reads does not hide it.
+
+    Raises:
+        ClickException: there is something.
+    """
+    if failures := [printable(finding.text) for finding in findings if finding.level == "FAIL"]:
+        raise click.ClickException("; ".join(failures))

@@ -10,7 +10,7 @@ import click
 from flask.cli import ScriptInfo
 
 from .. import __version__
-from ..errors import missing_extra
+from ..errors import ConfigError, missing_extra
 from .application import tessera_commands
 from .error_reporting import ErrorReportingGroup
 from .users import users
@@ -50,8 +50,12 @@ def _extra_installed() -> Iterator[None]:
     """
     try:
         yield
-    except ModuleNotFoundError as error:
-        raise missing_extra(f"the service needs {error.name}", "server") from error
+    except (ModuleNotFoundError, ConfigError) as error:
+        # The modules of the accounts say themselves what they lack.
+        missing = error.__cause__ if isinstance(error, ConfigError) else error
+        if not isinstance(missing, ModuleNotFoundError):
+            raise
+        raise missing_extra(f"the service needs {missing.name}", "server") from error
 
 
 @_service_commands.command("serve")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..config import PREFIX
-from ..errors import ConfigError, StorageUnavailableError
+from ..errors import ConfigError
 from ..storage.from_url import is_in_memory, open_engine, open_storage, refuse_other, url_of
 
 if TYPE_CHECKING:
@@ -54,14 +54,10 @@ def open_choice(app: Flask, settings: Settings, given: Any) -> Storage:
     Raises:
         ConfigError: as of `check_choice`, the database of an engine is not supported, or its bound is longer than
             `REVOCATION_BOUND`.
-        StorageUnavailableError: its folder cannot be made.
     """
     url = _url_of(app, settings, given)
     if url is not None:
-        try:
-            storage = open_storage(url, folder=app.instance_path, make_folder=True)
-        except OSError as error:
-            raise StorageUnavailableError(f"the instance folder cannot be made: {error}") from error
+        storage = open_storage(url, folder=app.instance_path, make_folder=True)
     elif hasattr(given, "revocations"):
         storage = given
     elif app.testing and is_in_memory(given):

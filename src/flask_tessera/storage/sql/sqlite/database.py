@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from ....errors import ConfigError, StorageUnavailableError
+from ....errors import StorageUnavailableError, TesseraError
 from ....fork import renew_in_children
 from . import preparation
 from .transaction import LONGEST_WAIT, begin, transaction
@@ -143,7 +143,7 @@ class Database:
 
     def _make_file(self) -> None:
         if self._makes_folder:
-            Path(self.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_folder(Path(self.path).parent)
         if self._is_ours:
             _create_private(self.path)
 
@@ -196,12 +196,22 @@ class Database:
         except self._errors as error:
             engine.dispose()
             raise StorageUnavailableError(_say(error), writing=True) from error
-        except ConfigError:
+        except TesseraError:
             engine.dispose()
             raise
         # A storage that is dropped leaves no open connection.
         self._closing = weakref.finalize(self, _dispose, engine, self._process)
         return engine
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageUnavailableError(
+            f"the folder {folder} cannot be made: {error.strerror}; name a file in a folder that can be written",
+            writing=True,
+        ) from error
 
 
 def _dispose(engine: Engine, process: int) -> None:
