@@ -18,13 +18,12 @@ from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_tessera import Tessera
-from flask_tessera.storage.sql.migrations import is_not_ours
 
 app = Flask(__name__)
 app.config.update(SECRET_KEY=os.environ["SECRET"], SQLALCHEMY_DATABASE_URI=os.environ["DATABASE"])
 db = SQLAlchemy(app)
 tessera = Tessera(app, storage=db)
-Migrate(app, db, include_schemas=os.environ["ALL_SCHEMAS"] == "yes", include_name=is_not_ours)
+Migrate(app, db, include_schemas=os.environ["ALL_SCHEMAS"] == "yes")
 
 class Order(db.Model):
     id = db.Column(db.Integer, primary_key=True)

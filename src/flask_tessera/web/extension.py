@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 from werkzeug.local import LocalProxy
 
 from ..accounts.account_names import declared_members
+from ..contrib import migrations
 from ..errors import ConfigError
 from ..tokens.claims import is_safe_text
 from . import guards, protection
@@ -102,6 +103,7 @@ class Tessera(Actions[User], Generic[User]):
             app.extensions["tessera"] = states
             guards.check_routes(app)
             keep_answers(app)
+            migrations.leave_our_tables_alone()
 
     def check(self, app: Flask) -> None:
         """Connect to everything that requests will use, and write something; for start-up scripts.
