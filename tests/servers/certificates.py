@@ -15,15 +15,37 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_MAY_SIGN_CERTIFICATES = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
 def write_certificates(authority: Path, server: Path) -> None:
-    """Make an authority, and a certificate of it for 127.0.0.1 with its key, both for a day."""
+    """Make an authority, and a certificate of it for 127.0.0.1 with its key, both for a day.
+
+    With all that RFC 5280 (section 4.2.1) asks of them, as Python 3.13 does, too.
+    """
     authority_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     root, leaf = _name("Authority of the tests"), _name("127.0.0.1")
-    above = _builder(root, root, authority_key.public_key()).add_extension(
-        x509.BasicConstraints(ca=True, path_length=None), critical=True
+    identifier = x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key())
+    above = (
+        _builder(root, root, authority_key.public_key())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(_MAY_SIGN_CERTIFICATES, critical=True)
+        .add_extension(identifier, critical=False)
     )
-    below = _builder(leaf, root, server_key.public_key()).add_extension(
-        x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+    below = (
+        _builder(leaf, root, server_key.public_key())
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
     )
     authority.write_bytes(_sign(above, authority_key))
     key = server_key.private_bytes(

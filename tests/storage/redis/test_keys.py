@@ -271,4 +271,4 @@ def test_F06_records_of_release_0_1_are_read_and_keep_what_a_later_release_added
     assert rotate(store, session, 0, T0).outcome == "rotated"
     raw.client.set(key, msgspec.msgpack.encode([*fields, "of a later release"]))
     assert rotate(store, session, 0, T0).session.user_stamp == "s"
-    assert msgspec.msgpack.decode(raw.client.get(key))[24:] == ["s", "[]", "of a later release"]
+    assert msgspec.msgpack.decode(raw.client.get(key))[24:] == ["s", "[]", "", "of a later release"]
