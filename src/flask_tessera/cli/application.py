@@ -6,6 +6,7 @@ import click
 
 from .checking import doctor
 from .error_reporting import ErrorReportingGroup
+from .routes import routes
 from .schema import db
 from .sessions import sessions
 from .storage import purge, restored
@@ -14,8 +15,8 @@ from .workers import workers
 
 @click.group("tessera", cls=ErrorReportingGroup)
 def tessera_commands() -> None:
-    """Sessions, storage, workers and doctor of this application."""
+    """Sessions, storage, workers, routes and doctor of this application."""
 
 
-for _command in (sessions, purge, workers, restored, db, doctor):
+for _command in (sessions, purge, workers, restored, db, routes, doctor):
     tessera_commands.add_command(_command)

@@ -80,7 +80,7 @@ def _guard(view: Any, realm: str, wanted: Requirements, caller: FrameType) -> An
         make = _guard_cross_origin
     wrapper = make(view, realm, wanted)
     wrapper.__dict__.pop(_GUARDS, None)
-    put_on(wrapper, wanted)
+    put_on(wrapper, wanted, realm)
     _remember_guard(view, wrapper, is_decorator=_is_decorated_by(view, caller))
     return wrapper
 
@@ -169,7 +169,7 @@ def check_routes(app: Flask) -> None:
     def search() -> None:
         restx.let_errors_pass(app)
         for endpoint, view in app.view_functions.items():
-            if requirements_of(view) is None and _is_bypassed(view):
+            if requirements_of(view) is None and is_bypassed(view):
                 app.view_functions[endpoint] = _refusal_of(endpoint)
         # A new list: Flask is just going through the old one.
         app.before_request_funcs[None] = [each for each in app.before_request_funcs[None] if each is not search]
@@ -177,7 +177,7 @@ def check_routes(app: Flask) -> None:
     app.before_request(search)
 
 
-def _is_bypassed(view: Any) -> bool:
+def is_bypassed(view: Any) -> bool:
     """Whether a public view should not be: its guard stands above it, or was made and leads nowhere."""
     guards: list[tuple[bool, Any]] = getattr(view, _GUARDS, [])
     routed = [each for app in list(_guarded_apps) for each in app.view_functions.values()]

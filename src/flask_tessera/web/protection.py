@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..contrib import cors
 from .current import current_app_object, current_request_object
 from .request_auth import authenticate
-from .requirements import parse_requirements
+from .requirements import Guard, parse_requirements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from flask import Flask, Request
 
 _OUR_ENDPOINTS = f"{__package__}.endpoints"
+_ATTRIBUTE = "__tessera_protection__"
+"""Set on a guard: what it asks for, and which endpoints it lets through."""
 
 
 def protect(realm: str, target: Any, leave_open: Iterable[str], asked: dict[str, Any]) -> None:
@@ -31,7 +33,20 @@ def protect(realm: str, target: Any, leave_open: Iterable[str], asked: dict[str,
         if not _is_open(current_request_object(), open_endpoints):
             authenticate(realm, wanted)
 
+    # For `protections_of`.
+    setattr(guard, _ATTRIBUTE, (Guard(wanted, realm), open_endpoints))
     target.before_request(guard)
+
+
+def protections_of(app: Flask, endpoint: str) -> list[Guard]:
+    """What `protect` has put before the view of an endpoint, in the order in which it asks."""
+    # As Flask's `preprocess_request` goes through them: the application, then its blueprints from the outermost.
+    names = _blueprint_of(endpoint).split(".")
+    scopes = [None, *(".".join(names[: count + 1]) for count in range(len(names)))]
+    hooks = [hook for scope in scopes for hook in app.before_request_funcs.get(scope, ())]
+    found = [getattr(hook, _ATTRIBUTE) for hook in hooks if hasattr(hook, _ATTRIBUTE)]
+    lets_through = is_static(app, endpoint) or is_ours(app, endpoint)
+    return [] if lets_through else [guard for guard, open_endpoints in found if endpoint not in open_endpoints]
 
 
 def _endpoints_of(names: Iterable[str]) -> frozenset[str]:
@@ -50,15 +65,20 @@ def _is_open(request: Request, open_endpoints: frozenset[str]) -> bool:
         rule.provide_automatic_options or cors.answers_preflight(app.view_functions.get(rule.endpoint))
     ):
         return True
-    return _is_static(app, request) or _is_ours(app, rule.endpoint)
+    return is_static(app, rule.endpoint) or is_ours(app, rule.endpoint)
 
 
-def _is_static(app: Flask, request: Request) -> bool:
+def _blueprint_of(endpoint: str) -> str:
+    return endpoint.rpartition(".")[0]
+
+
+def is_static(app: Flask, endpoint: str) -> bool:
     """Whether it is a route that Flask has made for a static folder: no other can have its endpoint then."""
-    scope = app.blueprints[request.blueprint] if request.blueprint else app
-    return scope.has_static_folder and request.endpoint == f"{request.blueprint or ''}.static".lstrip(".")
+    name = _blueprint_of(endpoint)
+    scope = app.blueprints.get(name) if name else app
+    return scope is not None and scope.has_static_folder and endpoint == f"{name}.static".lstrip(".")
 
 
-def _is_ours(app: Flask, endpoint: str) -> bool:
+def is_ours(app: Flask, endpoint: str) -> bool:
     """Whether an endpoint is one of `Tessera.blueprint()`, all of which look after themselves."""
     return getattr(app.view_functions.get(endpoint), "__module__", "").startswith(_OUR_ENDPOINTS)

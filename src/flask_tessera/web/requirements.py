@@ -9,6 +9,7 @@ Optional = Literal["no", "missing", "invalid"]
 FRESH_SECONDS: Final = 300
 """How old a login may be where `fresh=True` is asked for."""
 _ATTRIBUTE: Final = "__tessera_requirements__"
+_REALM: Final = "__tessera_realm__"
 _NOT_ASKED: Final[Any] = object()
 _OPTIONAL: Final[dict[Any, Optional]] = {False: "no", True: "missing", "invalid": "invalid"}
 
@@ -90,9 +91,21 @@ def parse_requirements(
     )
 
 
-def put_on(wrapper: Any, requirements: Requirements) -> None:
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What stands before a view: requirements, and which realm's users can fulfil them."""
+
+    requirements: Requirements
+    realm: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.requirements} (realm {self.realm})" if self.realm else str(self.requirements)
+
+
+def put_on(wrapper: Any, requirements: Requirements, realm: str = "") -> None:
     """Keep the requirements on a guarded view, for whoever describes the routes."""
     setattr(wrapper, _ATTRIBUTE, requirements)
+    setattr(wrapper, _REALM, realm)
 
 
 def requirements_of(view: Any) -> Requirements | None:
@@ -103,6 +116,18 @@ def requirements_of(view: Any) -> Requirements | None:
             return found
         view = getattr(view, "__wrapped__", None)
     return None
+
+
+def guards_of(view: Any) -> list[Guard]:
+    """All guards before a view, the outermost first, also beneath other decorators."""
+    found: dict[Guard, None] = {}
+    while view is not None:
+        requirements = getattr(view, _ATTRIBUTE, None)
+        if requirements is not None:
+            # Decorators copy what is on the function below them: one guard may be seen more than once.
+            found[Guard(requirements, getattr(view, _REALM, ""))] = None
+        view = getattr(view, "__wrapped__", None)
+    return list(found)
 
 
 def _words(name: str, value: Any) -> frozenset[str]:

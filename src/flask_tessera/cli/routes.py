@@ -1,0 +1,95 @@
+"""`routes`: what stands before each route of the application."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from ..web.guards import is_bypassed
+from ..web.protection import is_ours, is_static, protections_of
+from ..web.requirements import Guard, guards_of
+from .printing import print_row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from flask import Flask
+    from werkzeug.routing import Rule
+
+_UNGUARDED: Final = "UNGUARDED"
+_PAST: Final = f"{_UNGUARDED}: @login_required stands above the route decorator, requests are refused"
+_OF_FLASK: Final = {"HEAD", "OPTIONS"}
+"""Methods that Flask adds to those of a view."""
+_TUTORIAL: Final = f"{__package__.partition('.')[0]}.server.tutorial"
+
+
+@click.command("routes")
+@with_appcontext
+def routes() -> None:
+    """List every route: methods, rule, endpoint and what its guard asks for.
+
+    UNGUARDED is where neither login_required nor protect() stands; a check within the view itself is not seen.
+    """
+    # The application itself: a class of views is looked up in it.
+    app: Any = current_app
+    rows = [row for rule in sorted(app.url_map.iter_rules(), key=str) for row in _rows(app, rule)]
+    for methods, rule, endpoint, guard in rows:
+        print_row(methods, rule, endpoint, guard)
+    unguarded = sum(guard.startswith(_UNGUARDED) for *_, guard in rows)
+    click.echo(f"{len(rows)} routes, {unguarded} unguarded")
+
+
+def _rows(app: Flask, rule: Rule) -> Iterator[tuple[str, str, str, str]]:
+    """One row, or where the methods of a class have guards of their own one for each group of them."""
+    given = set(rule.methods or ())
+    by_guard: dict[str, list[str]] = defaultdict(list)
+    for method in sorted(given - _OF_FLASK or given):
+        by_guard[_guard(app, rule.endpoint, method)].append(method)
+    place = "|".join(filter(None, (rule.host or rule.subdomain, rule.rule)))
+    for guard, methods in by_guard.items():
+        yield ",".join(methods), place, rule.endpoint, guard
+
+
+def _guard(app: Flask, endpoint: str, method: str) -> str:
+    view = app.view_functions.get(endpoint)
+    own = [*guards_of(view), *_guards_of_class(view, method)]
+    guards = list(dict.fromkeys([*protections_of(app, endpoint), *own]))
+    if guards:
+        return "; ".join(map(str, guards))
+    if is_static(app, endpoint):
+        return "static files"
+    if is_ours(app, endpoint) or getattr(view, "__module__", "") == _TUTORIAL:
+        return "own check"
+    return _PAST if is_bypassed(view) else _UNGUARDED
+
+
+def _guards_of_class(view: Any, method: str) -> list[Guard]:
+    """What stands before one method of a class-based view, or before all of them within it."""
+    view_class = getattr(view, "view_class", None)
+    if view_class is None:
+        return []
+    function = getattr(view_class, method.lower(), None)
+    decorated = [guard for each in _method_decorators(view_class, method) for guard in _guards_that_it_makes(each)]
+    # Applied one after the other: the last is the outermost.
+    return [*guards_of(getattr(view_class, "dispatch_request", None)), *reversed(decorated), *guards_of(function)]
+
+
+def _method_decorators(view_class: Any, method: str) -> Iterable[Any]:
+    """Those that Flask-RESTful and Flask-RESTX put before a resource's methods: a list, or lists by method."""
+    decorators: Any = getattr(view_class, "method_decorators", ())
+    chosen: Iterable[Any] = decorators.get(method.lower(), ()) if isinstance(decorators, Mapping) else decorators
+    return chosen
+
+
+def _guards_that_it_makes(decorator: Any) -> list[Guard]:
+    """Found by decorating a function that nobody calls."""
+
+    def probe(*_args: Any, **_kwargs: Any) -> None:
+        """A view that answers nothing."""
+
+    return guards_of(decorator(probe))
