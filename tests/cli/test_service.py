@@ -148,6 +148,33 @@ def test_a_command_for_a_storage_without_tables_makes_none(run, tmp_path, words,
         assert list((tmp_path / "stores").iterdir()) == []
 
 
+@pytest.mark.parametrize(("secret", "left"), [(None, ["secret-key"]), (SECRET, [])], ids=["without", "with a secret"])
+def test_in_an_empty_folder_that_is_named_by_hand_there_are_no_users(run, tmp_path, secret, left):
+    """The first start in a volume: the secret is there afterwards, a database is not."""
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    for _ in range(2):
+        result = run("users", "list", "--data", str(folder), env={"SECRET_KEY": secret})
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "", "no users\n")
+        assert [path.name for path in folder.iterdir()] == left
+
+
+@pytest.mark.parametrize("words", [("users", "list"), *LOOKING[1:]], ids=" ".join)
+def test_an_empty_folder_is_refused_where_it_was_not_named_or_not_only_users_are_listed(run, tmp_path, words):
+    named = ("--data", str(tmp_path)) if words != ("users", "list") else ()
+    for secret in (SECRET, None):
+        result = run(*words, *named, env={"TESSERA_DATA_DIR": str(tmp_path), "SECRET_KEY": secret})
+        assert_refused(result, "no tables yet" if secret else "there is no service in")
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_users_are_listed_of_no_other_store_that_is_empty(run, tmp_path):
+    (tmp_path / "stores").mkdir()
+    url = f"sqlite:///{tmp_path}/stores/other.db"
+    assert_refused(run("users", "list", "--data", str(tmp_path), "--store", url), "no tables yet")
+    assert list((tmp_path / "stores").iterdir()) == []
+
+
 def test_a_command_for_users_who_are_not_there_makes_no_file_of_users(run, tmp_path):
     for act in ("disable", "enable", "delete"):
         assert_refused(run("users", act, PHONE, "--store", "memory:", "--data", str(tmp_path / "nowhere")), "")

@@ -76,6 +76,34 @@ def test_K08_the_owner_is_compared_with_the_user_of_the_service(tmp_path, monkey
         start(tmp_path)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="rights of POSIX")
+@pytest.mark.parametrize("name", ["", "tessera.db"])
+def test_K08_what_everybody_can_write_to_is_refused_in_one_sentence(tmp_path, name):
+    start(tmp_path)
+    path = tmp_path / name
+    path.chmod(stat.S_IMODE(path.stat().st_mode) | 0o002)
+    with pytest.raises(ConfigError, match=r"everybody on this machine can write to .*chmod o-w") as caught:
+        start(tmp_path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_K08_a_folder_that_everybody_can_write_to_gets_no_secret(tmp_path):
+    tmp_path.chmod(0o777)
+    with pytest.raises(ConfigError, match="everybody"):
+        start(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    start(tmp_path / "new")
+    assert (tmp_path / "new" / "secret-key").exists()
+
+
+@pytest.mark.parametrize("mode", [0o1777, 0o770, 0o2775])
+def test_K08_a_sticky_folder_and_that_of_a_group_are_good(tmp_path, mode):
+    tmp_path.chmod(mode)
+    start(tmp_path)
+    start(tmp_path)
+
+
 @pytest.mark.parametrize("mode", [0o604, 0o602, 0o644, 0o666])
 def test_K08_a_secret_that_everybody_can_get_at_is_refused(tmp_path, mode):
     start(tmp_path)

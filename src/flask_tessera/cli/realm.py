@@ -50,7 +50,7 @@ def refuse_new(storage: Any) -> None:
         ConfigError: there are none yet.
     """
     service = current_app.extensions.get("tessera_service")
-    if service is None or service.may_create or not hasattr(storage, "schema_state"):
+    if service is None or service.may_create or service.may_be_empty or not hasattr(storage, "schema_state"):
         return
     # Whether it answers at all is told by the command itself.
     with suppress(StorageUnavailableError):

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _WHERE = "flask_tessera.where"
 _MAKERS = {("users", "add"), ("db", "upgrade")}
 """Commands, beside `serve`, that may make a store where there is none."""
+_LISTER = ("users", "list")
+"""A folder that is there and was named to it by hand may be empty: there are no users, and only a secret is made."""
 
 
 @click.group("flask-tessera", cls=ErrorReportingGroup)
@@ -37,8 +39,10 @@ def _make_app(ctx: click.Context) -> Flask:
     """The service's application, where `--data` and `--store` say."""
     with _extra_installed():
         from ..server.app import make_app
-    is_maker = tuple(click.get_current_context().command_path.split()[-2:]) in _MAKERS
-    return make_app(**ctx.meta.get(_WHERE, {}), may_create=is_maker)
+    command = tuple(click.get_current_context().command_path.split()[-2:])
+    where = ctx.meta.get(_WHERE, {})
+    may_be_empty = command == _LISTER and "data" in where
+    return make_app(**where, may_create=command in _MAKERS, may_be_empty=may_be_empty)
 
 
 @contextmanager

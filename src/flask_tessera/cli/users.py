@@ -89,7 +89,10 @@ def _first_line(stream: BinaryIO) -> str:
 @with_appcontext
 def list_users() -> None:
     """List all users."""
-    for user in _service().users.all():
+    users = _service().users.all()
+    if not users:
+        click.echo("no users", err=True)
+    for user in users:
         state = "disabled" if user.disabled else "enabled"
         print_row(str(user.id), user.phone, state, str(user.level), user.role, user.name)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response
@@ -40,6 +40,8 @@ class Service:
     passwords: Passwords
     data: str
     may_create: bool = True
+    may_be_empty: bool = False
+    """Whether a data folder without a database is a service without users, not a mistake."""
 
 
 def create_app(
@@ -73,6 +75,7 @@ def make_app(
     store: str = "",
     clock: Clock = system_clock,
     may_create: bool = True,
+    may_be_empty: bool = False,
 ) -> Flask:
     """As `create_app`, but the storage is not asked for anything yet: for commands that mend it, or look at it.
 
@@ -82,15 +85,17 @@ def make_app(
         store: as of `create_app`.
         clock: as of `create_app`.
         may_create: whether a data folder, a secret and a database may be made where they are missing.
+        may_be_empty: whether a data folder that is there may be without a database, which is not made; a secret is.
 
     Raises:
         ConfigError: a setting is weak, wrong or contradictory.
     """
     variables = os.environ if environment is None else environment
-    given = read_service_settings(variables, data=data, store=store, may_create=may_create)
+    given = read_service_settings(variables, data=data, store=store, may_create=may_create, may_be_empty=may_be_empty)
     app = Flask("flask_tessera.server", static_folder=None, instance_path=str(given.database.parent))
     app.config.update(given.config)
-    service = _make_service(app, given.database, clock, may_create)
+    is_known_place = may_be_empty and given.is_in_folder
+    service = replace(_make_service(app, given.database, clock, may_create), may_be_empty=is_known_place)
     app.extensions["tessera_service"] = service
     _add_routes(app, service.tessera, service.users)
     audit.connect(app, clock, service.tessera.client_info)

@@ -31,11 +31,13 @@ class DataFolder:
     Args:
         path: of the folder; nothing is made yet.
         may_create: whether what is missing may be made.
+        may_be_empty: whether at least a secret may be made in a folder that is there.
     """
 
-    def __init__(self, path: Path, *, may_create: bool) -> None:
+    def __init__(self, path: Path, *, may_create: bool, may_be_empty: bool = False) -> None:
         self.path = path
         self._may_create = may_create
+        self._may_be_empty = may_be_empty
 
     def prepare(self) -> None:
         """Make the folder where it is missing.
@@ -73,18 +75,19 @@ class DataFolder:
         path = self.path / SECRET_FILE
         try:
             if not path.exists():
-                self.refuse_to_create()
+                if not self._may_be_empty:
+                    self.refuse_to_create()
                 _create_secret(path)
-            refuse_foreign(path, "SECRET_KEY")
             with path.open("rb") as file:
                 _judge(os.fstat(file.fileno()), path)
+                refuse_foreign(path, "SECRET_KEY")
                 return file.read().decode("ascii").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"SECRET_KEY: the file {path} cannot be used: {error}") from error
 
 
 def refuse_foreign(path: Path, setting: str) -> None:
-    """Refuse what another user of this machine has put there; a link counts as well as what it leads to.
+    """Refuse what another user of this machine has put there, or can; a link counts as well as what it leads to.
 
     Args:
         path: of a file or folder; what is not there is nobody's.
@@ -99,6 +102,11 @@ def refuse_foreign(path: Path, setting: str) -> None:
                 f"{setting}: {path} belongs to the user with the id {owner}, who may have put it there; give it to the"
                 " user that this service runs as (chown), or name another data folder"
             )
+    if _can_everybody_write(path):
+        raise ConfigError(
+            f"{setting}: everybody on this machine can write to {path}, and so put a secret and users there; take that"
+            " right away (chmod o-w), or name another data folder, which may be a new one within it"
+        )
 
 
 def _owners(path: Path) -> Iterator[int]:
@@ -107,6 +115,18 @@ def _owners(path: Path) -> Iterator[int]:
     with suppress(OSError):
         yield path.lstat().st_uid
         yield path.stat().st_uid
+
+
+def _can_everybody_write(path: Path) -> bool:
+    """Whether so it is; in a sticky folder, such as /tmp, nobody can replace what others own."""
+    if os.name != "posix":
+        return False
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    is_protected = stat.S_ISDIR(mode) and mode & stat.S_ISVTX
+    return bool(mode & stat.S_IWOTH and not is_protected)
 
 
 def _judge(status: os.stat_result, path: Path) -> None:

@@ -26,10 +26,17 @@ class ServiceSettings:
 
     config: dict[str, Any] = field(repr=False)
     database: Path
+    is_in_folder: bool
+    """Whether sessions and users live in `database`, rather than on a server or elsewhere."""
 
 
 def read_service_settings(
-    environment: Mapping[str, str], *, data: str = "", store: str = "", may_create: bool = True
+    environment: Mapping[str, str],
+    *,
+    data: str = "",
+    store: str = "",
+    may_create: bool = True,
+    may_be_empty: bool = False,
 ) -> ServiceSettings:
     """Read the environment and make what is missing and needed: a secret of its own, the folder of a SQLite file.
 
@@ -38,6 +45,7 @@ def read_service_settings(
         data: the data folder; by default `TESSERA_DATA_DIR`, else `./tessera-data`.
         store: the storage's URL; by default `TESSERA_STORE_URL`, else SQLite in the data folder.
         may_create: whether anything may be made.
+        may_be_empty: whether at least a secret may be made in a data folder that is there.
 
     Raises:
         ConfigError: a value of the wrong type; or a folder or secret that cannot be used, or is missing where nothing
@@ -46,14 +54,17 @@ def read_service_settings(
     values, unknown = read_environment({key: value for key, value in environment.items() if key != DATA_DIR})
     for name in unknown:
         _log.warning("%s is set in the environment, but is not a setting", name)
-    folder = DataFolder(_path_of(data or environment.get(DATA_DIR) or "tessera-data"), may_create=may_create)
+    folder = DataFolder(
+        _path_of(data or environment.get(DATA_DIR) or "tessera-data"), may_create=may_create, may_be_empty=may_be_empty
+    )
     database = folder.path / _DATABASE_FILE
-    url = store or values.get("TESSERA_STORE_URL") or f"sqlite:///{database}"
+    named = store or values.get("TESSERA_STORE_URL")
+    url = named or f"sqlite:///{database}"
     secret = _secret(environment, folder, url)
     _look_at_files(url, folder, database)
     fallbacks = [each.strip() for each in environment.get("SECRET_KEY_FALLBACKS", "").split(",") if each.strip()]
     values |= {"TESSERA_STORE_URL": url, "SECRET_KEY": secret, "SECRET_KEY_FALLBACKS": fallbacks}
-    return ServiceSettings(values, database)
+    return ServiceSettings(values, database, is_in_folder=not named)
 
 
 def _path_of(text: str) -> Path:
