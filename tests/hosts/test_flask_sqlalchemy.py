@@ -35,6 +35,40 @@ def test_a_user_is_loaded_by_the_hosts_own_session(tmp_path):
         db.engine.dispose()
 
 
+def test_F02_a_login_amid_a_sign_up_that_is_not_yet_committed_is_told_in_the_log(tmp_path, caplog):
+    """SQLite lets one transaction write: the host's own, in the one file of both."""
+    app = Flask("host")
+    app.config.update(SECRET_KEY=SECRET, SQLALCHEMY_DATABASE_URI=f"sqlite:///{tmp_path}/host.db")
+    db = SQLAlchemy(app)
+    tessera = Tessera(app, storage=db, user_id_type=int)
+
+    class User(db.Model):
+        id = db.Column(db.Integer, primary_key=True)
+
+    @app.post("/sign-up/<way>")
+    def sign_up(way):
+        user = User()
+        db.session.add(user)
+        getattr(db.session, way)()
+        return tessera.login(user).to_response()
+
+    with app.app_context():
+        db.create_all()
+    client = app.test_client()
+    assert client.post("/sign-up/commit").status_code == 200
+    answer = client.post("/sign-up/flush")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert "another transaction has held the file" in record.getMessage()
+    assert "commit it first" in record.getMessage()
+    assert f"sqlite:///{tmp_path}/host.db" in record.getMessage()
+    assert client.post("/sign-up/commit").status_code == 200
+    with app.app_context():
+        tessera.close(app)
+        db.engine.dispose()
+
+
 @pytest.mark.parametrize("user_id", [bson.ObjectId(), bson.ObjectId("65f000000000000000000000")])
 def test_an_identifier_of_mongodb_names_a_user_by_its_text(user_id):
     host = make()
