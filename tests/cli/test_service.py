@@ -148,6 +148,17 @@ def test_a_command_for_a_storage_without_tables_makes_none(run, tmp_path, words,
         assert list((tmp_path / "stores").iterdir()) == []
 
 
+@pytest.mark.parametrize("kind", ["redis8", "redis8-cluster"])
+def test_a_command_for_an_empty_redis_leaves_it_empty(run, kind, tmp_path):
+    with store_url(kind, tmp_path) as url:
+        for words in LOOKING:
+            assert_refused(run(*words, "--store", url), "this Redis is empty")
+        add(run, PHONE, "--store", url)
+        assert PHONE in run("users", "list", "--store", url).stdout
+        assert run("users", "disable", PHONE, "--store", url).exit_code == 0
+        assert run("doctor", "--store", url).exit_code == 0
+
+
 @pytest.mark.parametrize(("secret", "left"), [(None, ["secret-key"]), (SECRET, [])], ids=["without", "with a secret"])
 def test_in_an_empty_folder_that_is_named_by_hand_there_are_no_users(run, tmp_path, secret, left):
     """The first start in a volume: the secret is there afterwards, a database is not."""

@@ -50,10 +50,12 @@ def refuse_new(storage: Any) -> None:
         ConfigError: there are none yet.
     """
     service = current_app.extensions.get("tessera_service")
-    if service is None or service.may_create or service.may_be_empty or not hasattr(storage, "schema_state"):
+    if service is None or service.may_create or service.may_be_empty:
         return
     # Whether it answers at all is told by the command itself.
     with suppress(StorageUnavailableError):
-        if storage.schema_state().is_new:
+        if hasattr(storage, "schema_state") and storage.schema_state().is_new:
             makers = "`serve`, `users add` and `db upgrade`"
             raise ConfigError(f"this storage has no tables yet, and only {makers} make them")
+        if hasattr(storage, "is_new") and storage.is_new():
+            raise ConfigError("this Redis is empty, and only `serve` and `users add` begin to use one")

@@ -133,11 +133,13 @@ def delete_user(phone: str) -> None:
 def _service() -> Service:
     """The service; its connections end with the command."""
     service: Service = current_app.extensions["tessera_service"]
-    storage = service.tessera.runtime.storage
+    runtime = service.tessera.runtime
+    storage = runtime.storage
     click.get_current_context().call_on_close(storage.close)
     if service.may_create:
         # Users and storage are made together: what there is of one without the other would look like a mistake.
         storage.check()
+        storage.revocations.tail(at=runtime.clock())
     else:
         refuse_new(storage)
     return service

@@ -128,7 +128,10 @@ def _prove_that_it_works(app: Flask) -> None:
     """Now rather than at the first request: a service that cannot work must not start."""
     service: Service = app.extensions["tessera_service"]
     with app.app_context():
-        service.tessera.runtime.storage.check()
+        runtime = service.tessera.runtime
+        runtime.storage.check()
+        # Begins the log of an empty Redis: by that, commands know it from one that was named by mistake.
+        runtime.storage.revocations.tail(at=runtime.clock())
     for stored in service.users.some_hashes():
         service.passwords.remember(stored)
 

@@ -66,6 +66,14 @@ class RedisRevocations:
             )
         )
 
+    def exists(self) -> bool:
+        """Whether the log has begun; it begins when it is first read.
+
+        Raises:
+            StorageUnavailableError: Redis does not answer.
+        """
+        return bool(self._link.reading().command(self._link.log, b"EXISTS", self._link.log + b"meta"))
+
     def after(self, cursor: int, *, at: int) -> Revocations:
         # Taken before: after a fail-over the answer may be of another server than the next one.
         node = self._link.reading().server(self._link.log)

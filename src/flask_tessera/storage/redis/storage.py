@@ -51,6 +51,14 @@ class RedisStorage:
     def describe(self) -> Description:
         return about.describe(self._link)
 
+    def is_new(self) -> bool:
+        """Whether no worker has used it yet, so that there is no revocation log.
+
+        Raises:
+            StorageUnavailableError: Redis does not answer.
+        """
+        return not self.revocations.exists()
+
     def check(self) -> None:
         about.refuse_part_of_cluster(self._link)
         self.revocations.stamp()
