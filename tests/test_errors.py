@@ -44,6 +44,7 @@ TEXTS = {
 }
 SAMPLES: list[TesseraError] = [
     errors.ConfigError("TESSERA_X"),
+    errors.OutsideRequestError(),
     errors.ClaimsInvalidError("sub"),
     errors.ClockJumpError("a day"),
     errors.TokenMissingError(),
