@@ -55,7 +55,7 @@ def test_S01_S03_what_ends_on_one_server_or_by_a_command_is_refused_by_all(serve
     wait_until(lambda: code(second, mine) == 4101, "the other one refuses it")
     listed = command(tmp_path / "data", environment, far_url, "workers").splitlines()
     assert len(listed) == 3
-    assert listed[-1].startswith("every worker hears of an ending within 2 s")
+    assert listed[-1].startswith("every worker that is ok sees a revocation within 2 s")
     command(tmp_path / "data", environment, far_url, "users", "disable", PHONE)
     wait_until(lambda: code(first, theirs) == code(second, theirs) == 4101, "both refuse it")
     told = command(tmp_path / "data", environment, far_url, "users", "list").split()
