@@ -99,7 +99,8 @@ class RevocationView:
             ViewBusyError: the log has changed, and another thread reads it.
             StorageUnavailableError: the log has changed and cannot be read.
         """
-        if self._has_stamps:
+        # The first test of `_look`, written out: every request comes by here, and most often nothing has changed.
+        if self._has_stamps and (self._log.stamp() != self._stamp or at < self._pruned_at - _CLOCK_MARGIN):
             self._look(at)
         known = self._open
         ended = known.sessions.get(claims.sid)

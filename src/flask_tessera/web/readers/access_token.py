@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -77,9 +78,10 @@ class AccessTokenReader:
         user_id_of: Callable[[str], Any],
         most: int = MOST_REMEMBERED,
     ) -> None:
-        self._ring = tokens.ring
-        self._read = tokens.read
-        self._policy = tokens.policy
+        policy = tokens.policy
+        self._claims_of = partial(
+            tokens.read, ring=tokens.ring, issuer=policy.issuer, audience=policy.audience, longest=policy.longest
+        )
         self._headers = frozenset(key.header for key in tokens.ring.keys)
         self._realm = realm
         self._mode = mode
@@ -122,7 +124,7 @@ class AccessTokenReader:
             TokenInvalidError: not a token of ours.
         """
         try:
-            claims: object = self._claims_of(text, at)
+            claims: object = self._claims_of(text, at=at)
         except TokenExpiredError as error:
             claims = error.claims
         if not isinstance(claims, Claims):
@@ -130,18 +132,12 @@ class AccessTokenReader:
         return self._sid_of(claims)
 
     def _verify(self, text: str, at: int) -> Verified:
-        claims = self._claims_of(text, at)
+        claims = self._claims_of(text, at=at)
         known = Verified(claims.iat, claims.exp, claims, self._sid_of(claims), self._identity_of(claims))
         if len(self._known) >= self._most:
             self._known.clear()
         self._known[text] = known
         return known
-
-    def _claims_of(self, text: str, at: int) -> Claims:
-        policy = self._policy
-        return self._read(
-            text, self._ring, at=at, issuer=policy.issuer, audience=policy.audience, longest=policy.longest
-        )
 
     def _sid_of(self, claims: Claims) -> bytes:
         sid = decode(claims.sid.encode())
@@ -176,7 +172,8 @@ class AccessTokenReader:
             return
         if reason:
             raise SessionEndedError(reason)
-        if self._view.must_ask(claims):
+        # Nearly every token is younger than its log, and that much is told without a call.
+        if claims.iat <= self._view.born_at and self._view.must_ask(claims):
             self._view.ask(claims, lambda: self._sessions.check_live(claims, sid, at=at))
 
     def _refuse_ended(self, claims: Claims, sid: bytes, at: int, strict: bool) -> None:
