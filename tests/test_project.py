@@ -102,8 +102,8 @@ def test_no_test_judges_by_elapsed_time_or_sleeps():
     assert found == []
 
 
-def test_importing_the_package_imports_no_driver():
-    script = f"import sys, flask_tessera; print([name for name in {DRIVERS} if name in sys.modules])"
+def test_importing_the_package_imports_neither_a_driver_nor_asyncio():
+    script = f"import sys, flask_tessera; print([name for name in {(*DRIVERS, 'asyncio')} if name in sys.modules])"
     assert run(sys.executable, "-W", "error", "-c", script).strip() == "[]"
 
 
