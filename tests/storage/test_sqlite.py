@@ -454,7 +454,7 @@ def test_F02_a_folder_that_cannot_be_made_is_an_unavailable_storage_at_first_use
     (tmp_path / "file").write_text("")
     storage = open_storage("sqlite:///tessera.db", folder=f"{tmp_path}/file/instance", make_folder=True)
     for step in (storage.check, storage.schema_state, storage.revocations.stamp):
-        with pytest.raises(StorageUnavailableError, match="NotADirectoryError"):
+        with pytest.raises(StorageUnavailableError, match="cannot be made: Not a directory"):
             step()
 
 
