@@ -8,6 +8,7 @@ python3 dev.py test [ARGUMENTS]       the tests, every kind on every storage; ar
                     --lowest          with the lowest versions of what the package needs that it allows
                     --latest          with the newest ones, pre-releases too
                     --python VERSION  with another Python of this machine, such as 3.13
+                    --windows         the service and unit tests under CPython for Windows, by Wine
 python3 dev.py lint                   ruff, mypy, import-linter, and the numbers of the house style
 python3 dev.py bench [NAMES]          the benchmarks, beside other libraries
 python3 dev.py faults [ARGUMENTS]     crashes, races and broken dependencies, for longer than the tests
@@ -252,7 +253,10 @@ def test(*arguments: str) -> None:
     lanes = parser.add_mutually_exclusive_group()
     for lane in ("lowest", "latest"):
         lanes.add_argument(f"--{lane}", dest="lane", action="store_const", const=lane, default="")
+    parser.add_argument("--windows", action="store_true")
     chosen, rest = parser.parse_known_args(arguments)
+    if chosen.windows:
+        hand_over(sys.executable, ROOT / "tools" / "windows.py", *rest)
     base, version = other_python(chosen.python) if chosen.python else (sys.executable, VERSION)
     python = environment("test", base=base, version=version, lane=chosen.lane)
     # One more than there are cores: many tests wait for a server that hangs.

@@ -129,7 +129,7 @@ def read_environment(environment: Mapping[str, str]) -> tuple[dict[str, Any], li
 def _parse(key: str, text: str) -> Any:
     kind = _FROM_TEXT[key.removeprefix(PREFIX)]
     if kind is not int:
-        return tuple(part.strip() for part in text.split(",") if part.strip()) if kind is tuple else text
+        return tuple(part.strip() for part in text.split(",")) if kind is tuple else text
     if not (text.isascii() and text.isdecimal()):
         raise ConfigError(f"{key} must be a whole number, not {text!r}")
     return int(text)

@@ -29,4 +29,6 @@ def _renew_all() -> None:
         holder.renew_locks()
 
 
-os.register_at_fork(after_in_child=_renew_all)
+# Windows has no fork.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_all)

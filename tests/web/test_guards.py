@@ -1178,3 +1178,26 @@ def test_an_expired_token_is_told_apart_from_a_bad_one(site):
     assert told(site.get("/who", pair.access_token)) == (401, "token_expired")
     with site.app.test_request_context("/who"), pytest.raises(TokenExpiredError):
         site.tessera.verify(pair.access_token)
+
+
+@pytest.mark.parametrize("inner", [{}, {"optional": True}])
+def test_H07_a_weaker_guard_below_the_route_hides_no_stronger_one_above_it(new_site, inner):
+    site, body = new_site(), Watch()
+
+    @site.tessera.login_required(role="admin")
+    @site.app.get("/hidden")
+    @site.tessera.login_required(**inner)
+    def hidden():
+        return body()
+
+    @site.app.get("/stacked")
+    @site.tessera.login_required(role="member")
+    @site.tessera.login_required
+    def stacked():
+        return "in"
+
+    token = site.login().access_token
+    assert site.get("/hidden", token).status_code == 500
+    assert site.get("/hidden").status_code == 500
+    assert body.runs == 0
+    assert site.get("/stacked", token).status_code == 200

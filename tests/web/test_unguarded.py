@@ -11,6 +11,7 @@ from flask_tessera import (
     ConfigError,
     OutsideRequestError,
     Tessera,
+    TesseraHTTPError,
     current_identity,
     current_user,
     login_required,
@@ -215,3 +216,43 @@ def test_S01_a_lenient_look_does_not_outlive_its_request(shop):
         assert shop.get("/open", pair.access_token).get_json()["user"] == 7
         shop.tessera.revoke_session(pair.session_id)
         assert shop.get("/open", pair.access_token).get_json()["user"] is None
+
+
+def test_H08_a_look_at_another_realm_changes_nothing_about_the_guards_user(new_site):
+    site = new_site(loader=False, tessera={"user_id_type": str})
+    admin: Tessera = Tessera(site.app, realm="admin")
+
+    @site.app.get("/both")
+    @site.tessera.login_required
+    def both():
+        before = str(current_user)
+        return f"{before} {bool(admin.current_user)} {current_user}"
+
+    @site.app.get("/open")
+    def open_page():
+        return f"{bool(admin.current_user)} {current_user}"
+
+    token = site.login("alice").access_token
+    assert site.get("/both", token).text == "alice False alice"
+    assert site.get("/open", token).text == "False alice"
+
+
+def test_an_error_handler_that_asks_for_a_user_who_is_gone_is_called_once(new_site):
+    site, calls = new_site(), []
+
+    @site.app.errorhandler(TesseraHTTPError)
+    def handler(error):
+        calls.append(error.row.slug)
+        return {"error": error.row.slug, "user": bool(current_user)}, error.status
+
+    @site.app.get("/name")
+    @site.tessera.login_required
+    def name():
+        return current_user.name
+
+    token = site.login().access_token
+    del site.users[7]
+    answer = site.get("/name", token)
+    assert answer.status_code == 401
+    assert len(site.loads) == 1
+    assert calls == ["user_gone"]

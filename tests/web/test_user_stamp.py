@@ -193,3 +193,30 @@ def test_load_user_always_works_with_an_async_loader_that_is_registered_later(ne
 def test_load_user_takes_its_two_words_only(word):
     with pytest.raises(ConfigError, match="load_user"):
         Tessera(load_user=word)
+
+
+@pytest.mark.parametrize("load_user", ["when_used", "always"])
+def test_S09_the_former_owner_of_an_id_neither_sees_nor_ends_the_next_ones_sessions(new_shop, load_user):
+    site = new_shop(tessera={"load_user": load_user})
+    old = site.login(site.users[7])
+    succeed(site)
+    new = site.login(site.users[7])
+    refused = (401, "user_gone")
+    assert told(site.get("/auth/sessions", old.access_token)) == refused
+    assert told(site.request("DELETE", f"/auth/sessions/{new.session_id}", old.access_token)) == refused
+    assert told(site.post("/auth/logout", old.access_token, json={"which": "others"})) == refused
+    assert told(site.post("/auth/logout", json={"which": "all", "refresh_token": old.refresh_token})) == refused
+    assert site.get("/who", new.access_token).status_code == 200
+
+
+@pytest.mark.parametrize("error", [RuntimeError, AttributeError])
+def test_H07_a_stamp_that_cannot_be_made_is_an_error_and_not_nobody(new_shop, error):
+    site = new_shop()
+    pair = site.login()
+
+    def fail(user):
+        raise error("no such column")
+
+    with site.app.app_context():
+        site.tessera.runtime.hooks.user_stamp = fail
+    assert site.get("/who", pair.access_token).status_code == 500

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from decimal import Decimal, InvalidOperation, localcontext
+from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ConfigError, InputError
@@ -19,6 +19,8 @@ SECRET_MEMBERS: Final = frozenset({"password", "passwd", "pwd", "pw", "pass", "s
 _IGNORED_CATEGORIES: Final = frozenset({"Mn", "Me", "Cc", "Cf", "Cn", "Co", "Cs", "Zs", "Zl", "Zp"})
 # Letters of two that Unicode does not take apart, and collations do.
 _TWO_LETTERS: Final = {"æ": "ae", "œ": "oe"}
+LONGEST_NAME: Final = 512
+"""Characters; some letters become 18, and all of it is done before anything is counted."""
 _MOST_DIGITS: Final = 20_000
 """More than a request body can hold."""
 
@@ -73,10 +75,12 @@ def spelled_alike(account: object) -> str:
         account: text or an integer, as received.
 
     Raises:
-        InputError: it is neither.
+        InputError: it is neither, or too long.
     """
     if type(account) is not int and not isinstance(account, str):
         raise InputError(f"what names the account must be text or an integer, not {type(account).__name__}")
+    if isinstance(account, str) and len(account) > LONGEST_NAME:
+        raise InputError(f"what names the account has {len(account)} characters, at most {LONGEST_NAME} are taken")
     # Folding gives some letters marks, and letters without marks other cases.
     name = _letters_of(_letters_of(account)) if isinstance(account, str) else account
     return _value_of(name) or _value_of(plain := str(name).replace("-", "")) or plain
@@ -112,5 +116,5 @@ def _value_of(name: str | int) -> str:
             number = Decimal(name)
             # The shortest form: 10 and 10.0 are 1E+1.
             return str(abs(number).normalize()) if number.is_finite() else ""
-        except InvalidOperation:
+        except ArithmeticError:
             return ""

@@ -19,4 +19,7 @@ def answers_preflight(view: Any) -> bool:
 def is_cross_origin(view: Any) -> bool:
     """Whether `view` is what `@cross_origin` made, with its own answer to OPTIONS."""
     module = getattr(view, "__globals__", {}).get("__name__")
-    return module == "flask_cors.decorator" and getattr(view, "provide_automatic_options", None) is False
+    is_made = module == "flask_cors.decorator" and getattr(view, "provide_automatic_options", None) is False
+    # The mark may be an inner one's, copied: what the decorator itself was told lies in its closure.
+    told = [cell.cell_contents for cell in getattr(view, "__closure__", None) or ()] if is_made else []
+    return is_made and not any(isinstance(each, dict) and each.get("automatic_options") is False for each in told)

@@ -22,7 +22,7 @@ from .current import current_request_object
 from .http_errors import raises_http
 from .login_attempt import LoginAttempt
 from .own_claims import given_claims, loaded_claims
-from .request_auth import auth_of, find_credential, load_user, verify_credential
+from .request_auth import auth_of, find_credential, load_user, refuse_another_user, verify_credential
 from .token_pair import TokenPair
 from .user_ids import id_of
 
@@ -286,8 +286,10 @@ class Actions(Generic[User]):
             ValueError: an unknown reason.
             StorageUnavailableError: they may not have ended.
         """
-        user_id, sid = str(self._signed_in().user_id), self._current_sid()
+        identity, sid = self._signed_in(), self._current_sid()
         _refuse_unknown(reason)
+        refuse_another_user(self.runtime, identity.user_id, identity.user_stamp)
+        user_id = str(identity.user_id)
         return self._result(self.runtime.sessions.end_user(user_id, reason, self.client_info(), except_sid=sid))
 
     @raises_http

@@ -16,7 +16,7 @@ from ..errors import ConfigError
 from .current import current_request_object
 from .http_errors import raises_http
 from .request_auth import auth_of, authenticate, authenticate_async
-from .requirements import RequirementArguments, Requirements, parse_requirements, put_on, requirements_of
+from .requirements import RequirementArguments, Requirements, parse_requirements, put_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,7 +127,7 @@ def _is_decorated_by(view: Any, caller: FrameType) -> bool:
 
 def _remember_guard(view: Any, wrapper: Any, *, is_decorator: bool) -> None:
     """On all functions beneath the guard: a route decorator there has registered one of them."""
-    while view is not None and requirements_of(view) is None:
+    while view is not None:
         # Callable objects may have no room for it.
         with suppress(AttributeError, TypeError):
             setattr(view, _GUARDS, [*getattr(view, _GUARDS, ()), (is_decorator, wrapper)])
@@ -169,7 +169,7 @@ def check_routes(app: Flask) -> None:
     def search() -> None:
         restx.let_errors_pass(app)
         for endpoint, view in app.view_functions.items():
-            if requirements_of(view) is None and is_bypassed(view):
+            if is_bypassed(view):
                 app.view_functions[endpoint] = _refusal_of(endpoint)
         # A new list: Flask is just going through the old one.
         app.before_request_funcs[None] = [each for each in app.before_request_funcs[None] if each is not search]
@@ -178,7 +178,10 @@ def check_routes(app: Flask) -> None:
 
 
 def is_bypassed(view: Any) -> bool:
-    """Whether a public view should not be: its guard stands above it, or was made and leads nowhere."""
+    """Whether a route leads past a guard of its view: one that stands above it, or was made and leads nowhere.
+
+    A view that has a guard of its own below the route may still lead past another one above it.
+    """
     guards: list[tuple[bool, Any]] = getattr(view, _GUARDS, [])
     routed = [each for app in list(_guarded_apps) for each in app.view_functions.values()]
     return any(is_decorator or not any(_wraps(each, wrapper) for each in routed) for is_decorator, wrapper in guards)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, TypeVar
 
 from flask import Response, has_request_context
 from werkzeug.exceptions import HTTPException
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _FOR_THE_DEVELOPER = (ConfigError, ClaimsInvalidError)
 """A 500 and a traceback in the log, never an answer to the client."""
+_ANSWERING: Final = "_tessera_answering"
+"""Set on a request while the host's error handler works."""
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 _Written = tuple[bytes, int, list[tuple[str, str]]]
@@ -112,11 +114,17 @@ def to_http(error: TesseraError, responses: Responses) -> TesseraHTTPError:
     http = _wrap(error)
     app = current_app_object()
     handler = _handler_of(app, type(error))
-    if handler is None:
+    request = current_request_object().__dict__
+    if handler is None or _ANSWERING in request:
+        # What a handler raises itself is not handed to it again.
         answer = responses.error(error)
     else:
-        # `code` must still be the status while the host's handler looks at it.
-        answer = responses.complete(app.make_response(call_host(handler, http)), error)
+        request[_ANSWERING] = True
+        try:
+            # `code` must still be the status while the host's handler looks at it.
+            answer = responses.complete(app.make_response(call_host(handler, http)), error)
+        finally:
+            del request[_ANSWERING]
     http.write(answer)
     return http
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _QUIET: Final = 30.0
 """Seconds without a failure after which the next one is the first of another series."""
-_PASSWORD: Final = re.compile(r"(//[^/@\s:]*:)[^/@\s]*@")
+_PASSWORD: Final = re.compile(r"(//[^/@\s:]*:)[^/]*@")
 _PASSWORD_OPTION: Final = re.compile(r"(?<=password)=[^&\s]*", re.IGNORECASE)
 
 

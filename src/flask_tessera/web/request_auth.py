@@ -68,6 +68,8 @@ class RequestAuth(msgspec.Struct):
     is_lenient: bool = False
     user: Any = None
     has_user: bool = False
+    gone: UserGoneError | None = None
+    by_guard: bool = False
 
     def load_user(self) -> Any:
         """The user, loaded once; None for nobody.
@@ -75,12 +77,16 @@ class RequestAuth(msgspec.Struct):
         Raises:
             UserGoneError: there is no such user any more.
         """
+        if self.gone is not None:
+            raise self.gone
         if not self.has_user:
             identity = self.identity
             try:
                 user = None if identity is None else load_user(self.runtime, identity.user_id, identity.user_stamp)
-            except UserGoneError:
+            except UserGoneError as error:
                 if not self.is_lenient:
+                    # Remembered: an error handler may ask again.
+                    self.gone = error
                     raise
                 self.identity = user = None
             self.user, self.has_user = user, True
@@ -137,7 +143,7 @@ async def authenticate_async(realm: str, wanted: Requirements) -> RequestAuth:
     return auth
 
 
-def _look(runtime: Runtime, request: Request, strict: bool, optional: str) -> RequestAuth:
+def _look(runtime: Runtime, request: Request, strict: bool, optional: str, *, by_guard: bool = True) -> RequestAuth:
     """Steps 1 to 3; the answer is private from now on."""
     known: dict[str, RequestAuth] | None = request.__dict__.get(_KEY)
     if known is None:
@@ -152,7 +158,7 @@ def _look(runtime: Runtime, request: Request, strict: bool, optional: str) -> Re
     except _NOT_GOOD:
         if optional != "invalid":
             raise
-    auth = RequestAuth(runtime, identity, optional == "invalid")
+    auth = RequestAuth(runtime, identity, optional == "invalid", by_guard=by_guard)
     if known and (before := known.pop(runtime.realm, None)) is not None and before.identity == identity:
         auth.user, auth.has_user = before.user, before.has_user
     # The last guard is the last in the dictionary: `current_user` without a realm means its user.
@@ -213,17 +219,25 @@ def auth_of(realm: str | None) -> RequestAuth:
         raise OutsideRequestError
     request = current_request_object()
     known: dict[str, RequestAuth] = request.__dict__.get(_KEY) or {}
-    auth = next(reversed(known.values()), None) if realm is None else known.get(realm)
-    return auth or _look_unguarded(realm, request)
+    if realm is not None:
+        return known.get(realm) or _look_unguarded([realm], request)
+    guarded = [each for each in known.values() if each.by_guard]
+    return guarded[-1] if guarded else _look_unguarded(list(states_of(current_app_object()).hooks), request)
 
 
-def _look_unguarded(realm: str | None, request: Request) -> RequestAuth:
-    realms = list(states_of(current_app_object()).hooks) if realm is None else [realm]
+def _look_unguarded(realms: list[str], request: Request) -> RequestAuth:
+    """The first of these realms in which the request speaks for somebody; each is looked at once."""
     auth: RequestAuth | None = None
     for each in realms:
+        known: dict[str, RequestAuth] = request.__dict__.get(_KEY) or {}
+        auth = known.get(each)
+        if auth is not None and auth.identity is not None:
+            return auth
+        if auth is not None:
+            continue
         runtime = runtime_of(each)
         try:
-            auth = _look(runtime, request, strict=False, optional="invalid")
+            auth = _look(runtime, request, strict=False, optional="invalid", by_guard=False)
         except StorageUnavailableError as error:
             runtime.shared.outages.record(error)
             auth = request.__dict__[_KEY][each] = RequestAuth(runtime, None, is_lenient=True)
@@ -235,6 +249,16 @@ def _look_unguarded(realm: str | None, request: Request) -> RequestAuth:
         runtime_of("")
         raise TokenMissingError
     return auth
+
+
+def refuse_another_user(runtime: Runtime, user_id: Any, user_stamp: str) -> None:
+    """Before something is done for a bare user id: refuse a session of an earlier owner of it.
+
+    Raises:
+        UserGoneError: the user of this id is gone, or another one.
+    """
+    if user_stamp and runtime.hooks.user_stamp is not None:
+        load_user(runtime, user_id, user_stamp)
 
 
 def load_user(runtime: Runtime, user_id: Any, user_stamp: str = "") -> Any:
@@ -266,7 +290,11 @@ def load_user(runtime: Runtime, user_id: Any, user_stamp: str = "") -> Any:
 def _refuse_gone(runtime: Runtime, user: Any, user_stamp: str) -> Any:
     if user is None:
         raise UserGoneError("the user loader gave None")
-    if user_stamp and runtime.hooks.user_stamp is not None and runtime.hooks.stamp_of(user) != user_stamp:
+    try:
+        is_other = bool(user_stamp) and runtime.hooks.stamp_of(user) not in ("", user_stamp)
+    except (AttributeError, RuntimeError) as error:
+        raise UserLoaderError(f"user_stamp failed: {error}") from error
+    if is_other:
         raise UserGoneError("the user of this id is another one now: user_stamp gives another text")
     return user
 

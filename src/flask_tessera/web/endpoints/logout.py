@@ -10,7 +10,7 @@ from ...errors import NotFoundError
 from ...services.keys import parse_sid, sid_text
 from ..current import current_request_object
 from ..freshness import refuse_stale_login
-from ..request_auth import find_credential, verify_credential
+from ..request_auth import find_credential, refuse_another_user, verify_credential
 from .row import Endpoint
 
 if TYPE_CHECKING:
@@ -67,10 +67,12 @@ def _end_more(tessera: Tessera[Any], wanted: LogoutRequest) -> Sequence[Session]
         session = runtime.sessions.owner_of(wanted.refresh_token, caller, current=True)
         runtime.sessions.refuse_ended(session)
         user_id, sid, logged_in_at = session.user_id, session.sid, session.auth_at
+        refuse_another_user(runtime, runtime.hooks.user_id_of(user_id), session.user_stamp)
     else:
         identity = verify_credential(runtime, find_credential(runtime, current_request_object()))
         user_id, sid = str(identity.user_id), parse_sid(identity.session_id)
         logged_in_at = identity.authenticated_at
+        refuse_another_user(runtime, identity.user_id, identity.user_stamp)
     refuse_stale_login(runtime, logged_in_at)
     return runtime.sessions.end_user(user_id, "logout", caller, except_sid=sid if wanted.which == "others" else b"")
 

@@ -9,7 +9,7 @@ import msgspec
 from ...services.keys import parse_sid, sid_text
 from ...sessions.record import Device
 from ..freshness import is_recent_login, refuse_stale_login
-from ..request_auth import auth_of
+from ..request_auth import auth_of, refuse_another_user
 from .logout import RevokedResponse
 from .row import Endpoint
 
@@ -37,6 +37,7 @@ class SessionResponse(msgspec.Struct, frozen=True):
 def list_sessions(tessera: Tessera[Any]) -> list[SessionResponse]:
     """The live sessions, oldest first."""
     runtime, identity = tessera.runtime, auth_of(tessera.realm).identity
+    refuse_another_user(runtime, identity.user_id, identity.user_stamp)
     with_address = is_recent_login(runtime, identity.authenticated_at)
     live = runtime.sessions.list(str(identity.user_id))
     return [_shown(each, identity.session_id, with_address=with_address) for each in live]
@@ -45,6 +46,7 @@ def list_sessions(tessera: Tessera[Any]) -> list[SessionResponse]:
 def end_session(tessera: Tessera[Any], sid: str) -> RevokedResponse:
     """Nobody ends another user's session; ending another than the present one needs a recent login."""
     runtime, identity = tessera.runtime, auth_of(tessera.realm).identity
+    refuse_another_user(runtime, identity.user_id, identity.user_stamp)
     if sid != identity.session_id:
         refuse_stale_login(runtime, identity.authenticated_at)
     owner = str(identity.user_id)
