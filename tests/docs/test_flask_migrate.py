@@ -35,7 +35,7 @@ with app.app_context():
     [
         ("dict(include_name=is_not_ours)", True),
         ("dict(include_name=is_not_ours, include_schemas=True)", True),
-        ("dict(include_schemas=True)", False),
+        ("dict(include_schemas=True)", True),
     ],
 )
 def test_on_postgres_a_host_may_look_into_all_schemas(

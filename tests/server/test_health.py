@@ -117,6 +117,8 @@ def assert_closed(reply, *codes: int) -> None:
 def test_F02_it_is_503_while_the_users_are_gone_whatever_the_mode(tmp_path, make_service, status):
     app = make_service(tmp_path, TESSERA_HTTP_STATUS=status, TESSERA_STORE_URL="memory:")
     client = app.test_client()
+    # The file is made with the first user.
+    app.extensions["tessera_service"].users.add("13800138000", "hash")
     (tmp_path / "tessera.db").rename(tmp_path / "aside")
     assert_closed(client.get("/healthz"), 4004)
     (tmp_path / "aside").rename(tmp_path / "tessera.db")

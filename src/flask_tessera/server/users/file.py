@@ -80,7 +80,7 @@ class FileDatabase:
         Raises:
             StorageUnavailableError: the file cannot be read.
         """
-        if not self.path.exists():
+        if not self._process and not self.path.exists():
             return [], 0
         with self._connection(writing=False) as connection:
             rows = connection.execute(ALL).all()
