@@ -33,6 +33,9 @@ def start(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, check=False, cwd=ROOT, text=True, capture_output=True)
 
 
+pytestmark = pytest.mark.timeout(900)  # the short form of all of them takes minutes where the machine is busy
+
+
 @pytest.fixture(scope="module")
 def short_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """What the short form printed, and the folder of its files."""

@@ -9,7 +9,7 @@ from flask_tessera.server.users.user import User
 
 
 def test_K08_settings_show_no_configuration():
-    assert "hunter2" not in repr(ServiceSettings({"SECRET_KEY": "hunter2"}, Path("users.db")))
+    assert "hunter2" not in repr(ServiceSettings({"SECRET_KEY": "hunter2"}, Path("users.db"), is_in_folder=True))
 
 
 def test_K08_a_user_shows_no_password_hash():
