@@ -79,7 +79,7 @@ def _open_sqlite(rest: str, folder: str, make_folder: bool) -> Storage:
     path = rest.removeprefix("///")
     if path == rest or not path or path == ":memory:":
         raise ConfigError("STORE_URL: SQLite needs a file, sqlite:///file.db; for tests use memory:")
-    if "?" in path or "#" in path:
+    if "?" in path:
         raise ConfigError("STORE_URL: a sqlite URL takes no options")
     from .sql.sqlite import SQLiteStorage
 
