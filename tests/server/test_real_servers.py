@@ -379,7 +379,8 @@ def test_G01_a_server_logs_every_event_as_one_line_of_json_without_a_secret(serv
     pair = refresh(server, pair["refresh_token"]).json["data"]
     server.call("POST", "/auth/logout", token=token)
     _, errors = server.stop()
-    entries = [json.loads(line) for line in errors.splitlines()]
+    # Where the machine is busy, there are warnings between the events.
+    entries = [entry for entry in map(json.loads, errors.splitlines()) if "event" in entry]
     assert [entry["event"] for entry in entries] == [
         "session_started",
         "login_failed",

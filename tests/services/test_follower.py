@@ -235,6 +235,7 @@ class CountingLog:
     def __init__(self, log, steady, *, says_unchanged):
         self.log, self.steady, self.says_unchanged = log, steady, says_unchanged
         self.reads = self.waits = 0
+        self.at_each_end = lambda: None
 
     def after(self, cursor, *, at):
         self.reads += 1
@@ -243,6 +244,7 @@ class CountingLog:
     def wait(self, cursor, *, longest):
         self.waits += 1
         self.steady.now += longest
+        self.at_each_end()
         return Wakeup(is_unchanged=self.says_unchanged)
 
 
@@ -261,6 +263,32 @@ def test_P12_an_idle_worker_sends_at_most_two_statements_a_second(bench, steady,
     statements = log.reads + counts_waits * log.waits + (1 if says_unchanged else 2) * len(beats)
     assert 90 <= len(beats) <= 101
     assert statements / (steady.now - begun) <= 2
+
+
+@pytest.mark.parametrize("says_unchanged", [False, True])
+def test_P06_between_two_looks_at_the_log_no_request_has_to_ask_the_storage(bench, steady, says_unchanged):
+    log = CountingLog(bench.storage.revocations, steady, says_unchanged=says_unchanged)
+    storage = SimpleNamespace(revocations=log, workers=bench.storage.workers)
+    follower = RevocationFollower(storage, RevocationView(log), bench.clock, patience=PATIENCE, steady=steady)
+    seen = []
+    log.at_each_end = lambda: seen.append(follower.is_current())
+    for _ in range(50):
+        follower.poll_once()
+    assert len(seen) == 50
+    assert all(seen)
+
+
+def test_S01_an_answer_that_came_before_its_time_says_nothing_newer_than_its_request(bench, steady):
+    """The clock of the storage was set, or somebody has ended the wait."""
+    log = CountingLog(bench.storage.revocations, steady, says_unchanged=True)
+    storage = SimpleNamespace(revocations=log, workers=bench.storage.workers)
+    follower = RevocationFollower(storage, RevocationView(log), bench.clock, patience=PATIENCE, steady=steady)
+    follower.poll_once()
+    sent = steady.now
+    log.wait = lambda cursor, *, longest: Wakeup(is_unchanged=True)
+    follower.poll_once()
+    steady.now = sent + PATIENCE
+    assert not follower.is_current()
 
 
 def test_S01_a_storage_that_says_that_nothing_has_changed_is_read_again_all_the_same(bench, steady):

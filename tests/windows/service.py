@@ -136,9 +136,13 @@ def main(words: list[str]) -> None:
             service.tell("serve", "--port", str(service.port), code=1)
         finally:
             stop(running)
+        service.tell("users", "enable", PHONE)
         running = service.start("--demo")
-        while b"/user/detail" not in running.stdout.readline():
-            assert running.poll() is None, "no hints for the demo user"
+        said = b""
+        while b"/user/detail" not in said:
+            line = running.stdout.readline()
+            assert line, f"no hints for the demo user: {said.decode(errors='replace')}"
+            said += line
         stop(running)
     print("the service runs")
 

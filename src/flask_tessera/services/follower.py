@@ -10,13 +10,14 @@ dictionary look-ups. The follower is the thread that keeps the view current. One
    worker may have missed. A beat wakes nobody.
 3. Wait: the storage blocks until it has something new (PostgreSQL: NOTIFY; Redis: XREAD BLOCK), at most 0.7 of the
    `patience`. Then the log is read, so that a lost notification delays a revocation and never loses it. Where the
-   storage itself answers that nothing was added (`Wakeup.is_unchanged`), that answer counts like a read; the log is
-   still read every few seconds, since a fail-over may have put another log in its place.
+   storage itself answers after the wait that nothing was added (`Wakeup.is_unchanged`), that answer counts like a read;
+   the log is still read every few seconds, since a fail-over may have put another log in its place.
 
 So an idle worker causes fewer than two statements a second, however many others there are.
 
 How long a read is believed. `is_current` is true for `patience` seconds after the last successful read was *sent*, not
-received: what is revoked while the answer is under way is not in it. The steady clock goes on while the machine is
+received: what is revoked while the answer is under way is not in it. On an idle machine it is true all the time, so
+requests ask the storage nothing. The steady clock goes on while the machine is
 suspended; a process that was stopped (SIGSTOP, a frozen container) therefore does not trust what it knew, and asks the
 storage on each request until the thread has read again.
 
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
 
 _LONGEST_WAIT: Final = 0.7
 """Seconds between two looks when nothing wakes the thread; also the share of a patience below one second."""
+_TRUSTED_SHARE: Final = 0.7
+"""How much of a full wait an answer that nothing was added is newer than its request, with room for unlike clocks. Less
+than this, and there would be moments in each turn at which the view could not be believed."""
 _READ_EVERY: Final = 3.5
 """Seconds after which the log is read though the storage says that it is unchanged."""
 _PAUSE: Final = 0.2
@@ -165,7 +169,10 @@ class RevocationFollower:
             self._view.take_ahead(wakeup.entries, at=self._clock())
         if wakeup.is_unchanged:
             self._view.confirm()
-            self._believe(sent)
+            # The storage says so only when the wait is over, so the answer is newer than the request by that time;
+            # where it came too early, the storage's clock was set meanwhile or somebody else ended the wait.
+            is_full = self._steady() - sent >= self._longest_wait
+            self._believe(sent + self._longest_wait * _TRUSTED_SHARE if is_full else sent)
         else:
             self._read()
 

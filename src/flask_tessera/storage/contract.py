@@ -97,7 +97,8 @@ class Wakeup(msgspec.Struct, frozen=True):
     """Why `RevocationLog.wait` has returned.
 
     `entries` are a hint: they may be incomplete, repeated or stale, and `after` is authoritative. `is_unchanged` is
-    True where the storage itself has answered that there was nothing after the cursor: that counts like a read.
+    True where the storage itself has answered, when the wait was over, that there was nothing after the cursor: that
+    counts like a read.
     """
 
     entries: tuple[Revocation, ...] = ()
