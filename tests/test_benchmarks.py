@@ -20,12 +20,15 @@ from benchmarks.load import Load, request
 from benchmarks.results import Goal, Result, ratio_goal
 from benchmarks.round_trips import counting
 from benchmarks.timing import Contestant, Timing, compare
+from tests.length import shortly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ["P1", "P2", "P3", "P4", "P6", "P7", "P8", "P9", "P10", "P11", "P12", "endings"]
+IN_PROCESS = ["P1", "P2", "P3", "P4", "P9", "P11"]
+WITH_SERVERS = ["P6", "P7", "P8", "P10", "P12", "endings"]
+NAMES = sorted([*IN_PROCESS, *WITH_SERVERS], key=lambda name: (name.isalpha(), len(name), name))
 
 
 def start(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -33,52 +36,31 @@ def start(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, check=False, cwd=ROOT, text=True, capture_output=True)
 
 
-pytestmark = pytest.mark.timeout(900)  # the short form of all of them takes minutes where the machine is busy
-
-
-@pytest.fixture(scope="module")
-def short_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    """What the short form printed, and the folder of its files."""
-    folder = tmp_path_factory.mktemp("benchmarks") / "results"
-    done = start("--short", "--folder", folder)
+@pytest.mark.timeout(900)  # some minutes where the machine is busy
+@pytest.mark.parametrize("names", shortly([IN_PROCESS, WITH_SERVERS]), ids=["without servers", "with servers"])
+def test_the_short_form_runs_every_benchmark_and_writes_its_figures(tmp_path: Path, names: list[str]):
+    folder = tmp_path / "results"
+    done = start("--short", "--folder", folder, *names)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout, folder
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_short_form_runs_every_benchmark_and_writes_its_figures(short_run: tuple[str, Path], name: str):
-    printed, folder = short_run
-    result = json.loads((folder / "short.json").read_text("utf-8"))["results"][name]
-
-    assert f"\n{name}  {result['title']}\n" in printed
-    assert result["rows"]
-    assert {goal["verdict"] for goal in result["goals"]} <= {"met", "MISSED", "not measured"}
-
-
-def test_the_plot_of_a_run_shows_every_goal(short_run: tuple[str, Path]):
-    _, folder = short_run
     results = json.loads((folder / "short.json").read_text("utf-8"))["results"]
-    goals = [f"{name} {goal['what']}" for name, result in results.items() for goal in result["goals"]]
 
-    texts = [element.text for element in ET.parse(folder / "short.svg").iter() if element.text]
-
-    assert set(goals) <= set(texts)
-
-
-@pytest.mark.parametrize("name", ["P8", "P10"])
-def test_the_curves_of_a_run_have_a_file_of_their_own(short_run: tuple[str, Path], name: str):
-    printed, folder = short_run
-    file = folder / f"short-{name}-1.svg"
-    (found,) = json.loads((folder / "short.json").read_text("utf-8"))["results"][name]["charts"]
-
-    texts = [element.text for element in ET.parse(file).iter() if element.text]
-
-    assert f"written: {file}" in printed
-    assert {found["title"], *found["curves"]} <= set(texts)
+    assert list(results) == names
+    for name, result in results.items():
+        assert f"\n{name}  {result['title']}\n" in done.stdout
+        assert result["rows"]
+        assert {goal["verdict"] for goal in result["goals"]} <= {"met", "MISSED", "not measured"}
+    goals = {f"{name} {goal['what']}" for name, result in results.items() for goal in result["goals"]}
+    assert goals <= texts_of(folder / "short.svg")
+    for name in {"P8", "P10"} & set(names):
+        file = folder / f"short-{name}-1.svg"
+        (found,) = results[name]["charts"]
+        assert f"written: {file}" in done.stdout
+        assert {found["title"], *found["curves"]} <= texts_of(file)
+    assert (folder / ".gitignore").read_text("ascii") == "*\n"
 
 
-def test_git_overlooks_the_results(short_run: tuple[str, Path]):
-    assert (short_run[1] / ".gitignore").read_text("ascii") == "*\n"
+def texts_of(file: Path) -> set[str]:
+    return {element.text for element in ET.parse(file).iter() if element.text}
 
 
 def test_a_benchmark_that_does_not_exist_is_named_with_those_that_do():

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.length import shortly
 from tests.servers import fresh, why_not
 
+# Without `--all`, the recipes show it on SQLite, and tests/docs/test_flask_migrate.py on PostgreSQL.
+pytestmark = pytest.mark.long
 APPLICATION = """
 import os
 from flask import Flask
@@ -37,7 +38,7 @@ def run(*words: str, **how) -> str:
     return done.stdout
 
 
-@pytest.fixture(params=shortly(["sqlite", "postgres"]))
+@pytest.fixture(params=["sqlite", "postgres"])
 def database(request, tmp_path):
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/host.db"

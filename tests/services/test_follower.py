@@ -266,7 +266,7 @@ def test_P12_an_idle_worker_sends_at_most_two_statements_a_second(bench, steady,
 
 
 @pytest.mark.parametrize("says_unchanged", [False, True])
-def test_P06_between_two_looks_at_the_log_no_request_has_to_ask_the_storage(bench, steady, says_unchanged):
+def test_P6_between_two_looks_at_the_log_no_request_has_to_ask_the_storage(bench, steady, says_unchanged):
     log = CountingLog(bench.storage.revocations, steady, says_unchanged=says_unchanged)
     storage = SimpleNamespace(revocations=log, workers=bench.storage.workers)
     follower = RevocationFollower(storage, RevocationView(log), bench.clock, patience=PATIENCE, steady=steady)

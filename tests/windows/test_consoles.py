@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import flask_tessera
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+HERE = Path(__file__).resolve().parent
 PHONE = "13800138000"
 NAME = "小明 \N{GRINNING FACE}é"
 COMMANDS = (
@@ -37,33 +43,43 @@ FAILING = (
 )
 
 
-def run(folder: Path, encoding: str, *words: str, given: str = "") -> subprocess.CompletedProcess[bytes]:
+def run(folder: Path, encoding: str, *program: str, given: str = "") -> subprocess.CompletedProcess[bytes]:
     environment = {name: value for name, value in os.environ.items() if name != "SECRET_KEY"}
     # Mode UTF-8 reads the words; only what is printed is of the console's encoding.
     environment |= {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "1", "TESSERA_DATA_DIR": str(folder / f"数据 {NAME}")}
-    command = [sys.executable, "-m", "flask_tessera.cli", *words]
-    return subprocess.run(command, input=given.encode(), capture_output=True, env=environment, check=False)
+    return subprocess.run(
+        [sys.executable, *program], input=given.encode(), capture_output=True, env=environment, check=False
+    )
+
+
+def run_all(folder: Path, encoding: str, commands: Sequence[Sequence[str]]) -> Iterator[tuple[int, bytes, bytes]]:
+    """Exit code, output and errors of each command, all in one process."""
+    codes = folder / "codes.json"
+    done = run(folder, encoding, str(HERE / "console.py"), str(codes), json.dumps(commands))
+    assert done.returncode == 0, done.stderr
+    written = (stream.split(b"\0")[:-1] for stream in (done.stdout, done.stderr))
+    return zip(json.loads(codes.read_text("utf-8")), *written, strict=True)
 
 
 @pytest.mark.parametrize("encoding", ["gbk", "cp1252", "ascii"])
 def test_every_command_prints_on_a_console_that_lacks_what_it_prints(tmp_path: Path, encoding: str):
-    add = run(
-        tmp_path, encoding, "users", "add", PHONE, "--name", NAME, "--password-stdin", given="correct horse battery"
-    )
+    words = ("-m", "flask_tessera.cli", "users", "add", PHONE, "--name", NAME, "--password-stdin")
+    add = run(tmp_path, encoding, *words, given="correct horse battery")
     assert add.returncode == 0, add.stderr
     # Click takes ASCII for a console that was not set up, and writes UTF-8.
     written = "utf-8" if encoding == "ascii" else encoding
+    commands = (*FAILING, *COMMANDS)
+    done = dict(zip(commands, run_all(tmp_path, encoding, commands), strict=True))
     for words in COMMANDS:
-        done = run(tmp_path, encoding, *words)
-        assert done.returncode == 0, (words, done.stdout, done.stderr)
-        done.stdout.decode(written)
-        if words == COMMANDS[0]:
-            assert NAME.encode(written, "backslashreplace") in done.stdout
+        code, output, errors = done[words]
+        assert code == 0, (words, output, errors)
+        output.decode(written)
+    assert NAME.encode(written, "backslashreplace") in done["users", "list"][1]
     for words in FAILING:
-        done = run(tmp_path, encoding, *words)
-        assert done.returncode in (1, 2), (words, done.stdout, done.stderr)
-        assert b"Traceback" not in done.stderr, done.stderr
-        assert done.stderr.strip(), words
+        code, output, errors = done[words]
+        assert code in (1, 2), (words, output, errors)
+        assert b"Traceback" not in errors, errors
+        assert errors.strip(), words
 
 
 @pytest.mark.parametrize("encoding", ["gbk", "cp1252", "ascii"])
@@ -77,15 +93,7 @@ def test_dev_py_and_every_help_text_print_on_any_console(tmp_path: Path, encodin
     )
     assert shown.returncode == 0, shown.stderr
     dev.read_text("utf-8").encode("gbk")
-    for words in (
-        (),
-        ("serve",),
-        ("users",),
-        ("users", "add"),
-        ("sessions", "move"),
-        ("db",),
-        ("purge",),
-        ("restored",),
-    ):
-        helped = run(tmp_path, encoding, *words, "--help")
-        assert helped.returncode == 0, (words, helped.stderr)
+    groups = ("", "serve", "users", "users add", "sessions move", "db", "purge", "restored")
+    for code, output, errors in run_all(tmp_path, encoding, [[*words.split(), "--help"] for words in groups]):
+        assert code == 0, errors
+        assert output
