@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import threading
 
 import pytest
@@ -432,6 +433,37 @@ def test_one_function_may_be_public_in_one_application_and_guarded_in_another(ne
     closed_site.app.add_url_rule("/view", "view", login_required(view))
     assert open_site.get("/view").status_code == 200
     assert told(closed_site.get("/view")) == (401, "token_missing")
+
+
+def test_a_function_of_a_module_may_be_guarded_by_any_number_of_application_factories(new_site):
+    """What an application that is gone has registered decides nothing, collected or not, and nothing piles up."""
+
+    def view():
+        return "in"
+
+    for _ in range(20):
+        closed_site = new_site()
+        closed_site.app.add_url_rule("/view", "view", login_required(view))
+        assert told(closed_site.get("/view")) == (401, "token_missing")
+    kept = [each for name, each in vars(view).items() if "tessera" in name and each]
+    assert kept == []
+    del closed_site
+    gc.collect()
+    open_site = new_site()
+    open_site.app.add_url_rule("/view", "view", view)
+    assert open_site.get("/view").status_code == 200
+
+
+def test_H07_a_guard_that_was_made_and_thrown_away_is_a_mistake(new_site):
+    site = new_site()
+
+    def view():
+        return "in"
+
+    login_required(view)
+    gc.collect()
+    site.app.add_url_rule("/view", "view", view)
+    assert site.get("/view").status_code == 500
 
 
 def test_H07_a_decorator_above_the_route_is_refused_though_the_guard_has_a_route_too(new_site):

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from flask import Flask
 
 View = TypeVar("View", bound="Callable[..., Any]")
-_GUARDS: Final = "__tessera_guards__"
-"""Set on a function that is guarded: its wrappers, each with whether `@login_required` stood above the function."""
+_IS_DECORATED: Final = "__tessera_is_decorated__"
+"""Set on a function above which `@login_required` stands."""
+_WRAPPERS: Final = "__tessera_wrappers__"
+"""Set on a function that was guarded by a call: the wrappers that no route has led to yet."""
 
 _guarded_apps: weakref.WeakSet[Flask] = weakref.WeakSet()
 """Every application with a Tessera."""
@@ -79,7 +81,8 @@ def _guard(view: Any, realm: str, wanted: Requirements, caller: FrameType) -> An
     if cors.is_cross_origin(view):
         make = _guard_cross_origin
     wrapper = make(view, realm, wanted)
-    wrapper.__dict__.pop(_GUARDS, None)
+    for name in (_IS_DECORATED, _WRAPPERS):
+        wrapper.__dict__.pop(name, None)
     put_on(wrapper, wanted, realm)
     _remember_guard(view, wrapper, is_decorator=_is_decorated_by(view, caller))
     return wrapper
@@ -130,7 +133,10 @@ def _remember_guard(view: Any, wrapper: Any, *, is_decorator: bool) -> None:
     while view is not None:
         # Callable objects may have no room for it.
         with suppress(AttributeError, TypeError):
-            setattr(view, _GUARDS, [*getattr(view, _GUARDS, ()), (is_decorator, wrapper)])
+            if is_decorator:
+                setattr(view, _IS_DECORATED, True)
+            else:
+                setattr(view, _WRAPPERS, (*getattr(view, _WRAPPERS, ()), wrapper))
         view = getattr(view, "__wrapped__", None)
 
 
@@ -168,8 +174,9 @@ def check_routes(app: Flask) -> None:
 
     def search() -> None:
         restx.let_errors_pass(app)
+        _settle_routed()
         for endpoint, view in app.view_functions.items():
-            if is_bypassed(view):
+            if _leads_past(view):
                 app.view_functions[endpoint] = _refusal_of(endpoint)
         # A new list: Flask is just going through the old one.
         app.before_request_funcs[None] = [each for each in app.before_request_funcs[None] if each is not search]
@@ -182,15 +189,23 @@ def is_bypassed(view: Any) -> bool:
 
     A view that has a guard of its own below the route may still lead past another one above it.
     """
-    guards: list[tuple[bool, Any]] = getattr(view, _GUARDS, [])
-    routed = [each for app in list(_guarded_apps) for each in app.view_functions.values()]
-    return any(is_decorator or not any(_wraps(each, wrapper) for each in routed) for is_decorator, wrapper in guards)
+    _settle_routed()
+    return _leads_past(view)
 
 
-def _wraps(view: Any, function: Any) -> bool:
-    while view is not None and view is not function:
-        view = getattr(view, "__wrapped__", None)
-    return view is function
+def _leads_past(view: Any) -> bool:
+    return bool(getattr(view, _IS_DECORATED, False) or getattr(view, _WRAPPERS, ()))
+
+
+def _settle_routed() -> None:
+    """Forget the wrappers that a route leads to: whether their application lives on changes nothing then."""
+    for app in list(_guarded_apps):
+        for view in app.view_functions.values():
+            above = [view]
+            while (view := getattr(view, "__wrapped__", None)) is not None:
+                if waiting := getattr(view, _WRAPPERS, ()):
+                    setattr(view, _WRAPPERS, tuple(each for each in waiting if each not in above))
+                above.append(view)
 
 
 def _refusal_of(endpoint: str) -> Callable[..., Any]:
