@@ -174,17 +174,6 @@ CLIENT_ACTIONS = {
 }
 """What a client does about each error, in English and Chinese."""
 
-SECONDS = frozenset(
-    {
-        "ACCESS_LIFETIME",
-        "TOKEN_LIFETIME",
-        "SESSION_IDLE",
-        "SESSION_LIFETIME",
-        "REFRESH_LEEWAY",
-        "REVOCATION_BOUND",
-        "DEVICES_FRESH",
-    }
-)
 OFF = {"SECRET_KEY", "SECRET_KEY_FALLBACKS", "STORE_URL", "ISSUER", "AUDIENCE", "LEGACY"}
 
 
@@ -240,7 +229,7 @@ def default_of(name: str) -> str:
         return "CPU cores"
     (field,) = (each for each in fields(config.Settings) if each.name == name)
     assert field.default is not MISSING  # noqa: S101 (a default_factory needs a line above)
-    unit = " s" if name in SECONDS else ""
+    unit = " s" if name in config._SPANS else ""  # noqa: SLF001 (the one source of it)
     return f"`{field.default}`{unit}" if isinstance(field.default, int) else f"`{field.default!r}`".replace("'", '"')
 
 

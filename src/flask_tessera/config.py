@@ -278,14 +278,10 @@ _CHECKS: Final = (
 _OF_KUBERNETES: Final = re.compile(r"SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
 """What Kubernetes puts into the environment of every container for a Service called `tessera`."""
 _SPANS: Final = (
-    "ACCESS_LIFETIME",
-    "TOKEN_LIFETIME",
-    "SESSION_IDLE",
-    "SESSION_LIFETIME",
-    "REFRESH_LEEWAY",
-    "REVOCATION_BOUND",
-    "DEVICES_FRESH",
+    *("ACCESS_LIFETIME", "TOKEN_LIFETIME", "SESSION_IDLE", "SESSION_LIFETIME"),
+    *("REFRESH_LEEWAY", "REVOCATION_BOUND", "DEVICES_FRESH"),
 )
+"""Settings in seconds, which may be a `timedelta`."""
 _RANGES: Final = {
     "ACCESS_LIFETIME": (1, 86_400),
     "TOKEN_LIFETIME": (1, _YEAR),

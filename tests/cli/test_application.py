@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from flask_tessera import Tessera
-from flask_tessera.services.sessions import Login
+from flask_tessera.services.login_data import Login
 from flask_tessera.web.app_state import runtime_of
 
 from .calling import SECRET, assert_refused, in_app

@@ -8,8 +8,8 @@ import shutil
 import pytest
 
 from flask_tessera.errors import SessionEndedError
+from flask_tessera.services.login_data import Login
 from flask_tessera.services.ports import NOBODY
-from flask_tessera.services.sessions import Login
 from flask_tessera.web.app_state import runtime_of
 from flask_tessera.web.request_auth import verify_credential
 from tests.servers import wait_until

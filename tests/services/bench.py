@@ -7,8 +7,9 @@ import secrets
 from flask_tessera.services.access import AccessPolicy, AccessTokens
 from flask_tessera.services.activity import ActivityWriter
 from flask_tessera.services.keys import Keys, parse_sid
+from flask_tessera.services.login_data import Login, SessionPolicy
 from flask_tessera.services.revocation import RevocationView
-from flask_tessera.services.sessions import Login, SessionPolicy, SessionService
+from flask_tessera.services.sessions import SessionService
 from flask_tessera.sessions.limits import Limits
 from flask_tessera.storage.from_url import open_storage
 from flask_tessera.testing import Clock

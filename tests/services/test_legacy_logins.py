@@ -12,7 +12,7 @@ from flask import Flask
 
 from flask_tessera import ConfigError, Tessera, login_required
 from flask_tessera.services.legacy import legacy_warnings
-from flask_tessera.services.sessions import Login
+from flask_tessera.services.login_data import Login
 from flask_tessera.storage.memory import MemoryStorage
 from flask_tessera.testing import Clock, race
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flask import current_app
 
 from ..errors import InputError, NotFoundError, TokenInvalidError, UserGoneError
-from ..services.sessions import refuse_unusable
+from ..services.login_data import refuse_unusable
 from ..web.request_auth import load_user
 
 if TYPE_CHECKING:

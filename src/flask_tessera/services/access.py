@@ -37,7 +37,7 @@ class AccessTokens:
         self._dice = dice
 
     def verify(self, text: str, *, at: int) -> Claims:
-        """Claims of a token of ours that is good at `at`; errors as of `tokens.access.verify`."""
+        """Claims of a token of ours that is good at Unix second `at`; errors as of `tokens.access.verify`."""
         policy = self.policy
         return self.read(text, self.ring, at=at, issuer=policy.issuer, audience=policy.audience, longest=policy.longest)
 

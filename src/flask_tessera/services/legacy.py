@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import AlreadyExistsError, ConfigError, SessionEndedError, TokenExpiredError
 from ..tokens.keys import weakness
-from .sessions import Issued, Login
+from .login_data import Issued, Login
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -177,7 +177,13 @@ class LegacyLogins:
         return issued
 
     def end(self, text: str, caller: Caller) -> None:
-        """Log an old token out: it is spent without a session having lived."""
+        """Log an old token out: it is spent without a session having lived.
+
+        Raises:
+            TokenInvalidError: not a token of the old application.
+            TokenExpiredError: too old, or spent already.
+            StorageUnavailableError: the outcome may be unknown.
+        """
         claims = self.verify(text, at=self._clock())
         try:
             self._spend(claims, text, Login(str(claims.user_id), caller=caller, amr=""), is_logout=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -13,15 +12,14 @@ from msgspec.structs import replace as _replace
 from ..errors import CredentialsError, NotFoundError, SessionEndedError, StorageUnavailableError, TokenInvalidError
 from ..sessions import rotation
 from ..sessions.limits import UNLIMITED
-from ..sessions.record import RETENTION_MARGIN, UNKNOWN_DEVICE, Device, Session, Standing
+from ..sessions.record import RETENTION_MARGIN, Session, Standing
 from ..tokens import refresh
-from ..tokens.claims import is_safe_text
+from .login_data import Issued, Login, SessionPolicy, refuse_unusable, session_of
 from .ports import NOBODY, Caller, Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from ..sessions.limits import Limits
     from ..storage.contract import Storage
     from ..tokens.claims import Claims
     from .access import AccessTokens
@@ -29,58 +27,9 @@ if TYPE_CHECKING:
     from .ports import Clock, Dice, Listener
     from .revocation import RevocationView
 
-_LONGEST_USER_ID = 255
 _NO_CLAIMS: Final[Mapping[str, Any]] = MappingProxyType({})
 STAMP_CLAIM: Final = "_stamp"
 """Member of `ext` that carries the session's user stamp. Claims of the application do not begin with an underscore."""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionPolicy:
-    """How long sessions live (seconds) and how many a user may have.
-
-    `longest_access` is the longest usual life of an access token; of one that was asked to live longer the storage
-    knows the session. `issued_for` names issuer and audience, for which refresh tokens are good.
-    """
-
-    idle: int
-    lifetime: int
-    access_lifetime: int
-    leeway: int
-    limits: Limits
-    longest_access: int = 0
-    issued_for: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Issued:
-    """What a client is given. Lives in seconds from now."""
-
-    session: Session
-    access_token: str = field(repr=False)
-    access_expires_in: int
-    refresh_token: str = field(default="", repr=False)
-    refresh_expires_in: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """Who logs in, how and on what. `scope` and `amr` are separated by spaces.
-
-    `checkpoint` is the number of the newest entry of the revocation log before the credentials were read: whoever
-    changes the password meanwhile ends this login too. `claims` are those of the session's own, as JSON, which it
-    keeps; `loaded_claims` belong to its first access token only. `user_stamp` is the digest of the user's stamp.
-    """
-
-    user_id: str
-    device: Device = UNKNOWN_DEVICE
-    caller: Caller = NOBODY
-    scope: str = ""
-    amr: str = "pwd"
-    checkpoint: int | None = None
-    user_stamp: str = ""
-    claims: str = ""
-    loaded_claims: Mapping[str, Any] = field(default_factory=dict)
 
 
 class SessionService:
@@ -189,7 +138,7 @@ class SessionService:
         return self.issue(self.rotate(text, caller))
 
     def check_live(self, claims: Claims, sid: bytes, *, at: int) -> None:
-        """Ask the storage whether the session of an access token is live; unknown means refused.
+        """Ask the storage whether the session of an access token is live at Unix second `at`; unknown means refused.
 
         Raises:
             SessionEndedError: it is not, or the token's generation was burnt, which ends it.
@@ -307,7 +256,7 @@ class SessionService:
         return [each for each in self._storage.sessions.list(self._realm, user_id, at=at) if each.era >= era]
 
     def era(self, *, at: int) -> int:
-        """How often a backup was put back; sessions that began before are over.
+        """How often a backup was put back, at Unix second `at`; sessions that began before are over.
 
         Raises:
             StorageUnavailableError: that cannot be told.
@@ -347,35 +296,11 @@ class SessionService:
         return Issued(session, access_token, expires_in, refresh_token, refresh_expires_in)
 
     def _new_session(self, login: Login, *, sid: bytes = b"", **changes: int) -> Session:
-        user_id = login.user_id
-        refuse_unusable(user_id)
-        at, policy = self._clock(), self._policy
+        refuse_unusable(login.user_id)
+        at = self._clock()
         with _failing_as_login():
-            sid, era = sid or self._new_sid(user_id, at), self.era(at=at)
-        session = Session(
-            sid=sid,
-            realm=self._realm,
-            user_id=user_id,
-            created_at=at,
-            auth_at=at,
-            rotated_at=at,
-            last_seen_at=at,
-            idle_until=at + min(policy.idle, policy.lifetime),
-            until=at + policy.lifetime,
-            access_lifetime=policy.access_lifetime,
-            device_type=login.device.type,
-            device_id=login.device.id,
-            device_name=login.device.name,
-            ip=login.caller.ip,
-            user_agent=login.caller.user_agent,
-            scope=login.scope,
-            amr=login.amr,
-            era=era,
-            user_stamp=login.user_stamp,
-            issued_for=policy.issued_for,
-            claims=login.claims,
-        )
-        return _replace(session, **changes)
+            sid, era = sid or self._new_sid(login.user_id, at), self.era(at=at)
+        return _replace(session_of(login, self._policy, sid=sid, realm=self._realm, era=era, at=at), **changes)
 
     def _new_sid(self, user_id: str, at: int) -> bytes:
         # The clock counts whole seconds; within one the last three digits count logins, so that they sort by age.
@@ -398,16 +323,6 @@ def _failing_as_login() -> Iterator[None]:
         yield
     except StorageUnavailableError as error:
         raise StorageUnavailableError(str(error), writing=False) from error
-
-
-def refuse_unusable(user_id: str) -> None:
-    """Refuse what not every storage and token can hold.
-
-    Raises:
-        ValueError: so it is.
-    """
-    if not user_id or len(user_id) > _LONGEST_USER_ID or not is_safe_text(user_id):
-        raise ValueError(f"a user id has 1 to {_LONGEST_USER_ID} characters, none of them a control character")
 
 
 def _ext_of(session: Session, loaded: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ..services.sessions import Login
+from ..services.login_data import Login
 from ..sessions.record import Device
 from ..web.app_state import runtime_of
 from ..web.client import clean_device

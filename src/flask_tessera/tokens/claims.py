@@ -67,7 +67,8 @@ _encode = msgspec.json.Encoder().encode
 def read(data: bytes, at: int, issuer: str, audience: str, leeway: int, longest: int) -> Claims:
     """Claims behind `data`, if it is the one spelling of them, all of them are in range and for here and now.
 
-    The other arguments are those of `access.verify`. One function, since each call costs 3 % of a verification.
+    The other arguments are those of `access.verify` (`at` a Unix second, `leeway` and `longest` seconds). One function,
+    since each call costs 3 % of a verification.
 
     Raises:
         TokenInvalidError: anything else.

@@ -57,7 +57,7 @@ def verify(
     leeway: int = 30,
     longest: int = 7_776_000,
 ) -> Claims:
-    """Open a sealed token of ours; arguments and errors as in `access.verify`.
+    """Open a sealed token of ours; arguments (times in seconds) and errors as in `access.verify`.
 
     Raises:
         TokenInvalidError: not a token of ours, or not for here.

@@ -14,7 +14,7 @@ from ..errors import (
     UserGoneError,
 )
 from ..services.keys import parse_sid
-from ..services.sessions import Login
+from ..services.login_data import Login
 from ..sessions.record import Device, Session
 from ..tokens.claims import LAST_SECOND, is_safe_text
 from .client import clean_device, client_info
@@ -158,7 +158,11 @@ class Actions(Generic[User]):
     def start_token(
         self, user: User | Any, expires_in: int | dt.timedelta | None = None, *, checkpoint: int | None = None
     ) -> str:
-        """As `create_token`, with `checkpoint` as for `start_session`."""
+        """As `create_token`, with `checkpoint` as for `start_session`.
+
+        Raises:
+            ValueError: no usable user id, or `expires_in`, in seconds, is out of range.
+        """
         runtime = self.runtime
         lifetime = runtime.settings.TOKEN_LIFETIME if expires_in is None else whole_seconds(expires_in)
         if lifetime is None or not 1 <= lifetime <= runtime.settings.SESSION_LIFETIME:

@@ -12,8 +12,9 @@ from ..services.access import AccessPolicy, AccessTokens
 from ..services.activity import ActivityWriter
 from ..services.follower import RevocationFollower
 from ..services.keys import Keys
+from ..services.login_data import SessionPolicy
 from ..services.revocation import RevocationView
-from ..services.sessions import SessionPolicy, SessionService
+from ..services.sessions import SessionService
 from ..sessions.limits import Limits
 from .legacy_choice import legacy_logins
 from .readers.access_token import AccessTokenReader

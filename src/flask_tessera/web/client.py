@@ -22,9 +22,9 @@ _WARNED: Final = "tessera_forwarded_warned"
 _log = logging.getLogger("flask_tessera")
 
 
-def clean(text: str, longest: int) -> str:
-    """`text` without control characters, at most `longest` characters of it."""
-    return _UNSAFE.sub("", text[: 4 * longest])[:longest]
+def clean(text: str, most: int) -> str:
+    """`text` without control characters, at most so many characters of it."""
+    return _UNSAFE.sub("", text[: 4 * most])[:most]
 
 
 def clean_device(device: Device) -> Device:

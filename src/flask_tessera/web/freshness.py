@@ -17,7 +17,11 @@ def is_recent_login(runtime: Runtime, logged_in_at: int) -> bool:
 
 
 def refuse_stale_login(runtime: Runtime, logged_in_at: int) -> None:
-    """Ask for another login first (SECURITY requirement S08).
+    """Ask for another login first, if the last one was too long before now (SECURITY requirement S08).
+
+    Args:
+        runtime: of the realm.
+        logged_in_at: Unix second of the last login.
 
     Raises:
         StepUpRequiredError: the login is older than `DEVICES_FRESH`.

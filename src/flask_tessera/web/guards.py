@@ -200,9 +200,9 @@ def _leads_past(view: Any) -> bool:
 def _settle_routed() -> None:
     """Forget the wrappers that a route leads to: whether their application lives on changes nothing then."""
     for app in list(_guarded_apps):
-        for view in app.view_functions.values():
-            above = [view]
-            while (view := getattr(view, "__wrapped__", None)) is not None:
+        for routed in app.view_functions.values():
+            above: list[Any] = [routed]
+            while (view := getattr(above[-1], "__wrapped__", None)) is not None:
                 if waiting := getattr(view, _WRAPPERS, ()):
                     setattr(view, _WRAPPERS, tuple(each for each in waiting if each not in above))
                 above.append(view)

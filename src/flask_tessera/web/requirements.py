@@ -74,21 +74,12 @@ def parse_requirements(
     seconds = _seconds(fresh)
     if not isinstance(strict, bool):
         raise TypeError(f"strict must be True or False, not {strict!r}")
-    if optional not in _OPTIONAL or (isinstance(optional, int | float) and not isinstance(optional, bool)):
-        raise TypeError(f'optional must be False, True or "invalid", not {optional!r}')
-    if optional and (words or seconds):
+    lenience = _lenience(optional)
+    if lenience != "no" and (words or seconds):
         asked = ", ".join([*words, *(["fresh"] if seconds else [])])
         raise TypeError(f"optional lets requests without a token in, so {asked} would keep out only who has logged in")
-    none: frozenset[str] = frozenset()
-    return Requirements(
-        words.get("scope", none),
-        words.get("role", none),
-        words.get("permission", none),
-        seconds,
-        strict,
-        _OPTIONAL[optional],
-        needs_checks=bool(words or seconds),
-    )
+    scopes, roles, permissions = (words.get(name, frozenset()) for name in ("scope", "role", "permission"))
+    return Requirements(scopes, roles, permissions, seconds, strict, lenience, needs_checks=bool(words or seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +127,12 @@ def _words(name: str, value: Any) -> frozenset[str]:
     if not value.strip():
         raise TypeError(f"{name}={value!r} asks for nothing: leave {name} out where anybody who is logged in may enter")
     return frozenset(value.split())
+
+
+def _lenience(optional: Any) -> Optional:
+    if optional not in _OPTIONAL or (isinstance(optional, int | float) and not isinstance(optional, bool)):
+        raise TypeError(f'optional must be False, True or "invalid", not {optional!r}')
+    return _OPTIONAL[optional]
 
 
 def _seconds(fresh: Any) -> int:

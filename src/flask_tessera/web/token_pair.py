@@ -10,7 +10,7 @@ import msgspec
 from ..services.keys import sid_text
 
 if TYPE_CHECKING:
-    from ..services.sessions import Issued
+    from ..services.login_data import Issued
     from .responses import Responses
 
 

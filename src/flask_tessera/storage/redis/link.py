@@ -166,7 +166,11 @@ class Step:
         return replies
 
     def run_at(self, node: Node, name: str, *arguments: bytes | int) -> Any:
-        """Run a script on whatever one server keeps; errors of `run`."""
+        """Run a script on whatever one server keeps.
+
+        Raises:
+            StorageUnavailableError: the server does not answer, or refuses.
+        """
         wanted = script(name)
         command = (b"EVALSHA", wanted.sha, 0, *arguments)
         reply = self.ask(node, command, may_refuse=True)[-1]

@@ -46,7 +46,7 @@ def new_session(user_id: str = "7", realm: str = "", *, at: int = T0, **fields: 
 
 
 def begin(storage: Storage, user_id: str = "7", realm: str = "", *, at: int = T0, **fields: Any) -> Session:
-    """A session that was written, without any limit."""
+    """A session that was written at Unix second `at`, without any limit."""
     session = new_session(user_id, realm, at=at, **fields)
     return storage.sessions.add(session, limits=NO_LIMITS, at=at).session
 

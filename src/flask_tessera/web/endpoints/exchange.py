@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ...errors import NotFoundError, TokenInvalidError
-from ...services.sessions import Login
+from ...services.login_data import Login
 from ..current import current_request_object
 from ..own_claims import loaded_claims
 from ..request_auth import find_credential, load_user, verify_credential
@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 
 def exchange(tessera: Tessera[Any]) -> dict[str, Any]:
-    """Without the setting `LEGACY` there is nothing here."""
+    """A pair for a token of the old application.
+
+    Raises:
+        NotFoundError: without the setting `LEGACY` there is nothing here.
+        TokenInvalidError: a token of this application needs no exchange.
+    """
     runtime = tessera.runtime
     if runtime.legacy is None:
         raise NotFoundError("TESSERA_LEGACY is off for this realm")

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 def me(tessera: Tessera[Any]) -> msgspec.Raw:
-    """What the user view shows, written by the application's own JSON provider."""
+    """What the user view shows, written by the application's own JSON provider.
+
+    Raises:
+        ConfigError: there is no user view.
+    """
     view = tessera.runtime.hooks.user_view
     if view is None:
         raise ConfigError("the endpoint me needs @tessera.user_view")

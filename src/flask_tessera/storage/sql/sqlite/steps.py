@@ -51,14 +51,14 @@ def principal(connection: PoolProxiedConnection, realm: str, user_id: str) -> Pr
 
 
 def live(connection: PoolProxiedConnection, realm: str, user_id: str, at: int) -> list[Session]:
-    """The user's live sessions, oldest first."""
+    """The user's sessions that are live at Unix second `at`, oldest first."""
     owner = principal(connection, realm, user_id)
     rows = connection.cursor().execute(_LIVE, (user_id, realm, at, at)).fetchall()
     return [session for row in rows if not Standing(session := session_of(row), owner).refusal(at)]
 
 
 def end(connection: PoolProxiedConnection, session: Session, reason: str, at: int) -> Session:
-    """End a session and note it in the revocation log."""
+    """End a session at Unix second `at` and note it in the revocation log."""
     cursor = connection.cursor()
     cursor.execute(_END, (at, reason, session.sid))
     cursor.execute(NOTE, (forget_at(session, at), reason, session.sid, "", "", 0, b""))
@@ -76,7 +76,10 @@ def end_all(
     suspended_until: int = 0,
     keep_until: int = 0,
 ) -> list[Session]:
-    """Raise the epoch, end all live sessions but one, carry that over, and note it in one entry."""
+    """Raise the epoch, end all live sessions but one, carry that over, and note it in one entry.
+
+    Times are Unix seconds.
+    """
     cursor = connection.cursor()
     mine = live(connection, realm, user_id, at)
     epoch = cursor.execute(_RAISE_EPOCH, (user_id, realm, suspended_until)).fetchone()[0]
