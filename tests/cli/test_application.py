@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 from flask import Flask
@@ -47,7 +48,7 @@ def test_an_application_without_tessera_is_told_so(host):
 def test_F07_a_clock_jump_is_one_sentence_in_an_application_too(host, tmp_path):
     app = host("")
     begin_session(app, "")
-    with sqlite3.connect(tmp_path / "host.db") as database:
+    with closing(sqlite3.connect(tmp_path / "host.db")) as database, database:
         database.execute("UPDATE tessera_sessions SET created_at = 1000")
     database.close()
     assert_refused(in_app(app, "purge"), "--force")

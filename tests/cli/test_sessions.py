@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from contextlib import closing
 
 import pytest
 from flask import Flask
@@ -46,7 +47,7 @@ def test_G02_a_hostile_device_or_browser_forges_no_line(run, service, tmp_path, 
         tessera_of(service).login(1)
         tessera_of(service).login(1, device=Device(name=HOSTILE[name]))
     for column in ("device_name", "device_type", "user_agent"):
-        with sqlite3.connect(tmp_path / "tessera.db") as database:
+        with closing(sqlite3.connect(tmp_path / "tessera.db")) as database, database:
             database.execute("UPDATE tessera_sessions SET device_name = '', device_type = '', ip = ?", (HOSTILE[name],))
             database.execute(f"UPDATE tessera_sessions SET {column} = ?", (HOSTILE[name],))
         database.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
 from .calling import SECRET, assert_refused, tessera_of
 
@@ -10,7 +11,7 @@ from .calling import SECRET, assert_refused, tessera_of
 def test_S11_purge_removes_the_dead_and_nothing_else(run, service, tmp_path):
     with service.app_context():
         dead, living = (tessera_of(service).login(1) for _ in range(2))
-    with sqlite3.connect(tmp_path / "tessera.db") as database:
+    with closing(sqlite3.connect(tmp_path / "tessera.db")) as database, database:
         database.execute(
             "UPDATE tessera_sessions SET idle_until = 1 WHERE sid IN (SELECT min(sid) FROM tessera_sessions)"
         )
@@ -24,7 +25,7 @@ def test_S11_purge_removes_the_dead_and_nothing_else(run, service, tmp_path):
 def test_F07_purge_refuses_a_clock_that_has_jumped_unless_it_is_forced(run, service, tmp_path):
     with service.app_context():
         tessera_of(service).login(1)
-    with sqlite3.connect(tmp_path / "tessera.db") as database:
+    with closing(sqlite3.connect(tmp_path / "tessera.db")) as database, database:
         database.execute("UPDATE tessera_sessions SET created_at = created_at - 1000000, idle_until = 1")
     database.close()
     assert_refused(run("purge"), "--force")

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -106,7 +107,7 @@ def test_S03_deleting_removes_the_user_and_the_sessions(run, service):
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_G02_a_hostile_name_in_the_table_forges_no_line(run, service, tmp_path, name):
-    with sqlite3.connect(tmp_path / "tessera.db") as database:
+    with closing(sqlite3.connect(tmp_path / "tessera.db")) as database, database:
         database.execute("UPDATE service_users SET name = ?, role = ?", (HOSTILE[name], HOSTILE[name]))
     database.close()
     (line,) = run("users", "list").stdout.splitlines()

@@ -6,7 +6,7 @@ import re
 import socket
 import sqlite3
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
@@ -127,7 +127,7 @@ def test_F02_it_is_503_while_the_users_are_gone_whatever_the_mode(tmp_path, make
 
 def test_F06_it_is_503_once_the_schema_has_become_newer_than_this_service(tmp_path, make_service, caplog):
     app = make_service(tmp_path)
-    with sqlite3.connect(tmp_path / "tessera.db") as database:
+    with closing(sqlite3.connect(tmp_path / "tessera.db")) as database, database:
         database.execute("UPDATE tessera_log SET schema_version = 999")
     database.close()
     with app.app_context():

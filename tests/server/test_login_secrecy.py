@@ -6,6 +6,7 @@ import hashlib
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -158,7 +159,7 @@ def test_L05_a_disabled_account_is_refused_only_after_the_work_was_done(counted,
 
 @pytest.mark.parametrize("make_hash", [pbkdf2_of, scrypt_of], ids=["PBKDF2", "scrypt"])
 def test_L01_a_row_that_werkzeug_wrote_logs_in_and_is_upgraded_at_once(app, tmp_path, make_hash):
-    with sqlite3.connect(tmp_path / "tessera.db") as database:
+    with closing(sqlite3.connect(tmp_path / "tessera.db")) as database, database:
         database.execute(
             "INSERT INTO service_users (phone, password_hash, name, head_portrait, intro, level, role, disabled)"
             " VALUES (?, ?, 'Old', '', '', 0, '', 0)",

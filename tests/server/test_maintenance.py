@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -149,7 +150,7 @@ def test_a_running_server_purges_without_being_asked(serve, tmp_path):
     first.stop()
     path = tmp_path / "data" / "tessera.db"
     second = serve()
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         counts = (
             (second.call("GET", "/healthz"), database.execute("SELECT count(*) FROM tessera_sessions").fetchone())[1]
             for _ in range(500)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -315,7 +316,7 @@ def test_a_signal_ends_the_server_cleanly_with_its_marks_written(serve, tmp_path
     code, errors = server.stop(number)
     assert code == 0
     assert "Traceback" not in errors
-    with sqlite3.connect(tmp_path / "data" / "tessera.db") as database:
+    with closing(sqlite3.connect(tmp_path / "data" / "tessera.db")) as database, database:
         assert database.execute("SELECT confirmed FROM tessera_sessions").fetchall() == [(1,)]
     database.close()
 

@@ -6,8 +6,10 @@ import os
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -171,7 +173,7 @@ def test_F02_a_file_that_is_put_in_its_place_is_the_one_that_counts(tmp_path):
     path, backup = tmp_path / "users.db", tmp_path / "backup.db"
     users = in_file(path)
     users.add("13900139000", "hash")
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.execute("VACUUM INTO ?", (str(backup),))
     database.close()
     users.add(PHONE, "hash")
@@ -234,6 +236,36 @@ print(os.waitpid(process, 0)[1], users.get("13800138000").name)
 
 def test_X12_a_child_process_opens_connections_of_its_own(users_url, tmp_path, run_program):
     assert run_program(FORKING, users_url, tmp_path / "users.db") == "0 Child\n"
+
+
+DROPPED = """
+import gc, os, pathlib, sys
+from flask_tessera.server.users import open_users
+
+path = pathlib.Path(sys.argv[1])
+for _ in range(2):
+    users = open_users("", path)
+    users.change("13800138000", name="Bob")
+    process = os.fork()
+    if process == 0:
+        users.get("13800138000")
+        os._exit(0)
+    assert os.waitpid(process, 0)[1] == 0
+    del users
+    gc.collect()
+    opened = {os.path.realpath(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")}
+    assert str(path) not in opened, opened
+left = open_users("", path)
+left.all()
+"""
+
+
+def test_X12_users_that_are_dropped_or_left_at_the_end_leave_no_open_connection(tmp_path):
+    """Python 3.13 warns of connections that nobody has closed."""
+    in_file(tmp_path / "users.db").add(PHONE, "hash")
+    command = [sys.executable, "-W", "error", "-c", DROPPED, str(tmp_path / "users.db")]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # -- Administration ----------------------------------------------------------------------------------------------------
@@ -304,7 +336,7 @@ def test_S04_a_new_password_ends_all_sessions(service):
 def test_R02_no_password_stands_in_the_file(app, tmp_path):
     with app.app_context():
         administration.add(app.extensions["tessera_service"], "13900139000", "a very plain password")
-    with sqlite3.connect(tmp_path / "tessera.db") as database:
+    with closing(sqlite3.connect(tmp_path / "tessera.db")) as database, database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     database.close()
     assert b"plain password" not in (tmp_path / "tessera.db").read_bytes()

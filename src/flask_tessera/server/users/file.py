@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+import weakref
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from sqlalchemy.engine import Connection
+    from sqlalchemy.engine import Connection, Engine
     from sqlalchemy.pool import ConnectionPoolEntry
 
     from .database import Statement
@@ -51,20 +52,12 @@ class FileDatabase:
     def __init__(self, path: Path, *, may_create: bool = True) -> None:
         self.path = path
         self._may_create = may_create
-        self._engine = sa.create_engine(
-            sa.URL.create("sqlite", database=f"file:{quote(str(path))}", query={"uri": "true", "mode": "rw"}),
-            connect_args={"timeout": _LONGEST_WAIT},
-            pool_timeout=_LONGEST_WAIT,
-            pool_size=8,
-            max_overflow=56,
-        )
-        sa.event.listen(self._engine, "connect", self._note_file)
-        sa.event.listen(self._engine, "checkout", self._refuse_another_file)
-        self._process = 0
+        self._engines: dict[int, Engine] = {}
+        """By process: a parent's connections must be neither used nor closed by its child, which keeps them."""
 
     def read(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
         """As the Protocol says, also while another process writes; nobody is found where no file was made yet."""
-        if not self._process and not self.path.exists():
+        if not self._engines and not self.path.exists():
             return []
         with self._connection(writing=False) as connection:
             return connection.execute(statement, values).all()
@@ -80,7 +73,7 @@ class FileDatabase:
         Raises:
             StorageUnavailableError: the file cannot be read.
         """
-        if not self._process and not self.path.exists():
+        if not self._engines and not self.path.exists():
             return [], 0
         with self._connection(writing=False) as connection:
             rows = connection.execute(ALL).all()
@@ -89,52 +82,92 @@ class FileDatabase:
     @contextmanager
     def _connection(self, *, writing: bool) -> Iterator[Connection]:
         try:
-            if self._process != os.getpid():
-                self._prepare()
-            with self._engine.begin() if writing else self._engine.connect() as connection:
+            engine = self._engines.get(os.getpid()) or self._open()
+            with engine.begin() if writing else engine.connect() as connection:
                 yield connection
         except IntegrityError as error:
             raise AlreadyExistsError("this phone number is taken") from error
         except _ERRORS as error:
             raise StorageUnavailableError(f"users: {type(error).__name__}", writing=writing) from error
 
-    def _prepare(self) -> None:
+    def _open(self) -> Engine:
+        self._make_file()
+        engine = _make_engine(self.path)
+        # What nobody holds any more leaves no open connection.
+        closing = weakref.finalize(self, _dispose, engine, os.getpid())
+        try:
+            _make_table(engine)
+        except BaseException:
+            closing()
+            raise
+        kept = self._engines.setdefault(os.getpid(), engine)
+        if kept is not engine:
+            # Another thread was faster.
+            closing()
+        return kept
+
+    def _make_file(self) -> None:
         if not self._may_create and not self.path.exists():
             raise ConfigError(f"there are no users in {self.path}: only `serve` and `users add` make that file")
-        # A parent's connections must be neither used nor closed from here.
-        self._engine.dispose(close=False)
         # Readable for its owner only, since it holds the password hashes.
         # Only where there is none: closing a descriptor of it would drop all locks that SQLite holds in this process.
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with suppress(FileExistsError):
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        give_up_at = time.monotonic() + _LONGEST_WAIT
-        # SQLite does not wait by itself where several processes make the file at once.
-        while not self._has_table():
-            if time.monotonic() >= give_up_at:
-                raise StorageUnavailableError("users: the file stays locked", writing=True)
-            time.sleep(_PAUSE)
-        self._process = os.getpid()
 
-    def _has_table(self) -> bool:
-        """Make the table where there is none; False if another process is just at it."""
-        try:
-            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-                connection.execute(CreateTable(TABLE, if_not_exists=True))
-        except OperationalError as error:
-            if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                return False
-            raise
-        return True
 
-    def _note_file(self, _connection: object, entry: ConnectionPoolEntry) -> None:
-        entry.info["file"] = self._present_file()
+def _dispose(engine: Engine, process: int) -> None:
+    if process == os.getpid():
+        engine.dispose()
 
-    def _refuse_another_file(self, _connection: object, entry: ConnectionPoolEntry, _proxy: object) -> None:
-        if entry.info.get("file") != self._present_file():
+
+def _make_engine(path: Path) -> Engine:
+    """An engine whose connections are given up when another file lies at the path.
+
+    It must not know the database that holds it, which could not be let go of.
+    """
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=f"file:{quote(str(path))}", query={"uri": "true", "mode": "rw"}),
+        connect_args={"timeout": _LONGEST_WAIT},
+        pool_timeout=_LONGEST_WAIT,
+        pool_size=8,
+        max_overflow=56,
+    )
+
+    def note_file(_connection: object, entry: ConnectionPoolEntry) -> None:
+        entry.info["file"] = _identify(path)
+
+    def refuse_another_file(_connection: object, entry: ConnectionPoolEntry, _proxy: object) -> None:
+        if entry.info.get("file") != _identify(path):
             raise DisconnectionError("another file lies where the users were")
 
-    def _present_file(self) -> tuple[int, int]:
-        status = self.path.stat()
-        return status.st_dev, status.st_ino
+    sa.event.listen(engine, "connect", note_file)
+    sa.event.listen(engine, "checkout", refuse_another_file)
+    return engine
+
+
+def _identify(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def _make_table(engine: Engine) -> None:
+    """Make the table where there is none: SQLite does not wait by itself where several processes make the file."""
+    give_up_at = time.monotonic() + _LONGEST_WAIT
+    while not _has_table(engine):
+        if time.monotonic() >= give_up_at:
+            raise StorageUnavailableError("users: the file stays locked", writing=True)
+        time.sleep(_PAUSE)
+
+
+def _has_table(engine: Engine) -> bool:
+    """Make the table where there is none; False if another process is just at it."""
+    try:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            connection.execute(CreateTable(TABLE, if_not_exists=True))
+    except OperationalError as error:
+        if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return False
+        raise
+    return True
