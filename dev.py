@@ -30,6 +30,7 @@ import shutil
 import ssl
 import subprocess
 import sys
+import tomllib
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -46,6 +47,7 @@ GROUPS = ("test", "demo", "lint", "bench")  # the others are held to what "test"
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 BRANCH_COVERAGE = 98
 WANTED_EARLY = ("Flask>=3.1a0", "Werkzeug>=3.1a0", "SQLAlchemy>=2.0a0", "redis>=6a0", "psycopg[binary]>=3.2a0")
+NEEDED_THROUGH_FLASK = ("Werkzeug>=3.1", "click>=8.1.3")  # imported by the package; the bounds are those of Flask 3.1
 EXTRA_SOURCES = {"UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"}
 
 
@@ -222,9 +224,18 @@ def versions_of(lane: str, lock: Path) -> Iterator[object]:
     if lane == "latest":
         yield from ("--upgrade", "--prerelease", "if-necessary-or-explicit", *WANTED_EARLY)
     else:
-        # The tools themselves are wanted as they are locked.
+        # The tools themselves are wanted as they are locked, but what they ask of the package's needs lifts no bound.
         (DEV / "tools.txt").write_text("\n".join(pinned(lock)))
-        yield from ("--resolution", "lowest-direct", "--constraints", DEV / "tools.txt")
+        (DEV / "bounds.txt").write_text("\n".join(bounds()))
+        yield from ("--resolution", "lowest-direct", *NEEDED_THROUGH_FLASK)
+        yield from ("--constraints", DEV / "tools.txt", "--overrides", DEV / "bounds.txt")
+
+
+def bounds() -> Iterator[str]:
+    """Yield what the package needs, with all its extras."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for needs in (project["dependencies"], *project["optional-dependencies"].values(), NEEDED_THROUGH_FLASK):
+        yield from (need for need in needs if not need.startswith(project["name"]))
 
 
 def pinned(lock: Path) -> Iterator[str]:
