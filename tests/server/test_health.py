@@ -18,8 +18,6 @@ from flask_tessera.storage.from_url import open_storage
 from tests.cli.stores import SERVERS, STORES, store_url
 from tests.servers import PostgresServer, RedisServer, wait_until, why_not
 
-"""Seconds for which the other processes of a test run may hold up an answer."""
-
 
 @pytest.fixture(params=SERVERS)
 def far_url(request, tmp_path):
@@ -38,9 +36,17 @@ def far_app(tmp_path, make_service, far_url):
 
 
 def health(app: Flask) -> dict[str, Any]:
-    reply = app.test_client().get("/healthz")
-    assert reply.status_code == 200
-    return reply.json["data"]
+    """What it tells once it is well: on a busy machine half a second may be over before the last step begins."""
+    told = []
+
+    def is_well() -> bool:
+        reply = app.test_client().get("/healthz")
+        assert reply.status_code == 200 or reply.json["code"] == 4004, reply.json
+        told.append(reply.json.get("data"))
+        return reply.status_code == 200
+
+    wait_until(is_well, "it is well")
+    return told[-1]
 
 
 # -- What it tells -----------------------------------------------------------------------------------------------------
@@ -94,8 +100,14 @@ def test_F04_warnings_of_the_storage_are_counted(far_app):
 def test_H03_a_real_server_names_no_host_process_address_or_version(serve, tmp_path, kind):
     with store_url(kind, tmp_path) as url:
         server = serve(TESSERA_STORE_URL=url)
-        wait_until(lambda: server.call("GET", "/healthz").json["data"]["revocation"]["heard"], "it hears")
-        reply = server.call("GET", "/healthz")
+        replies = []
+
+        def hears() -> bool:
+            replies.append(server.call("GET", "/healthz"))
+            return replies[-1].status == 200 and replies[-1].json["data"]["revocation"]["heard"]
+
+        wait_until(hears, "it hears")
+        reply = replies[-1]
         assert reply.headers["cache-control"] == "no-store"
         body = reply.body.decode()
         server.stop()
@@ -122,7 +134,7 @@ def test_F02_it_is_503_while_the_users_are_gone_whatever_the_mode(tmp_path, make
     (tmp_path / "tessera.db").rename(tmp_path / "aside")
     assert_closed(client.get("/healthz"), 4004)
     (tmp_path / "aside").rename(tmp_path / "tessera.db")
-    assert client.get("/healthz").status_code == 200
+    wait_until(lambda: client.get("/healthz").status_code == 200, "it works again")
 
 
 def test_F06_it_is_503_once_the_schema_has_become_newer_than_this_service(tmp_path, make_service, caplog):
@@ -163,7 +175,7 @@ def test_F02_it_is_503_while_a_server_hangs_or_is_gone_and_200_again_by_itself(s
             assert reply.status == 200 or (reply.status, reply.headers["retry-after"]) == (503, "1"), reply.body
             return reply.status
 
-        assert status() == 200
+        wait_until(lambda: status() == 200, "it works")
         for break_it, mend_it in ((store.stop, store.cont), (store.kill, store.restart)):
             break_it()
             assert [status() for _ in range(3)] == [503] * 3

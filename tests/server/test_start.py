@@ -293,7 +293,7 @@ import importlib
 
 module, _, call = "flask_tessera.server:create_app()".partition(":")
 app = eval(call, vars(importlib.import_module(module)))
-print(app.test_client().get("/healthz").status_code)
+print(app.test_client().get("/").status_code)
 """
 
 
@@ -302,7 +302,9 @@ def test_a_wsgi_server_finds_the_factory_by_its_name(tmp_path, run_program):
 
 
 PRELOADED = """
-import logging, os, sys
+import logging, os, sys, warnings
+# Python 3.12 warns of each fork beside threads; that they do no harm is what is tried here.
+warnings.filterwarnings("ignore", ".*multi-threaded.*fork", DeprecationWarning)
 from flask_tessera.server import administration, create_app
 
 logging.getLogger("flask_tessera.audit").setLevel(logging.WARNING)
