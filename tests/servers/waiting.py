@@ -13,7 +13,7 @@ STEP = 0.01
 """Seconds between two looks."""
 
 
-def wait_until(condition: Callable[[], object], what: str, *, seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], object], what: str, *, seconds: float = 150) -> None:
     """Return as soon as the condition holds.
 
     Raises:
