@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from click.testing import CliRunner
 from flask.cli import ScriptInfo
 
 from flask_tessera.cli import tessera_commands
-from flask_tessera.errors import TesseraError
-from flask_tessera.web.app_state import runtime_of
+from flask_tessera.web.app_state import states_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,11 +50,10 @@ def tessera_of(app: Flask) -> Tessera[Any]:
     return tessera
 
 
-def close(app: Flask, *realms: str) -> None:
-    """Let go of an application's connections, where its settings let it have any."""
-    with app.app_context(), suppress(TesseraError):
-        for realm in realms:
-            runtime_of(realm).storage.close()
+def close(app: Flask) -> None:
+    """Let go of an application's connections and threads, where it has any."""
+    if "tessera" in app.extensions:
+        states_of(app).close()
 
 
 def assert_refused(result: Result, text: str) -> None:

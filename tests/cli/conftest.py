@@ -43,7 +43,7 @@ def service(run: Callable[..., Result], tmp_path: Path) -> Iterator[Flask]:
     add(run)
     app = create_app(environment={"SECRET_KEY": SECRET}, data=str(tmp_path))
     yield app
-    close(app, "")
+    close(app)
 
 
 @pytest.fixture
@@ -56,12 +56,12 @@ def host(tmp_path: Path) -> Iterator[Callable[..., Flask]]:
         app.config.update({"SECRET_KEY": SECRET, **config})
         for realm in realms:
             Tessera[Any](app, realm=realm, storage=storage or "sqlite:///host.db")
-        made.append((app, realms))
+        made.append(app)
         return app
 
     yield make
-    for app, realms in made:
-        close(app, *realms)
+    for app in made:
+        close(app)
 
 
 @pytest.fixture(params=STORES)

@@ -91,7 +91,7 @@ def test_F06_an_older_schema_stops_the_service_until_it_is_upgraded(run, old_url
     assert (result.exit_code, result.stdout) == (0, CURRENT)
     app = create_app(environment=environment, data=str(tmp_path))
     assert 200 in (app.test_client().get("/healthz").status_code for _ in range(20))
-    close(app, "")
+    close(app)
 
 
 def test_F06_an_application_upgrades_the_tables_in_its_own_database(host, tmp_path):

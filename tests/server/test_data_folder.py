@@ -36,8 +36,7 @@ def test_X15_a_service_on_a_server_with_a_secret_of_its_own_starts_where_nothing
         assert 200 in (client.get("/healthz").status_code for _ in range(20))
         unknown = {"phone": "13800138000", "password": "correct horse battery"}
         assert client.post("/login", json=unknown).json["code"] == 4103
-        with app.app_context():
-            app.extensions["tessera_service"].tessera.runtime.storage.close()
+        app.extensions["tessera_service"].tessera.close(app)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 

@@ -31,8 +31,7 @@ def far_app(tmp_path, make_service, far_url):
     """A service on that storage."""
     app = make_service(tmp_path, TESSERA_STORE_URL=far_url, TESSERA_REVOCATION_BOUND="5")
     yield app
-    with app.app_context():
-        app.extensions["tessera_service"].tessera.runtime.storage.close()
+    app.extensions["tessera_service"].tessera.close(app)
 
 
 def health(app: Flask) -> dict[str, Any]:

@@ -199,8 +199,7 @@ def test_S03_a_disabled_user_is_refused_by_the_very_next_request_to_another_mach
     second.users.change(PHONE, disabled=True)
     assert [app.test_client().get("/user/detail", **detail).json["code"] for app in apps] == [4101, 4101]
     for app in apps:
-        with app.app_context():
-            app.extensions["tessera_service"].tessera.runtime.storage.close()
+        app.extensions["tessera_service"].tessera.close(app)
 
 
 # -- When something is wrong -------------------------------------------------------------------------------------------
@@ -270,8 +269,7 @@ def restricted(url) -> Iterator[tuple[str, str]]:
 def test_F02_a_role_that_may_not_make_the_table_is_told_what_to_run(url, restricted, make_service, tmp_path):
     role, restricted_url = restricted
     app = make_service(tmp_path, TESSERA_STORE_URL=url)
-    with app.app_context():
-        app.extensions["tessera_service"].tessera.runtime.storage.close()
+    app.extensions["tessera_service"].tessera.close(app)
     execute(
         url,
         "DROP TABLE tessera.service_users",

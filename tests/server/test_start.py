@@ -153,8 +153,7 @@ def test_K01_a_secret_that_other_machines_do_not_have_is_warned_about_where_they
         given = create_app(environment={"SECRET_KEY": SECRET}, data=str(tmp_path), store=url)
         assert "SECRET_KEY" not in caplog.text
         for each in (app, given):
-            with each.app_context():
-                each.extensions["tessera_service"].tessera.runtime.storage.close()
+            each.extensions["tessera_service"].tessera.close(each)
 
 
 @pytest.mark.parametrize("url", ["", "sqlite:///other.db", "memory:"])

@@ -80,4 +80,4 @@ def test_S11_the_service_tidies_up_on_every_storage(tmp_path, make_service, cloc
             with pytest.raises(SessionEndedError):
                 tessera.refresh(dead.refresh_token)
             assert tessera.refresh(alive.refresh_token).session_id == alive.session_id
-            tessera.runtime.storage.close()
+            tessera.close(app)

@@ -35,7 +35,7 @@ def service(tmp_path, clock, make_service, password_hash, users_url) -> Iterator
     app.extensions["tessera_service"].users.add(PHONE, password_hash, name="Ada", level=3)
     with app.app_context():
         yield app.extensions["tessera_service"]
-        app.extensions["tessera_service"].tessera.runtime.storage.close()
+        app.extensions["tessera_service"].tessera.close(app)
 
 
 def in_file(path: Path) -> Users:
