@@ -6,7 +6,7 @@ import secrets
 
 from flask_tessera.services.access import AccessPolicy, AccessTokens
 from flask_tessera.services.activity import ActivityWriter
-from flask_tessera.services.keys import Keys, parse_sid
+from flask_tessera.services.keys import Keys
 from flask_tessera.services.login_data import Login, SessionPolicy
 from flask_tessera.services.revocation import RevocationView
 from flask_tessera.services.sessions import SessionService
@@ -60,7 +60,7 @@ class Bench:
         claims = self.claims(issued)
         reason = self.view.refusal(claims, at=self.clock())
         if not reason:
-            self.activity.record(claims.sid, parse_sid(claims.sid), claims.gen, self.clock())
+            self.activity.record(claims.sid, claims.gen, self.clock())
         return reason
 
     def heard(self):

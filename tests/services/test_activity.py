@@ -52,7 +52,7 @@ class Written:
         self.writer = ActivityWriter(self.sessions, clock, lambda event: self.events.append(event.name))
 
     def note(self, session, gen, at):
-        self.writer.record(sid_text(session.sid), session.sid, gen, at)
+        self.writer.record(sid_text(session.sid), gen, at)
 
 
 @pytest.fixture
@@ -143,8 +143,8 @@ def test_a_listener_that_raises_keeps_nothing_from_being_written(bench):
     burnt, other = begin(bench.storage), begin(bench.storage)
     rotate(bench.storage, burnt, 0, T0)
     rotate(bench.storage, burnt, 0, T0 + LEEWAY + 1)
-    writer.record("burnt", burnt.sid, 1, T0 + 60)
-    writer.record("other", other.sid, 0, T0 + 60)
+    writer.record(sid_text(burnt.sid), 1, T0 + 60)
+    writer.record(sid_text(other.sid), 0, T0 + 60)
     with pytest.raises(RuntimeError):
         writer.flush()
     new = stored(bench.storage, other)
@@ -161,12 +161,12 @@ def test_a_thread_that_a_listener_has_ended_is_followed_by_another(bench):
     burnt, other = begin(bench.storage), begin(bench.storage)
     rotate(bench.storage, burnt, 0, T0)
     rotate(bench.storage, burnt, 0, T0 + LEEWAY + 1)
-    writer.record("burnt", burnt.sid, 1, T0 + 60)
+    writer.record(sid_text(burnt.sid), 1, T0 + 60)
     first = writer._thread
     first.join(60)
     assert not first.is_alive()
     sessions.was_marked.clear()
-    writer.record("other", other.sid, 0, T0 + 60)
+    writer.record(sid_text(other.sid), 0, T0 + 60)
     assert sessions.was_marked.wait(60)
     assert stored(bench.storage, other).confirmed
 
@@ -175,7 +175,7 @@ def test_X12_a_thread_ends_when_nobody_holds_its_writer_and_writes_what_was_note
     sessions = Sessions(bench.storage.sessions)
     writer = ActivityWriter(sessions, steady, print)
     session = begin(bench.storage)
-    writer.record("name", session.sid, 0, T0)
+    writer.record(sid_text(session.sid), 0, T0)
     thread = writer._thread
     del writer
     thread.join(60)
@@ -242,15 +242,15 @@ def test_under_a_clock_that_a_test_moves_all_is_written_at_once(bench, caplog):
     sessions = Sessions(bench.storage.sessions)
     writer = ActivityWriter(sessions, Clock(), print)
     session, other = begin(bench.storage), begin(bench.storage)
-    writer.record("name", session.sid, 0, T0)
+    writer.record(sid_text(session.sid), 0, T0)
     assert stored(bench.storage, session).confirmed
     sessions.is_broken = True
-    writer.record("other", other.sid, 0, T0)
+    writer.record(sid_text(other.sid), 0, T0)
     assert [record.getMessage() for record in caplog.records] == [
         "activity of sessions could not be written, trying again: broken"
     ]
     sessions.is_broken = False
-    writer.record("name", session.sid, 0, T0 + 60)
+    writer.record(sid_text(session.sid), 0, T0 + 60)
     assert stored(bench.storage, other).confirmed
 
 
@@ -275,10 +275,11 @@ def test_X12_nothing_keeps_a_writer_that_its_application_has_dropped(bench):
 ENDING = """
 import sys
 from flask_tessera.services.activity import ActivityWriter
+from flask_tessera.services.keys import sid_text
 from flask_tessera.storage.from_url import open_storage
 storage = open_storage(sys.argv[1])
 writer = ActivityWriter(storage.sessions, lambda: int(sys.argv[3]), print)
-writer.record("name", bytes.fromhex(sys.argv[2]), 0, int(sys.argv[3]) + 1)
+writer.record(sid_text(bytes.fromhex(sys.argv[2])), 0, int(sys.argv[3]) + 1)
 if sys.argv[4] == "lost":
     storage._database.path = "/nowhere/tessera.db"
 """

@@ -32,7 +32,7 @@ def use(worker, issued):
     reason = worker.view.refusal(claims, at=worker.clock())
     if not reason and worker.view.must_ask(claims):
         try:
-            worker.service.check_live(claims, issued.session.sid, at=worker.clock())
+            worker.service.check_live(claims, at=worker.clock())
         except SessionEndedError as error:
             return error.reason
     return reason

@@ -286,6 +286,7 @@ def test_X12_a_fork_while_other_threads_hold_every_lock_leaves_the_child_alive(p
         """
 import threading
 from flask_tessera.services.activity import ActivityWriter
+from flask_tessera.services.keys import sid_text
 from flask_tessera.services.revocation import RevocationView
 from flask_tessera.tokens.claims import Claims
 session = begin(storage)
@@ -313,7 +314,7 @@ if not child:
     storage.sessions.end(begin(storage).sid, "logout", at=T0)
     claims = Claims(sub="7", sid="x", gen=0, ep=0, iat=T0, exp=T0 + 900)
     assert view.refusal(claims, at=T0) == ""
-    activity.record("x", session.sid, 1, T0)
+    activity.record(sid_text(session.sid), 1, T0)
     activity.flush()
     assert stored(storage, session).confirmed
     begin(memory)

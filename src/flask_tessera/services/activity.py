@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final
 from ..errors import StorageUnavailableError
 from ..fork import renew_in_children
 from ..sessions.record import LAST_SEEN_RESOLUTION
+from .keys import parse_sid
 from .ports import Event
 
 if TYPE_CHECKING:
@@ -77,12 +78,13 @@ class ActivityWriter:
         self._lock = threading.Lock()
         self._writing = threading.Lock()
 
-    def record(self, name: str, sid: bytes, gen: int, at: int) -> None:
-        """An access token of generation `gen` of session `sid` (as text: `name`) was accepted at Unix second `at`."""
+    def record(self, name: str, gen: int, at: int) -> None:
+        """An access token of generation `gen` of session `name` (a sid as text) was accepted at Unix second `at`."""
         now = (gen, at // LAST_SEEN_RESOLUTION)
         before = self._known.get(name)
         if before == now:
             return
+        sid = parse_sid(name)
         with self._lock:
             if not self._has_room(sid):
                 return

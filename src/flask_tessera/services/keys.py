@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..errors import TokenInvalidError
 from ..tokens.encoding import decode, encode
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..tokens.keys import Key, Secret
+
+SID_CHARACTERS: Final = 22
+"""Of a sid as text."""
 
 
 @dataclass(frozen=True, slots=True)

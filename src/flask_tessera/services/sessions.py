@@ -14,6 +14,7 @@ from ..sessions import rotation
 from ..sessions.limits import UNLIMITED
 from ..sessions.record import RETENTION_MARGIN, Session, Standing
 from ..tokens import refresh
+from .keys import parse_sid
 from .login_data import Issued, Login, SessionPolicy, refuse_unusable, session_of
 from .ports import NOBODY, Caller, Event
 
@@ -137,13 +138,14 @@ class SessionService:
         """Exchange a refresh token for the next pair; errors as of `rotate`."""
         return self.issue(self.rotate(text, caller))
 
-    def check_live(self, claims: Claims, sid: bytes, *, at: int) -> None:
+    def check_live(self, claims: Claims, *, at: int) -> None:
         """Ask the storage whether the session of an access token is live at Unix second `at`; unknown means refused.
 
         Raises:
             SessionEndedError: it is not, or the token's generation was burnt, which ends it.
             StorageUnavailableError: that cannot be told.
         """
+        sid = parse_sid(claims.sid)
         standing = self._storage.sessions.find(sid)
         if standing is None or not self._is_mine(standing.session, at) or standing.session.user_id != claims.sub:
             raise SessionEndedError("expiry")

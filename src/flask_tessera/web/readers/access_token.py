@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ...errors import SessionEndedError, TokenExpiredError, TokenInvalidError
+from ...services.keys import SID_CHARACTERS, parse_sid
 from ...services.revocation import ViewBusyError
 from ...services.sessions import STAMP_CLAIM
 from ...sessions.record import LAST_SEEN_RESOLUTION
 from ...tokens.claims import Claims
-from ...tokens.encoding import decode
-from ...tokens.refresh import SID_BYTES
 from ..identity import Identity
 
 if TYPE_CHECKING:
@@ -39,10 +38,7 @@ class Verified(msgspec.Struct):
     `noted_at` is the minute in which its use was last noted.
     """
 
-    issued_at: int
-    expires_at: int
     claims: Claims
-    sid: bytes
     identity: Identity[Any]
     noted_at: int = -1
 
@@ -98,17 +94,17 @@ class AccessTokenReader:
 
     def identify(self, text: str, *, at: int, strict: bool) -> Identity[Any] | None:
         known = self._known.get(text)
-        if known is None or not known.issued_at <= at < known.expires_at:
+        if known is None or not known.claims.iat <= at < known.claims.exp:
             if text.partition(".")[0] not in self._headers:
                 return None
             known = self._verify(text, at)
         claims = known.claims
         if self._is_bounded and not strict and (not self._follows or self._follower.is_current()):
-            self._refuse_revoked(claims, known.sid, at)
+            self._refuse_revoked(claims, at)
         else:
-            self._refuse_ended(claims, known.sid, at, strict)
+            self._refuse_ended(claims, at, strict)
         if known.noted_at != (minute := at // LAST_SEEN_RESOLUTION):
-            self._activity.record(claims.sid, known.sid, claims.gen, at)
+            self._activity.record(claims.sid, claims.gen, at)
             known.noted_at = minute
         # A view may change the application's own claims, so each gets its own.
         return self._identity_of(claims) if known.identity.claims else known.identity
@@ -129,21 +125,21 @@ class AccessTokenReader:
             claims = error.claims
         if not isinstance(claims, Claims):
             raise TokenInvalidError
-        return self._sid_of(claims)
+        self._refuse_foreign(claims)
+        return parse_sid(claims.sid)
 
     def _verify(self, text: str, at: int) -> Verified:
         claims = self._claims_of(text, at=at)
-        known = Verified(claims.iat, claims.exp, claims, self._sid_of(claims), self._identity_of(claims))
+        self._refuse_foreign(claims)
+        known = Verified(claims, self._identity_of(claims))
         if len(self._known) >= self._most:
             self._known.clear()
         self._known[text] = known
         return known
 
-    def _sid_of(self, claims: Claims) -> bytes:
-        sid = decode(claims.sid.encode())
-        if claims.realm != self._realm or len(sid) != SID_BYTES:
+    def _refuse_foreign(self, claims: Claims) -> None:
+        if claims.realm != self._realm or len(claims.sid) != SID_CHARACTERS:
             raise TokenInvalidError
-        return sid
 
     def _identity_of(self, claims: Claims) -> Identity[Any]:
         own, stamp = claims.ext, ""
@@ -163,24 +159,24 @@ class AccessTokenReader:
             stamp,
         )
 
-    def _refuse_revoked(self, claims: Claims, sid: bytes, at: int) -> None:
+    def _refuse_revoked(self, claims: Claims, at: int) -> None:
         """What this worker knows; the storage is asked only where the log may be younger than the token."""
         try:
             reason = self._view.refusal(claims, at=at)
         except ViewBusyError:
-            self._sessions.check_live(claims, sid, at=at)
+            self._sessions.check_live(claims, at=at)
             return
         if reason:
             raise SessionEndedError(reason)
         # Nearly every token is younger than its log, and that much is told without a call.
         if claims.iat <= self._view.born_at and self._view.must_ask(claims):
-            self._view.ask(claims, lambda: self._sessions.check_live(claims, sid, at=at))
+            self._view.ask(claims, lambda: self._sessions.check_live(claims, at=at))
 
-    def _refuse_ended(self, claims: Claims, sid: bytes, at: int, strict: bool) -> None:
+    def _refuse_ended(self, claims: Claims, at: int, strict: bool) -> None:
         """Every other case: a mode that is set, or a worker that cannot hear what ends elsewhere."""
         if self._mode == "stateless" and not strict:
             return
         if self._mode != "stateless" and self._follower.is_current():
             # The reason that the log gives is the one that was stored.
-            self._refuse_revoked(claims, sid, at)
-        self._sessions.check_live(claims, sid, at=at)
+            self._refuse_revoked(claims, at)
+        self._sessions.check_live(claims, at=at)
