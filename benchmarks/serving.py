@@ -21,7 +21,8 @@ from .world import USERS, open_world
 if TYPE_CHECKING:
     from .timing import Effort
 
-LEAST_OF_BARE, LEAST_OF_PEER = 0.9, 1.7
+LEAST_OF_BARE = 0.92
+LEAST_OF_PEER = {"gunicorn": 1.5, "granian": 1.9}
 OURS = {kind: f"ours, {kind}" for kind in (SQLITE, REDIS, POSTGRES)}
 COLUMNS = (
     "server",
@@ -131,7 +132,7 @@ def _goals(kind: str, timings: dict[str, Timing]) -> list[Goal]:
     goals = []
     for ours in OURS.values():
         mine = timings.get(ours)
-        for other, least in ((BARE, LEAST_OF_BARE), (JWT_EXTENDED, LEAST_OF_PEER)):
+        for other, least in ((BARE, LEAST_OF_BARE), (JWT_EXTENDED, LEAST_OF_PEER[kind])):
             theirs = timings.get(other)
             goal = Goal(f"{kind}: {ours} ÷ {other}", least, True, None)
             goals.append(ratio_goal(goal.what, theirs, mine, least) if theirs and mine else goal)

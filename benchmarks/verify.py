@@ -40,7 +40,7 @@ def run(effort: Effort) -> Result:
     goals = [
         ratio_goal(f"{NEWER} ÷ ours", timings.get(NEWER), mine, 12),
         ratio_goal(f"{OLDER} ÷ ours", timings.get(OLDER), mine, 5),
-        ratio_goal("ours ÷ floor", mine, timings["floor"], 1.6, at_least=False),
+        ratio_goal("ours ÷ floor", mine, timings["floor"], 1.4, at_least=False),
     ]
     rows = timing_rows(timings, versions, OURS)
     return Result("P1", "verify a signed access token (HS256)", TIMING_COLUMNS, rows, goals, _notes(contestants))
