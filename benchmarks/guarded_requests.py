@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .timing import Effort
 
 LEAST_SEEN, LEAST_NEW = 18, 12
-"""How many times more than ours Flask-JWT-Extended may add at least, for a token that a worker has seen and a new one."""
+"""How many times more than ours Flask-JWT-Extended must add: for a token that a worker has seen, and a new one."""
 MOST_SEEN, MOST_NEW = 12, 20
 """Microseconds."""
 COLUMNS = ("who", "version", "CPU µs min", "CPU µs median", "added min", "added median", "added ÷ ours (medians)")
