@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..tokens import access, sealed
+from ..tokens import access
 from ..tokens.claims import Claims
 from .keys import sid_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..sessions.record import Session
     from .keys import Keys
     from .ports import Dice
@@ -31,10 +33,20 @@ class AccessTokens:
     """Mints in the one format that is set; `read` verifies in it, and the other format is refused."""
 
     def __init__(self, keys: Keys, policy: AccessPolicy, dice: Dice) -> None:
-        self.ring = keys.sealed if policy.is_sealed else keys.access
-        self.read = sealed.verify if policy.is_sealed else access.verify
         self.policy = policy
         self._dice = dice
+        self.ring = keys.sealed if policy.is_sealed else keys.access
+        key = self.ring.active
+        self._write: Callable[[Claims], str]
+        if policy.is_sealed:
+            # Here, since most applications need not load a cipher.
+            from ..tokens import sealed
+
+            self.read = sealed.verify
+            self._write = lambda claims: sealed.mint(claims, key, nonce=dice(sealed.NONCE_BYTES))
+        else:
+            self.read = access.verify
+            self._write = lambda claims: access.mint(claims, key)
 
     def verify(self, text: str, *, at: int) -> Claims:
         """Claims of a token of ours that is good at Unix second `at`; errors as of `tokens.access.verify`."""
@@ -69,8 +81,3 @@ class AccessTokens:
             ext=ext,
         )
         return self._write(claims), exp - at
-
-    def _write(self, claims: Claims) -> str:
-        if self.policy.is_sealed:
-            return sealed.mint(claims, self.ring.active, nonce=self._dice(sealed.NONCE_BYTES))
-        return access.mint(claims, self.ring.active)
