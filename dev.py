@@ -271,7 +271,8 @@ def test(*arguments: str) -> None:
     base, version = other_python(chosen.python) if chosen.python else (sys.executable, VERSION)
     python = environment("test", base=base, version=version, lane=chosen.lane)
     # One more than there are cores: many tests wait for a server that hangs.
-    pytest = ("-m", "pytest", "-n", str(min(8, (os.cpu_count() or 1) + 1)), *rest)
+    # Each process has a part of its own, so that few of them prepare the same, and who is done takes over from others.
+    pytest = ("-m", "pytest", "-n", str(min(8, (os.cpu_count() or 1) + 1)), "--dist", "worksteal", *rest)
     if not chosen.coverage:
         hand_over(python, *pytest, folder=ROOT)
     measure_coverage(python, (*pytest, "--all"))
