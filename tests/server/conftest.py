@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -21,10 +20,12 @@ from flask_tessera.errors import AlreadyExistsError
 from flask_tessera.server import create_app
 from flask_tessera.server.users import open_users
 from tests.servers import fresh, why_not
+from tests.windows import stopping
 
 from .locking import write_lock
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -101,10 +102,13 @@ class Server:
         token: str = reply.json["data"]
         return token
 
-    def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
-        """End the process by its id; gives its exit code and what it wrote to standard error."""
+    def stop(self, by: signal.Signals | None = None) -> tuple[int, str]:
+        """End the process, as is usual on this system; gives its exit code and what it wrote to standard error."""
         if self.process.poll() is None:
-            os.kill(self.process.pid, number)
+            if by:
+                self.process.send_signal(by)
+            else:
+                stopping.stop(self.process)
         out, err = self.process.communicate(timeout=DEADLINE)
         self.printed.append(out)
         return self.process.returncode, err
@@ -183,13 +187,16 @@ def servers(folder: Path, password_hash: str) -> Iterator[Callable[..., Server]]
             named = (*options, "--store", settings.get("TESSERA_STORE_URL", ""))
             add_ada(folder, named[named.index("--store") + 1], password_hash)
         port = wanted_port or free_port(host)
-        command = [sys.executable, "-m", "flask_tessera.cli", "serve", "--host", host, "--port", str(port)]
+        program = [sys.executable, *stopping.words_for("flask_tessera.cli")]
+        command = [*program, "serve", "--host", host, "--port", str(port)]
         process = subprocess.Popen(
             [*command, "--data", str(folder), *options],
             env=clean_environment(**settings),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            **stopping.OPTIONS,
         )
         server = Server(process, host, port)
         running.append(server)

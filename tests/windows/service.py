@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -17,20 +16,20 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-ON_WINDOWS = os.name == "nt"
+import stopping
+
 PHONE, PASSWORD = "13800138000", "正确 horse battery 马"
 FOLDER = "数据 文件夹 #1"
-DEADLINE = 60
-BREAK = getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM)
+DEADLINE = 300
 
 
 class Service:
-    """The service in a folder with blanks and Chinese characters, told by its commands."""
+    """The service in a folder with blanks and Chinese characters, told by its commands on a console in GBK."""
 
     def __init__(self, words: list[str], folder: Path) -> None:
-        self._command = [sys.executable, *words, "-m", "flask_tessera.cli"]
+        self._python = [sys.executable, *words]
         self._environment = {name: value for name, value in os.environ.items() if name != "SECRET_KEY"}
-        self._environment["TESSERA_DATA_DIR"] = str(folder / FOLDER)
+        self._environment |= {"TESSERA_DATA_DIR": str(folder / FOLDER), "PYTHONIOENCODING": "gbk"}
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         self.base = f"http://127.0.0.1:{self.port}"
@@ -38,7 +37,7 @@ class Service:
     def tell(self, *words: str, given: str = "", code: int = 0) -> str:
         """Run a command to its end; gives its output."""
         run = subprocess.run(
-            [*self._command, *words],
+            [*self._python, "-m", "flask_tessera.cli", *words],
             input=given.encode(),
             capture_output=True,
             env=self._environment,
@@ -51,10 +50,10 @@ class Service:
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
         """Serve until the process is told to stop; returns when it listens."""
-        flags: dict[str, Any] = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if ON_WINDOWS else {}
         process = subprocess.Popen(
-            [*self._command, "serve", "--port", str(self.port), *words],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=self._environment, **flags,
+            [*self._python, *stopping.words_for("flask_tessera.cli"), "serve", "--port", str(self.port), *words],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=self._environment,
+            **stopping.OPTIONS,
         )  # fmt: skip
         assert process.stdout
         first = process.stdout.readline()
@@ -79,7 +78,7 @@ def read(body: bytes) -> Any:
 
 def stop(process: subprocess.Popen[bytes]) -> bytes:
     """Stop the service in good order; gives what it said."""
-    process.send_signal(BREAK)
+    stopping.stop(process)
     said, _ = process.communicate(timeout=DEADLINE)
     assert process.returncode == 0, f"ended with {process.returncode}: {said.decode(errors='replace')}"
     return said

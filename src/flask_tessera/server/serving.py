@@ -35,6 +35,8 @@ _OTHER_THREADS: Final = 10
 """For requests that check no password."""
 _LARGEST_BODY: Final = 262_144
 """Bytes that are taken in at all; what a route accepts is less, and its answer then in our form."""
+_STOPPING: Final = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGBREAK") if hasattr(signal, name)]
+"""What tells it to stop; the last is Ctrl+Break, and the only one that one process of Windows can send another."""
 _log = logging.getLogger("flask_tessera")
 
 
@@ -50,7 +52,7 @@ def run(app: Flask, host: str, port: int, *, demo: bool, say: Callable[[str], An
         runtime = service.tessera.runtime
     bare = host.removeprefix("[").removesuffix("]")
     server = _listen(app, runtime, bare, port)
-    for each in (signal.SIGTERM, signal.SIGINT):
+    for each in _STOPPING:
         signal.signal(each, _stop)
     base = f"http://[{bare}]:{port}" if ":" in bare else f"http://{bare}:{port}"
     say(f"Flask-Tessera serves {base} (data in {service.data}); stop with Ctrl+C")
