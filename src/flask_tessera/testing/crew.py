@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -78,8 +76,7 @@ class Crew:
     def kill(self, number: int) -> None:
         """End one process as `kill -9` does, and wait until it is gone."""
         worker = self._workers[number]
-        if worker.process.pid is not None:
-            os.kill(worker.process.pid, signal.SIGKILL)
+        worker.process.kill()
         worker.process.join()
         worker.pipe.close()
 
