@@ -17,8 +17,13 @@ def read(_clock_id):
 
 @pytest.mark.parametrize(
     "module",
-    [SimpleNamespace(), SimpleNamespace(clock_gettime=read), SimpleNamespace(CLOCK_BOOTTIME=7)],
-    ids=["neither (Windows)", "no CLOCK_BOOTTIME (macOS)", "no clock_gettime"],
+    [
+        SimpleNamespace(),
+        SimpleNamespace(clock_gettime=read, CLOCK_MONOTONIC_RAW=4),
+        SimpleNamespace(CLOCK_BOOTTIME=7),
+        SimpleNamespace(clock_gettime=read, CLOCK_UPTIME_RAW=8),
+    ],
+    ids=["none (Windows)", "none that counts suspensions", "no clock_gettime", "one that counts no suspensions"],
 )
 def test_X12_without_a_boot_clock_the_monotonic_one_is_taken(module):
     assert steady_clock_of(module) is time.monotonic
@@ -26,6 +31,11 @@ def test_X12_without_a_boot_clock_the_monotonic_one_is_taken(module):
 
 def test_X12_the_boot_clock_is_taken_where_there_is_one():
     assert steady_clock_of(SimpleNamespace(clock_gettime=lambda clock: clock * 2.0, CLOCK_BOOTTIME=7))() == 14.0
+
+
+def test_X12_on_macos_the_clock_is_taken_that_counts_suspensions():
+    macos = SimpleNamespace(clock_gettime=lambda clock: clock * 2.0, CLOCK_UPTIME_RAW=8, CLOCK_MONOTONIC_RAW=4)
+    assert steady_clock_of(macos)() == 8.0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there is no CLOCK_BOOTTIME")

@@ -19,10 +19,13 @@ def steady_clock_of(module: object) -> Callable[[], float]:
     """The best steady clock that a `time` module has.
 
     Returns:
-        CLOCK_BOOTTIME where there is one (Linux), which also counts while the machine is suspended; else
-        `time.monotonic` (Windows, macOS), which may stand still meanwhile.
+        One that also counts while the machine is suspended: CLOCK_BOOTTIME of Linux, CLOCK_MONOTONIC_RAW of macOS;
+        else `time.monotonic`, which does so on Windows.
     """
     clock_id = getattr(module, "CLOCK_BOOTTIME", None)
+    # Only macOS has this one, which stands still there as `time.monotonic` does. Elsewhere "raw" means something else.
+    if hasattr(module, "CLOCK_UPTIME_RAW"):
+        clock_id = getattr(module, "CLOCK_MONOTONIC_RAW", None)
     read: Callable[[int], float] | None = getattr(module, "clock_gettime", None)
     if clock_id is None or read is None:
         return time.monotonic
