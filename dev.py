@@ -22,11 +22,13 @@ Everything it makes lies in .dev/ and may be deleted at any time.
 import argparse
 import ast
 import contextlib
+import errno
 import hashlib
 import importlib.util
 import os
 import re
 import shutil
+import signal
 import ssl
 import subprocess
 import sys
@@ -35,7 +37,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 if sys.version_info < (3, 11):  # noqa: UP036 (people do start it with an old one)
     sys.exit(f"dev.py needs Python 3.11 or newer; this is {sys.version.split()[0]} ({sys.executable}).")
@@ -75,6 +77,9 @@ def hand_over(*command: object, folder: Path | None = None) -> NoReturn:
     if folder:
         os.chdir(folder)
     if os.name == "nt":
+        # The console tells both of them to stop; this one waits until the other has stopped in good order.
+        for each in (signal.SIGINT, signal.SIGBREAK):
+            signal.signal(each, signal.SIG_IGN)
         sys.exit(subprocess.run(words, check=False).returncode)
     os.execv(words[0], words)
 
@@ -143,13 +148,30 @@ def is_cache_writable() -> bool:
 def one_at_a_time() -> Iterator[None]:
     """Hold the lock of .dev/, which the system releases even after a crash."""
     DEV.mkdir(exist_ok=True)
-    with (DEV / "lock").open("w") as lock:
-        if os.name == "posix":  # elsewhere, do not start two set-ups at once
-            import fcntl
-
-            os.set_inheritable(lock.fileno(), True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    with (DEV / "lock").open("a") as lock:
+        wait_for(lock)
         yield
+
+
+def wait_for(lock: IO[str]) -> None:
+    """Wait until no other process holds the lock of this file, and hold it until the file is closed."""
+    if os.name != "nt":
+        import fcntl
+
+        os.set_inheritable(lock.fileno(), True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return
+    import msvcrt
+
+    while True:
+        try:
+            # Gives up after ten seconds. Of the one byte that is locked, none need be there.
+            msvcrt.locking(lock.fileno(), msvcrt.LK_LOCK, 1)
+        except OSError as error:
+            if error.errno != errno.EDEADLOCK:
+                raise
+        else:
+            return
 
 
 def stamp_of(*files: Path) -> str:
