@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, settings
 
-from .servers import run
+from .servers import NoServerError, run
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Iterator
 
 run.join()  # before the workers of pytest-xdist start, which inherit it
 
@@ -28,10 +30,31 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is long, but not where somebody names a single test."""
+    """Leave out what is long, but not where somebody names a single test; skip what Windows cannot do there."""
+    for item in items:
+        if os.name == "nt" and (unix := item.get_closest_marker("unix")):
+            item.add_marker(pytest.mark.skip(reason=f"Windows has no {unix.args[0]}"))
     if config.getoption("--all") or any("::" in argument for argument in config.args):
         return
     left_out = [item for item in items if item.get_closest_marker("long")]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("long")]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Skip a test whose fixtures need a server that cannot be started here."""
+    try:
+        return (yield)
+    except NoServerError as error:
+        pytest.skip(str(error))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Skip a test that needs a server that cannot be started here."""
+    try:
+        return (yield)
+    except NoServerError as error:
+        pytest.skip(str(error))

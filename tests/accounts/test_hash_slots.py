@@ -173,6 +173,7 @@ def test_L02_work_is_done_on_as_many_threads_as_there_are_slots():
     assert all(name.startswith("tessera-hash") for name in names)
 
 
+@pytest.mark.unix("fork")
 def test_X12_a_child_process_has_threads_of_its_own():
     slots = HashSlots(1)
     assert slots.run(os.getpid) == os.getpid()
@@ -187,6 +188,7 @@ def test_X12_a_child_process_has_threads_of_its_own():
     os.waitpid(child, 0)
 
 
+@pytest.mark.unix("fork")
 def test_X12_a_slot_that_was_taken_in_the_moment_of_a_fork_is_free_in_the_child():
     slots = HashSlots(1, longest_wait=0)
     with slots.acquire():

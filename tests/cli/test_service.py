@@ -57,7 +57,7 @@ def test_the_commands_of_an_application_know_nothing_of_data_folders():
         ({"SECRET_KEY": ""}, "SECRET_KEY"),
         ({"TESSERA_ACCESS_LIFETIME": "15 min"}, "TESSERA_ACCESS_LIFETIME"),
         ({"TESSERA_STORE_URL": "oracle://x"}, "STORE_URL"),
-        ({"TESSERA_DATA_DIR": "/dev/null"}, "TESSERA_DATA_DIR"),
+        ({"TESSERA_DATA_DIR": os.devnull}, "TESSERA_DATA_DIR"),
     ],
 )
 @pytest.mark.parametrize("command", ["serve", "doctor", "purge"])

@@ -63,6 +63,8 @@ def end(process: subprocess.Popen[str]) -> None:
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the commands of this project, as they are after an installation, and with curl."""
+    if os.name == "nt":
+        pytest.skip("Windows has no sh")
     folder = tmp_path_factory.mktemp("bin")
     commands = {name: (sys.executable, *words) for name, words in COMMANDS.items()}
     if shutil.which("curl") is None:

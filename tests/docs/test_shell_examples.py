@@ -11,7 +11,6 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from gunicorn.config import Config
 
 from .documents import ALL, ROOT, Block, blocks_of, documents_with, name_of, write_files
 
@@ -204,6 +203,8 @@ def check_server(words: list[str], surroundings: dict[str, str], folder: Path) -
     if words[0] == "granian":
         check_factory(words[-1] + "()", surroundings, folder)
     else:
+        from gunicorn.config import Config  # of Unix, as the shell
+
         Config().parser().parse_args(words[1:])
         check_factory(words[1], surroundings, folder)
 

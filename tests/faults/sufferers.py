@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import resource
 from functools import cache
 from pathlib import Path
 
@@ -104,6 +103,8 @@ def _starve(call, rounds):
 @contextlib.contextmanager
 def no_descriptors():
     """Use up all file descriptors that this process may have."""
+    import resource  # of Unix, as what lies in /proc
+
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = max(int(each.name) for each in Path("/proc/self/fd").iterdir())
     resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 4, before[1]))

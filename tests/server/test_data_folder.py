@@ -65,6 +65,7 @@ def test_K08_a_link_of_another_user_is_refused_though_it_leads_to_our_own_folder
         start(tmp_path / "link")
 
 
+@pytest.mark.unix("owner to compare")
 def test_K08_the_owner_is_compared_with_the_user_of_the_service(tmp_path, monkeypatch):
     """Also where the tests do not run as root: to the service, it is then another user who owns the folder."""
     start(tmp_path)
@@ -75,7 +76,7 @@ def test_K08_the_owner_is_compared_with_the_user_of_the_service(tmp_path, monkey
         start(tmp_path)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="rights of POSIX")
+@pytest.mark.unix("rights by mode")
 @pytest.mark.parametrize("name", ["", "tessera.db"])
 def test_K08_what_everybody_can_write_to_is_refused_in_one_sentence(tmp_path, name):
     start(tmp_path)
@@ -87,6 +88,7 @@ def test_K08_what_everybody_can_write_to_is_refused_in_one_sentence(tmp_path, na
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.unix("rights by mode")
 def test_K08_a_folder_that_everybody_can_write_to_gets_no_secret(tmp_path):
     tmp_path.chmod(0o777)
     with pytest.raises(ConfigError, match="everybody"):
@@ -96,6 +98,7 @@ def test_K08_a_folder_that_everybody_can_write_to_gets_no_secret(tmp_path):
     assert (tmp_path / "new" / "secret-key").exists()
 
 
+@pytest.mark.unix("rights by mode")
 @pytest.mark.parametrize("mode", [0o1777, 0o770, 0o2775])
 def test_K08_a_sticky_folder_and_that_of_a_group_are_good(tmp_path, mode):
     tmp_path.chmod(mode)
@@ -103,6 +106,7 @@ def test_K08_a_sticky_folder_and_that_of_a_group_are_good(tmp_path, mode):
     start(tmp_path)
 
 
+@pytest.mark.unix("rights by mode")
 @pytest.mark.parametrize("mode", [0o604, 0o602, 0o644, 0o666])
 def test_K08_a_secret_that_everybody_can_get_at_is_refused(tmp_path, mode):
     start(tmp_path)
@@ -111,6 +115,7 @@ def test_K08_a_secret_that_everybody_can_get_at_is_refused(tmp_path, mode):
         start(tmp_path)
 
 
+@pytest.mark.unix("rights by mode")
 @pytest.mark.parametrize("mode", [0o640, 0o620, 0o660])
 def test_K08_a_secret_that_a_group_can_get_at_is_warned_about(tmp_path, caplog, mode):
     """Kubernetes gives the files of a volume to the group `fsGroup`, each time it is mounted."""

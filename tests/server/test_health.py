@@ -124,6 +124,7 @@ def assert_closed(reply, *codes: int) -> None:
     assert set(reply.json) == {"code", "msg", "error"}
 
 
+@pytest.mark.unix("way to take away a file that is open")
 @pytest.mark.parametrize("status", ["semantic", "always_200"])
 def test_F02_it_is_503_while_the_users_are_gone_whatever_the_mode(tmp_path, make_service, status):
     app = make_service(tmp_path, TESSERA_HTTP_STATUS=status, TESSERA_STORE_URL="memory:")

@@ -156,6 +156,7 @@ def test_G01_the_file_with_the_hashes_is_readable_for_its_owner_only(tmp_path):
     assert stat.S_IMODE((folder / "users.db").stat().st_mode) == 0o600
 
 
+@pytest.mark.unix("way to take away a file that is open")
 def test_F02_a_file_that_vanishes_is_not_made_anew_and_works_again_once_it_is_back(tmp_path):
     path, aside = tmp_path / "users.db", tmp_path / "aside.db"
     users = in_file(path)
@@ -169,6 +170,7 @@ def test_F02_a_file_that_vanishes_is_not_made_anew_and_works_again_once_it_is_ba
     assert users.by_phone(PHONE) is not None
 
 
+@pytest.mark.unix("way to take away a file that is open")
 def test_F02_a_file_that_is_put_in_its_place_is_the_one_that_counts(tmp_path):
     path, backup = tmp_path / "users.db", tmp_path / "backup.db"
     users = in_file(path)
@@ -184,6 +186,7 @@ def test_F02_a_file_that_is_put_in_its_place_is_the_one_that_counts(tmp_path):
     assert users.by_phone("13900139000") is not None
 
 
+@pytest.mark.unix("way to take away a file that is open")
 def test_F02_an_empty_file_in_its_place_is_a_fault_and_not_nobody(tmp_path):
     users = in_file(tmp_path / "users.db")
     users.add(PHONE, "hash")
@@ -234,6 +237,7 @@ print(os.waitpid(process, 0)[1], users.get("13800138000").name)
 """
 
 
+@pytest.mark.unix("fork")
 def test_X12_a_child_process_opens_connections_of_its_own(users_url, tmp_path, run_program):
     assert run_program(FORKING, users_url, tmp_path / "users.db") == "0 Child\n"
 

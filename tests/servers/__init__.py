@@ -1,5 +1,6 @@
 """Real servers for the tests, started by themselves: shared ones for a run, private ones to be broken."""
 
+from .binaries import NoServerError
 from .cluster import Cluster
 from .postgres import PostgresServer
 from .redis import NoAnswerError, RedisServer
@@ -14,6 +15,7 @@ __all__ = [
     "Address",
     "Cluster",
     "NoAnswerError",
+    "NoServerError",
     "PostgresServer",
     "RedisServer",
     "Sentinel",

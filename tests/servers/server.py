@@ -10,7 +10,7 @@ import signal
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
-from . import run
+from . import binaries, run
 from .ports import free_port
 from .supervisor import children_of, signal_all
 from .waiting import wait_until
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 ATTEMPTS = 5
 """How many ports are tried: another process may take one before the server does."""
 PORT_LOST = ("address already in use", "could not bind")
+SIGKILL: signal.Signals = getattr(signal, "SIGKILL", signal.SIGTERM)
+"""Windows has none; no server is started there, but the tests import this."""
 _numbers = itertools.count()
 
 
@@ -47,13 +49,17 @@ class Server(ABC):
     Args:
         folder: for its data and its log; by default one of its own, which `close` removes.
         owner: whose end is its own, in place of the calling process.
+
+    Raises:
+        NoServerError: It cannot be started here.
     """
 
     name: str
-    ending: ClassVar[signal.Signals] = signal.SIGKILL
+    ending: ClassVar[signal.Signals] = SIGKILL
     """The signal that ends it fast and in such good order as its data deserve."""
 
     def __init__(self, folder: Path | None = None, *, owner: Owner | None = None) -> None:
+        binaries.refuse_elsewhere()
         self._is_folder_own = folder is None
         self.folder = folder or run.folder() / f"{self.name}-{os.getpid()}-{next(_numbers)}"
         self._owner = owner
@@ -92,7 +98,7 @@ class Server(ABC):
         """Let it go on (SIGCONT) after `stop`."""
         signal_all([*children_of(self.pid), self.pid], signal.SIGCONT)
 
-    def kill(self, by: signal.Signals = signal.SIGKILL) -> None:
+    def kill(self, by: signal.Signals = SIGKILL) -> None:
         """End it by a signal, and return when it and all that it has started are gone."""
         if self.is_alive():
             with contextlib.suppress(ProcessLookupError):

@@ -55,10 +55,11 @@ def shared(kind: str) -> Address:
     """The server of this kind that the run shares, started if need be; it ends with the run.
 
     Raises:
-        FileNotFoundError: It cannot be started here: ask `why_not` before.
+        NoServerError: It cannot be started here.
         ServerError: It has ended again.
         TimeoutError: It does not answer.
     """
+    binaries.refuse_elsewhere()
     with run.one_at_a_time(kind):
         file = run.folder() / f"{kind}.json"
         if not file.exists():
@@ -72,7 +73,7 @@ def fresh_url(kind: str) -> str:
     """A URL on the shared server under which there is nothing yet: a database, or a prefix of keys.
 
     Raises:
-        FileNotFoundError: It cannot be started here: ask `why_not` before.
+        NoServerError: It cannot be started here.
         ServerError: It has ended again.
         TimeoutError: It does not answer.
     """
@@ -88,7 +89,7 @@ def fresh(kind: str) -> Iterator[str]:
     """A fresh URL for as long as the context lasts; a database (8 MB) is dropped then, keys are left.
 
     Raises:
-        FileNotFoundError: It cannot be started here: ask `why_not` before.
+        NoServerError: It cannot be started here.
         ServerError: It has ended again.
         TimeoutError: It does not answer.
     """

@@ -145,8 +145,8 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.parametrize("by", shortly([signal.SIGKILL, None]), ids=["kill -9", "its end"])
-def test_servers_end_with_the_process_that_started_them(by: signal.Signals | None):
+@pytest.mark.parametrize("by", shortly(["SIGKILL", None]), ids=["kill -9", "its end"])
+def test_servers_end_with_the_process_that_started_them(by: str | None):
     with python(STARTING) as starter:
         assert starter.stdout
         folder, *words = starter.stdout.readline().split()
@@ -155,7 +155,7 @@ def test_servers_end_with_the_process_that_started_them(by: signal.Signals | Non
         assert len(backends) >= 3
         assert all(map(supervisor.start_time, pids + backends))
         if by:
-            starter.send_signal(by)
+            starter.send_signal(signal.Signals[by])
         else:
             starter.stdin.close()
         starter.wait(timeout=20)

@@ -121,6 +121,7 @@ def test_X12_a_process_that_was_stopped_does_not_believe_what_it_knew(follower, 
     assert not follower.is_current()
 
 
+@pytest.mark.unix("fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_X12_a_child_process_hears_for_itself(bench):
     follower = RevocationFollower(bench.storage, bench.view, bench.clock, patience=30.0)

@@ -163,6 +163,7 @@ def run_script(script, path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
 
+@pytest.mark.unix("limits of resources")
 def test_X3_a_full_disk_is_a_storage_that_is_unavailable(path):
     run_script(
         """
@@ -184,6 +185,7 @@ print("done")
     )
 
 
+@pytest.mark.unix("limits of resources")
 def test_X3_a_disk_that_is_full_from_the_start(path):
     run_script(
         """
@@ -201,6 +203,7 @@ print("done")
     )
 
 
+@pytest.mark.unix("limits of resources")
 def test_X12_no_file_descriptors_left(path):
     run_script(
         """
@@ -225,6 +228,7 @@ print("done")
     )
 
 
+@pytest.mark.unix("rights by mode")
 def test_F02_a_read_only_folder_is_a_storage_that_is_unavailable():
     # Nobody's own folder, since root may write everywhere.
     with tempfile.TemporaryDirectory() as folder:
@@ -256,6 +260,7 @@ print("done")
         )
 
 
+@pytest.mark.unix("fork")
 def test_X12_a_fork_after_first_use_gives_the_child_connections_of_its_own(path):
     run_script(
         """
@@ -281,6 +286,7 @@ print("done")
     )
 
 
+@pytest.mark.unix("fork")
 def test_X12_a_fork_while_other_threads_hold_every_lock_leaves_the_child_alive(path):
     run_script(
         """

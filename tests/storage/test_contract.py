@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import flask
 import flask_sqlalchemy
 import pytest
@@ -160,6 +162,8 @@ class TestBrokenSQLite(BrokenStorageContract):
     @pytest.fixture
     def broken_storage(self, store, path):
         begin(store)
+        if os.name == "nt":
+            store.close()  # there, no file can be taken away that is open
         path.unlink()
         path.mkdir()
         return store

@@ -347,6 +347,7 @@ print(status, deaths)
 """
 
 
+@pytest.mark.unix("fork")
 def test_X11_an_upgrade_that_dies_at_any_statement_can_be_started_again(place, storage):
     place.make_old()
     command = [sys.executable, "-W", "error", "-c", DYING, place.url, str(len(APPLIED))]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from flask_tessera.testing import Crew, race
 from flask_tessera.testing.contract.base import IDLE, LEEWAY, T0, begin, rotate, stored
 from tests.faults import workers
@@ -52,6 +54,7 @@ def test_S01_an_ending_is_heard_in_every_process_with_its_next_stamp(url, store)
                 assert page.entries[-1].sid == session.sid
 
 
+@pytest.mark.unix("way to take away a file that is open")
 def test_X7_many_threads_may_stamp_announce_and_reopen_at_once(url, store, path):
     def step(number):
         for turn in range(40):

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import gc
 import threading
+from pathlib import Path
 
 import pytest
 from flask import Blueprint, Flask, abort
@@ -1128,7 +1129,7 @@ def test_an_application_may_be_configured_after_init_app():
 
 def protected(new_site, **how):
     site = new_site()
-    site.app.static_folder = __file__.rpartition("/")[0]
+    site.app.static_folder = str(Path(__file__).parent)
     site.tessera.protect(site.app, **how)
     site.app.register_blueprint(site.tessera.blueprint())
     site.app.add_url_rule("/health", "health", lambda: "well", methods=["GET", "POST"])

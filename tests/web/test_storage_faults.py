@@ -151,6 +151,7 @@ def test_X4_a_locked_file_is_a_503_and_reads_go_on(on_file):
     assert site.post("/auth/refresh", json={"refresh_token": pair.refresh_token}).status_code == 200
 
 
+@pytest.mark.unix("way to take away a file that is open")
 def test_F04_a_lost_file_lets_nobody_in_whose_session_is_not_known(on_file):
     site, file = on_file
     pair = site.login()

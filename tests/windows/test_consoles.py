@@ -61,6 +61,7 @@ def run_all(folder: Path, encoding: str, commands: Sequence[Sequence[str]]) -> I
     return zip(json.loads(codes.read_text("utf-8")), *written, strict=True)
 
 
+@pytest.mark.timeout(900)  # twenty processes, one after the other
 @pytest.mark.parametrize("encoding", ["gbk", "cp1252", "ascii"])
 def test_every_command_prints_on_a_console_that_lacks_what_it_prints(tmp_path: Path, encoding: str):
     words = ("-m", "flask_tessera.cli", "users", "add", PHONE, "--name", NAME, "--password-stdin")
@@ -82,6 +83,7 @@ def test_every_command_prints_on_a_console_that_lacks_what_it_prints(tmp_path: P
         assert errors.strip(), words
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("encoding", ["gbk", "cp1252", "ascii"])
 def test_dev_py_and_every_help_text_print_on_any_console(tmp_path: Path, encoding: str):
     dev = Path(flask_tessera.__file__).parents[2] / "dev.py"

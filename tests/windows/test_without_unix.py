@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.unix("such names to take away")
 HERE = Path(__file__).parent
 WITHOUT_UNIX = str(HERE / "without_unix.py")
 
