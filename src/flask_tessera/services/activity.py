@@ -8,7 +8,8 @@ waits is bounded; beyond that it is not recorded, which is logged once.
 A worker that ends in good order writes what waits (`atexit`). Nothing but the application holds a writer: its thread
 holds it only while something waits, so that an application that is dropped takes its writer and its thread along.
 
-Under a clock that a test moves, nothing can be left to real time: what is recorded is written at once.
+In tests nothing is left to real time: under a clock that a test moves, and in applications that are `TESTING`, what is
+recorded is written at once, without a thread.
 """
 
 from __future__ import annotations
@@ -54,13 +55,14 @@ class ActivityWriter:
         sessions: where they are written.
         clock: gives now. One whose `is_controlled` is true, as `testing.Clock`, has everything written at once.
         listener: is told of sessions that a confirmation has ended.
+        at_once: whether everything is written at once.
     """
 
-    def __init__(self, sessions: SessionStorage, clock: Clock, listener: Listener) -> None:
+    def __init__(self, sessions: SessionStorage, clock: Clock, listener: Listener, *, at_once: bool = False) -> None:
         self._sessions = sessions
         self._clock = clock
         self._listener = listener
-        self._writes_at_once = bool(getattr(clock, "is_controlled", False))
+        self._writes_at_once = at_once or bool(getattr(clock, "is_controlled", False))
         self._known: dict[str, tuple[int, int]] = {}
         self._confirmations: dict[tuple[bytes, int], None] = {}
         self._seen: dict[bytes, int] = {}

@@ -54,7 +54,7 @@ def build_shared(
         view=view,
         # Clocks are compared in whole seconds: truncation can hide up to one second of the bound.
         follower=RevocationFollower(storage, view, clock, patience=settings.REVOCATION_BOUND - 1),
-        activity=ActivityWriter(storage.sessions, clock, partial(send_event, app)),
+        activity=ActivityWriter(storage.sessions, clock, partial(send_event, app), at_once=app.testing),
         attempts=login_attempts(settings),
         responses=responses,
         outages=outages,

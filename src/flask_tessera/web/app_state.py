@@ -11,6 +11,7 @@ aside, unused and never closed, and made again when they are first asked for.
 
 from __future__ import annotations
 
+import gc
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +114,9 @@ class States:
     def _build(self) -> AppState:
         # Once more: what was set after `init_app` counts until the first use.
         settings = self._read_settings(quiet=True)
+        if self._app.testing:
+            # The application of the test before this one is garbage by now, and has connections until it is collected.
+            gc.collect()
         storage = open_choice(self._app, settings, self._storage)
         self.outages = OutageLog(place_of(self._app, settings, self._storage))
         return build_shared(self._app, settings, storage, self._clock or system_clock, self.responses, self.outages)

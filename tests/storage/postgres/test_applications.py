@@ -38,10 +38,10 @@ def threads(but=frozenset()):
     return {each for each in threading.enumerate() if each.name.startswith("tessera-")} - but
 
 
-def use(url, realms=("",)):
+def use(url, realms=("",), *, testing=False):
     """An application that each realm has logged in to, and been asked by."""
     app = flask.Flask("application")
-    app.config.update(TESTING=True, SECRET_KEY=secrets.token_hex(), TESSERA_STORE_URL=url)
+    app.config.update(TESTING=testing, SECRET_KEY=secrets.token_hex(), TESSERA_STORE_URL=url)
     tesseras = [Tessera(app, realm=realm) for realm in realms]
     for tessera in tesseras:
         path = f"/{tessera.realm}"
@@ -63,12 +63,25 @@ def test_X12_an_application_for_each_test_leaves_no_connection_and_no_thread(url
             wait_until(lambda: connections(url) == 0, "the connections are closed")
     del app, tessera
 
+    wait_for_the_end(url, before)
+
+
+def wait_for_the_end(url, before):
     def is_over():
         # Again and again: the thread that writes activity holds an application until it is written.
         gc.collect()
         return not threads(but=before) and connections(url) == 0
 
     wait_until(is_over, "the threads have ended and the connections are closed")
+
+
+def test_X12_an_application_for_each_test_lets_go_of_the_one_before_it(url, named):
+    """Nobody closes or collects anything: a suite of hundreds of tests stays far below the server's 100 connections."""
+    before = threads()
+    for _ in range(APPLICATIONS):
+        use(named, testing=True)
+        wait_until(lambda: connections(url) <= 12, "the applications before let go of their connections")
+    wait_for_the_end(url, before)
 
 
 def test_three_realms_cost_what_one_costs(named, store):
