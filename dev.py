@@ -336,7 +336,7 @@ def lint() -> None:
         ("ruff check", (python, "-m", "ruff", "check", ".")),
         ("ruff format", (python, "-m", "ruff", "format", "--check", ".")),
         ("mypy", (python, "-m", "mypy", "--strict", "src")),
-        ("types for users: mypy", (python, "-m", "mypy", "--strict", "typing_tests")),
+        ("types for users: mypy", (python, "-m", "mypy", "--strict", "typing_tests", "examples/minimal")),
         ("types for users: pyright", (python, "-m", "pyright", "-p", "typing_tests", "--pythonpath", python)),
         ("import-linter", (shutil.which("lint-imports", path=str(python.parent)), "--no-cache", "--no-logo")),
         ("house style", (python, "tools/style_numbers.py")),

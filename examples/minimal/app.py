@@ -11,7 +11,7 @@ with app.app_context():
 
 
 @tessera.authenticator(account="name")
-def authenticate(credentials):
+def authenticate(credentials: dict[str, str]) -> str | None:
     name, password = credentials["name"], credentials.get("password")
     return name if tessera.passwords.verify(users.get(name), password) else None
 
@@ -21,5 +21,5 @@ app.register_blueprint(tessera.blueprint())
 
 @app.get("/hello")
 @login_required
-def hello():
+def hello() -> dict[str, str]:
     return {"hello": str(current_user)}

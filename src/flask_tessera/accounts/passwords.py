@@ -76,7 +76,7 @@ class Passwords:
             salt = self._random_bytes(SALT_BYTES)
             return self._current.render(salt, self._work(self._current, secret, salt))
 
-    def verify(self, stored: str | None, password: str) -> bool:
+    def verify(self, stored: str | None, password: str | None) -> bool:
         """Whether `password` is the one behind `stored`.
 
         Args:
@@ -85,7 +85,7 @@ class Passwords:
             password: byte-exact: nothing is trimmed, folded or cut.
 
         Raises:
-            InputError: the password is no text, empty, over 1024 bytes, or holds NUL or a lone surrogate.
+            InputError: the password is None or no text, empty, over 1024 bytes, or holds NUL or a lone surrogate.
             ThrottledError: too many are being hashed right now; the password was not checked.
         """
         secret = _bytes_of(password)

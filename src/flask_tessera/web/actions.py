@@ -34,7 +34,12 @@ if TYPE_CHECKING:
     from .app_state import Runtime
     from .identity import Identity
 
-User = TypeVar("User")
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
+    User = TypeVarWithDefault("User", default=Any)
+else:
+    User = TypeVar("User")
 FOR_EVER = LAST_SECOND
 """A suspension without an end: the last second of the year 9999."""
 _LONGEST_SCOPE = 2048
