@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(os.name != "nt", reason="the lists of Windows")
+CAN_BE_PRIVATE = sys.version_info >= ((3, 12, 4) if sys.version_info >= (3, 12) else (3, 11, 10))
 EVERYBODY = (";;;WD)", ";;;BU)", ";;;AU)")
 """Everyone, all users, whoever is logged in: as they end an entry in SDDL."""
 
@@ -32,7 +33,7 @@ def rights_of(path: Path) -> str:
     return text.value
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11, 10), reason="this Python makes no private folders on Windows")
+@pytest.mark.skipif(not CAN_BE_PRIVATE, reason="this Python makes no private folders on Windows")
 def test_K08_a_data_folder_that_the_service_makes_is_nobody_elses(tmp_path: Path):
     open_to_all = tmp_path / "open"
     open_to_all.mkdir()
