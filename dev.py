@@ -63,7 +63,14 @@ def run(*command: object, folder: Path | None = None, settings: dict[str, str] |
     words = [str(word) for word in command]
     # close_fds: if this program is killed, the command that it started goes on to hold the lock of .dev/.
     done = subprocess.run(
-        words, check=False, cwd=folder, env=settings, close_fds=False, stdout=subprocess.PIPE, text=True
+        words,
+        check=False,
+        cwd=folder,
+        env=settings,
+        close_fds=False,
+        stdout=subprocess.PIPE,
+        text=True,
+        errors="replace",  # a program may write UTF-8 where the console is in GBK
     )
     if done.returncode:
         print(done.stdout, end="", file=sys.stderr)

@@ -259,7 +259,7 @@ def test_the_storage_is_named_by_argument_then_environment_then_lies_in_the_fold
     assert url("memory:", TESSERA_STORE_URL="sqlite:///other.db") == "memory:"
     assert url(TESSERA_STORE_URL="sqlite:///other.db") == "sqlite:///other.db"
     assert (tmp_path / "other.db").exists()
-    assert url() == f"sqlite:///{tmp_path}/tessera.db"
+    assert url() == f"sqlite:///{tmp_path / 'tessera.db'}"
 
 
 @pytest.mark.parametrize("name", ["with blank", "名字", "a%41b", "a&b"])
