@@ -145,6 +145,7 @@ def test_of_eight_that_add_one_phone_at_once_one_wins(open_again):
         assert sum(pool.map(add, range(8))) == 1
 
 
+@pytest.mark.unix("rights by mode")
 def test_G01_the_file_with_the_hashes_is_readable_for_its_owner_only(tmp_path):
     folder = tmp_path / "open to all? & #1 %41"
     folder.mkdir(mode=0o755)
@@ -202,6 +203,7 @@ def test_F02_a_file_that_is_no_database_is_a_fault(tmp_path):
         in_file(tmp_path / "users.db").all()
 
 
+@pytest.mark.unix("way to take away a file that is open")
 def test_F02_a_folder_that_is_gone_is_a_fault(tmp_path):
     users = in_file(tmp_path / "folder" / "users.db")
     # Nothing was made yet, and looking makes nothing.
@@ -264,6 +266,7 @@ left.all()
 """
 
 
+@pytest.mark.unix("fork")
 def test_X12_users_that_are_dropped_or_left_at_the_end_leave_no_open_connection(tmp_path):
     """Python 3.13 warns of connections that nobody has closed."""
     in_file(tmp_path / "users.db").add(PHONE, "hash")
