@@ -21,7 +21,6 @@ Everything it makes lies in .dev/ and may be deleted at any time.
 # An old Python must get as far as the sentence below: no newer syntax than 3.6 in this file.
 import argparse
 import ast
-import contextlib
 import errno
 import hashlib
 import importlib.util
@@ -136,22 +135,12 @@ def uv_environment() -> dict[str, str]:
         "UV_HTTP_TIMEOUT": pip.get("timeout", pip.get("default-timeout", "")),
         "UV_INDEX_STRATEGY": "unsafe-best-match",
         "UV_PYTHON_DOWNLOADS": "never",
-        "UV_CACHE_DIR": "" if is_cache_writable() else str(DEV / "cache"),
+        # Nothing is left outside of .dev/.
+        "UV_CACHE_DIR": str(DEV / "cache"),
     }
     return {**{name: value for name, value in handed_on.items() if value}, **os.environ}
 
 
-def is_cache_writable() -> bool:
-    """Tell whether uv can keep its cache in the user's home, which service users do not have."""
-    try:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "uv"
-        cache.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):
-        return False
-    return os.access(cache, os.W_OK)
-
-
-@contextlib.contextmanager
 def one_at_a_time() -> Iterator[None]:
     """Hold the lock of .dev/, which the system releases even after a crash."""
     DEV.mkdir(exist_ok=True)
@@ -201,7 +190,16 @@ def uv_program() -> str | None:
     stamp = stamp_of(lock)
     if not is_stamped(folder, stamp):
         shutil.rmtree(folder, ignore_errors=True)
-        pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--no-user")
+        pip = (
+            sys.executable,
+            "-m",
+            "pip",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-cache-dir",
+            "install",
+            "--no-user",
+        )
         pip_environment = {**os.environ, "PIP_REQUIRE_VIRTUALENV": "0", "PIP_ROOT_USER_ACTION": "ignore"}
         only_wheels = ("--only-binary=:all:", "--no-deps", "--require-hashes")
         run(*pip, *only_wheels, "--target", folder, "--requirement", lock, settings=pip_environment)

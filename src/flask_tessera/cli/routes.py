@@ -11,7 +11,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from ..web.guards import is_bypassed
-from ..web.protection import is_ours, is_static, protections_of
+from ..web.protection import is_left_open, is_ours, is_static, protections_of
 from ..web.requirements import Guard, guards_of
 from .printing import print_row
 
@@ -29,19 +29,26 @@ _TUTORIAL: Final = f"{__package__.partition('.')[0]}.server.tutorial"
 
 
 @click.command("routes")
+@click.option("--check", is_flag=True, help="Exit with 1 if a route is UNGUARDED.")
+@click.option("--allow", multiple=True, metavar="ENDPOINT", help="An endpoint that may be UNGUARDED; repeatable.")
 @with_appcontext
-def routes() -> None:
+def routes(*, check: bool, allow: tuple[str, ...]) -> None:
     """List every route: methods, rule, endpoint and what its guard asks for.
 
-    UNGUARDED is where neither login_required nor protect() stands; a check within the view itself is not seen.
+    UNGUARDED is where neither login_required nor protect() stands; a check within the view itself is not seen. What
+    protect(leave_open=…) names is "left open".
     """
     # The application itself: a class of views is looked up in it.
     app: Any = current_app
     rows = [row for rule in sorted(app.url_map.iter_rules(), key=str) for row in _rows(app, rule)]
     for methods, rule, endpoint, guard in rows:
         print_row(methods, rule, endpoint, guard)
-    unguarded = sum(guard.startswith(_UNGUARDED) for *_, guard in rows)
-    click.echo(f"{len(rows)} routes, {unguarded} unguarded")
+    unguarded = [endpoint for *_, endpoint, guard in rows if guard.startswith(_UNGUARDED)]
+    click.echo(f"{len(rows)} routes, {len(unguarded)} unguarded")
+    if missing := sorted(set(allow) - {endpoint for *_, endpoint, _ in rows}):
+        raise click.ClickException(f"there is no endpoint {', '.join(missing)}")
+    if check and (left := sorted(set(unguarded) - set(allow))):
+        raise click.ClickException(f"without a guard: {', '.join(left)}")
 
 
 def _rows(app: Flask, rule: Rule) -> Iterator[tuple[str, str, str, str]]:
@@ -61,6 +68,8 @@ def _guard(app: Flask, endpoint: str, method: str) -> str:
     guards = list(dict.fromkeys([*protections_of(app, endpoint), *own]))
     if guards:
         return "; ".join(map(str, guards))
+    if is_left_open(app, endpoint):
+        return "left open"
     if is_static(app, endpoint):
         return "static files"
     if is_ours(app, endpoint) or getattr(view, "__module__", "") == _TUTORIAL:

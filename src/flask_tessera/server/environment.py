@@ -60,7 +60,7 @@ def read_service_settings(
     database = folder.path / _DATABASE_FILE
     named = store or values.get("TESSERA_STORE_URL")
     url = named or f"sqlite:///{database}"
-    secret = _secret(environment, folder, url)
+    secret = _secret(environment, folder, url, database)
     _look_at_files(url, folder, database)
     fallbacks = [each.strip() for each in environment.get("SECRET_KEY_FALLBACKS", "").split(",") if each.strip()]
     values |= {"TESSERA_STORE_URL": url, "SECRET_KEY": secret, "SECRET_KEY_FALLBACKS": fallbacks}
@@ -73,9 +73,14 @@ def _path_of(text: str) -> Path:
     return Path(text).absolute()
 
 
-def _secret(environment: Mapping[str, str], folder: DataFolder, url: str) -> str:
+def _secret(environment: Mapping[str, str], folder: DataFolder, url: str, database: Path) -> str:
     if "SECRET_KEY" in environment:
         return environment["SECRET_KEY"]
+    if database.exists() and not (folder.path / SECRET_FILE).exists():
+        raise ConfigError(
+            f"SECRET_KEY is not set and {folder.path} has no file {SECRET_FILE}, but the service in it was made with one:"
+            " set SECRET_KEY to that one (with a new one in that file everybody would have to log in again)"
+        )
     secret = folder.secret()
     if url.partition(":")[0] not in _OF_ONE_MACHINE:
         _log.warning(

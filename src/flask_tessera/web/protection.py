@@ -40,13 +40,22 @@ def protect(realm: str, target: Any, leave_open: Iterable[str], asked: dict[str,
 
 def protections_of(app: Flask, endpoint: str) -> list[Guard]:
     """What `protect` has put before the view of an endpoint, in the order in which it asks."""
+    lets_through = is_static(app, endpoint) or is_ours(app, endpoint)
+    found = [] if lets_through else _protections(app, endpoint)
+    return [guard for guard, open_endpoints in found if endpoint not in open_endpoints]
+
+
+def is_left_open(app: Flask, endpoint: str) -> bool:
+    """Whether `protect` was told to let this endpoint through."""
+    return any(endpoint in open_endpoints for _, open_endpoints in _protections(app, endpoint))
+
+
+def _protections(app: Flask, endpoint: str) -> list[tuple[Guard, frozenset[str]]]:
     # As Flask's `preprocess_request` goes through them: the application, then its blueprints from the outermost.
     names = _blueprint_of(endpoint).split(".")
     scopes = [None, *(".".join(names[: count + 1]) for count in range(len(names)))]
     hooks = [hook for scope in scopes for hook in app.before_request_funcs.get(scope, ())]
-    found = [getattr(hook, _ATTRIBUTE) for hook in hooks if hasattr(hook, _ATTRIBUTE)]
-    lets_through = is_static(app, endpoint) or is_ours(app, endpoint)
-    return [] if lets_through else [guard for guard, open_endpoints in found if endpoint not in open_endpoints]
+    return [getattr(hook, _ATTRIBUTE) for hook in hooks if hasattr(hook, _ATTRIBUTE)]
 
 
 def _endpoints_of(names: Iterable[str]) -> frozenset[str]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from ..services.keys import sid_text
 
 if TYPE_CHECKING:
+    from flask import Response
+
     from ..services.login_data import Issued
     from .responses import Responses
 
@@ -68,6 +70,6 @@ class TokenPair:
             "session_id": self.session_id,
         }
 
-    def to_response(self) -> Any:
+    def to_response(self) -> Response:
         """The answer in the application's format."""
-        return self.responses.success(self.to_dict())
+        return cast("Response", self.responses.success(self.to_dict()))
