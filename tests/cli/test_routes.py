@@ -91,11 +91,24 @@ def test_L07_protect_covers_an_application_but_what_is_left_open_and_static_file
     site.app.add_url_rule("/admin", "admin", login_required(role="admin")(view()))
     site.app.register_blueprint(tessera.blueprint("refresh", "logout"))
     rows = site.rows()
-    assert rows["GET", "/open"] == "UNGUARDED"
+    assert rows["GET", "/open"] == "left open"
     assert rows["GET", "/in"] == "login, strict"
     assert rows["GET", "/admin"] == "login, strict; login, role=admin"
     assert rows["GET", "/static/<path:filename>"] == "static files"
     assert rows["POST", "/auth/refresh"] == "own check"
+
+
+def test_L07_a_check_fails_for_what_is_unguarded_and_not_allowed(site):
+    site.app.add_url_rule("/in", "in", login_required(view()))
+    assert in_app(site.app, "routes", "--check").exit_code == 0
+    for name in ("login", "health"):
+        site.app.add_url_rule(f"/{name}", name, view())
+    assert in_app(site.app, "routes").exit_code == 0
+    failed = in_app(site.app, "routes", "--check", "--allow", "login")
+    assert (failed.exit_code, failed.stderr) == (1, "Error: without a guard: health\n")
+    assert in_app(site.app, "routes", "--check", "--allow", "login", "--allow", "health").exit_code == 0
+    missing = in_app(site.app, "routes", "--check", "--allow", "log-in")
+    assert (missing.exit_code, missing.stderr) == (1, "Error: there is no endpoint log-in\n")
 
 
 def test_L07_protect_covers_a_blueprint_and_those_within_it_and_nothing_else(site):

@@ -23,7 +23,10 @@ def test_sessions_are_listed_and_ended(run, service):
     # In one second, the order is a matter of dice.
     for pair, name in ((phone, "phone"), (laptop, "laptop")):
         (line,) = (line for line in lines if line.startswith(pair.session_id))
-        assert re.fullmatch(rf"\S+\tsince \S+Z\tseen \S+Z\t-\t{name}", line)
+        times = re.fullmatch(rf"\S+\tsince (\S+Z)\tseen (\S+Z)\t-\t{name}", line)
+        assert times
+        # Not the minute in which it began.
+        assert times[1] <= times[2]
     assert lines[2:] == ["2 live sessions"]
     told = run("sessions", "end", phone.session_id).stdout
     assert told.startswith(f"ended {phone.session_id} of user 1 (kick); refused by every worker by ")

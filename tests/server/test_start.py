@@ -41,6 +41,14 @@ def test_a_service_without_a_secret_makes_one_that_stays(tmp_path):
     assert [path.name for path in (tmp_path / "data").glob("secret*")] == ["secret-key"]
 
 
+def test_K01_no_second_secret_is_made_beside_a_database_that_was_made_with_another(tmp_path):
+    create_app(environment={"SECRET_KEY": SECRET}, data=str(tmp_path))
+    with pytest.raises(ConfigError, match="SECRET_KEY is not set") as caught:
+        create_app(environment={}, data=str(tmp_path))
+    assert "made with one" in str(caught.value)
+    assert not list(tmp_path.glob("secret*"))
+
+
 @pytest.mark.unix("rights by mode")
 def test_a_new_folder_and_the_secret_in_it_are_their_owners(tmp_path):
     create_app(environment={}, data=str(tmp_path / "data"))

@@ -64,4 +64,4 @@ def _print_sessions(live: Iterable[Session]) -> None:
         device = each.device_name or each.device_type or each.user_agent
         seen = time_text(each.last_seen_shown)
         print_row(sid_text(each.sid), f"since {time_text(each.created_at)}", f"seen {seen}", each.ip, device)
-    click.echo(f"{len(shown)} live session{'' if len(shown) == 1 else 's'}")
+    click.echo(f"{len(shown)} live sessions")

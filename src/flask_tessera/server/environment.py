@@ -78,8 +78,8 @@ def _secret(environment: Mapping[str, str], folder: DataFolder, url: str, databa
         return environment["SECRET_KEY"]
     if database.exists() and not (folder.path / SECRET_FILE).exists():
         raise ConfigError(
-            f"SECRET_KEY is not set and {folder.path} has no file {SECRET_FILE}, but the service in it was made with one:"
-            " set SECRET_KEY to that one (with a new one in that file everybody would have to log in again)"
+            f"SECRET_KEY is not set and {folder.path} has no file {SECRET_FILE}, but the service there was made with"
+            " one: set SECRET_KEY to that one (with a new one in that file everybody would have to log in again)"
         )
     secret = folder.secret()
     if url.partition(":")[0] not in _OF_ONE_MACHINE:
