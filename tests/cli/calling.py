@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Final
 
 from click.testing import CliRunner
 from flask.cli import ScriptInfo
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
     from flask_tessera import Tessera
 
+# Click 8.1 mixes standard error with standard output, unless it is asked not to.
+_APART: Final = {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}
+RUNNER: Final = CliRunner(**_APART)
 PHONE = "13800138000"
 PASSWORD = "correct horse battery"
 SECRET = "9b7e40c1f3a85d26e1908c7745bb3f02d6ea914c58f7230b"
@@ -36,7 +40,7 @@ HOSTILE = {
 def in_app(app: Flask, *words: str, **more: Any) -> Result:
     """Runs `flask --app … tessera WORDS`."""
     info = ScriptInfo(create_app=lambda: app, set_debug_flag=False)
-    return CliRunner().invoke(tessera_commands, words, obj=info, **more)
+    return RUNNER.invoke(tessera_commands, words, obj=info, **more)
 
 
 def add(run: Callable[..., Result], phone: str = PHONE, *words: str) -> Result:

@@ -8,14 +8,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from click.testing import CliRunner
 from flask import Flask
 
 from flask_tessera import Tessera
 from flask_tessera.cli import main
 from flask_tessera.server import create_app
 
-from .calling import SECRET, add, close
+from .calling import RUNNER, SECRET, add, close
 from .stores import STORES, store_url
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def run(tmp_path: Path) -> Callable[..., Result]:
     def run(*words: str, env: dict[str, str] | None = None, **more: Any) -> Result:
         ours = dict.fromkeys(name for name in os.environ if name.startswith(("TESSERA_", "SECRET_KEY")))
         settings = {**ours, "SECRET_KEY": SECRET, "TESSERA_DATA_DIR": str(tmp_path), **(env or {})}
-        return CliRunner().invoke(main, words, prog_name="flask-tessera", env=settings, **more)
+        return RUNNER.invoke(main, words, prog_name="flask-tessera", env=settings, **more)
 
     return run
 
