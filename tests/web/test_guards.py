@@ -364,8 +364,50 @@ def on_a_callable_object(app, body):
     login_required(view)
 
 
+def above_a_route_decorator_that_wraps(app, body):
+    """As flask-openapi3's: it registers what it has made, and gives the function back."""
+
+    def route(function):
+        @functools.wraps(function)
+        def made():
+            return function()
+
+        app.add_url_rule("/view", "view", made)
+        return function
+
+    @login_required
+    @route
+    def view():
+        return body()
+
+
+def above_a_route_decorator_that_registers_a_partial(app, body):
+    def route(function):
+        app.add_url_rule("/view", "view", functools.partial(function))
+        return function
+
+    @login_required
+    @route
+    def view():
+        return body()
+
+
+def by_a_decorator_of_the_hosts_own_between_two_routes(app, body):
+    def members_only(function):
+        return login_required(function)
+
+    @app.get("/other", endpoint="other")
+    @members_only
+    @app.get("/view")
+    def view():
+        return body()
+
+
 WRONG = [
     on_a_callable_object,
+    above_a_route_decorator_that_wraps,
+    above_a_route_decorator_that_registers_a_partial,
+    by_a_decorator_of_the_hosts_own_between_two_routes,
     above_the_route(None),
     with_another_decorator_between,
     on_a_blueprint,
@@ -393,6 +435,66 @@ def test_H07_the_wrong_order_is_told_to_the_developer(new_site):
     on_a_blueprint(site.app, Watch())
     with pytest.raises(ConfigError, match=r"the route of 'shop\.view' leads past its guard"):
         site.get("/view")
+
+
+def test_H07_a_guard_above_before_request_is_a_500_on_every_request(new_site):
+    site = new_site(TESTING=True)
+
+    @login_required
+    @site.app.before_request
+    def members_only():
+        """Does nothing: the guard is what counts."""
+
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=r"before_request runs 'members_only' without its guard"):
+            site.get("/who", site.login().access_token)
+
+
+def test_a_guard_below_before_request_guards_every_view(new_site):
+    site = new_site()
+
+    @site.app.before_request
+    @login_required
+    def members_only():
+        """Does nothing: the guard is what counts."""
+
+    site.app.add_url_rule("/view", "view", lambda: "in")
+    assert told(site.get("/view")) == (401, "token_missing")
+    assert site.get("/view", site.login().access_token).text == "in"
+
+
+def test_a_decorator_around_a_function_that_is_guarded_elsewhere_may_be_public(new_site):
+    """It copies what the function tells of its guards (`functools.wraps`)."""
+    site = new_site()
+
+    def view():
+        return "in"
+
+    site.app.add_url_rule("/closed", "closed", login_required(view))
+    site.app.add_url_rule("/open", "open", functools.wraps(view)(lambda: "in"))
+    assert site.get("/open").text == "in"
+    assert told(site.get("/closed")) == (401, "token_missing")
+
+
+def test_applications_and_routes_may_be_made_while_another_application_handles_its_first_request(new_site):
+    """The search for routes that lead past their guard looks at the routes of all applications."""
+    growing, site, made = new_site(), new_site(TESTING=True), []
+
+    class View:
+        """Is looked at by the search, in the midst of which the other application grows."""
+
+        __name__ = "view"
+
+        @property
+        def __wrapped__(self):
+            if len(made) < 3:
+                made.append(new_site())
+                growing.app.endpoint(f"view{len(made)}")(str)
+
+    for name in ("first", "second"):
+        growing.app.endpoint(name)(View())
+    assert site.get("/nowhere").status_code == 404
+    assert made
 
 
 def test_one_function_may_be_guarded_twice_for_two_routes(new_site):

@@ -19,20 +19,29 @@ from .request_auth import auth_of, authenticate, authenticate_async
 from .requirements import RequirementArguments, Requirements, parse_requirements, put_on
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import FrameType
     from typing import Unpack
 
     from flask import Flask
 
 View = TypeVar("View", bound="Callable[..., Any]")
-_IS_DECORATED: Final = "__tessera_is_decorated__"
-"""Set on a function above which `@login_required` stands."""
-_WRAPPERS: Final = "__tessera_wrappers__"
-"""Set on a function that was guarded by a call: the wrappers that no route has led to yet."""
+_GUARD: Final = "__tessera_guard__"
+"""Set on what a guard has made, and copied with its other attributes by the decorators above it: which guard it is."""
+_DECORATORS: Final = "__tessera_decorators__"
+"""Set on a function above which `@login_required` stands: those guards."""
+_CALLS: Final = "__tessera_calls__"
+"""Set on a function that was guarded by a call: those guards, until a route has led to them."""
 
-_guarded_apps: weakref.WeakSet[Flask] = weakref.WeakSet()
-"""Every application with a Tessera."""
+_guarded_apps: weakref.WeakValueDictionary[int, Flask] = weakref.WeakValueDictionary()
+"""Every application with a Tessera, by its `id`."""
+
+
+class _Guard:
+    """One application of `login_required`."""
+
+    is_routed = False
+    """Whether a route has led to it."""
 
 
 @overload
@@ -81,10 +90,12 @@ def _guard(view: Any, realm: str, wanted: Requirements, caller: FrameType) -> An
     if cors.is_cross_origin(view):
         make = _guard_cross_origin
     wrapper = make(view, realm, wanted)
-    for name in (_IS_DECORATED, _WRAPPERS):
+    for name in (_DECORATORS, _CALLS):
         wrapper.__dict__.pop(name, None)
     put_on(wrapper, wanted, realm)
-    _remember_guard(view, wrapper, is_decorator=_is_decorated_by(view, caller))
+    guard = _Guard()
+    setattr(wrapper, _GUARD, guard)
+    _remember_guard(view, guard, _DECORATORS if _is_decorated_by(view, caller) else _CALLS)
     return wrapper
 
 
@@ -116,28 +127,37 @@ def _guard_async(view: Any, realm: str, wanted: Requirements) -> Any:
     return wrapper
 
 
-def _is_decorated_by(view: Any, caller: FrameType) -> bool:
-    """Whether the guard is applied as `@login_required` above this function, rather than by a call elsewhere.
+def _is_decorated_by(view: Any, caller: FrameType | None) -> bool:
+    """Whether the guard is applied as a decorator of this function, rather than by a call elsewhere.
 
-    A decorator is called from a line between the first decorator of a function and its body.
+    A decorator is called from a line between the first decorator of a function and its body. It may be one of the
+    host's own that applies the guard: so whoever called the caller is looked at, too.
     """
     code = getattr(inspect.unwrap(view), "__code__", None)
-    if code is None or code.co_filename != caller.f_code.co_filename:
+    if code is None:
         return False
     body = (line for _, _, line in code.co_lines() if line is not None and line > code.co_firstlineno)
-    return bool(code.co_firstlineno <= caller.f_lineno <= max(body, default=code.co_firstlineno))
+    last = max(body, default=code.co_firstlineno)
+    while caller is not None:
+        if caller.f_code.co_filename == code.co_filename and code.co_firstlineno <= caller.f_lineno <= last:
+            return True
+        caller = caller.f_back
+    return False
 
 
-def _remember_guard(view: Any, wrapper: Any, *, is_decorator: bool) -> None:
+def _remember_guard(view: Any, guard: _Guard, kind: str) -> None:
     """On all functions beneath the guard: a route decorator there has registered one of them."""
-    while view is not None:
+    for beneath in _chain_of(view):
         # Callable objects may have no room for it.
         with suppress(AttributeError, TypeError):
-            if is_decorator:
-                setattr(view, _IS_DECORATED, True)
-            else:
-                setattr(view, _WRAPPERS, (*getattr(view, _WRAPPERS, ()), wrapper))
-        view = getattr(view, "__wrapped__", None)
+            setattr(beneath, kind, (*getattr(beneath, kind, ()), guard))
+
+
+def _chain_of(view: Any) -> Iterator[Any]:
+    """A view and the functions beneath it, as far as decorators tell (`functools.wraps`) and partials."""
+    while view is not None:
+        yield view
+        view = view.func if isinstance(view, functools.partial) else getattr(view, "__wrapped__", None)
 
 
 @raises_http
@@ -170,11 +190,15 @@ def check_routes(app: Flask) -> None:
     function may be public on one route and guarded on another, where the guard was called for just that other one.
     Flask lets nobody add routes after that, so later requests need not pay for the search.
     """
-    _guarded_apps.add(app)
+    _guarded_apps[id(app)] = app
 
     def search() -> None:
         restx.let_errors_pass(app)
         _settle_routed()
+        for hook in _hooks_of(app):
+            if _leads_past(hook):
+                name = getattr(hook, "__name__", hook)
+                raise ConfigError(f"before_request runs {name!r} without its guard: put @login_required below it")
         for endpoint, view in app.view_functions.items():
             if _leads_past(view):
                 app.view_functions[endpoint] = _refusal_of(endpoint)
@@ -194,18 +218,30 @@ def is_bypassed(view: Any) -> bool:
 
 
 def _leads_past(view: Any) -> bool:
-    return bool(getattr(view, _IS_DECORATED, False) or getattr(view, _WRAPPERS, ()))
+    passed: set[_Guard | None] = set()
+    for each in _chain_of(view):
+        # Beneath decorators too: a route decorator of the host may register what it has put around the function.
+        waiting = [guard for guard in getattr(each, _CALLS, ()) if not guard.is_routed]
+        if any(guard not in passed for guard in (*getattr(each, _DECORATORS, ()), *waiting)):
+            return True
+        passed.add(getattr(each, _GUARD, None))
+    return False
 
 
 def _settle_routed() -> None:
-    """Forget the wrappers that a route leads to: whether their application lives on changes nothing then."""
-    for app in list(_guarded_apps):
-        for routed in app.view_functions.values():
-            above: list[Any] = [routed]
-            while (view := getattr(above[-1], "__wrapped__", None)) is not None:
-                if waiting := getattr(view, _WRAPPERS, ()):
-                    setattr(view, _WRAPPERS, tuple(each for each in waiting if each not in above))
-                above.append(view)
+    """Forget the calls whose guard a route leads to: whether their application lives on changes nothing then."""
+    # Another thread may be making an application: these lists are made in one step each.
+    for app in [app for reference in _guarded_apps.valuerefs() if (app := reference()) is not None]:
+        for routed in (*list(app.view_functions.values()), *_hooks_of(app)):
+            for view in _chain_of(routed):
+                if guard := getattr(view, _GUARD, None):
+                    guard.is_routed = True
+                if waiting := getattr(view, _CALLS, ()):
+                    setattr(view, _CALLS, tuple(each for each in waiting if not each.is_routed))
+
+
+def _hooks_of(app: Flask) -> list[Any]:
+    return [hook for hooks in list(app.before_request_funcs.values()) for hook in list(hooks)]
 
 
 def _refusal_of(endpoint: str) -> Callable[..., Any]:
