@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
 import pytest
 
 from flask_tessera.errors import StorageUnavailableError
@@ -159,6 +162,25 @@ def test_X6_sentinels_lead_to_the_master_that_takes_over(server, replica, opened
         assert stored(storage, ended).end_reason == "kick"
         assert rotate(storage, session, 0, T0).outcome == "rotated"
         assert storage.sessions.add(new_session(), limits=NO_LIMITS, at=T0).ended == ()
+
+
+def test_S01_a_master_that_stood_still_while_another_took_over_is_not_believed(server, replica, opened):
+    """It answers the wait that was under way, and the sentinels tell it no sooner than ten seconds later."""
+    with Sentinel("redis8", master=server, down_after=100) as sentinel, ThreadPoolExecutor(1) as executor:
+        storage = opened(sentinel.url)
+        session = begin(storage)
+        cursor = storage.revocations.after(0, at=T0).cursor
+        wakeup = executor.submit(storage.revocations.wait, cursor, longest=0.7)
+        server.stop()
+        try:
+            wait_until(lambda: sentinel.master_port() == replica.port, "the replica has taken over")
+            opened(sentinel.url).sessions.end(session.sid, "kick", at=T0)
+        finally:
+            server.cont()
+        # On a machine that is busy, the wait may have been given up.
+        with suppress(StorageUnavailableError):
+            assert not wakeup.result().is_unchanged
+        assert [entry.sid for entry in storage.revocations.after(cursor, at=T0).entries] == [session.sid]
 
 
 def test_X6_sentinels_that_know_no_such_master_are_unavailable(server, opened):
