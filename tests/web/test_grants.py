@@ -113,6 +113,10 @@ def test_a_user_who_has_neither_attribute_is_a_fault_of_the_application(user):
         [b"admin"],
         [[["too deep", ["x"]]]],
         Named(5),
+        # The class in place of a member: all of its names would be granted.
+        Role,
+        [Role],
+        type("Editor", (), {"name": "admin"}),
     ],
 )
 def test_a_form_that_names_nothing_is_a_fault_of_the_application(value):

@@ -46,8 +46,9 @@ def _names(attribute: str, value: Any, depth: int) -> Iterable[str]:
         return {value.name, value.value} if isinstance(value.value, str) else {value.name}
     if isinstance(value, str):
         return (value,)
-    if isinstance(name := getattr(value, "name", None), str):
+    # A class stands for nobody's role; that of an Enum would give all its members.
+    if not isinstance(value, type) and isinstance(name := getattr(value, "name", None), str):
         return (name,)
-    if depth and isinstance(value, Iterable) and not isinstance(value, Mapping | bytes):
+    if depth and isinstance(value, Iterable) and not isinstance(value, Mapping | bytes | type):
         return [name for each in value for name in _names(attribute, each, depth - 1)]
     raise ConfigError(f"the {attribute} of a user is {type(value).__name__}, which names nothing: {_HINT}")
