@@ -13,6 +13,7 @@ import pytest
 from flask import Flask
 
 from flask_tessera import ConfigError, Tessera, login_required
+from flask_tessera.errors import StorageUnavailableError
 from flask_tessera.storage.memory import MemoryStorage
 from flask_tessera.testing import Clock, race
 
@@ -275,6 +276,19 @@ def test_close_writes_what_waits(tmp_path):
         (session,) = tessera.sessions("7")
         assert session.last_seen_at >= now[0] // 60 * 60
         tessera.close(app)
+
+
+def test_close_lets_go_of_a_storage_that_takes_nothing_any_more():
+    storage = CountingStorage()
+    app = bare_app()
+    tessera: Tessera = Tessera(app, storage=storage)
+    with app.app_context():
+        tessera.verify_token(tessera.create_token("7"))
+        storage.is_broken = True
+        with pytest.raises(StorageUnavailableError):
+            tessera.close(app)
+    storage.is_broken = False
+    assert storage.closed == 1
 
 
 def test_close_before_any_use_does_nothing_and_of_no_tessera_is_told():

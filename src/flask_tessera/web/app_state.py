@@ -126,9 +126,11 @@ class States:
         with self._lock:
             shared, self._shared, self.running = self._shared, None, {}
         if shared is not None:
-            shared.follower.stop()
-            shared.activity.stop()
-            shared.storage.close()
+            try:
+                shared.follower.stop()
+                shared.activity.stop()
+            finally:
+                shared.storage.close()
 
 
 def states_of(app: Flask) -> States:
