@@ -7,6 +7,8 @@ import logging
 import pytest
 
 from flask_tessera import signals
+from flask_tessera.errors import TokenInvalidError
+from flask_tessera.storage.memory import MemoryStorage
 
 
 @pytest.fixture
@@ -86,3 +88,24 @@ def test_a_receiver_outside_a_request_has_an_application_context(shop):
     with signals.session_started.connected_to(hear, sender=shop.app):
         shop.login()
     assert heard == [shop.app]
+
+
+def test_a_reuse_is_told_though_the_application_is_of_another_audience(new_site):
+    """Its storage has ended the session: whoever refuses the token, the owner's alarm must ring."""
+    storage, heard = MemoryStorage(), []
+    home, other = new_site(storage=storage), new_site(storage=storage, TESSERA_AUDIENCE="other")
+    spent = home.login().refresh_token
+    with home.app.app_context():
+        home.tessera.refresh(home.tessera.refresh(spent).refresh_token)
+
+    def hear(sender, event):
+        heard.append(event.name)
+
+    with (
+        signals.token_reused.connected_to(hear, sender=other.app),
+        signals.session_ended.connected_to(hear, sender=other.app),
+        other.app.app_context(),
+        pytest.raises(TokenInvalidError),
+    ):
+        other.tessera.refresh(spent)
+    assert heard == ["token_reused", "session_ended"]

@@ -122,11 +122,12 @@ class SessionService:
         if result is None or not self._is_mine(result.session, at):
             raise SessionEndedError("expiry")
         session = result.session
-        if session.issued_for not in ("", self._policy.issued_for):
-            raise TokenInvalidError
         if result.outcome == "reuse":
             self._listener(Event("token_reused", session, "reuse", caller))
             self._listener(Event("session_ended", session, "reuse", caller))
+        # After the events: what has ended the session is told, whoever was asked.
+        if session.issued_for not in ("", self._policy.issued_for):
+            raise TokenInvalidError
         if result.reason:
             raise SessionEndedError(result.reason)
         if result.outcome == "adopted":
