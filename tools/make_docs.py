@@ -53,7 +53,7 @@ SETTINGS = {
     ),
     "SECRET_KEY_FALLBACKS": (
         "former ones, whose tokens are still accepted; by default Flask's own",
-        "以前用过的，用它们签发的 token 仍然有效；默认用 Flask 自己的",
+        "以前的密钥，用它们签发的 token 仍然有效；默认用 Flask 自己的",
     ),
     "STORE_URL": (
         "where sessions are kept: `sqlite:///file.db`, `postgresql://…`, `redis://…`, `redis+cluster://…` or `memory:`",
@@ -347,6 +347,8 @@ PARTS: dict[str, Callable[[str], str]] = {
     "dockerfile": file_of_deployment("Dockerfile", "dockerfile"),
     "nginx-conf": file_of_deployment("nginx.conf", "nginx"),
     "systemd-unit": file_of_deployment("tessera.service", "ini"),
+    "systemd-purge-service": file_of_deployment("tessera-purge.service", "ini"),
+    "systemd-purge-timer": file_of_deployment("tessera-purge.timer", "ini"),
 }
 
 

@@ -108,4 +108,6 @@ def test_in_an_application_without_a_loader_its_sessions_tell_who_there_is(act):
     with app.app_context():
         tessera.create_token("7")
     assert in_app(app, "sessions", act, "7").exit_code == 0
-    assert_refused(in_app(app, "sessions", act, "8"), "no user with the id 8")
+    refused = in_app(app, "sessions", act, "8")
+    assert_refused(refused, "no live session of 8")
+    assert "no user" not in refused.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import http.client
 import json
 import re
 import shlex
@@ -111,31 +112,54 @@ def test_the_command_of_the_image_serves(surroundings: dict[str, str], tmp_path:
         end(process)
 
 
-def unit() -> dict[str, list[str]]:
-    """The lines of the unit of systemd, by their name."""
-    lines = [line for line in (FOLDER / "tessera.service").read_text("utf-8").splitlines() if "=" in line]
+UNITS = sorted(path.name for path in FOLDER.glob("tessera*.*"))
+
+
+def unit(name: str = "tessera.service") -> dict[str, list[str]]:
+    """The lines of a unit of systemd, by their name."""
+    lines = [line for line in (FOLDER / name).read_text("utf-8").splitlines() if "=" in line]
     named: dict[str, list[str]] = {}
-    for name, _, value in (line.partition("=") for line in lines if not line.startswith("#")):
-        named.setdefault(name, []).append(value)
+    for key, _, value in (line.partition("=") for line in lines if not line.startswith("#")):
+        named.setdefault(key, []).append(value)
     return named
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
-def test_systemd_takes_the_unit(tmp_path: Path):
-    text = (FOLDER / "tessera.service").read_text("utf-8")
-    program = unit()["ExecStart"][0].split()[0]
-    file = tmp_path / "tessera.service"
-    file.write_text(text.replace(program, sys.executable), "utf-8")
-    done = subprocess.run(["systemd-analyze", "verify", file], check=False, text=True, capture_output=True, timeout=60)
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_takes_the_unit(name: str, tmp_path: Path):
+    for each in UNITS:
+        text = re.sub(
+            r"^(ExecStart=)\S+", rf"\g<1>{sys.executable}", (FOLDER / each).read_text("utf-8"), flags=re.MULTILINE
+        )
+        (tmp_path / each).write_text(text, "utf-8")
+    verify = ["systemd-analyze", "verify", tmp_path / name]
+    done = subprocess.run(verify, check=False, text=True, capture_output=True, timeout=60)
 
-    assert (done.returncode, [line for line in done.stderr.splitlines() if "tessera.service" in line]) == (0, [])
+    assert (done.returncode, [line for line in done.stderr.splitlines() if "tessera" in line]) == (0, [])
+
+
+def test_what_purges_is_the_user_of_the_service_in_its_folder():
+    names = ("DynamicUser", "User", "StateDirectory", "StateDirectoryMode", "UMask", "EnvironmentFile")
+    service, purge = unit(), unit("tessera-purge.service")
+    assert [purge[name] for name in names] == [service[name] for name in names]
+    assert set(purge["Environment"]) <= set(service["Environment"])
+
+
+def test_the_command_that_purges_does(surroundings: dict[str, str], tmp_path: Path):
+    (command,) = unit("tessera-purge.service")["ExecStart"]
+    settings = {**surroundings, "TESSERA_DATA_DIR": str(tmp_path / "data")}
+    program = ["flask-tessera", "users", "add", "13900139000", "--name", "Li", "--password-stdin"]
+    subprocess.run(program, env=settings, check=True, input="a password of your own\n", text=True, capture_output=True)
+    words = [command.split()[0].rpartition("/")[2], *command.split()[1:]]
+    assert subprocess.run(words, env=settings, check=False, capture_output=True).returncode == 0
 
 
 def test_what_the_unit_starts_serves(surroundings: dict[str, str], tmp_path: Path):
     port = free_port()
     _, *words = unit()["ExecStart"][0].replace(":8000", f":{port}").split()
     settings = dict(line.split("=", 1) for line in unit()["Environment"])
-    settings["TESSERA_DATA_DIR"] = str(tmp_path / "data")
+    assert settings["HOME"] == settings["TESSERA_DATA_DIR"], "gunicorn writes its control socket below it"
+    settings["HOME"] = settings["TESSERA_DATA_DIR"] = str(tmp_path / "data")
     process = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", *words], cwd=tmp_path, env={**surroundings, **settings}
     )
@@ -146,15 +170,19 @@ def test_what_the_unit_starts_serves(surroundings: dict[str, str], tmp_path: Pat
 
 
 @pytest.fixture
-def nginx(demo: Any, tmp_path: Path) -> Iterator[tuple[str, ssl.SSLContext]]:
-    """An nginx with the documented configuration before the demo service; its address, and whom to trust."""
+def nginx(demo: Any, tmp_path: Path) -> Iterator[tuple[str, ssl.SSLContext, int]]:
+    """An nginx with the documented configuration before the demo service.
+
+    Its address, whom to trust, and the port that is not encrypted.
+    """
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
     if program is None:
         pytest.skip("nginx is not installed")
-    port, authority, pair = free_port(), tmp_path / "authority.pem", tmp_path / "server.pem"
+    port, plain, authority, pair = free_port(), free_port(), tmp_path / "authority.pem", tmp_path / "server.pem"
     write_certificates(authority, pair)
     site = (FOLDER / "nginx.conf").read_text("utf-8").replace("127.0.0.1:8000", demo.base.removeprefix("http://"))
     site = re.sub(r"listen 443 ", f"listen 127.0.0.1:{port} ", site)
+    site = re.sub(r"listen 80;", f"listen 127.0.0.1:{plain};", site)
     site = re.sub(r"(ssl_certificate(_key)?\s+)\S+;", rf"\g<1>{pair};", site)
     (tmp_path / "site.conf").write_text(site)
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -169,14 +197,14 @@ def nginx(demo: Any, tmp_path: Path) -> Iterator[tuple[str, ssl.SSLContext]]:
     base = f"https://127.0.0.1:{port}"
     try:
         wait_until(lambda: is_healthy(base, context), "it serves")
-        yield base, context
+        yield base, context, plain
     finally:
         end(process)
 
 
 @pytest.mark.parametrize("header", [{"z-token": "nonsense"}, {"Authorization": "Bearer nonsense"}])
-def test_nginx_passes_the_token_on(nginx: tuple[str, ssl.SSLContext], header: dict[str, str]):
-    base, context = nginx
+def test_nginx_passes_the_token_on(nginx: tuple[str, ssl.SSLContext, int], header: dict[str, str]):
+    base, context, _ = nginx
     request = urllib.request.Request(f"{base}/auth/sessions", headers=header)
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request, timeout=20, context=context)
@@ -184,10 +212,20 @@ def test_nginx_passes_the_token_on(nginx: tuple[str, ssl.SSLContext], header: di
     assert json.load(refused.value)["error"] == "token_invalid"
 
 
-def test_nginx_drops_a_header_with_an_underscore(nginx: tuple[str, ssl.SSLContext]):
-    base, context = nginx
+def test_nginx_drops_a_header_with_an_underscore(nginx: tuple[str, ssl.SSLContext, int]):
+    base, context, _ = nginx
     request = urllib.request.Request(f"{base}/auth/sessions", headers={"z_token": "nonsense"})
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request, timeout=20, context=context)
 
     assert json.load(refused.value)["error"] == "token_missing"
+
+
+def test_nginx_leads_from_http_to_https(nginx: tuple[str, ssl.SSLContext, int]):
+    _, _, plain = nginx
+    connection = http.client.HTTPConnection("127.0.0.1", plain, timeout=20)
+    connection.request("GET", "/auth/sessions?a=b")
+    answer = connection.getresponse()
+    connection.close()
+
+    assert (answer.status, answer.headers["Location"]) == (301, "https://auth.example.com/auth/sessions?a=b")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import re
 import shlex
@@ -183,14 +184,14 @@ def test_every_command_of_set_up_exists(path: Path, dev: ModuleType, surrounding
             case ["flask-tessera", *_]:
                 run([*words, "--help"], surroundings)
             case _:
-                pytest.fail(f"nothing here looks at: {words}")
+                check_machine(words, surroundings)
 
 
 def commands_of(path: Path) -> list[list[str]]:
     """The words of each command in the blocks of set-up, without what it sets in its environment."""
     lines = "".join(block.text for block in blocks_of(path) if block.language == "sh").replace("\\\n", " ")
     commands = [shlex.split(line, comments=True) for line in lines.splitlines()]
-    return [[word for word in words if not re.fullmatch(r"[A-Z_]+=.*", word)] for words in commands if words]
+    return [list(itertools.dropwhile(re.compile("[A-Z_]+=").match, words)) for words in commands if words]
 
 
 def run(words: list[str], surroundings: dict[str, str]) -> None:
@@ -218,6 +219,27 @@ def check_docker(words: list[str], surroundings: dict[str, str]) -> None:
             run([*words[words.index("tessera") + 1 :], "--help"], surroundings)
         case _:
             assert words[1] == "run"
+
+
+def check_machine(words: list[str], surroundings: dict[str, str]) -> None:
+    """What is not ours: a virtual environment, and a command of ours within systemd."""
+    match words:
+        case ["python3", "-m", "venv", ".venv"] | [".", ".venv/bin/activate"]:
+            pass
+        case ["systemd-run", *options]:
+            check_systemd_run(options, surroundings)
+        case _:
+            pytest.fail(f"nothing here looks at: {words}")
+
+
+def check_systemd_run(words: list[str], surroundings: dict[str, str]) -> None:
+    """Settings that the unit has too, and a command of ours."""
+    unit = (ROOT / "docs" / "deployment" / "tessera.service").read_text("utf-8").splitlines()
+    place = words.index("/opt/tessera/bin/flask-tessera")
+    assert words[0] == "--pty"
+    for flag, setting in zip(words[1:place:2], words[2:place:2], strict=True):
+        assert {"-p": "", "-E": "Environment="}[flag] + setting in unit
+    run(["flask-tessera", *words[place + 1 :], "--help"], surroundings)
 
 
 def check_wheel(name: str) -> None:

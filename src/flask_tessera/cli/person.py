@@ -28,7 +28,7 @@ def find_user_id(runtime: Runtime, name: str) -> str:
 
     Raises:
         InputError: nobody can be called so.
-        NotFoundError: nobody is called so.
+        NotFoundError: nobody is called so, or without a loader: no session is.
         StorageUnavailableError: it cannot be looked up.
     """
     try:
@@ -41,6 +41,9 @@ def find_user_id(runtime: Runtime, name: str) -> str:
         return found
     if runtime.sessions.list(name):
         return name
+    if service is None and runtime.hooks.user_loader is None:
+        # Whether there is such a user, nobody here can tell.
+        raise NotFoundError(f"no live session of {name}")
     kinds = "phone number or id" if service else "id"
     raise NotFoundError(f"there is no user with the {kinds} {name}, and no live session of one")
 

@@ -100,7 +100,7 @@ def refuse_foreign(path: Path, setting: str) -> None:
         if owner not in (os.geteuid(), _ROOT):
             raise ConfigError(
                 f"{setting}: {path} belongs to the user with the id {owner}, who may have put it there; give it to the"
-                " user that this service runs as (chown), or name another data folder"
+                " user that this service runs as (chown), run this command as that user, or name another data folder"
             )
     if _can_everybody_write(path):
         raise ConfigError(

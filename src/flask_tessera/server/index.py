@@ -19,7 +19,7 @@ _HEADERS: Final = {
     "Vary": "Accept, Accept-Language",
 }
 _WORDS: Final = {
-    "zh": {"lead": "令牌认证服务正在运行。可用的接口：", "method": "方法", "path": "路径"},
+    "zh": {"lead": "token 认证服务正在运行。可用的接口：", "method": "方法", "path": "路径"},
     "en": {"lead": "The token service is running. It answers to:", "method": "Method", "path": "Path"},
 }
 _PAGE: Final = """<!doctype html>
