@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from flask_tessera import Tessera
 
 # Click 8.1 mixes standard error with standard output, unless it is asked not to.
-_APART: Final = {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}
-RUNNER: Final = CliRunner(**_APART)
+_IS_OLD: Final = "mix_stderr" in signature(CliRunner).parameters
+RUNNER: Final = CliRunner(**({"mix_stderr": False} if _IS_OLD else {}))
+ENDS_NO_INPUT: Final = _IS_OLD
 PHONE = "13800138000"
 PASSWORD = "correct horse battery"
 SECRET = "9b7e40c1f3a85d26e1908c7745bb3f02d6ea914c58f7230b"

@@ -104,7 +104,7 @@ def test_S03_R03_nobody_is_logged_out_let_in_or_pardoned_on_a_journey_through_ev
 
         def open_at(url: str):
             app = create_app(environment={"SECRET_KEY": SECRET}, data=str(tmp_path), store=url)
-            stack.callback(close, app, "")
+            stack.callback(close, app)
             return app
 
         here = open_at(urls[0])

@@ -12,7 +12,7 @@ import pytest
 
 from flask_tessera.server import create_app
 
-from .calling import HOSTILE, PASSWORD, PHONE, SECRET, add, assert_refused, tessera_of
+from .calling import ENDS_NO_INPUT, HOSTILE, PASSWORD, PHONE, SECRET, add, assert_refused, tessera_of
 
 
 def test_a_user_is_added_with_the_password_of_the_prompt(run, tmp_path):
@@ -26,6 +26,7 @@ def test_a_user_is_added_with_the_password_of_the_prompt(run, tmp_path):
     assert (detail["name"], detail["level"]) == ("Ada", 3)
 
 
+@pytest.mark.skipif(ENDS_NO_INPUT, reason="the test runner of click 8.1 answers a prompt for ever, with nothing")
 def test_two_different_passwords_at_the_prompt_add_nobody(run):
     assert run("users", "add", PHONE, input=f"{PASSWORD}\nanother one\n").exit_code == 1
     assert run("users", "list").stdout == ""
