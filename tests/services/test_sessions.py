@@ -262,6 +262,15 @@ def test_S06_a_newcomer_evicts_or_is_refused():
         refusing.log_in()
 
 
+@pytest.mark.parametrize(("ahead", "auth_time"), [(20, "now"), (86_400, 0)])
+def test_S08_a_login_by_a_clock_that_was_far_ahead_is_not_fresh(bench, ahead, auth_time):
+    bench.clock.advance(ahead)
+    issued = bench.log_in()
+    bench.clock.advance(-ahead)
+    claims = bench.claims(bench.refresh(issued.refresh_token))
+    assert claims.auth_time == (bench.clock() if auth_time == "now" else auth_time)
+
+
 def test_strict_checks_ask_the_storage(bench):
     issued = bench.log_in()
     claims, sid = bench.claims(issued), issued.session.sid

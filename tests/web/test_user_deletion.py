@@ -136,3 +136,16 @@ def test_the_tables_of_the_sessions_may_be_in_the_same_file(tmp_path):
         shop.db.session.commit()
     assert shop.states() == {7: 401, 8: 200, 9: 200}
     shop.close()
+
+
+@pytest.mark.parametrize("nobody", [None, False])
+def test_L07_a_loader_that_gives_nobody_lets_nobody_in(nobody):
+    """`return user.is_active and user` gives False."""
+    app = Flask(__name__)
+    app.config.update(TESTING=True, SECRET_KEY=SECRET)
+    tessera = Tessera(app, load_user="always")
+    tessera.user_loader(lambda user_id: nobody)
+    app.add_url_rule("/", "view", login_required(lambda: "in"))
+    with app.app_context():
+        token = tessera.create_token("7")
+    assert app.test_client().get("/", headers={"z-token": token}).status_code == 401

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..tokens import access
 from ..tokens.claims import Claims
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from ..sessions.record import Session
     from .keys import Keys
     from .ports import Dice
+
+
+CLOCKS_APART: Final = 30
+"""Seconds by which the clocks of workers may differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +75,8 @@ class AccessTokens:
             ep=session.epoch,
             iat=at,
             exp=exp,
-            # Another worker's clock may be ahead of ours.
-            auth_time=min(session.auth_at, at),
+            # Another worker's clock may be a little ahead of ours. By one that was far ahead nothing is fresh.
+            auth_time=min(session.auth_at, at) if session.auth_at <= at + CLOCKS_APART else 0,
             realm=session.realm,
             iss=self.policy.issuer,
             aud=self.policy.audience,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import StepUpRequiredError
+from ..services.access import CLOCKS_APART
 
 if TYPE_CHECKING:
     from .app_state import Runtime
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 def is_recent_login(runtime: Runtime, logged_in_at: int) -> bool:
     """Whether a login at this Unix second is recent enough; always where the setting is 0."""
     longest = runtime.settings.DEVICES_FRESH
-    return not longest or runtime.clock() - logged_in_at <= longest
+    return not longest or -CLOCKS_APART <= runtime.clock() - logged_in_at <= longest
 
 
 def refuse_stale_login(runtime: Runtime, logged_in_at: int) -> None:

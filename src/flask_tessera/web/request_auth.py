@@ -288,8 +288,9 @@ def load_user(runtime: Runtime, user_id: Any, user_stamp: str = "") -> Any:
 
 
 def _refuse_gone(runtime: Runtime, user: Any, user_stamp: str) -> Any:
-    if user is None:
-        raise UserGoneError("the user loader gave None")
+    # `return user.is_active and user` gives False.
+    if user is None or user is False:
+        raise UserGoneError("the user loader gave nobody")
     try:
         is_other = bool(user_stamp) and runtime.hooks.stamp_of(user) not in ("", user_stamp)
     except (AttributeError, RuntimeError) as error:

@@ -12,7 +12,7 @@ from flask_tessera.sessions.limits import Limits
 from flask_tessera.testing import race
 from flask_tessera.testing.contract.base import IDLE, NO_LIMITS, T0, begin, new_session, rotate, stored
 from flask_tessera.testing.contract.breaking import CALLS
-from tests.servers import RedisServer, Sentinel, wait_until
+from tests.servers import NoAnswerError, RedisServer, Sentinel, wait_until
 
 from ..calls import assert_unavailable
 
@@ -180,6 +180,26 @@ def test_S01_a_master_that_stood_still_while_another_took_over_is_not_believed(s
         # On a machine that is busy, the wait may have been given up.
         with suppress(StorageUnavailableError):
             assert not wakeup.result().is_unchanged
+        assert [entry.sid for entry in storage.revocations.after(cursor, at=T0).entries] == [session.sid]
+
+
+def fails_over(sentinel):
+    with suppress(NoAnswerError):
+        sentinel.ask("SENTINEL FAILOVER", "mymaster")
+        return True
+    return False
+
+
+def test_S01_a_fail_over_that_broke_no_connection_is_noticed_with_the_next_wait(server, replica, opened):
+    """The old master goes on as one until the sentinels tell it, some ten seconds later."""
+    with Sentinel("redis8", master=server) as sentinel:
+        storage = opened(sentinel.url)
+        session = begin(storage)
+        cursor = storage.revocations.after(0, at=T0).cursor
+        wait_until(lambda: fails_over(sentinel), "the sentinel knows of the replica")
+        wait_until(lambda: sentinel.master_port() == replica.port, "the replica has taken over")
+        opened(sentinel.url).sessions.end(session.sid, "kick", at=T0)
+        storage.revocations.wait(cursor, longest=0.05)
         assert [entry.sid for entry in storage.revocations.after(cursor, at=T0).entries] == [session.sid]
 
 

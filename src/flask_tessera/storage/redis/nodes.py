@@ -6,6 +6,7 @@ import secrets
 import threading
 import time
 from binascii import crc_hqx
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from redis.exceptions import RedisError
@@ -62,6 +63,10 @@ class Nodes(Protocol):
         """Look again, before the next step, who keeps what."""
         ...
 
+    def look(self) -> None:
+        """Ask who keeps what, where that may have changed unnoticed; who was known stays, where nobody answers."""
+        ...
+
     def close(self) -> None:
         """Let go of all connections."""
         ...
@@ -94,6 +99,9 @@ class OneServer(_NoCluster):
     def suspect(self) -> None:
         pass
 
+    def look(self) -> None:
+        pass
+
     def close(self) -> None:
         self._node.close()
 
@@ -118,6 +126,9 @@ class _Changing:
 
     def suspect(self) -> None:
         self._doubts += 1
+
+    def look(self) -> None:
+        pass
 
     def at(self, place: Place) -> Node:
         # Two threads may both make one: the first stays.
@@ -181,6 +192,15 @@ class Sentinels(_NoCluster, _Changing):
 
     def all(self) -> Sequence[Node]:
         return (self.of(b""),)
+
+    def look(self) -> None:
+        # A master that was replaced goes on as one until the sentinels tell it, ten seconds later.
+        if self._looking.acquire(blocking=False):
+            try:
+                with suppress(UnreachableError):
+                    self._ask_all()
+            finally:
+                self._looking.release()
 
     def close(self) -> None:
         super().close()

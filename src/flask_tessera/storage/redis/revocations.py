@@ -26,9 +26,6 @@ _GRACE: Final = 2.0
 """Seconds by which an answer may be later than the server was asked to give it."""
 _LATE: Final = 0.3
 """Seconds by which the answer to a wait is so late that the server may have been replaced while it stood still."""
-_DOUBTED: Final = 15.0
-"""Seconds after a late answer in which others are asked before each wait who keeps the log: sentinels put a replica in
-the place of a master that stood still, and tell that master some ten seconds after it has come back."""
 _MOST_HEARD: Final = 64
 _FIRST: Final = b"0-0"
 """Before all entries of a stream."""
@@ -64,7 +61,6 @@ class RedisRevocations:
         self._era = 0
         self._pulse = _FIRST
         self._read_from: tuple[Node, int] | None = None
-        self._doubted_until = float("-inf")
 
     def stamp(self) -> object:
         return tuple(
@@ -108,18 +104,17 @@ class RedisRevocations:
         return False
 
     def wait(self, cursor: int, *, longest: float) -> Wakeup:
-        sent = boot_clock()
-        if sent < self._doubted_until:
-            self._link.nodes.suspect()
+        # Sentinels put a replica in the place of a master, and tell that master some ten seconds later.
+        self._link.nodes.look()
         step, log = self._link.reading(), self._link.log
         node = step.server(log)
         streams = (log + b"entries", log + b"pulse", f"{cursor >> _NONCE_BITS}-0", self._pulse)
         command = (b"XREAD", b"COUNT", _MOST_HEARD, b"BLOCK", max(1, int(longest * 1000)), b"STREAMS", *streams)
+        sent = boot_clock()
         (found,) = step.ask(node, command, answer=longest + _GRACE)
         is_late = boot_clock() - sent > longest + _LATE
         if is_late:
             self._link.nodes.suspect()
-            self._doubted_until = boot_clock() + _DOUBTED
         if not found:
             return Wakeup(is_unchanged=not is_late and self._read_from == (node, node.times_closed))
         read = dict(found)
