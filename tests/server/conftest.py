@@ -8,9 +8,10 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
@@ -68,6 +69,8 @@ class Server:
     """A running `flask-tessera serve`, in a process of its own."""
 
     process: subprocess.Popen[str]
+    log: IO[bytes]
+    """Its standard error: a file, since a pipe that nobody reads holds 4 KiB on Windows, and then stops who writes."""
     host: str
     port: int
     printed: list[str] = field(default_factory=list)
@@ -109,9 +112,11 @@ class Server:
                 self.process.send_signal(by)
             else:
                 stopping.stop(self.process)
-        out, err = self.process.communicate(timeout=DEADLINE)
+        out, _ = self.process.communicate(timeout=DEADLINE)
         self.printed.append(out)
-        return self.process.returncode, err
+        with self.log:
+            self.log.seek(0)
+            return self.process.returncode, self.log.read().decode().replace("\r\n", "\n")
 
 
 def clean_environment(**settings: str) -> dict[str, str]:
@@ -189,16 +194,17 @@ def servers(folder: Path, password_hash: str) -> Iterator[Callable[..., Server]]
         port = wanted_port or free_port(host)
         program = [sys.executable, *stopping.words_for("flask_tessera.cli")]
         command = [*program, "serve", "--host", host, "--port", str(port)]
+        log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the server
         process = subprocess.Popen(
             [*command, "--data", str(folder), *options],
             env=clean_environment(**settings),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=log,
             text=True,
             **stopping.OPTIONS,
         )
-        server = Server(process, host, port)
+        server = Server(process, log, host, port)
         running.append(server)
         assert process.stdout is not None
         # Printed when the socket listens; an empty line if the process has ended instead.
