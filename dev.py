@@ -20,6 +20,7 @@ Everything it makes lies in .dev/ and may be deleted at any time.
 
 # An old Python must get as far as the sentence below: no newer syntax than 3.6 in this file.
 import argparse
+import contextlib
 import ast
 import errno
 import hashlib
@@ -141,6 +142,7 @@ def uv_environment() -> dict[str, str]:
     return {**{name: value for name, value in handed_on.items() if value}, **os.environ}
 
 
+@contextlib.contextmanager
 def one_at_a_time() -> Iterator[None]:
     """Hold the lock of .dev/, which the system releases even after a crash."""
     DEV.mkdir(exist_ok=True)
