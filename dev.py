@@ -20,8 +20,8 @@ Everything it makes lies in .dev/ and may be deleted at any time.
 
 # An old Python must get as far as the sentence below: no newer syntax than 3.6 in this file.
 import argparse
-import contextlib
 import ast
+import contextlib
 import errno
 import hashlib
 import importlib.util
