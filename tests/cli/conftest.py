@@ -47,7 +47,7 @@ def service(run: Callable[..., Result], tmp_path: Path) -> Iterator[Flask]:
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Callable[..., Flask]]:
-    """Makes an application of one's own, with a Tessera for each realm."""
+    """Makes an application of one's own, with a Tessera for each realm; asked for after `url`, which ends last then."""
     made = []
 
     def make(*realms: str, storage: Any = None, **config: Any) -> Flask:

@@ -40,7 +40,7 @@ def assert_spent(app, issued):
         runtime_of("").sessions.refresh(issued.refresh_token, NOBODY)
 
 
-def test_F04_all_sessions_are_over_everywhere_and_who_logs_in_again_is_in(host, url):
+def test_F04_all_sessions_are_over_everywhere_and_who_logs_in_again_is_in(url, host):
     here, there = host("", storage=url), host("", storage=url)
     sessions = [log_in(here, "u-1"), log_in(there, "u-2")]
     assert all(is_good(app, each) for app in (here, there) for each in sessions)
