@@ -115,6 +115,15 @@ def test_F07_a_clock_that_runs_ahead_and_comes_back_revives_nothing(workers, ste
         assert [worker.use(victim), worker.use(other_user)] == ["logout", "kick"]
 
 
+def test_F07_a_clock_that_ran_ahead_while_another_thread_read_the_log_revives_nothing(bench):
+    bench.storage.revocations.bound = 2
+    worker = Bench(bench.storage, clock=bench.clock)
+    victim = worker.log_in()
+    worker.service.end(victim.session.sid, "logout")
+    worker.view.catch_up(worker.clock() + 10 * 365 * DAY)
+    assert worker.view.refusal(worker.claims(victim), at=worker.clock()) == "logout"
+
+
 @pytest.mark.parametrize("step", [30, 3600, DAY])
 def test_F07_a_clock_that_falls_back_and_catches_up_revives_nothing(workers, step):
     one, other = workers

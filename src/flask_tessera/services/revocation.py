@@ -100,7 +100,8 @@ class RevocationView:
             StorageUnavailableError: the log has changed and cannot be read.
         """
         # The first test of `_look`, written out: every request comes by here, and most often nothing has changed.
-        if self._has_stamps and (self._log.stamp() != self._stamp or at < self._pruned_at - _CLOCK_MARGIN):
+        # A clock that ran ahead has made us forget too much, wherever the log is.
+        if (self._has_stamps and self._log.stamp() != self._stamp) or at < self._pruned_at - _CLOCK_MARGIN:
             self._look(at)
         known = self._open
         ended = known.sessions.get(claims.sid)

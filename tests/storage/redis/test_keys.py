@@ -147,7 +147,12 @@ def test_F04_where_the_key_of_the_places_is_lost_what_lies_there_is_unknown(stor
     raw.client.delete(raw.log(b"tag_key"), raw.log(b"meta"))
     late = opened(url)
     assert late.sessions.find(session.sid) is None
-    assert late.records.read("", most=1000) == Page()
+    # One page, or more where the server has many keys of others.
+    cursor, pages = "", []
+    while cursor or not pages:
+        pages.append(late.records.read(cursor, most=1000))
+        cursor = pages[-1].cursor
+    assert {(page.sessions, page.principals, page.revocations) for page in pages} == {((), (), ())}
     assert not raw.client.exists(raw.log(b"tag_key"))
     assert stored(store, session) == session
 
