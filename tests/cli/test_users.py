@@ -153,6 +153,7 @@ def test_passwd_of_nobody_is_refused_before_a_password_is_asked_for(run, service
     assert_refused(run("users", "passwd", "nobody", input=""), "phone number")
 
 
+@pytest.mark.long
 def test_a_console_in_gbk_shows_what_it_has_and_the_rest_as_escapes(run, tmp_path):
     add(run, PHONE, "--name", "名字 🐎")
     done = subprocess.run(

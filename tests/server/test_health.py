@@ -16,6 +16,7 @@ from flask_tessera.server.health import make_health
 from flask_tessera.storage.contract import WORKER_OVERDUE, Worker
 from flask_tessera.storage.from_url import open_storage
 from tests.cli.stores import SERVERS, STORES, store_url
+from tests.length import shortly
 from tests.servers import PostgresServer, RedisServer, wait_until, why_not
 
 
@@ -162,7 +163,7 @@ def test_F02_a_storage_that_answers_slowly_again_and_again_is_not_asked_to_the_e
 MAKERS = {"redis8": lambda: RedisServer("redis8"), "postgres": PostgresServer}
 
 
-@pytest.mark.parametrize("kind", MAKERS)
+@pytest.mark.parametrize("kind", shortly(MAKERS))
 def test_F02_it_is_503_while_a_server_hangs_or_is_gone_and_200_again_by_itself(serve, kind):
     if reason := why_not(kind):
         pytest.skip(reason)

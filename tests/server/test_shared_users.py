@@ -342,6 +342,7 @@ def _finds(users: Users, phone: str) -> bool:
         return False
 
 
+@pytest.mark.long
 def test_F02_the_service_answers_503_while_the_server_hangs_or_is_gone_and_works_again(serve):
     with PostgresServer(fsync=True) as store:
         # No limit: one login after another must not take the place of the first.

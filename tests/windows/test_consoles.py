@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import flask_tessera
+from tests.length import shortly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,7 +63,7 @@ def run_all(folder: Path, encoding: str, commands: Sequence[Sequence[str]]) -> I
 
 
 @pytest.mark.timeout(900)  # twenty processes, one after the other
-@pytest.mark.parametrize("encoding", ["gbk", "cp1252", "ascii"])
+@pytest.mark.parametrize("encoding", shortly(["gbk", "cp1252", "ascii"]))
 def test_every_command_prints_on_a_console_that_lacks_what_it_prints(tmp_path: Path, encoding: str):
     words = ("-m", "flask_tessera.cli", "users", "add", PHONE, "--name", NAME, "--password-stdin")
     add = run(tmp_path, encoding, *words, given="correct horse battery")
@@ -84,7 +85,7 @@ def test_every_command_prints_on_a_console_that_lacks_what_it_prints(tmp_path: P
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("encoding", ["gbk", "cp1252", "ascii"])
+@pytest.mark.parametrize("encoding", shortly(["gbk", "cp1252", "ascii"]))
 def test_dev_py_and_every_help_text_print_on_any_console(tmp_path: Path, encoding: str):
     dev = Path(flask_tessera.__file__).parents[2] / "dev.py"
     shown = subprocess.run(

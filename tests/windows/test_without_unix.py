@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.length import shortly
+
 pytestmark = pytest.mark.unix("such names to take away")
 HERE = Path(__file__).parent
 WITHOUT_UNIX = str(HERE / "without_unix.py")
@@ -43,6 +45,6 @@ def test_every_module_can_be_imported_without_what_windows_lacks():
     assert "imported" in output_of(WITHOUT_UNIX, str(HERE / "imports.py"))
 
 
-@pytest.mark.parametrize("program", ["service", "processes"])
+@pytest.mark.parametrize("program", shortly(["processes", "service"]))
 def test_the_service_and_several_processes_run_without_what_windows_lacks(program: str):
     assert output_of(str(HERE / f"{program}.py"), WITHOUT_UNIX)

@@ -78,7 +78,7 @@ def wait_for_the_end(url, before):
 def test_X12_an_application_for_each_test_lets_go_of_the_one_before_it(url, named):
     """Nobody closes or collects anything: a suite of hundreds of tests stays far below the server's 100 connections."""
     before = threads()
-    for _ in range(APPLICATIONS):
+    for _ in range(12):
         use(named, testing=True)
         wait_until(lambda: connections(url) <= 12, "the applications before let go of their connections")
     wait_for_the_end(url, before)

@@ -8,10 +8,11 @@ from flask_tessera.storage.from_url import open_storage
 from flask_tessera.testing import Crew
 from flask_tessera.testing.contract.base import IDLE, LEEWAY, T0, begin, rotate, stored
 from tests.faults import workers
+from tests.length import shortly
 from tests.servers import fresh_url, why_not
 
 
-@pytest.fixture(params=["redis8", "valkey9-cluster"])
+@pytest.fixture(params=shortly(["redis8", "valkey9-cluster"]))
 def url(request):
     if reason := why_not(request.param):
         pytest.skip(reason)

@@ -13,6 +13,7 @@ from flask_tessera.sessions.record import Principal
 from flask_tessera.storage.contract import Page
 from flask_tessera.storage.from_url import open_storage
 from flask_tessera.testing.contract.base import T0, new_session
+from tests.length import shortly
 from tests.servers import fresh_url, why_not
 
 KINDS = [kind for kind in ("redis8", "redis6", "valkey9") if not why_not(kind)]
@@ -46,7 +47,7 @@ def sessions(draw, **fields):
 principals = st.builds(Principal, st.just(""), st.just("7"), st.integers(0, 2), st.sampled_from([0, T0, T0 + 1]))
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=shortly(KINDS))
 def opening(request):
     """Gives two empty storages, one in memory and one on this server, with the same records."""
     opened = []
