@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,16 +46,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     """Skip a test whose fixtures need a server that cannot be started here."""
-    try:
+    with skipping_without_servers():
         return (yield)
-    except NoServerError as error:
-        pytest.skip(str(error))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Skip a test that needs a server that cannot be started here."""
-    try:
+    with skipping_without_servers():
         return (yield)
+
+
+@contextmanager
+def skipping_without_servers() -> Iterator[None]:
+    """What cannot be started is a reason to skip."""
+    try:
+        yield
     except NoServerError as error:
         pytest.skip(str(error))

@@ -50,7 +50,6 @@ def test_F07_a_clock_jump_is_one_sentence_in_an_application_too(host, tmp_path):
     begin_session(app, "")
     with closing(sqlite3.connect(tmp_path / "host.db")) as database, database:
         database.execute("UPDATE tessera_sessions SET created_at = 1000")
-    database.close()
     assert_refused(in_app(app, "purge"), "--force")
 
 

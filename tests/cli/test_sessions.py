@@ -53,7 +53,6 @@ def test_G02_a_hostile_device_or_browser_forges_no_line(run, service, tmp_path, 
         with closing(sqlite3.connect(tmp_path / "tessera.db")) as database, database:
             database.execute("UPDATE tessera_sessions SET device_name = '', device_type = '', ip = ?", (HOSTILE[name],))
             database.execute(f"UPDATE tessera_sessions SET {column} = ?", (HOSTILE[name],))
-        database.close()
         lines = run("sessions", "list", "1").stdout.splitlines()
         assert len(lines) == 3
         assert all(line.replace("\t", "").isprintable() for line in lines)

@@ -15,7 +15,6 @@ def test_S11_purge_removes_the_dead_and_nothing_else(run, service, tmp_path):
         database.execute(
             "UPDATE tessera_sessions SET idle_until = 1 WHERE sid IN (SELECT min(sid) FROM tessera_sessions)"
         )
-    database.close()
     assert run("purge").stdout == "removed 1 sessions\n"
     assert run("purge").stdout == "removed 0 sessions\n"
     assert dead.session_id != living.session_id
@@ -27,7 +26,6 @@ def test_F07_purge_refuses_a_clock_that_has_jumped_unless_it_is_forced(run, serv
         tessera_of(service).login(1)
     with closing(sqlite3.connect(tmp_path / "tessera.db")) as database, database:
         database.execute("UPDATE tessera_sessions SET created_at = created_at - 1000000, idle_until = 1")
-    database.close()
     assert_refused(run("purge"), "--force")
     assert run("purge", "--force").stdout == "removed 1 sessions\n"
 

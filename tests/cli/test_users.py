@@ -110,7 +110,6 @@ def test_S03_deleting_removes_the_user_and_the_sessions(run, service):
 def test_G02_a_hostile_name_in_the_table_forges_no_line(run, service, tmp_path, name):
     with closing(sqlite3.connect(tmp_path / "tessera.db")) as database, database:
         database.execute("UPDATE service_users SET name = ?, role = ?", (HOSTILE[name], HOSTILE[name]))
-    database.close()
     (line,) = run("users", "list").stdout.splitlines()
     assert line.replace("\t", "").isprintable()
     assert len(line.split("\t")) == 6

@@ -142,7 +142,6 @@ def test_F06_it_is_503_once_the_schema_has_become_newer_than_this_service(tmp_pa
     app = make_service(tmp_path)
     with closing(sqlite3.connect(tmp_path / "tessera.db")) as database, database:
         database.execute("UPDATE tessera_log SET schema_version = 999")
-    database.close()
     with app.app_context():
         # As after a lost connection: the schema is looked at when a database is opened.
         app.extensions["tessera_service"].tessera.runtime.storage.close()

@@ -320,7 +320,6 @@ def test_a_signal_ends_the_server_cleanly_with_its_marks_written(serve, tmp_path
     assert "Traceback" not in errors
     with closing(sqlite3.connect(tmp_path / "data" / "tessera.db")) as database, database:
         assert database.execute("SELECT confirmed FROM tessera_sessions").fetchall() == [(1,)]
-    database.close()
 
 
 def test_F01_a_server_that_was_killed_leaves_all_sessions_to_the_next(serve):

@@ -178,7 +178,6 @@ def test_F02_a_file_that_is_put_in_its_place_is_the_one_that_counts(tmp_path):
     users.add("13900139000", "hash")
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("VACUUM INTO ?", (str(backup),))
-    database.close()
     users.add(PHONE, "hash")
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink()
@@ -345,5 +344,4 @@ def test_R02_no_password_stands_in_the_file(app, tmp_path):
         administration.add(app.extensions["tessera_service"], "13900139000", "a very plain password")
     with closing(sqlite3.connect(tmp_path / "tessera.db")) as database, database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    database.close()
     assert b"plain password" not in (tmp_path / "tessera.db").read_bytes()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from ..tokens import access
 from ..tokens.claims import Claims
 from .keys import sid_text
+from .ports import CLOCKS_APART
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
     from ..sessions.record import Session
     from .keys import Keys
     from .ports import Dice
-
-
-CLOCKS_APART: Final = 30
-"""Seconds by which the clocks of workers may differ."""
 
 
 @dataclass(frozen=True, slots=True)

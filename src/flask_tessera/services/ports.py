@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 Clock = Callable[[], int]
 """Gives now in Unix seconds."""
 
+CLOCKS_APART: Final = 30
+"""Seconds by which the clocks of two workers may differ, or one may step back unnoticed."""
+
 Dice = Callable[[int], bytes]
 """Gives so many random bytes, as `secrets.token_bytes` does."""
 

@@ -32,6 +32,7 @@ from ..errors import StorageUnavailableError
 from ..fork import renew_in_children
 from .endings import OpenEndings
 from .keys import sid_text
+from .ports import CLOCKS_APART
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 
 _PRUNE_EVERY: Final = 60
 """Seconds between two sweeps of what may be forgotten."""
-_CLOCK_MARGIN: Final = 30
-"""Seconds by which the clocks of two workers may differ, or one may step back unnoticed."""
 _QUEUE_WAIT: Final = 0.75
 """Seconds to wait for another thread's read, which may itself take two: a request is answered within three."""
 _ERA_BELIEVED: Final = 1.0
@@ -101,7 +100,7 @@ class RevocationView:
         """
         # The first test of `_look`, written out: every request comes by here, and most often nothing has changed.
         # A clock that ran ahead has made us forget too much, wherever the log is.
-        if (self._has_stamps and self._log.stamp() != self._stamp) or at < self._pruned_at - _CLOCK_MARGIN:
+        if (self._has_stamps and self._log.stamp() != self._stamp) or at < self._pruned_at - CLOCKS_APART:
             self._look(at)
         known = self._open
         ended = known.sessions.get(claims.sid)
@@ -194,12 +193,12 @@ class RevocationView:
             lock.release()
 
     def _look(self, at: int) -> None:
-        if self._log.stamp() == self._stamp and at >= self._pruned_at - _CLOCK_MARGIN:
+        if self._log.stamp() == self._stamp and at >= self._pruned_at - CLOCKS_APART:
             return
         with self._alone():
             # Taken before the read: what is written in between makes the next request look again.
             stamp = self._log.stamp()
-            if stamp != self._stamp or at < self._pruned_at - _CLOCK_MARGIN:
+            if stamp != self._stamp or at < self._pruned_at - CLOCKS_APART:
                 self._read_on(at)
                 self._stamp = stamp
 
@@ -208,7 +207,7 @@ class RevocationView:
         while not is_whole:
             page = self._log.after(self.cursor, at=at)
             # Another log; or a clock that ran ahead has made us forget too much.
-            if page.log_id != self._log_id or page.cursor < self.cursor or at < self._pruned_at - _CLOCK_MARGIN:
+            if page.log_id != self._log_id or page.cursor < self.cursor or at < self._pruned_at - CLOCKS_APART:
                 self._begin_anew(at)
                 return
             self._open.take(page.entries, at=at)
@@ -226,7 +225,7 @@ class RevocationView:
             if page is not None:
                 # The birth first, and each in place at once: other threads read without a lock.
                 self.found_live = set()
-                self.born_at = page.born_at + _CLOCK_MARGIN
+                self.born_at = page.born_at + CLOCKS_APART
                 self._open = fresh
                 self._log_id, self.cursor, self._pruned_at = page.log_id, page.cursor, at
                 self._know_era(page.era)

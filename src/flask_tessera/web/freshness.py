@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import StepUpRequiredError
-from ..services.access import CLOCKS_APART
+from ..services.ports import CLOCKS_APART
 
 if TYPE_CHECKING:
     from .app_state import Runtime
