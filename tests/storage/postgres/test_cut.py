@@ -168,7 +168,8 @@ def test_F05_the_end_of_all_may_be_asked_for_again(relay, cuttable, store):
         try:
             cuttable.sessions.end_user("", "8", "kick", at=T0)
         except StorageUnavailableError:
-            assert {bool(stored(store, each).ended_at) for each in sessions} in ({True}, {False})
+            # Read by one statement: the server may still be at what was cut, and commit between two.
+            assert len(store.sessions.list("", "8", at=T0)) in (0, len(sessions))
             store.sessions.end_user("", "8", "kick", at=T0)
         assert [stored(store, each).end_reason for each in sessions] == ["kick", "kick"]
 
