@@ -299,7 +299,7 @@ session = begin(storage)
 storage.revocations.stamp()
 view, activity = RevocationView(storage.revocations), ActivityWriter(storage.sessions, lambda: T0, lambda event: None)
 memory = open_storage("memory:")
-locks = [storage._database._opening, storage._database._writing, view._lock, activity._lock,
+locks = [storage._database._opening, storage._database.write_lock, view._lock, activity._lock,
          memory.sessions._records.lock]
 watch = storage.revocations.stamp.__self__
 locks.append(watch._lock)
@@ -329,6 +329,35 @@ assert os.waitpid(child, 0)[1] == 0
 done.set()
 thread.join()
 assert stored(storage, session).confirmed
+begin(storage)
+print("done")
+""",
+        path,
+    )
+
+
+@pytest.mark.unix("fork")
+def test_X12_a_fork_waits_for_the_transaction_of_another_thread(path):
+    run_script(
+        """
+import threading
+begin(storage)
+began, forked = threading.Event(), threading.Event()
+def write():
+    with storage._database.writing():
+        began.set()
+        # A fork that does not wait comes within this time.
+        forked.wait(0.5)
+thread = threading.Thread(target=write)
+thread.start()
+began.wait()
+child = os.fork()
+if not child:
+    begin(storage)
+    os._exit(0)
+forked.set()
+thread.join()
+assert os.waitpid(child, 0)[1] == 0
 begin(storage)
 print("done")
 """,

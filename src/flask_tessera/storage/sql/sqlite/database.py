@@ -15,7 +15,7 @@ import sqlalchemy
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from ....errors import StorageUnavailableError, TesseraError
-from ....fork import renew_in_children
+from ....fork import fork_between_writes, renew_in_children
 from . import preparation
 from .transaction import LONGEST_WAIT, begin, transaction
 
@@ -63,12 +63,15 @@ class Database:
         self.file: FileIdentity = NO_FILE
         """Which file the connections lead to: its device and inode."""
         renew_in_children(self)
+        # SQLite keeps in memory which locks of the file this process holds. A child that is forked within a
+        # transaction would take it for its own, and wait for its end for ever.
+        fork_between_writes(self)
 
     def renew_locks(self) -> None:
         """A parent's threads do not live in its child, but what they held stays held."""
         self._opening = threading.Lock()
         # SQLite lets one writer in; those of one process queue here, which is fairer than its busy wait.
-        self._writing = threading.Lock()
+        self.write_lock = threading.Lock()
 
     @contextmanager
     def reading(self) -> Iterator[PoolProxiedConnection]:
@@ -91,7 +94,7 @@ class Database:
         Raises:
             StorageUnavailableError: the database does not answer, or the outcome of the commit is not known.
         """
-        engine, lock = self.open(), self._writing
+        engine, lock = self.open(), self.write_lock
         give_up_at = time.monotonic() + LONGEST_WAIT
         if not lock.acquire(timeout=LONGEST_WAIT):
             raise StorageUnavailableError("waited too long for the write lock", writing=True)
