@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum, IntEnum, StrEnum, auto
+from enum import Enum, Flag, IntEnum, StrEnum, auto
 from types import SimpleNamespace
 
 import pytest
@@ -26,6 +26,11 @@ class Automatic(Enum):
 
 class Text(StrEnum):
     ADMIN = "admin"
+
+
+class Rights(Flag):
+    READ = auto()
+    WRITE = auto()
 
 
 class Named:
@@ -55,6 +60,9 @@ FORMS = {
     "a text enum": (Text.ADMIN, {"admin", "ADMIN"}),
     "an enum of numbers": (Numbered.ADMIN, {"ADMIN"}),
     "an automatic enum": (Automatic.ADMIN, {"ADMIN"}),
+    "a flag": (Rights.READ, {"READ"}),
+    "several flags": (Rights.READ | Rights.WRITE, {"READ", "WRITE"}),
+    "no flag": (Rights(0), set()),
     "an object with a name": (Named("admin"), {"admin"}),
     "a function": (lambda: "admin", {"admin"}),
     "a function that gives several": (lambda: [Role.ADMIN, "x"], {"admin", "ADMIN", "x"}),
@@ -82,6 +90,35 @@ def test_both_attributes_count_together():
 
 def test_methods_are_asked():
     assert names_granted(WithMethods(), "role", "roles") == {"admin", "ADMIN", "owner", "staff"}
+
+
+def test_a_property_that_fails_is_not_one_that_is_absent():
+    class Broken:
+        role = "member"
+
+        @property
+        def roles(self):
+            return self.groups
+
+    with pytest.raises(AttributeError, match="groups"):
+        names_granted(Broken(), "role", "roles")
+
+
+def test_a_method_that_needs_arguments_is_a_fault_of_the_application():
+    class OfTenants:
+        def roles(self, tenant):
+            return [tenant]
+
+    with pytest.raises(ConfigError, match="the method roles of a user cannot be called without arguments: give text"):
+        names_granted(OfTenants(), "role", "roles")
+
+
+def test_a_type_error_within_a_method_stays_what_it_is():
+    def roles():
+        return "x" + 1
+
+    with pytest.raises(TypeError, match="concatenate"):
+        names_granted(SimpleNamespace(roles=roles), "role", "roles")
 
 
 def test_a_mapping_is_asked_for_its_members():

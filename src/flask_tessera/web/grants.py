@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from enum import Enum
+from enum import Enum, Flag
 from typing import Any, Final
 
 from ..errors import ConfigError
@@ -15,8 +15,8 @@ _HINT: Final = "give text, an Enum, an object with a name, several of these, or 
 def names_granted(user: Any, *attributes: str) -> frozenset[str]:
     """The names in these attributes of a user, all of them together.
 
-    Each may be absent, None, a text, an Enum (its value, where that is text, and its name), an object with a `name`,
-    an iterable of these, or a method without arguments that gives one of these.
+    Each may be absent, None, a text, an Enum (its value, where that is text, and its name), a Flag (the names of all
+    that are set), an object with a `name`, an iterable of these, or a method without arguments that gives one of these.
 
     Args:
         user: an object, or a mapping.
@@ -24,6 +24,7 @@ def names_granted(user: Any, *attributes: str) -> frozenset[str]:
 
     Raises:
         ConfigError: the user has none of them, or one is of another form; the text says what to do.
+        AttributeError: raised by a property of the user.
     """
     found = {name: value for name in attributes if (value := _read(user, name)) is not _ABSENT}
     if not found:
@@ -35,13 +36,27 @@ def names_granted(user: Any, *attributes: str) -> frozenset[str]:
 
 
 def _read(user: Any, name: str) -> Any:
-    value = user.get(name, _ABSENT) if isinstance(user, Mapping) else getattr(user, name, _ABSENT)
-    return value() if callable(value) and not isinstance(value, type) else value
+    if isinstance(user, Mapping):
+        value = user.get(name, _ABSENT)
+    else:
+        # Without a default: a property that fails is not one that is absent.
+        value = getattr(user, name) if hasattr(type(user), name) else getattr(user, name, _ABSENT)
+    if not callable(value) or isinstance(value, type):
+        return value
+    try:
+        return value()
+    except TypeError as error:
+        # Raised by the call itself, not within the method.
+        if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+            raise ConfigError(f"the method {name} of a user cannot be called without arguments: {_HINT}") from error
+        raise
 
 
 def _names(attribute: str, value: Any, depth: int) -> Iterable[str]:
     if value is None:
         return ()
+    if isinstance(value, Flag):
+        return [str(each.name) for each in value]
     if isinstance(value, Enum):
         return {value.name, value.value} if isinstance(value.value, str) else {value.name}
     if isinstance(value, str):
