@@ -46,7 +46,7 @@ class Life:
 def crash(name: str, rounds: int, seed: int = 0) -> Tally:
     """So many kills, each in the middle of refreshes by several threads: of a worker, or of the storage's server."""
     tally, dice = Tally(context=name), random.Random(seed)
-    ours, theirs = multiprocessing.get_context("spawn").Pipe(duplex=False)
+    ours, theirs = multiprocessing.Pipe(duplex=False)
     with (
         private(name) as place,
         Crew(PROCESSES, workers.loader, place.url, secrets.token_hex(), theirs) as crew,

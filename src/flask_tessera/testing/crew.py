@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
-    from multiprocessing.context import SpawnProcess
+    from multiprocessing.process import BaseProcess
     from multiprocessing.synchronize import Barrier
 
 
+_DRIVERS: Final = ("sqlalchemy.dialects.sqlite", "psycopg", "redis")
+"""What most processes import, where it is installed."""
 _LONGEST: Final = 150
 """Seconds that one order may take; on a busy machine most of the first goes by with imports."""
 
 
 @dataclass(slots=True)
 class _Worker:
-    process: SpawnProcess
+    process: BaseProcess
     pipe: Connection
 
 
 class Crew:
-    """So many fresh processes (spawned, not forked), each of which has called `make(*arguments)`.
+    """So many fresh processes, each of which has called `make(*arguments)`.
 
-    What that gave is called with each order. Both must be found by name from another process, so they are no
+    They are not forked from this one, with its threads and connections, but from a process that has imported modules
+    and done nothing else (multiprocessing's "forkserver"); on Windows they are spawned. What that gave is called with each order. Both must be found by name from another process, so they are no
     functions inside functions.
 
     Args:
@@ -36,7 +40,7 @@ class Crew:
     """
 
     def __init__(self, count: int, make: Callable[..., Callable[[Any], Any]], *arguments: Any) -> None:
-        self._context = multiprocessing.get_context("spawn")
+        self._context = _context(make)
         self._make = make
         self._arguments = arguments
         self._gate = self._context.Barrier(count)
@@ -100,6 +104,15 @@ class Crew:
         process.start()
         theirs.close()
         return _Worker(process, ours)
+
+
+def _context(make: Callable[..., Any]) -> Any:
+    if not hasattr(os, "fork"):
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    # Counts for the first crew of this process: later ones find there what that one needs.
+    context.set_forkserver_preload([make.__module__, *_DRIVERS])
+    return context
 
 
 def _receive(pipe: Connection) -> tuple[bool, Any]:
