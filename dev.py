@@ -91,6 +91,15 @@ def hand_over(*command: object, folder: Path | None = None) -> NoReturn:
     os.execv(words[0], words)
 
 
+def keep_compiled_modules() -> None:
+    """Let what is started from here keep compiled modules below .dev/, also where the environment forbids to write any.
+
+    The tests start several hundred processes, each of which would compile what it imports.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ.setdefault("PYTHONPYCACHEPREFIX", str(DEV / "pycache"))
+
+
 def pip_settings() -> dict[str, str]:
     """Return what pip is configured to use: its files, overridden by its environment variables."""
     if importlib.util.find_spec("pip") is None:
@@ -299,9 +308,9 @@ def test(*arguments: str) -> None:
         hand_over(sys.executable, ROOT / "tools" / "windows.py", *rest)
     base, version = other_python(chosen.python) if chosen.python else (sys.executable, VERSION)
     python = environment("test", base=base, version=version, lane=chosen.lane)
-    # One more than there are cores: many tests wait for a server that hangs.
+    # Two more than there are cores: many tests wait for a server that hangs.
     # Each process has a part of its own, so that few of them prepare the same, and who is done takes over from others.
-    pytest = ("-m", "pytest", "-n", str(min(8, (os.cpu_count() or 1) + 1)), "--dist", "worksteal", *rest)
+    pytest = ("-m", "pytest", "-n", str(min(8, (os.cpu_count() or 1) + 2)), "--dist", "worksteal", *rest)
     if not chosen.coverage:
         hand_over(python, *pytest, folder=ROOT)
     measure_coverage(python, (*pytest, "--all"))
@@ -410,6 +419,7 @@ def main(words: list[str]) -> None:
     if not words or words[0] not in COMMANDS:
         print(__doc__)
         sys.exit(0 if words[:1] in (["-h"], ["--help"]) else 2)
+    keep_compiled_modules()
     try:
         COMMANDS[words[0]](*words[1:])
     except OSError as error:

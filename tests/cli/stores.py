@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flask_tessera.storage.memory import MemoryStorage
-from tests.servers import fresh, why_not
+from tests.servers import fresh, fresh_database, why_not
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,13 +20,16 @@ STORES = ("sqlite", *SERVERS)
 
 @contextmanager
 def store_url(kind: str, folder: Path) -> Iterator[str]:
-    """A URL of this kind under which there is nothing yet; the test is skipped where there is no such server."""
+    """A URL of this kind under which there is nothing yet; the test is skipped where there is no such server.
+
+    On PostgreSQL it is that of a database, since the schema may be a matter of the test.
+    """
     if kind == "sqlite":
         yield f"sqlite:///{folder}/{kind}.db"
         return
     if reason := why_not(kind):
         pytest.skip(reason)
-    with fresh(kind) as url:
+    with fresh_database() if kind == "postgres" else fresh(kind) as url:
         yield url
 
 

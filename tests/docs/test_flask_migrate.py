@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.servers import fresh, why_not
+from tests.servers import fresh_database, why_not
 
 from .documents import ROOT, write_files
 
@@ -42,7 +42,7 @@ def test_on_postgres_a_host_may_look_into_all_schemas(
     options: str, is_left_alone: bool, tmp_path: Path, surroundings: dict[str, str]
 ):
     write_files(ROOT / "docs" / "recipes.md", tmp_path)
-    with fresh("postgres") as url:
+    with fresh_database() as url:
         address = url.replace("postgresql://", "postgresql+psycopg://")  # SQLAlchemy 2.0 takes another driver itself
         migrated = run(SCRIPT.format(url=address, options=options), tmp_path, surroundings)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import fresh, why_not
+from tests.servers import fresh_database, why_not
 
 # Without `--all`, the recipes show it on SQLite, and tests/docs/test_flask_migrate.py on PostgreSQL.
 pytestmark = pytest.mark.long
@@ -45,7 +45,7 @@ def database(request, tmp_path):
         return
     if reason := why_not("postgres"):
         pytest.skip(reason)
-    with fresh("postgres") as url:
+    with fresh_database() as url:
         yield url.replace("postgresql://", "postgresql+psycopg://")
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from flask_tessera.errors import ConfigError, StorageUnavailableError
 from flask_tessera.server.users import open_users
-from tests.servers import PostgresServer, fresh, wait_until, why_not
+from tests.servers import PostgresServer, fresh_database, wait_until, why_not
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(reason is not None, reason=str(reason))
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    with fresh("postgres") as url:
+    with fresh_database() as url:
         yield url
 
 

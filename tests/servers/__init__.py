@@ -6,7 +6,7 @@ from .postgres import PostgresServer
 from .redis import NoAnswerError, RedisServer
 from .sentinel import Sentinel
 from .server import ServerError
-from .sharing import KINDS, Address, fresh, fresh_url, is_available, shared, why_not
+from .sharing import KINDS, Address, fresh, fresh_database, fresh_url, is_available, shared, why_not
 from .tls import TlsRelay
 from .waiting import wait_until
 
@@ -22,6 +22,7 @@ __all__ = [
     "ServerError",
     "TlsRelay",
     "fresh",
+    "fresh_database",
     "fresh_url",
     "is_available",
     "shared",

@@ -8,7 +8,6 @@ import secrets
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from . import binaries, run
 from .cluster import Cluster
@@ -70,7 +69,7 @@ def shared(kind: str) -> Address:
 
 
 def fresh_url(kind: str) -> str:
-    """A URL on the shared server under which there is nothing yet: a database, or a prefix of keys.
+    """A URL on the shared server under which there is nothing yet: a schema, or a prefix of keys.
 
     Raises:
         NoServerError: It cannot be started here.
@@ -78,15 +77,12 @@ def fresh_url(kind: str) -> str:
         TimeoutError: It does not answer.
     """
     url, name = shared(kind).url, f"t{secrets.token_hex(8)}"
-    if kind != "postgres":
-        return f"{url}?prefix={name}"
-    _execute(url, "CREATE DATABASE {}", name)
-    return url.removesuffix("postgres") + name
+    return f"{url}?{'schema' if kind == 'postgres' else 'prefix'}={name}"
 
 
 @contextlib.contextmanager
 def fresh(kind: str) -> Iterator[str]:
-    """A fresh URL for as long as the context lasts; a database (8 MB) is dropped then, keys are left.
+    """A fresh URL for as long as the context lasts; a schema is dropped then, keys are left.
 
     Raises:
         NoServerError: It cannot be started here.
@@ -98,12 +94,29 @@ def fresh(kind: str) -> Iterator[str]:
         yield url
     finally:
         if kind == "postgres":
-            _execute(shared(kind).url, "DROP DATABASE {} WITH (FORCE)", urlsplit(url).path[1:])
+            _execute("DROP SCHEMA IF EXISTS {} CASCADE", url.rpartition("=")[2])
 
 
-def _execute(url: str, statement: str, name: str) -> None:
+@contextlib.contextmanager
+def fresh_database() -> Iterator[str]:
+    """The URL of a PostgreSQL database of one's own, which takes longer to make than a schema.
+
+    Raises:
+        NoServerError: It cannot be started here.
+        ServerError: It has ended again.
+        TimeoutError: It does not answer.
+    """
+    name = f"t{secrets.token_hex(8)}"
+    _execute("CREATE DATABASE {}", name)
+    try:
+        yield shared("postgres").url.removesuffix("postgres") + name
+    finally:
+        _execute("DROP DATABASE {} WITH (FORCE)", name)
+
+
+def _execute(statement: str, name: str) -> None:
     import psycopg
     from psycopg import sql
 
-    with psycopg.connect(url, autocommit=True) as connection:
+    with psycopg.connect(shared("postgres").url, autocommit=True) as connection:
         connection.execute(sql.SQL(statement).format(sql.Identifier(name)))

@@ -1,13 +1,8 @@
-"""Schemas on the PostgreSQL server that the run shares."""
+"""Connections to schemas on the PostgreSQL server that the run shares."""
 
 from __future__ import annotations
 
-import contextlib
-import secrets
-
 import psycopg
-
-from tests.servers import shared
 
 
 def execute(url, *statements):
@@ -17,16 +12,6 @@ def execute(url, *statements):
         for statement in statements:
             cursor.execute(statement)
         return cursor.fetchall() if cursor.description else []
-
-
-@contextlib.contextmanager
-def fresh_schema():
-    """A URL under which there is nothing yet; quicker than a database of one's own."""
-    url, name = shared("postgres").url, f"t{secrets.token_hex(8)}"
-    try:
-        yield f"{url}?schema={name}"
-    finally:
-        execute(url, f"DROP SCHEMA IF EXISTS {name} CASCADE")
 
 
 def connect(url):

@@ -12,9 +12,9 @@ import sqlalchemy
 from flask_tessera.storage.from_url import open_engine, open_storage
 from flask_tessera.testing import BrokenStorageContract, StorageContract
 from flask_tessera.testing.contract.base import T0, begin
-from tests.servers import Cluster, PostgresServer, RedisServer, fresh, fresh_url, why_not
+from tests.servers import Cluster, PostgresServer, RedisServer, fresh, fresh_database, fresh_url, why_not
 
-from .databases import execute, fresh_schema
+from .databases import execute
 
 
 class TestMemory(StorageContract):
@@ -74,7 +74,7 @@ class TestFlaskSQLAlchemy(StorageContract):
 class TestPostgres(StorageContract):
     @pytest.fixture
     def storage(self):
-        with fresh_schema() as self.url:
+        with fresh("postgres") as self.url:
             self.opened = [open_storage(self.url)]
             yield self.opened[0]
             for storage in self.opened:
@@ -89,7 +89,7 @@ class TestPostgresEngineOfAHost(StorageContract):
     @pytest.fixture(scope="class")
     @classmethod
     def url(cls):
-        with fresh("postgres") as url:
+        with fresh_database() as url:
             yield url
 
     @pytest.fixture

@@ -19,9 +19,7 @@ from flask_tessera.sessions.limits import Limits
 from flask_tessera.storage.from_url import open_storage
 from flask_tessera.testing.contract.base import ACCESS, LEEWAY, T0, new_session
 from flask_tessera.tokens.claims import Claims
-from tests.servers import fresh_url, is_available
-
-from .databases import fresh_schema
+from tests.servers import fresh, fresh_url, is_available
 
 IDLE = 2000
 CLOCK_LEEWAY = 30
@@ -51,7 +49,7 @@ class Machine(RuleBasedStateMachine):
     def begin_empty(self):
         self.folder = tempfile.TemporaryDirectory()
         path = Path(self.folder.name) / "tessera.db"
-        self.schema = fresh_schema() if is_available("postgres") else nullcontext("memory:")
+        self.schema = fresh("postgres") if is_available("postgres") else nullcontext("memory:")
         keys = filter(is_available, ("redis8", "valkey9-cluster"))
         urls = ("memory:", f"sqlite:///{path}", self.schema.__enter__(), *map(fresh_url, keys))
         self.storages = [open_storage(url) for url in urls]

@@ -20,8 +20,9 @@ from flask_tessera.storage.from_url import open_engine, open_storage
 from flask_tessera.storage.sql import migrations, schema
 from flask_tessera.storage.sql.sqlite import preparation
 from flask_tessera.testing.contract.base import IDLE, LEEWAY, T0, begin, new_session, stored
+from tests.servers import fresh
 
-from .databases import connect, fresh_schema
+from .databases import connect
 
 OLD_SID = bytes(range(16))
 OLD_INSERT = """
@@ -134,7 +135,7 @@ def place(request, path):
     if request.param == "sqlite":
         yield SQLite(path)
     else:
-        with fresh_schema() as url:
+        with fresh("postgres") as url:
             yield Postgres(url)
 
 

@@ -8,16 +8,14 @@ from msgspec.structs import replace
 from flask_tessera.services.moving import move
 from flask_tessera.storage.from_url import open_storage
 from flask_tessera.testing.contract.base import T0, begin, rotate
-from tests.servers import fresh_url
-
-from .databases import fresh_schema
+from tests.servers import fresh, fresh_url
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres", "redis8"])
 def target(request, url):
     """A storage to move to."""
     if request.param == "postgres":
-        with fresh_schema() as schema:
+        with fresh("postgres") as schema:
             storage = open_storage(schema)
             yield storage
             storage.close()

@@ -5,14 +5,13 @@ from __future__ import annotations
 import pytest
 
 from flask_tessera.storage.from_url import open_storage
-from tests.servers import PostgresServer
-
-from ..databases import fresh_schema
+from flask_tessera.storage.sql.postgres import database
+from tests.servers import PostgresServer, fresh
 
 
 @pytest.fixture
 def url():
-    with fresh_schema() as url:
+    with fresh("postgres") as url:
         yield url
 
 
@@ -21,6 +20,13 @@ def store(url):
     storage = open_storage(url)
     yield storage
     storage.close()
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """However busy the machine is, a step that lost its connection comes early enough to be tried again."""
+    monkeypatch.setattr(database, "STEP", 60)
+    monkeypatch.setattr(database, "_PATIENCE", 60)
 
 
 @pytest.fixture

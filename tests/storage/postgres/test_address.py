@@ -9,7 +9,7 @@ from flask_tessera.errors import ConfigError
 from flask_tessera.storage.from_url import open_engine, open_storage
 from flask_tessera.storage.sql.postgres import address
 from flask_tessera.testing.contract.base import begin, stored
-from tests.servers import PostgresServer, fresh, shared
+from tests.servers import PostgresServer, fresh_database, shared
 
 from ..databases import execute
 
@@ -97,7 +97,7 @@ def test_the_url_of_a_hosts_engine_is_taken_and_its_driver_left(driver):
 
 
 def test_a_hosts_tables_and_open_transactions_are_left_alone():
-    with fresh("postgres") as url:
+    with fresh_database() as url:
         engine = sqlalchemy.create_engine(
             url.replace("postgresql:", "postgresql+psycopg:"), pool_size=1, max_overflow=0
         )

@@ -57,6 +57,7 @@ def test_X5_every_call_to_a_server_that_hangs_from_the_start_gives_up(server):
     storage.close()
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("how", ["SIGINT", "SIGQUIT", "SIGKILL"])
 def test_X5_a_server_that_was_started_again_costs_no_request(how, server, fragile):
     session = begin(fragile)
@@ -73,6 +74,7 @@ def test_X5_a_server_that_was_started_again_costs_no_request(how, server, fragil
     fragile.revocations.wait(cursor, longest=0.01)
 
 
+@pytest.mark.usefixtures("patient")
 def test_X5_idle_connections_that_the_server_has_closed_are_not_used(url):
     """Whatever the call: none is sent on a connection that is gone."""
     name = "to be closed"
@@ -114,6 +116,7 @@ def end_some(storage, count):
     return [session.sid for session in sessions]
 
 
+@pytest.mark.usefixtures("patient")
 def test_X5_a_refresh_whose_connection_is_cut_is_answered_like_the_one_that_was_lost(server, fragile):
     """The server dies while it rotates: retried by itself or by the client, there is one successor."""
     session = begin(fragile)

@@ -15,6 +15,7 @@ from flask_tessera.testing.contract.base import T0, begin, new_session, rotate, 
 
 LIMITS = Limits(2, 0, "evict")
 MOST_MESSAGES = 60
+pytestmark = pytest.mark.usefixtures("patient")
 
 
 class Relay:

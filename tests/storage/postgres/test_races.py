@@ -12,8 +12,7 @@ from flask_tessera.storage.from_url import open_storage
 from flask_tessera.testing import Crew, race
 from flask_tessera.testing.contract.base import IDLE, LEEWAY, NO_LIMITS, T0, begin, new_session, rotate, stored
 from tests.faults import workers
-
-from ..databases import fresh_schema
+from tests.servers import fresh
 
 ROUNDS = 50
 _users = itertools.count()
@@ -21,7 +20,7 @@ _users = itertools.count()
 
 @pytest.fixture(scope="module")
 def url():
-    with fresh_schema() as url:
+    with fresh("postgres") as url:
         yield url
 
 
@@ -74,7 +73,7 @@ def test_S06_newcomers_are_refused_exactly_under_parallel_logins(store, url, use
 
 
 def test_X4_several_processes_may_open_a_new_schema_at_once():
-    with fresh_schema() as url, Crew(4, workers.contract_steps, url) as crew:
+    with fresh("postgres") as url, Crew(4, workers.contract_steps, url) as crew:
         assert crew.race(("", "check", (), {})) == [None] * 4
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from flask_tessera.storage.from_url import open_storage
 from flask_tessera.testing.contract.base import T0, begin, rotate
-from tests.servers import fresh
+from tests.servers import fresh_database
 
 from ..databases import connect
 from .tracing import traced
@@ -73,7 +73,7 @@ def updates_of(url, wanted):
 
 def test_P8_a_refresh_writes_no_index():
     """HOT: the new row lies beside the old one. All of them fit on one page, so nobody has to tidy it up between."""
-    with fresh("postgres") as url:
+    with fresh_database() as url:
         storage = open_storage(url)
         session = begin(storage)
         for gen in range(5):
