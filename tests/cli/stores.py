@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SERVERS = ("postgres", "redis8", "redis8-cluster")
+SERVERS = ("postgres", "redis8-cluster", "redis8")
 STORES = ("sqlite", *SERVERS)
 
 

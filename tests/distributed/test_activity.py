@@ -10,8 +10,9 @@ import pytest
 from flask_tessera.storage.from_url import open_storage
 from tests.faults.gunicorn import Gunicorn
 from tests.faults.places import fresh
+from tests.length import shortly
 
-KINDS = pytest.mark.parametrize("kind", ["sync", "gthread"])
+KINDS = pytest.mark.parametrize("kind", shortly(["gthread", "sync"]))
 
 
 def use(gunicorn):

@@ -11,6 +11,7 @@ from flask_tessera.errors import SessionEndedError
 from flask_tessera.server import maintenance
 from flask_tessera.services.keys import parse_sid
 from tests.cli.stores import SERVERS, STORES, store_url
+from tests.length import shortly
 from tests.servers import wait_until
 
 PHONE = "13800138000"
@@ -19,7 +20,7 @@ USERS_FILE = {"postgresql": [], "redis": ["tessera.db"], "redis+cluster": ["tess
 """What lies in the data folder."""
 
 
-@pytest.fixture(params=SERVERS)
+@pytest.fixture(params=shortly(SERVERS, always=2))
 def far_url(request, tmp_path):
     """Of a storage on a server."""
     with store_url(request.param, tmp_path) as url:

@@ -15,7 +15,7 @@ from tests.servers import wait_until
 
 from ..databases import execute
 
-APPLICATIONS = 30
+APPLICATIONS = 12
 NAME = "of an application"
 REALMS = ("", "admin", "partner")
 
@@ -78,7 +78,7 @@ def wait_for_the_end(url, before):
 def test_X12_an_application_for_each_test_lets_go_of_the_one_before_it(url, named):
     """Nobody closes or collects anything: a suite of hundreds of tests stays far below the server's 100 connections."""
     before = threads()
-    for _ in range(12):
+    for _ in range(APPLICATIONS):
         use(named, testing=True)
         wait_until(lambda: connections(url) <= 12, "the applications before let go of their connections")
     wait_for_the_end(url, before)
