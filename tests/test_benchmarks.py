@@ -38,7 +38,7 @@ def start(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.timeout(900)  # some minutes where the machine is busy
 @pytest.mark.parametrize(
-    "names", shortly([["P1", "P4"], IN_PROCESS, WITH_SERVERS]), ids=["two", "without servers", "with servers"]
+    "names", shortly([["P1"], IN_PROCESS, WITH_SERVERS]), ids=["one", "without servers", "with servers"]
 )
 def test_the_short_form_runs_every_benchmark_and_writes_its_figures(tmp_path: Path, names: list[str]):
     folder = tmp_path / "results"

@@ -8,7 +8,7 @@ from tests.faults.marks import assert_clean, on
 ROUNDS = 10
 
 
-@on("postgres", "redis8", "redis8-cluster")
+@on("postgres", "redis8-cluster", long=("redis8",))
 def test_S01_what_one_of_4_workers_has_ended_all_refuse_within_the_declared_bound(name):
     # Half of the rounds ask a route that is strict first, whose very next request must be refused.
     # Forked before and after the application is made.

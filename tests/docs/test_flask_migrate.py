@@ -33,9 +33,9 @@ with app.app_context():
 @pytest.mark.parametrize(
     ("options", "is_left_alone"),
     [
-        ("dict(include_name=is_not_ours)", True),
-        ("dict(include_name=is_not_ours, include_schemas=True)", True),
         ("dict(include_schemas=True)", True),
+        pytest.param("dict(include_name=is_not_ours)", True, marks=pytest.mark.long),
+        pytest.param("dict(include_name=is_not_ours, include_schemas=True)", True, marks=pytest.mark.long),
     ],
 )
 def test_on_postgres_a_host_may_look_into_all_schemas(

@@ -41,6 +41,7 @@ REMEMBERED = {
 """What a reader copies from an answer into a later line, and how sed finds it in the answer."""
 CHANGING = {"expires_in", "refresh_expires_in", "created_at", "last_seen_at", "expires_at", "effective_by"}
 """Members whose number depends on when an example is run."""
+DONE: set[tuple[str, ...]] = set()
 SERVES = re.compile(r"^flask .* run$", re.MULTILINE)
 pytestmark = pytest.mark.timeout(900)
 """A document's commands are many processes, and the machine may be busy with others."""
@@ -195,8 +196,10 @@ def commands_of(path: Path) -> list[list[str]]:
 
 
 def run(words: list[str], surroundings: dict[str, str]) -> None:
-    """Run a command that must succeed."""
-    subprocess.run(words, env=surroundings, check=True, capture_output=True)
+    """Run a command that must succeed, once for all documents."""
+    if tuple(words) not in DONE:
+        subprocess.run(words, env=surroundings, check=True, capture_output=True)
+        DONE.add(tuple(words))
 
 
 def check_server(words: list[str], surroundings: dict[str, str], folder: Path) -> None:

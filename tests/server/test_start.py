@@ -12,6 +12,7 @@ import pytest
 from flask_tessera.errors import ConfigError, TesseraError
 from flask_tessera.server import create_app
 from tests.cli.stores import store_url
+from tests.length import shortly
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,7 +97,7 @@ for worker in workers:
 
 
 @pytest.mark.unix("fork")
-@pytest.mark.parametrize("attempt", range(2))
+@pytest.mark.parametrize("attempt", shortly(range(2)))
 def test_eight_processes_that_start_at_once_agree_on_one_secret(tmp_path, run_program, attempt):
     printed = run_program(STARTING, tmp_path / "data").splitlines()
     assert len(printed) == 8

@@ -31,7 +31,7 @@ from . import (
     ServerError,
     TlsRelay,
     binaries,
-    fresh,
+    fresh_database,
     fresh_url,
     run,
     shared,
@@ -102,7 +102,7 @@ def test_a_shared_cluster_holds_all_keys(kind: str):
 
 
 def test_a_fresh_database_is_empty_and_dropped_afterwards():
-    with fresh("postgres") as one, fresh("postgres") as other:
+    with fresh_database() as one, fresh_database() as other:
         with psycopg.connect(one, autocommit=True) as connection:
             connection.execute("CREATE TABLE seen ()")
         found = "SELECT count(*) FROM pg_tables WHERE tablename = 'seen'"
