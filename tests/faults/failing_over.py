@@ -176,8 +176,11 @@ def fail_over_cluster(name: str, rounds: int, _seed: int = 0) -> Tally:
             tally.context = f"{name} master {'hung' if number % 2 else 'killed'}"
             wait_until(partial(_has_replica, victim), "its replica has its data")
             with trial.fault():
+                masters = len(place.server.masters())
                 (victim.stop if number % 2 else victim.kill)()
                 trial.ask()
+                # One that comes back before would stay the master.
+                wait_until(lambda: len(place.server.masters()) == masters, "its replica takes its place")  # noqa: B023
             _bring_back(place.server, victim, is_hung=bool(number % 2))
             trial.settle()
     return tally
