@@ -30,8 +30,8 @@ class Crew:
     """So many fresh processes, each of which has called `make(*arguments)`.
 
     They are not forked from this one, with its threads and connections, but from a process that has imported modules
-    and done nothing else (multiprocessing's "forkserver"); on Windows they are spawned. What that gave is called with each order. Both must be found by name from another process, so they are no
-    functions inside functions.
+    and done nothing else (multiprocessing's "forkserver"); on Windows they are spawned. What `make` gave is called with
+    each order. Both must be found by name from another process, so they are no functions inside functions.
 
     Args:
         count: how many processes.
