@@ -36,6 +36,13 @@ def names_granted(user: Any, *attributes: str) -> frozenset[str]:
 
 
 def _read(user: Any, name: str) -> Any:
+    """The value of an attribute; what a method gives, for its value.
+
+    Raises:
+        ConfigError: the method needs arguments.
+        AttributeError: raised by a property.
+        TypeError: raised within the method.
+    """
     if isinstance(user, Mapping):
         value = user.get(name, _ABSENT)
     else:
