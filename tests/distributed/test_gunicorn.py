@@ -19,7 +19,7 @@ def test_S01_what_one_of_4_workers_has_ended_all_refuse_within_the_declared_boun
 
 @on("postgres", long=("redis8",))
 def test_S01_in_strict_mode_the_very_next_request_is_refused_by_any_worker(name):
-    tally = log_out_of_fleet(name, ROUNDS, preload=True, TESSERA_REVOCATION="strict")
+    tally = log_out_of_fleet(name, ROUNDS, preload=True, workers=2, TESSERA_REVOCATION="strict")
     assert_clean(tally, faults=ROUNDS)
     assert tally.worst_delay == 0
 

@@ -20,7 +20,7 @@ from flask_tessera.accounts.passwords import Passwords
 from flask_tessera.errors import AlreadyExistsError
 from flask_tessera.server import create_app
 from flask_tessera.server.users import open_users
-from tests.servers import fresh, why_not
+from tests.servers import forked, fresh, why_not
 from tests.windows import stopping
 
 from .locking import write_lock
@@ -192,18 +192,9 @@ def servers(folder: Path, password_hash: str) -> Iterator[Callable[..., Server]]
             named = (*options, "--store", settings.get("TESSERA_STORE_URL", ""))
             add_ada(folder, named[named.index("--store") + 1], password_hash)
         port = wanted_port or free_port(host)
-        program = [sys.executable, *stopping.words_for("flask_tessera.cli")]
-        command = [*program, "serve", "--host", host, "--port", str(port)]
+        words = ["serve", "--host", host, "--port", str(port), "--data", str(folder), *options]
         log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the server
-        process = subprocess.Popen(
-            [*command, "--data", str(folder), *options],
-            env=clean_environment(**settings),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            **stopping.OPTIONS,
-        )
+        process = forked.start("flask_tessera.cli", words, clean_environment(**settings), log)
         server = Server(process, log, host, port)
         running.append(server)
         assert process.stdout is not None

@@ -9,7 +9,6 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -19,6 +18,7 @@ import pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
+from tests.servers import forked
 
 PHONE = "13800138000"
 PASSWORD = "correct horse battery"
@@ -184,18 +184,8 @@ def test_R03_a_refresh_token_that_both_servers_are_given_has_one_successor(two_s
         assert len(set(pool.map(race, range(8)))) == 1
 
 
-def command(folder: Path, environment: dict[str, str], *words: str, **more: Any) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "flask_tessera.cli", *words, "--data", str(folder)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        **more,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def command(folder: Path, environment: dict[str, str], *words: str, sent: str = "") -> str:
+    return forked.run("flask_tessera.cli", [*words, "--data", str(folder)], environment, sent)
 
 
 def test_S03_a_command_shuts_a_user_out_of_a_running_server_at_once(serve, tmp_path, environment):

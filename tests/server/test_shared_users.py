@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -13,7 +11,7 @@ import pytest
 
 from flask_tessera.errors import ConfigError, StorageUnavailableError
 from flask_tessera.server.users import open_users
-from tests.servers import PostgresServer, fresh_database, wait_until, why_not
+from tests.servers import PostgresServer, forked, fresh_database, wait_until, why_not
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,17 +156,7 @@ def test_F02_a_file_that_cannot_be_read_makes_no_table_without_its_users(url, tm
 
 
 def command(folder, environment, url, *words: str, sent: str = "") -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "flask_tessera.cli", *words, "--data", str(folder), "--store", url],
-        env=environment(),
-        input=sent,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return forked.run("flask_tessera.cli", [*words, "--data", str(folder), "--store", url], environment(), sent)
 
 
 def test_S03_two_machines_share_users_and_sessions(url, serve_from, tmp_path, environment):

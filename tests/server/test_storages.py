@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 from flask_tessera.errors import SessionEndedError
@@ -12,7 +9,7 @@ from flask_tessera.server import maintenance
 from flask_tessera.services.keys import parse_sid
 from tests.cli.stores import SERVERS, STORES, store_url
 from tests.length import shortly
-from tests.servers import wait_until
+from tests.servers import forked, wait_until
 
 PHONE = "13800138000"
 DAY = 86_400
@@ -28,16 +25,7 @@ def far_url(request, tmp_path):
 
 
 def command(folder, environment, url, *words: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "flask_tessera.cli", *words, "--data", str(folder), "--store", url],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return forked.run("flask_tessera.cli", [*words, "--data", str(folder), "--store", url], environment())
 
 
 def code(server, token: str) -> int:
