@@ -96,7 +96,7 @@ def test_F06_an_older_schema_stops_the_service_until_it_is_upgraded(run, old_url
 
 def test_F06_an_application_upgrades_the_tables_in_its_own_database(host, tmp_path):
     execute(f"sqlite:///{tmp_path}/own.db", VERSION_1)
-    app = host("", storage=sqlalchemy.create_engine(f"sqlite:///{tmp_path}/own.db"))
+    app = host("", storage=sqlalchemy.create_engine(f"sqlite:///{tmp_path}/own.db", poolclass=sqlalchemy.NullPool))
     assert in_app(app, "db", "check").exit_code == 1
     assert_refused(in_app(app, "purge"), "run: flask tessera db upgrade")
     assert in_app(app, "db", "upgrade").stdout == UPGRADED

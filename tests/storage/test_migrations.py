@@ -52,7 +52,7 @@ class SQLite:
         self.url = f"sqlite:///{path}"
 
     def open(self):
-        return open_engine(sqlalchemy.create_engine(self.url))
+        return open_engine(self.engine())
 
     def make_old(self):
         self.execute(VERSION_1)
@@ -67,7 +67,7 @@ class SQLite:
         return connection.execute, connection.close
 
     def engine(self):
-        return sqlalchemy.create_engine(self.url)
+        return sqlalchemy.create_engine(self.url, poolclass=sqlalchemy.NullPool)
 
     def catalogue(self):
         """Tables, columns, defaults and indexes, however they were written."""

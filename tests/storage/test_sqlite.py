@@ -144,6 +144,7 @@ def test_X15_a_host_with_sqlite_in_memory_is_refused(address):
     engine = sqlalchemy.create_engine(address, poolclass=QueuePool)
     with pytest.raises(ConfigError, match="STORE_URL"):
         open_engine(engine)
+    engine.dispose()
 
 
 @pytest.mark.parametrize("address", ["sqlite:", "sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///a.db?x=1"])
@@ -427,7 +428,7 @@ def test_two_names_of_one_file_share_a_side_file(timed, path):
 
 def test_F02_a_transaction_of_the_host_that_holds_the_file_is_named(tmp_path):
     path = tmp_path / "host.db"
-    storage = open_engine(sqlalchemy.create_engine(f"sqlite:///{path}"))
+    storage = open_engine(sqlalchemy.create_engine(f"sqlite:///{path}", poolclass=sqlalchemy.NullPool))
     storage.check()
     host = sqlite3.connect(path, isolation_level=None)
     host.execute("BEGIN IMMEDIATE")
