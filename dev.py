@@ -308,9 +308,9 @@ def test(*arguments: str) -> None:
         hand_over(sys.executable, ROOT / "tools" / "windows.py", *rest)
     base, version = other_python(chosen.python) if chosen.python else (sys.executable, VERSION)
     python = environment("test", base=base, version=version, lane=chosen.lane)
-    # Three more than there are cores: many tests wait for a server that hangs.
+    # Two more than there are cores: many tests wait for a server that hangs.
     # Each process has a part of its own, so that few of them prepare the same, and who is done takes over from others.
-    pytest = ("-m", "pytest", "-n", str(min(8, (os.cpu_count() or 1) + 3)), "--dist", "worksteal", *rest)
+    pytest = ("-m", "pytest", "-n", str(min(8, (os.cpu_count() or 1) + 2)), "--dist", "worksteal", *rest)
     if not chosen.coverage:
         hand_over(python, *pytest, folder=ROOT)
     measure_coverage(python, (*pytest, "--all"))
