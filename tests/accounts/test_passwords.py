@@ -9,7 +9,7 @@ from collections import Counter
 import argon2
 import pytest
 from argon2.exceptions import HashingError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.security import generate_password_hash
 
@@ -255,6 +255,7 @@ def test_A03_a_missing_hash_matches_nothing(counted, work, broken):
     assert work.taken() == [OWASP_MINIMUM]
 
 
+@settings(max_examples=2 * settings.default.max_examples)
 @given(
     st.text(max_size=80)
     | st.from_regex(hash_profiles._ARGON2)

@@ -171,16 +171,16 @@ def fail_over_cluster(name: str, rounds: int, _seed: int = 0) -> Tally:
     """The master with most of the keys dies or hangs, by turns, and nobody but its replica helps; so many times."""
     tally = Tally()
     with private(name) as place, InProcess(place.url) as call, Trial(tally, call, live=8) as trial:
+        masters = len(place.server.masters())
         for number in range(rounds):
             victim = max(place.server.masters(), key=lambda node: int(node.ask("DBSIZE")))
             tally.context = f"{name} master {'hung' if number % 2 else 'killed'}"
             wait_until(partial(_has_replica, victim), "its replica has its data")
             with trial.fault():
-                masters = len(place.server.masters())
                 (victim.stop if number % 2 else victim.kill)()
                 trial.ask()
                 # One that comes back before would stay the master.
-                wait_until(lambda: len(place.server.masters()) == masters, "its replica takes its place")  # noqa: B023
+                wait_until(lambda: len(place.server.masters()) == masters, "its replica takes its place")
             _bring_back(place.server, victim, is_hung=bool(number % 2))
             trial.settle()
     return tally

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import secrets
-import threading
 
 import flask
 import pytest
@@ -14,6 +13,7 @@ from flask_tessera.clocks import system_clock
 from tests.servers import wait_until
 
 from ..databases import execute
+from .leftovers import threads
 
 APPLICATIONS = 12
 NAME = "of an application"
@@ -31,11 +31,6 @@ def connections(url, condition="true"):
         url, f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{NAME}' AND {condition}"
     )
     return count
-
-
-def threads(but=frozenset()):
-    """Those of the package, but for `but`: what tests before this one have left may end at any time."""
-    return {each for each in threading.enumerate() if each.name.startswith("tessera-")} - but
 
 
 def use(url, realms=("",), *, testing=False):

@@ -6,7 +6,6 @@ import gc
 import math
 import os
 import secrets
-import threading
 
 import flask
 import pytest
@@ -21,6 +20,7 @@ from flask_tessera.testing.contract.base import T0, begin
 from tests.servers import wait_until
 
 from ..databases import execute
+from .leftovers import threads
 
 NAME = "to be let go"
 
@@ -34,11 +34,6 @@ def named(url):
 def connections(url):
     ((count,),) = execute(url, f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{NAME}'")
     return count
-
-
-def threads(but=frozenset()):
-    """Those of the package, but for `but`: what tests before this one have left may end at any time."""
-    return {each for each in threading.enumerate() if each.name.startswith("tessera-")} - but
 
 
 def follow(url):
