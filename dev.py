@@ -52,6 +52,10 @@ WANTED_EARLY = ("Flask>=3.1a0", "Werkzeug>=3.1a0", "SQLAlchemy>=2.0a0", "redis>=
 NEEDED_THROUGH_FLASK = ("Werkzeug>=3.1", "click>=8.1.3")  # imported by the package; the bounds are those of Flask 3.1
 EXTRA_SOURCES = {"UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"}
 
+MARIADB = "mariadb-server-core"  # the program alone: no service, no user, no data
+SYSTEM_PATH = os.pathsep.join(("/usr/sbin", "/usr/libexec", os.environ.get("PATH", os.defpath)))
+APT = ("--no-install-recommends", "-o", "Acquire::http::Timeout=15", "-o", "Acquire::Retries=1")
+
 
 def fail(message: str) -> NoReturn:
     """End with one sentence that names the remedy."""
@@ -308,6 +312,8 @@ def test(*arguments: str) -> None:
         hand_over(sys.executable, ROOT / "tools" / "windows.py", *rest)
     base, version = other_python(chosen.python) if chosen.python else (sys.executable, VERSION)
     python = environment("test", base=base, version=version, lane=chosen.lane)
+    with one_at_a_time():
+        fetch_mariadb()
     # Two more than there are cores: many tests wait for a server that hangs.
     # Each process has a part of its own, so that few of them prepare the same, and who is done takes over from others.
     pytest = ("-m", "pytest", "-n", str(min(8, (os.cpu_count() or 1) + 2)), "--dist", "worksteal", *rest)
@@ -329,6 +335,74 @@ def other_python(version: str) -> tuple[str, str]:
         if other:
             return path, other
     fail(f"there is no python{version} on this machine that runs; install it, then try again.")
+
+
+def fetch_mariadb() -> None:
+    """Put MariaDB's server into .dev/mariadb, for the tests: on Debian and its like, where none is installed.
+
+    Without it, those tests are skipped: whatever fails here is said, and no more.
+    """
+    folder = DEV / "mariadb"
+    if os.environ.get("TESSERA_TEST_MARIADB") or shutil.which("mariadbd", path=SYSTEM_PATH) or is_stamped(folder, ""):
+        return
+    if not (shutil.which("apt-get") and shutil.which("dpkg")):
+        return
+    print("dev.py: fetching MariaDB's server for the tests", file=sys.stderr, flush=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    packages = folder / "packages"
+    packages.mkdir(parents=True)
+    try:
+        download_debian(MARIADB, packages)
+        for package in packages.glob("*.deb"):
+            quietly("dpkg", "-x", package, folder)
+    except (OSError, subprocess.SubprocessError) as error:
+        why = getattr(error, "stderr", None) or str(error)
+        print(f"dev.py: no MariaDB, so its tests are skipped: {why.strip()[-300:]}", file=sys.stderr, flush=True)
+    else:
+        shutil.rmtree(packages)
+        (folder / "stamp").write_text("")
+
+
+def download_debian(package: str, folder: Path) -> None:
+    """Download a package, with what it needs and this system has not; nothing is installed, so any user may do it.
+
+    Raises:
+        subprocess.SubprocessError: apt-get failed, or took too long.
+    """
+    options: tuple[object, ...] = APT
+    try:
+        plan = quietly("apt-get", *options, "--simulate", "install", package)
+    except subprocess.CalledProcessError:
+        # The system knows no packages, as in most containers: get its lists, but not in its place.
+        state, cache = folder / "state", folder / "cache"
+        state.mkdir()
+        options = (
+            *APT,
+            "-o",
+            f"Dir::State={state}",
+            "-o",
+            f"Dir::State::lists={state}/lists",
+            "-o",
+            f"Dir::Cache={cache}",
+        )
+        quietly("apt-get", *options, "update")
+        plan = quietly("apt-get", *options, "--simulate", "install", package)
+    # "Inst name (version ...)"; an upgrade of what is there has the old version before that, in brackets.
+    names = re.findall(r"^Inst (\S+) \(", plan, re.MULTILINE)
+    quietly("apt-get", *options, "download", *names, folder=folder)
+
+
+def quietly(*command: object, folder: Path | None = None) -> str:
+    """Run a command that may fail, and return what it printed.
+
+    Raises:
+        subprocess.SubprocessError: it failed, or took too long.
+    """
+    words = [str(word) for word in command]
+    settings = {**os.environ, "LC_ALL": "C"}
+    return subprocess.run(
+        words, check=True, cwd=folder, env=settings, capture_output=True, text=True, errors="replace", timeout=180
+    ).stdout
 
 
 def measure_coverage(python: Path, pytest: tuple[str, ...]) -> NoReturn:

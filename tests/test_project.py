@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 GENERATED = {".dev", ".venv", ".git", "__pycache__", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
-DRIVERS = ("argon2", "limits", "psycopg", "redis", "sqlalchemy", "waitress")
+DRIVERS = ("argon2", "limits", "psycopg", "pymysql", "redis", "sqlalchemy", "waitress")
 
 # In pieces, so that this file does not hold what it looks for.
 REGISTRIES = ("py" + "pi.org", "python" + "hosted.org", "npm" + "js.org", "npm" + "js.com", "yarn" + "pkg.com")
@@ -145,7 +145,8 @@ def test_the_metadata_of_the_wheel_is_complete(metadata: Message):
     assert metadata["License-Expression"] == "MIT"
     assert metadata["License-File"] == "LICENSE"
     assert metadata["Requires-Python"] == ">=3.11"
-    assert set(metadata.get_all("Provides-Extra")) == {"accounts", "async", "migrations", "postgres", "redis", "server"}
+    extras = {"accounts", "async", "migrations", "mysql", "postgres", "redis", "server"}
+    assert set(metadata.get_all("Provides-Extra")) == extras
     assert metadata["Summary"]
     assert metadata["Description-Content-Type"] == "text/markdown"
     assert {"Framework :: Flask", "Typing :: Typed"} <= set(metadata.get_all("Classifier"))

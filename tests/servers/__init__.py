@@ -2,6 +2,7 @@
 
 from .binaries import NoServerError
 from .cluster import Cluster
+from .mariadb import MariaDBServer
 from .postgres import PostgresServer
 from .redis import NoAnswerError, RedisServer
 from .sentinel import Sentinel
@@ -14,6 +15,7 @@ __all__ = [
     "KINDS",
     "Address",
     "Cluster",
+    "MariaDBServer",
     "NoAnswerError",
     "NoServerError",
     "PostgresServer",

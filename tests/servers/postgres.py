@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from . import binaries
 from .server import Server, ServerError
+from .users import unprivileged_user
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,7 +70,7 @@ class PostgresServer(Server):
         if (self._data / "PG_VERSION").exists():
             return
         self._data.mkdir(mode=0o700, exist_ok=True)
-        user = _user()
+        user = unprivileged_user()
         if user:
             self.folder.chmod(0o755)
             shutil.chown(self._data, *user)
@@ -95,20 +96,10 @@ class PostgresServer(Server):
         return [str(self._home / "bin" / "postgres"), "-D", str(self._data), *options]
 
     def _job(self, port: int) -> ServerJob:
-        return {**super()._job(port), "user": _user(), "shared_memory": str(self._data / "postmaster.pid")}
+        return {**super()._job(port), "user": unprivileged_user(), "shared_memory": str(self._data / "postmaster.pid")}
 
     def _is_ready(self, port: int) -> bool:
         file = self._data / "postmaster.pid"
         lines = file.read_text().splitlines() if file.exists() else []
         is_ours = len(lines) > STATUS_LINE and lines[0] == str(self.pid)
         return is_ours and lines[STATUS_LINE].strip() == "ready"
-
-
-def _user() -> tuple[int, int] | None:
-    """The user to run as; `None`: the same."""
-    if os.geteuid():
-        return None
-    import pwd  # of Unix, where the servers are
-
-    nobody = pwd.getpwnam("nobody")
-    return nobody.pw_uid, nobody.pw_gid

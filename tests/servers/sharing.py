@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from . import binaries, run
 from .cluster import Cluster
+from .mariadb import MariaDBServer
 from .postgres import PostgresServer
 from .redis import RedisServer
 
@@ -19,16 +22,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .run import Owner
+    from .server import Server
 
-_MAKERS: dict[str, Callable[[Path, Owner], PostgresServer | RedisServer | Cluster]] = {
+_MAKERS: dict[str, Callable[[Path, Owner], Server | Cluster]] = {
     "postgres": lambda folder, owner: PostgresServer(folder, owner=owner),
+    "mariadb": lambda folder, owner: MariaDBServer(folder, owner=owner),
     "redis8": lambda folder, owner: RedisServer("redis8", folder, owner=owner),
     "redis6": lambda folder, owner: RedisServer("redis6", folder, owner=owner),
     "valkey9": lambda folder, owner: RedisServer("valkey9", folder, owner=owner),
     "redis8-cluster": lambda folder, owner: Cluster("redis8", folder, owner=owner),
     "valkey9-cluster": lambda folder, owner: Cluster("valkey9", folder, owner=owner),
 }
-KINDS = tuple(_MAKERS)
+KINDS = (*_MAKERS, "mysql")
+MYSQL_KINDS = ("mariadb", "mysql")
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,8 @@ def shared(kind: str) -> Address:
         TimeoutError: It does not answer.
     """
     binaries.refuse_elsewhere()
+    if kind == "mysql":
+        return Address(kind, binaries.mysql_url())
     with run.one_at_a_time(kind):
         file = run.folder() / f"{kind}.json"
         if not file.exists():
@@ -69,7 +77,7 @@ def shared(kind: str) -> Address:
 
 
 def fresh_url(kind: str) -> str:
-    """A URL on the shared server under which there is nothing yet: a schema, or a prefix of keys.
+    """A URL on the shared server under which there is nothing yet: a schema, a database, or a prefix of keys.
 
     Raises:
         NoServerError: It cannot be started here.
@@ -77,12 +85,15 @@ def fresh_url(kind: str) -> str:
         TimeoutError: It does not answer.
     """
     url, name = shared(kind).url, f"t{secrets.token_hex(8)}"
+    if kind in MYSQL_KINDS:
+        _execute_mysql(url, f"CREATE DATABASE {name}")
+        return urlsplit(url)._replace(path=f"/{name}").geturl()
     return f"{url}?{'schema' if kind == 'postgres' else 'prefix'}={name}"
 
 
 @contextlib.contextmanager
 def fresh(kind: str) -> Iterator[str]:
-    """A fresh URL for as long as the context lasts; a schema is dropped then, keys are left.
+    """A fresh URL for as long as the context lasts; a schema or database is dropped then, keys are left.
 
     Raises:
         NoServerError: It cannot be started here.
@@ -95,6 +106,8 @@ def fresh(kind: str) -> Iterator[str]:
     finally:
         if kind == "postgres":
             _execute("DROP SCHEMA IF EXISTS {} CASCADE", url.rpartition("=")[2])
+        if kind in MYSQL_KINDS:
+            _execute_mysql(shared(kind).url, f"DROP DATABASE IF EXISTS {urlsplit(url).path[1:]}")
 
 
 @contextlib.contextmanager
@@ -120,3 +133,12 @@ def _execute(statement: str, name: str) -> None:
 
     with psycopg.connect(shared("postgres").url, autocommit=True) as connection:
         connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
+
+
+def _execute_mysql(url: str, statement: str) -> None:
+    import pymysql
+
+    place = urlsplit(url)
+    login = {"user": unquote(place.username or ""), "password": unquote(place.password or "")}
+    with closing(pymysql.connect(host=place.hostname, port=place.port or 3306, **login)) as connection:
+        connection.cursor().execute(statement)

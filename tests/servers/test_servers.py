@@ -13,9 +13,10 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import psycopg
+import pymysql
 import pytest
 import redis
 
@@ -24,6 +25,7 @@ from tests.length import shortly
 from . import (
     KINDS,
     Cluster,
+    MariaDBServer,
     NoAnswerError,
     PostgresServer,
     RedisServer,
@@ -31,6 +33,7 @@ from . import (
     ServerError,
     TlsRelay,
     binaries,
+    fresh,
     fresh_database,
     fresh_url,
     run,
@@ -40,6 +43,7 @@ from . import (
     why_not,
 )
 from .ports import free_port
+from .sharing import MYSQL_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +69,16 @@ def one_value(url: str, statement: str) -> object:
         return connection.execute(statement).fetchone()[0]
 
 
+def mysql(url: str, statement: str) -> tuple[tuple[object, ...], ...]:
+    """All rows of one statement, committed."""
+    place = urlsplit(url)
+    login = {"user": unquote(place.username or ""), "password": unquote(place.password or "")}
+    options = {"host": place.hostname, "port": place.port or 3306, "database": place.path[1:], "read_timeout": 2}
+    with closing(pymysql.connect(**login, **options, autocommit=True)) as connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchall()
+
+
 def client(server: RedisServer) -> redis.Redis:
     return redis.Redis(port=server.port, decode_responses=True, socket_timeout=2)
 
@@ -74,12 +88,22 @@ def client(server: RedisServer) -> redis.Redis:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_can_be_started_or_says_why_not(kind: str):
-    if kind == "redis6":
+    if kind in {"redis6", "mariadb", "mysql"}:
         skip_without(kind)
     assert why_not(kind) is None
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "postgres"])
+def test_without_a_mysql_in_the_environment_one_sentence_names_the_variable(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv(binaries.MYSQL, raising=False)
+    assert why_not("mysql") == "mysql: there is no MySQL to install for the tests; set TESSERA_TEST_MYSQL_URL"
+
+
+def test_a_folder_without_a_mariadb_is_not_replaced_by_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv(binaries.MARIADB, str(tmp_path))
+    assert (why_not("mariadb") or "").endswith("set TESSERA_TEST_MARIADB")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.startswith(("redis", "valkey"))])
 def test_a_shared_redis_answers_under_the_url_of_each_prefix(kind: str):
     skip_without(kind)
     one, other = urlsplit(fresh_url(kind)), urlsplit(fresh_url(kind))
@@ -111,6 +135,16 @@ def test_a_fresh_database_is_empty_and_dropped_afterwards():
         one_value(one, "SELECT 1")
 
 
+@pytest.mark.parametrize("kind", MYSQL_KINDS)
+def test_a_fresh_mysql_database_is_empty_and_dropped_afterwards(kind: str):
+    skip_without(kind)
+    with fresh(kind) as one, fresh(kind) as other:
+        mysql(one, "CREATE TABLE seen (number INTEGER)")
+        assert (mysql(one, "SHOW TABLES"), mysql(other, "SHOW TABLES")) == ((("seen",),), ())
+    with pytest.raises(pymysql.OperationalError, match="Unknown database"):
+        mysql(one, "SELECT 1")
+
+
 SHARING = "from tests.servers import shared; print(shared('redis8').url, shared('redis8').url, flush=True); {then}"
 
 
@@ -137,8 +171,9 @@ def test_processes_of_one_run_share_a_server_and_those_of_another_do_not():
 
 STARTING = """
 import sys
-from tests.servers import Cluster, PostgresServer, RedisServer, run
+from tests.servers import MariaDBServer, PostgresServer, RedisServer, is_available, run
 servers = [PostgresServer().start(), *(RedisServer(kind).start() for kind in ("redis8", "valkey9"))]
+servers += [MariaDBServer().start()] if is_available("mariadb") else []
 servers[1].stop()
 print(run.folder(), *(server.pid for server in servers), flush=True)
 sys.stdin.read()
@@ -231,6 +266,40 @@ def test_a_postgres_stops_goes_on_dies_and_comes_back_with_its_data(tmp_path: Pa
     assert not supervisor.start_time(server.pid)
 
 
+def test_a_mariadb_stops_goes_on_dies_and_comes_back_with_its_data(tmp_path: Path):
+    skip_without("mariadb")
+    with MariaDBServer(tmp_path / "data", fsync=True, settings={"max-connections": "17"}) as server:
+        mysql(server.url, "CREATE TABLE kept AS SELECT 1 AS one")
+        asked = "SELECT @@innodb_flush_log_at_trx_commit, @@max_connections, CURRENT_USER()"
+        assert mysql(server.url, asked) == ((1, 17, "root@127.0.0.1"),)
+        server.stop()
+        with pytest.raises(pymysql.OperationalError, match="timed out"):
+            mysql(server.url, "SELECT 1")
+        server.cont()
+        assert mysql(server.url, "SELECT one FROM kept") == ((1,),)
+
+        first, port = server.pid, server.port
+        server.kill()
+        assert not supervisor.start_time(first)
+        with pytest.raises(pymysql.OperationalError, match="refused"):
+            mysql(server.url, "SELECT 1")
+        server.restart()
+        assert server.port == port
+        assert mysql(server.url, "SELECT one FROM kept") == ((1,),)
+    assert not supervisor.start_time(server.pid)
+
+
+@pytest.mark.long
+def test_a_mariadb_whose_program_only_its_owner_can_reach_runs_all_the_same(monkeypatch: pytest.MonkeyPatch):
+    skip_without("mariadb")
+    with tempfile.TemporaryDirectory() as private:
+        (Path(private) / "home").symlink_to(binaries.mariadb_home())
+        monkeypatch.setenv(binaries.MARIADB, f"{private}/home")
+        with MariaDBServer() as server:
+            assert mysql(server.url, "SELECT DATABASE()") == (("tessera",),)
+        assert not server.folder.exists()
+
+
 def test_an_unsafe_postgres_waits_for_no_disk():
     assert one_value(shared("postgres").url, "SHOW fsync") == "off"
 
@@ -252,8 +321,20 @@ def test_a_server_that_refuses_its_options_says_why():
         PostgresServer(settings={"no_such_setting": "1"}).start()
 
 
-@pytest.mark.parametrize("make", shortly([lambda: RedisServer("valkey9"), PostgresServer]), ids=["valkey9", "postgres"])
+def test_a_mariadb_that_refuses_its_options_says_why():
+    skip_without("mariadb")
+    with pytest.raises(ServerError, match="no-such-setting"):
+        MariaDBServer(settings={"no-such-setting": "1"}).start()
+
+
+@pytest.mark.parametrize(
+    "make",
+    shortly([lambda: RedisServer("valkey9"), PostgresServer, MariaDBServer]),
+    ids=["valkey9", "postgres", "mariadb"],
+)
 def test_a_server_that_loses_its_port_takes_another_but_does_not_move(make: Callable[[], Server]):
+    if make is MariaDBServer:
+        skip_without("mariadb")
     with RedisServer("redis8") as first:
         second = make()
         ports = [free_port(), first.port]
