@@ -17,7 +17,7 @@ from .timing import Contestant, compare
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flask_tessera.sessions.record import Session
+    from flask_tessera.sessions.model import Session
     from flask_tessera.storage.contract import Storage
 
     from .purging import Purge

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Engine
 
-    from flask_tessera.sessions.record import Session as Record
+    from flask_tessera.sessions.model import Session as Record
 
 
 class Base(DeclarativeBase):

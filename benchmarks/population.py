@@ -9,7 +9,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from flask_tessera.sessions.limits import Limits
-from flask_tessera.sessions.record import Session
+from flask_tessera.sessions.model import Session
 from flask_tessera.storage.contract import Page
 
 if TYPE_CHECKING:

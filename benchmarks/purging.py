@@ -22,7 +22,7 @@ from .results import Goal
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flask_tessera.sessions.record import Session
+    from flask_tessera.sessions.model import Session
     from flask_tessera.storage.contract import Storage
 
 BATCH = 500

@@ -16,7 +16,7 @@ from .errors import (
     TokenMissingError,
     UserGoneError,
 )
-from .sessions.record import Device, Session
+from .sessions.model import Device, Session
 from .web.actions import RevokeResult
 from .web.extension import Tessera
 from .web.guards import current_identity, current_user, login_required

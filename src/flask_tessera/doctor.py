@@ -153,7 +153,7 @@ def _legacy(runtime: Runtime) -> Iterator[Finding]:
     if _bytes_of(legacy["secret"]) == _bytes_of(secret):
         yield Finding("WARN", f"{PREFIX}LEGACY: the old secret is still {name}; give the application a new one")
     try:
-        log = runtime.storage.revocations.tail(at=runtime.clock())
+        log = runtime.storage.revocations.head(at=runtime.clock())
     except TesseraError:
         # That the storage does not work was told before.
         log = None

@@ -14,7 +14,7 @@ import pytest
 
 from flask_tessera.errors import LoginRefusedError
 from flask_tessera.server import create_app
-from flask_tessera.sessions.record import Principal, Session
+from flask_tessera.sessions.model import Principal, Session
 from flask_tessera.storage.contract import Page, Revocation
 from flask_tessera.storage.from_url import open_storage
 from flask_tessera.storage.memory import MemoryStorage

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from flask_tessera.errors import SessionEndedError, StorageUnavailableError
 from flask_tessera.services.revocation import RevocationView, ViewBusyError
-from flask_tessera.sessions.record import RETENTION_MARGIN
+from flask_tessera.sessions.model import RETENTION_MARGIN
 from flask_tessera.storage.contract import Revocation
 from flask_tessera.storage.from_url import open_storage
 from flask_tessera.testing import race

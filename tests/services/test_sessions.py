@@ -18,7 +18,7 @@ from flask_tessera.services.keys import parse_sid, sid_text
 from flask_tessera.services.login_data import Login
 from flask_tessera.services.ports import NOBODY, Caller
 from flask_tessera.sessions.limits import Limits
-from flask_tessera.sessions.record import Device
+from flask_tessera.sessions.model import Device
 from flask_tessera.testing import race
 from flask_tessera.tokens import refresh
 from tests.services.bench import DAY, LEEWAY, Bench

@@ -18,7 +18,7 @@ from .realm import running, with_realm
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ..storage.contract import Storage
+    from ..storage.engine import Storage
 
 _BATCH = 500
 """Records in one step."""
@@ -65,7 +65,7 @@ def _refuse_what_cannot_be(source: Storage, target: Storage, *, at: int) -> None
         if storage.describe().engine == "memory":
             raise InputError(f"{option}: the memory of another process cannot be reached; name another storage")
     # However they are spelt: each log has a name of its own.
-    if source.revocations.tail(at=at).log_id == target.revocations.tail(at=at).log_id:
+    if source.revocations.head(at=at).log_id == target.revocations.head(at=at).log_id:
         raise InputError("--from and --to are the same storage")
 
 

@@ -16,7 +16,7 @@ from .realm import running, with_realm
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..sessions.record import Session
+    from ..sessions.model import Session
 
 
 @click.group("sessions", cls=ErrorReportingGroup)

@@ -41,7 +41,7 @@ def restored(yes: bool, realm: str | None) -> None:
     if not yes:
         click.confirm("This ends all sessions of all users. Was a backup put back?", abort=True)
     at = runtime.clock()
-    runtime.storage.revocations.restore(at=at)
+    runtime.storage.revocations.restart(at=at, valid_from=at)
     click.echo(f"all sessions that began before {time_text(at)} are over; {effect(runtime)}, {_delay(runtime, at)}")
 
 

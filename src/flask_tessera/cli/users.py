@@ -139,7 +139,7 @@ def _service() -> Service:
     if service.may_create:
         # Users and storage are made together: what there is of one without the other would look like a mistake.
         storage.check()
-        storage.revocations.tail(at=runtime.clock())
+        storage.revocations.head(at=runtime.clock())
     else:
         refuse_new(storage)
     return service

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from ..config import PREFIX
-from ..storage.contract import BEAT_EVERY, WORKER_OVERDUE
+from ..services.workers import BEAT_EVERY, WORKER_OVERDUE, WorkerRegistry
 from .printing import print_row, time_text
 from .realm import running, with_realm
 
 if TYPE_CHECKING:
-    from ..storage.contract import Worker
+    from ..services.workers import Worker
     from ..web.app_state import Runtime
 
 
@@ -30,7 +30,7 @@ def workers(realm: str | None) -> None:
 
 
 def _following(runtime: Runtime) -> list[Worker]:
-    return runtime.storage.workers.list(at=runtime.clock()) if runtime.storage.revocations.bound else []
+    return WorkerRegistry(runtime.storage).list(at=runtime.clock()) if runtime.storage.revocations.bound else []
 
 
 def _is_overdue(worker: Worker, at: int) -> bool:

@@ -131,7 +131,7 @@ def _prove_that_it_works(app: Flask) -> None:
         runtime = service.tessera.runtime
         runtime.storage.check()
         # Begins the log of an empty Redis: by that, commands know it from one that was named by mistake.
-        runtime.storage.revocations.tail(at=runtime.clock())
+        runtime.storage.revocations.head(at=runtime.clock())
     for stored in service.users.some_hashes():
         service.passwords.remember(stored)
 

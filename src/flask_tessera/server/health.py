@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flask import Blueprint
 
 from ..errors import ConfigError, StorageUnavailableError
-from ..storage.contract import WORKER_OVERDUE
+from ..services.workers import WORKER_OVERDUE, WorkerRegistry
 from ..web.http_errors import http_errors
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _storage(runtime: Runtime) -> dict[str, Any]:
 def _revocation(runtime: Runtime) -> dict[str, Any]:
     mode = runtime.settings.REVOCATION
     now = runtime.clock()
-    workers = runtime.storage.workers.list(at=now)
+    workers = WorkerRegistry(runtime.storage).list(at=now)
     return {
         "mode": mode,
         "bound": _bound(runtime),

@@ -1,1 +1,1 @@
-"""What the package does: the core, a storage, a clock and dice put together."""
+"""What the package does: the core, a storage, a clock and random bytes put together."""

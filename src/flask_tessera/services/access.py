@@ -13,9 +13,9 @@ from .ports import CLOCKS_APART
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..sessions.record import Session
+    from ..sessions.model import Session
     from .keys import Keys
-    from .ports import Dice
+    from .ports import RandomBytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,9 @@ class AccessPolicy:
 class AccessTokens:
     """Mints in the one format that is set; `read` verifies in it, and the other format is refused."""
 
-    def __init__(self, keys: Keys, policy: AccessPolicy, dice: Dice) -> None:
+    def __init__(self, keys: Keys, policy: AccessPolicy, random_bytes: RandomBytes) -> None:
         self.policy = policy
-        self._dice = dice
+        self._random_bytes = random_bytes
         self.ring = keys.sealed if policy.is_sealed else keys.access
         key = self.ring.active
         self._write: Callable[[Claims], str]
@@ -44,7 +44,7 @@ class AccessTokens:
             from ..tokens import sealed
 
             self.read = sealed.verify
-            self._write = lambda claims: sealed.mint(claims, key, nonce=dice(sealed.NONCE_BYTES))
+            self._write = lambda claims: sealed.mint(claims, key, nonce=random_bytes(sealed.NONCE_BYTES))
         else:
             self.read = access.verify
             self._write = lambda claims: access.mint(claims, key)
@@ -60,7 +60,7 @@ class AccessTokens:
         lifetime = min(self.policy.lifetime, session.access_lifetime)
         span = min(self.policy.jitter, lifetime // 2)
         # Three bytes more than the span needs leave no visible bias.
-        shortened_by = int.from_bytes(self._dice(6), "big") % (span + 1)
+        shortened_by = int.from_bytes(self._random_bytes(6), "big") % (span + 1)
         return self.mint_until(session, ext, at=at, exp=min(at + lifetime - shortened_by, session.until))
 
     def mint_until(self, session: Session, ext: dict[str, Any], *, at: int, exp: int) -> tuple[str, int]:

@@ -25,15 +25,15 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import StorageUnavailableError
 from ..fork import renew_in_children
-from ..sessions.record import LAST_SEEN_RESOLUTION
+from ..sessions.model import LAST_SEEN_RESOLUTION
 from .keys import parse_sid
 from .ports import Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..sessions.record import Session
-    from ..storage.contract import SessionStorage
+    from ..sessions.model import Session
+    from ..storage.engine import Sessions
     from .ports import Clock, Listener
 
 _WRITE_EVERY: Final = 2.0
@@ -58,7 +58,7 @@ class ActivityWriter:
         at_once: whether everything is written at once.
     """
 
-    def __init__(self, sessions: SessionStorage, clock: Clock, listener: Listener, *, at_once: bool = False) -> None:
+    def __init__(self, sessions: Sessions, clock: Clock, listener: Listener, *, at_once: bool = False) -> None:
         self._sessions = sessions
         self._clock = clock
         self._listener = listener
@@ -170,9 +170,9 @@ class ActivityWriter:
             confirmations = list(islice(self._confirmations, _CHUNK))
             seen = [] if confirmations else list(islice(self._seen.items(), _CHUNK))
         if confirmations:
-            ended += self._sessions.mark(confirmations, at=self._clock())
+            ended += self._sessions.confirm(confirmations, at=self._clock())
         elif seen:
-            self._sessions.seen(seen)
+            self._sessions.touch(seen, at=self._clock())
         with self._lock:
             for confirmation in confirmations:
                 self._confirmations.pop(confirmation, None)

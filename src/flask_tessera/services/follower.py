@@ -43,12 +43,13 @@ from typing import TYPE_CHECKING, Final
 from ..clocks import boot_clock
 from ..errors import StorageUnavailableError
 from ..fork import renew_in_children
-from ..storage.contract import BEAT_EVERY, Worker
+from ..storage.contract import WaitingLog, Wakeup
+from .workers import BEAT_EVERY, Worker, WorkerRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..storage.contract import Storage
+    from ..storage.engine import Storage
     from .ports import Clock
     from .revocation import RevocationView
 
@@ -94,7 +95,8 @@ class RevocationFollower:
         self._steady = steady
         self._patience = patience
         self._longest_wait = min(_LONGEST_WAIT, patience * _LONGEST_WAIT)
-        self._is_needed = storage.revocations.bound > 0
+        self._log = storage.revocations if isinstance(storage.revocations, WaitingLog) else None
+        self._workers = WorkerRegistry(storage)
         self.is_stopped = False
         """Whether `stop` was called."""
         self._thread: threading.Thread | None
@@ -105,7 +107,7 @@ class RevocationFollower:
         """A child is a worker of its own: the thread of its parent does not live there, nor is what it read recent."""
         self._lock = threading.Lock()
         self._thread = None
-        self._good_until = _NEVER if self._is_needed else float("inf")
+        self._good_until = float("inf") if self._log is None else _NEVER
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
         self._started_at = self._clock()
         self._next_beat = self._next_read = _NEVER
@@ -124,13 +126,13 @@ class RevocationFollower:
         From then on `is_current` says no, where a thread is needed.
         """
         self.is_stopped = True
-        if self._is_needed:
+        if self._log is not None:
             self._good_until = _NEVER
         with self._lock:
             thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
+        if thread is not None and self._log is not None and thread is not threading.current_thread():
             with suppress(StorageUnavailableError):
-                self._storage.revocations.interrupt()
+                self._log.interrupt()
             thread.join(_LONGEST_STOP)
 
     def close_storage(self) -> None:
@@ -164,7 +166,7 @@ class RevocationFollower:
 
     def _wait(self) -> None:
         sent = self._steady()
-        wakeup = self._storage.revocations.wait(self._view.cursor, longest=self._longest_wait)
+        wakeup = self._log.wait(self._view.cursor, longest=self._longest_wait) if self._log else Wakeup()
         if wakeup.entries:
             self._view.take_ahead(wakeup.entries, at=self._clock())
         if wakeup.is_unchanged:
@@ -187,14 +189,16 @@ class RevocationFollower:
         self._next_beat = now + BEAT_EVERY
         # Reading does not depend on it: where nothing can be written, there is still a log to be read.
         with suppress(StorageUnavailableError):
-            self._storage.workers.beat(Worker(self.name, self._started_at, self._clock()))
+            at = self._clock()
+            self._workers.beat(Worker(self.name, self._started_at, at))
+            self._workers.tidy(at=at)
 
     def _ensure_thread(self) -> None:
         if self._is_running() or self.is_stopped:
             return
         with self._lock:
             if not self._is_running() and not self.is_stopped:
-                leave = partial(_leave, self._storage, self.name)
+                leave = partial(_leave, self._workers, self.name)
                 arguments = (weakref.ref(self), leave)
                 self._thread = threading.Thread(target=_run, args=arguments, name="tessera-follower", daemon=True)
                 self._thread.start()
@@ -218,9 +222,9 @@ def _run(reference: weakref.ref[RevocationFollower], leave: Callable[[], None]) 
     leave()
 
 
-def _leave(storage: Storage, name: str) -> None:
+def _leave(workers: WorkerRegistry, name: str) -> None:
     with suppress(StorageUnavailableError):
-        storage.workers.remove(name)
+        workers.remove(name)
 
 
 def _stop_all() -> None:

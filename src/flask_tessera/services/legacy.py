@@ -14,16 +14,18 @@ birth of the revocation log alone does not tell a new storage from one that has 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import AlreadyExistsError, ConfigError, SessionEndedError, TokenExpiredError
+from ..errors import AlreadyExistsError, ConfigError, CredentialsError, SessionEndedError, TokenExpiredError
 from ..tokens.keys import weakness
 from .login_data import Issued, Login
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..storage.contract import Revocations, Storage
+    from ..storage.contract import LogPage
+    from ..storage.engine import Storage
     from ..tokens.keys import Key
     from ..tokens.legacy import LegacyClaims, LegacyTokens
     from .keys import Keys
@@ -52,7 +54,7 @@ def refuse_far_window(until: int, *, at: int) -> None:
         )
 
 
-def legacy_warnings(legacy: Mapping[str, Any], log: Revocations | None = None) -> list[str]:
+def legacy_warnings(legacy: Mapping[str, Any], log: LogPage | None = None) -> list[str]:
     """What is weak about a `TESSERA_LEGACY` that is accepted; for the log at each start, and for doctor.
 
     Args:
@@ -65,7 +67,7 @@ def legacy_warnings(legacy: Mapping[str, Any], log: Revocations | None = None) -
     if legacy and log and "since" not in legacy:
         warnings.append(
             "TESSERA_LEGACY has no 'since': if the storage loses its memory, old tokens that are spent work again;"
-            f" set TESSERA_LEGACY['since'] = {log.born_at}, when this storage's log began"
+            f" set TESSERA_LEGACY['since'] = {log.created_at}, when this storage's log began"
         )
     return warnings
 
@@ -73,8 +75,7 @@ def legacy_warnings(legacy: Mapping[str, Any], log: Revocations | None = None) -
 class LegacyLogins:
     """Lets old tokens in as of epoch 0, so that whatever ends a user's sessions ends them too (M05).
 
-    That a token is spent is told by a session that has ended, whose name is derived from the token: it can be written
-    but once.
+    That a token is spent is told by a small value whose name is derived from the token: it can be written but once.
 
     Args:
         tokens: reads the old tokens.
@@ -124,33 +125,33 @@ class LegacyLogins:
         """
         return self._verified(text, at=at)[0]
 
-    def _verified(self, text: str, *, at: int) -> tuple[LegacyClaims, int]:
-        """The claims, and the era of the storage in which they were found to stand."""
+    def _verified(self, text: str, *, at: int) -> tuple[LegacyClaims, LogPage]:
+        """The claims, and the end of the log before they were found to stand."""
         claims = self._tokens.verify(text, at=at)
-        era = self._refuse_forgotten(claims, at)
-        principal = self._storage.principals.find(self._realm, str(claims.user_id))
+        log = self._refuse_forgotten(claims, at)
+        principal = self._storage.sessions.principal(self._realm, str(claims.user_id))
         if principal.suspended_until > at:
             raise SessionEndedError("suspension")
         if principal.epoch:
             raise SessionEndedError("kick")
-        if self._storage.sessions.find(self._sid(claims, text)) is not None:
+        if self._sessions.is_spent(self._sid(claims, text), at=at):
             raise TokenExpiredError("exchanged already")
-        return claims, era
+        return claims, log
 
-    def _refuse_forgotten(self, claims: LegacyClaims, at: int) -> int:
-        """Refuse a token of which the storage may have forgotten that it is spent; gives the storage's era."""
-        log = self._storage.revocations.tail(at=at)
+    def _refuse_forgotten(self, claims: LegacyClaims, at: int) -> LogPage:
+        """Refuse a token of which the storage may have forgotten that it is spent; gives the end of its log."""
+        log = self._storage.revocations.head(at=at)
         self._first_log = self._first_log or log.log_id
         if self._since is None:
-            may_have_forgotten = bool(log.era) or log.log_id != self._first_log
+            may_have_forgotten = bool(log.valid_from) or log.log_id != self._first_log
         else:
-            may_have_forgotten = log.born_at > self._since
-        if may_have_forgotten and claims.issued_at <= log.born_at:
+            may_have_forgotten = log.created_at > self._since
+        if may_have_forgotten and claims.issued_at <= log.created_at:
             raise TokenExpiredError(
-                f"the storage knows nothing of the time before {log.born_at}, and may have forgotten that this token is"
-                f" spent; to accept older ones again, set TESSERA_LEGACY['since'] = {log.born_at}"
+                f"the storage knows nothing of the time before {log.created_at}, and may have forgotten that this token"
+                f" is spent; to accept older ones again, set TESSERA_LEGACY['since'] = {log.created_at}"
             )
-        return log.era
+        return log
 
     def exchange(self, text: str, login: Login) -> Issued:
         """Begin the session that an old token stands for; errors as of `verify`.
@@ -161,19 +162,19 @@ class LegacyLogins:
             TokenExpiredError: it was exchanged before.
         """
         at = self._clock()
-        claims, era = self._verified(text, at=at)
+        claims, log = self._verified(text, at=at)
         # The session first: a crash before the token is spent leaves one of which nobody holds a token.
-        issued = self._sessions.log_in(login, auth_at=claims.issued_at)
+        try:
+            issued = self._sessions.log_in(replace(login, checkpoint=log.checkpoint), auth_at=claims.issued_at)
+        except CredentialsError as error:
+            # All the user's sessions, or everybody's, were ended after the look at the token.
+            raise SessionEndedError("kick") from error
         sid = issued.session.sid
         try:
             self._spend(claims, text, login)
         except AlreadyExistsError as error:
             self._sessions.end(sid, "logout", login.caller)
             raise TokenExpiredError("exchanged already") from error
-        if issued.session.epoch or issued.session.era != era:
-            # All the user's sessions, or everybody's, were ended after the look at the token.
-            self._sessions.end(sid, "kick", login.caller)
-            raise SessionEndedError("kick")
         return issued
 
     def end(self, text: str, caller: Caller) -> None:

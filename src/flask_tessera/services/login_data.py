@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from ..sessions.record import UNKNOWN_DEVICE, Device, Session
+from ..sessions.model import UNKNOWN_DEVICE, Device, Session
 from ..tokens.claims import is_safe_text
 from .ports import NOBODY, Caller
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..sessions.limits import Limits
+    from ..storage.contract import Checkpoint
 
 _LONGEST_USER_ID: Final = 255
 
@@ -49,8 +50,8 @@ class Issued:
 class Login:
     """Who logs in, how and on what. `scope` and `amr` are separated by spaces.
 
-    `checkpoint` is the number of the newest entry of the revocation log before the credentials were read: whoever
-    changes the password meanwhile ends this login too. `claims` are those of the session's own, as JSON, which it
+    `checkpoint` is where the revocation log ended before the credentials were read: whoever changes the password
+    meanwhile ends this login too. `claims` are those of the session's own, as JSON, which it
     keeps; `loaded_claims` belong to its first access token only. `user_stamp` is the digest of the user's stamp.
     """
 
@@ -59,13 +60,13 @@ class Login:
     caller: Caller = NOBODY
     scope: str = ""
     amr: str = "pwd"
-    checkpoint: int | None = None
+    checkpoint: Checkpoint | None = None
     user_stamp: str = ""
     claims: str = ""
     loaded_claims: Mapping[str, Any] = field(default_factory=dict)
 
 
-def session_of(login: Login, policy: SessionPolicy, *, sid: bytes, realm: str, era: int, at: int) -> Session:
+def session_of(login: Login, policy: SessionPolicy, *, sid: bytes, realm: str, at: int) -> Session:
     """The session that a login at Unix second `at` begins, of which nothing is stored yet."""
     return Session(
         sid=sid,
@@ -85,7 +86,6 @@ def session_of(login: Login, policy: SessionPolicy, *, sid: bytes, realm: str, e
         user_agent=login.caller.user_agent,
         scope=login.scope,
         amr=login.amr,
-        era=era,
         user_stamp=login.user_stamp,
         issued_for=policy.issued_for,
         claims=login.claims,

@@ -11,7 +11,7 @@ from .revocation import pages_after
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..storage.contract import Storage
+    from ..storage.engine import Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +21,13 @@ class Moved:
     sessions: int = 0
     principals: int = 0
     endings: int = 0
+    values: int = 0
 
 
 def move(
     source: Storage, target: Storage, *, at: int, batch: int, tell: Callable[[Moved], None] = lambda _: None
 ) -> Moved:
-    """Copy sessions, principals and open endings; nothing is taken away from `source`.
+    """Copy sessions, principals, open endings and small values; nothing is taken away from `source`.
 
     It may be done again, after a failure or to fetch what was written meanwhile: what is further on stays. Only a
     move while nobody writes to `source` misses nothing.
@@ -46,14 +47,20 @@ def move(
     # Before the sessions, so that none of them is ever live there while its tokens are refused here.
     for log in pages_after(source.revocations, 0, at=at):
         open_entries = tuple(entry for entry in log.entries if entry.forget_at > at)
-        target.records.write(Page(revocations=open_entries), at=at)
+        target.revocations.append(open_entries, at=at)
         moved = Moved(endings=moved.endings + len(open_entries))
     while True:
         page = source.records.read(cursor, most=batch)
-        # Of an older era, or past its limits: over, and where it goes nobody would know.
-        sessions = tuple(each for each in page.sessions if each.era >= log.era and each.idle_until > at)
-        target.records.write(Page(sessions, page.principals), at=at)
-        moved = Moved(moved.sessions + len(sessions), moved.principals + len(page.principals), moved.endings)
+        # From before a restore, or past its limits: over, and where it goes nobody would know.
+        sessions = tuple(each for each in page.sessions if each.created_at >= log.valid_from and each.idle_until > at)
+        values = tuple(each for each in page.values if each.expires_at > at)
+        target.records.write(Page(sessions, page.principals, values), at=at)
+        moved = Moved(
+            moved.sessions + len(sessions),
+            moved.principals + len(page.principals),
+            moved.endings,
+            moved.values + len(values),
+        )
         tell(moved)
         cursor = page.cursor
         if not cursor:
@@ -62,6 +69,6 @@ def move(
 
 def _forget_what_the_source_has_forgotten(source: Storage, target: Storage, at: int) -> None:
     """Let an empty target vouch for no token that the source does not: its log may be the older one."""
-    here, there = source.revocations.tail(at=at), target.revocations.tail(at=at)
-    if (here.era > there.era or here.born_at > there.born_at) and not target.sessions.newest():
-        target.revocations.restore(at=at)
+    here, there = source.revocations.head(at=at), target.revocations.head(at=at)
+    if here.created_at > there.created_at and not target.sessions.newest():
+        target.revocations.restart(at=at, valid_from=0)

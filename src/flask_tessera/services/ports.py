@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from ..sessions.record import Session
+    from ..sessions.model import Session
 
 Clock = Callable[[], int]
 """Gives now in Unix seconds."""
@@ -15,7 +15,7 @@ Clock = Callable[[], int]
 CLOCKS_APART: Final = 30
 """Seconds by which the clocks of two workers may differ, or one may step back unnoticed."""
 
-Dice = Callable[[int], bytes]
+RandomBytes = Callable[[int], bytes]
 """Gives so many random bytes, as `secrets.token_bytes` does."""
 
 

@@ -9,7 +9,7 @@ from ..errors import ClockJumpError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..storage.contract import Storage
+    from ..storage.engine import Storage
 
 _DAY: Final = 86_400
 _SURE: Final = "if the clock is right, purge with --force"
@@ -43,7 +43,11 @@ def purge(
         rest()
     # By a clock that has jumped less than is noticed, tokens are taken for dead that a worker that starts later must
     # refuse.
-    storage.revocations.purge(at=at if force else at - _DAY)
+    sure_at = at if force else at - _DAY
+    while storage.revocations.drop_expired(at=sure_at, most=batch, is_sure=True):
+        rest()
+    while storage.values.purge(at=sure_at, most=batch):
+        rest()
     return total
 
 

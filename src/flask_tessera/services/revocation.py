@@ -9,16 +9,19 @@ may give an entry twice, but passes over none. Where the storage's `bound` is 0 
 a stamp, which differs once anything has been revoked, and reads on only then. Elsewhere the thread of a
 `RevocationFollower` reads, and says whether the view is recent enough to be believed.
 
+Intents. In a cluster, where a session and the log lie in two places, an ending is announced before it is written. Until
+the log tells what became of it, the storage itself is asked at each request of that session or user.
+
 Another log. A page names its log (`log_id`). When the name changes, when the cursor goes back, or when the clock steps
 back behind what was pruned, all of the log is read anew into a fresh `OpenEndings`, which then takes the place of the
 old one in one assignment: requests see either, never a mixture.
 
 Unknown means ask. A log knows nothing of what was revoked before it was created (a flushed Redis, a new file). For
-tokens issued up to that second (`born_at`) the storage itself is asked about the session, once per session; the
+tokens issued up to that second (`created_at`) the storage itself is asked about the session, once per session; the
 answers are kept in `found_live` as long as the log is the same one.
 
-The era. After a backup was restored the storage has forgotten some revocations, so all older sessions count as over:
-their era is below the log's. It comes with each page; a worker without a follower asks for it once a second.
+After a restore. The storage has forgotten some revocations, so all older sessions count as over: those that began
+before `valid_from`. It comes with each page; a worker without a follower asks for it once a second.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from typing import TYPE_CHECKING, Final
 from ..clocks import boot_clock
 from ..errors import StorageUnavailableError
 from ..fork import renew_in_children
+from ..storage.contract import ChangingLog
 from .endings import OpenEndings
 from .keys import sid_text
 from .ports import CLOCKS_APART
@@ -37,15 +41,16 @@ from .ports import CLOCKS_APART
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from ..storage.contract import Revocation, RevocationLog, Revocations
+    from ..sessions.revocations import Revocation
+    from ..storage.contract import Checkpoint, LogPage, RevocationLog
     from ..tokens.claims import Claims
 
 _PRUNE_EVERY: Final = 60
 """Seconds between two sweeps of what may be forgotten."""
 _QUEUE_WAIT: Final = 0.75
 """Seconds to wait for another thread's read, which may itself take two: a request is answered within three."""
-_ERA_BELIEVED: Final = 1.0
-"""Seconds for which the era is believed: a worker that only logs in and refreshes has no thread that reads it."""
+_VALID_FROM_BELIEVED: Final = 1.0
+"""Seconds for which it is believed: a worker that only logs in and refreshes has no thread that reads it."""
 _MOST_ASKED: Final = 100_000
 _MOST_LOGS: Final = 3
 """Logs that may take each other's place while all of one is read."""
@@ -53,8 +58,8 @@ _NOTHING_SEEN: Final = object()
 _NEVER: Final = float("-inf")
 
 
-class ViewBusyError(StorageUnavailableError):
-    """Another thread reads the log, and is not done: the storage itself can be asked."""
+class UndecidedError(StorageUnavailableError):
+    """What is known here does not decide: the storage itself must be asked."""
 
 
 class RevocationView:
@@ -66,8 +71,8 @@ class RevocationView:
 
     def __init__(self, log: RevocationLog) -> None:
         self._log = log
-        self._has_stamps = log.bound == 0
-        self.needs_follower = not self._has_stamps
+        self._stamp_of = log.stamp if isinstance(log, ChangingLog) else None
+        self.needs_follower = self._stamp_of is None
         """Whether a `RevocationFollower` reads the log; elsewhere each request sees what is new."""
         self._stamp: object = _NOTHING_SEEN
         self._log_id = ""
@@ -75,12 +80,12 @@ class RevocationView:
         """How far the log was read."""
         self._open = OpenEndings()
         self._pruned_at = 0
-        self._era = 0
-        self._era_known_until = _NEVER
-        self.born_at = 0
+        self._valid_from = 0
+        self._valid_from_known_until = _NEVER
+        self.created_at = 0
         """The log may know nothing of tokens issued up to this Unix second."""
         self.found_live: set[str] = set()
-        """Sessions with such tokens that the storage was asked about: since this log's birth it tells of them too."""
+        """Sessions with such tokens that the storage was asked about: of later endings this log tells."""
         renew_in_children(self)
 
     def renew_locks(self) -> None:
@@ -95,12 +100,12 @@ class RevocationView:
             at: now, Unix seconds.
 
         Raises:
-            ViewBusyError: the log has changed, and another thread reads it.
+            UndecidedError: the log has changed, and another thread reads it; or it tells of an intent.
             StorageUnavailableError: the log has changed and cannot be read.
         """
         # The first test of `_look`, written out: every request comes by here, and most often nothing has changed.
         # A clock that ran ahead has made us forget too much, wherever the log is.
-        if (self._has_stamps and self._log.stamp() != self._stamp) or at < self._pruned_at - CLOCKS_APART:
+        if (self._stamp_of and self._stamp_of() != self._stamp) or at < self._pruned_at - CLOCKS_APART:
             self._look(at)
         known = self._open
         ended = known.sessions.get(claims.sid)
@@ -111,44 +116,46 @@ class RevocationView:
         for entry in users.get((claims.realm, claims.sub), ()) if users else ():
             if claims.ep < entry.epoch and (not entry.except_sid or claims.sid != sid_text(entry.except_sid)):
                 return entry.reason
+        if known.intents and known.is_undecided(claims.sid, (claims.realm, claims.sub)):
+            raise UndecidedError("an ending was announced, and the log does not say whether it was written")
         return ""
 
-    def position(self, *, at: int) -> int:
-        """The number of the newest ending: what is begun later has a greater one.
+    def checkpoint(self, *, at: int) -> Checkpoint:
+        """Where the log ends: what is appended later lies beyond it.
 
         Raises:
             StorageUnavailableError: the log cannot be read.
         """
-        return self._log.tail(at=at).last
+        return self._log.head(at=at).checkpoint
 
-    def era(self, *, at: int) -> int:
-        """The storage's era; sessions of an older one are over.
+    def valid_from(self, *, at: int) -> int:
+        """The Unix second before which sessions must not have begun.
 
         Raises:
             StorageUnavailableError: it was never read, or where stamps tell that the log has changed, and cannot be.
         """
-        if self._has_stamps:
+        if self._stamp_of:
             self._look(at)
-        elif boot_clock() >= self._era_known_until:
-            self._ask_for_era(at)
-        return self._era
+        elif boot_clock() >= self._valid_from_known_until:
+            self._ask_for_valid_from(at)
+        return self._valid_from
 
-    def _ask_for_era(self, at: int) -> None:
+    def _ask_for_valid_from(self, at: int) -> None:
         try:
-            era = self._log.tail(at=at).era
+            valid_from = self._log.head(at=at).valid_from
         except StorageUnavailableError:
-            if self._era_known_until == _NEVER:
+            if self._valid_from_known_until == _NEVER:
                 raise
             # Sessions may still be there, and what was known has to do; it is not asked for again at once.
-            era = self._era
-        self._know_era(era)
+            valid_from = self._valid_from
+        self._know_valid_from(valid_from)
 
-    def _know_era(self, era: int) -> None:
-        self._era, self._era_known_until = era, boot_clock() + _ERA_BELIEVED
+    def _know_valid_from(self, valid_from: int) -> None:
+        self._valid_from, self._valid_from_known_until = valid_from, boot_clock() + _VALID_FROM_BELIEVED
 
     def must_ask(self, claims: Claims) -> bool:
-        """Whether the storage must be asked, once, since the log may have been born after an ending of this session."""
-        return claims.iat <= self.born_at and claims.sid not in self.found_live
+        """Whether the storage must be asked, once: the log may have been created after an ending of this session."""
+        return claims.iat <= self.created_at and claims.sid not in self.found_live
 
     def ask(self, claims: Claims, check_live: Callable[[], None]) -> None:
         """Ask the storage about a session, and remember for as long as the log is this one; errors of `check_live`."""
@@ -170,7 +177,7 @@ class RevocationView:
 
     def confirm(self) -> None:
         """The storage says that the log has not changed since it was read."""
-        self._know_era(self._era)
+        self._know_valid_from(self._valid_from)
 
     def take_ahead(self, entries: Iterable[Revocation], *, at: int) -> None:
         """Refuse what is known to have ended, before the log was read as far as that.
@@ -186,18 +193,18 @@ class RevocationView:
         """Hold the lock. Who has it may itself wait for a storage that hangs, so nobody queues for long."""
         lock = self._lock
         if not lock.acquire(timeout=_QUEUE_WAIT):
-            raise ViewBusyError("waited too long for another thread that reads the revocation log")
+            raise UndecidedError("waited too long for another thread that reads the revocation log")
         try:
             yield
         finally:
             lock.release()
 
     def _look(self, at: int) -> None:
-        if self._log.stamp() == self._stamp and at >= self._pruned_at - CLOCKS_APART:
+        if self._stamp_of is None or (self._stamp_of() == self._stamp and at >= self._pruned_at - CLOCKS_APART):
             return
         with self._alone():
             # Taken before the read: what is written in between makes the next request look again.
-            stamp = self._log.stamp()
+            stamp = self._stamp_of()
             if stamp != self._stamp or at < self._pruned_at - CLOCKS_APART:
                 self._read_on(at)
                 self._stamp = stamp
@@ -212,7 +219,7 @@ class RevocationView:
                 return
             self._open.take(page.entries, at=at)
             self.cursor, is_whole = page.cursor, page.is_whole
-            self._know_era(page.era)
+            self._know_valid_from(page.valid_from)
         if at >= self._pruned_at + _PRUNE_EVERY:
             self._pruned_at = at
             self._open.prune(at)
@@ -223,16 +230,16 @@ class RevocationView:
             fresh = OpenEndings()
             page = self._read_all(fresh, at)
             if page is not None:
-                # The birth first, and each in place at once: other threads read without a lock.
+                # When it was created first, and each in place at once: other threads read without a lock.
                 self.found_live = set()
-                self.born_at = page.born_at + CLOCKS_APART
+                self.created_at = page.created_at + CLOCKS_APART
                 self._open = fresh
                 self._log_id, self.cursor, self._pruned_at = page.log_id, page.cursor, at
-                self._know_era(page.era)
+                self._know_valid_from(page.valid_from)
                 return
         raise StorageUnavailableError("the revocation log was replaced several times while it was being read")
 
-    def _read_all(self, into: OpenEndings, at: int) -> Revocations | None:
+    def _read_all(self, into: OpenEndings, at: int) -> LogPage | None:
         """The last page of a log that was read from its beginning; None if it has become another one meanwhile."""
         page = first = self._log.after(0, at=at)
         into.take(first.entries, at=at)
@@ -244,8 +251,8 @@ class RevocationView:
         return page
 
 
-def pages_after(log: RevocationLog, cursor: int, *, at: int) -> Iterator[Revocations]:
-    """All stretches of a log after `cursor`, up to its end.
+def pages_after(log: RevocationLog, cursor: int, *, at: int) -> Iterator[LogPage]:
+    """All pages of a log after `cursor`, up to its end.
 
     Raises:
         StorageUnavailableError: it cannot be read.

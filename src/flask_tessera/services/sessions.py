@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import msgspec
 from msgspec.structs import replace as _replace
 
-from ..errors import CredentialsError, NotFoundError, SessionEndedError, StorageUnavailableError, TokenInvalidError
+from ..errors import AlreadyExistsError, NotFoundError, SessionEndedError, StorageUnavailableError, TokenInvalidError
 from ..sessions import rotation
-from ..sessions.limits import UNLIMITED
-from ..sessions.record import RETENTION_MARGIN, Session, Standing
+from ..sessions.ids import make_sid
+from ..sessions.model import Session, SessionWithPrincipal
+from ..sessions.revocations import RETENTION_MARGIN
+from ..sessions.transitions import OTHER_ISSUER
 from ..tokens import refresh
 from .keys import parse_sid
 from .login_data import Issued, Login, SessionPolicy, refuse_unusable, session_of
@@ -21,16 +23,19 @@ from .ports import NOBODY, Caller, Event
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from ..storage.contract import Storage
+    from ..storage.contract import Checkpoint
+    from ..storage.engine import Storage
     from ..tokens.claims import Claims
     from .access import AccessTokens
     from .keys import Keys
-    from .ports import Clock, Dice, Listener
+    from .ports import Clock, Listener, RandomBytes
     from .revocation import RevocationView
 
 _NO_CLAIMS: Final[Mapping[str, Any]] = MappingProxyType({})
 STAMP_CLAIM: Final = "_stamp"
 """Member of `ext` that carries the session's user stamp. Claims of the application do not begin with an underscore."""
+_SPENT: Final = "spent"
+"""The kind of values that say that something was used."""
 
 
 class SessionService:
@@ -46,7 +51,7 @@ class SessionService:
         view: RevocationView,
         realm: str,
         clock: Clock,
-        dice: Dice,
+        random_bytes: RandomBytes,
         listener: Listener,
     ) -> None:
         self._storage = storage
@@ -56,9 +61,9 @@ class SessionService:
         self._view = view
         self._realm = realm
         self._clock = clock
-        self._dice = dice
+        self._random_bytes = random_bytes
         self._listener = listener
-        self._last_birth = 0
+        self._last_milliseconds = 0
 
     def log_in(self, login: Login, *, auth_at: int | None = None) -> Issued:
         """Begin a session and issue its first pair.
@@ -85,13 +90,11 @@ class SessionService:
         return self._access.mint_until(session, _ext_of(session, login.loaded_claims), at=at, exp=until)[0]
 
     def spend(self, login: Login, *, sid: bytes, keep_until: int, is_logout: bool = False) -> None:
-        """Keep, as a session that ends at once, that something can be used but once.
-
-        It is nobody's session: no limit counts it.
+        """Keep that something can be used but once.
 
         Args:
             login: for whom.
-            sid: the name that only this one thing has.
+            sid: the name that only this one thing has, in the form of a session's.
             keep_until: Unix second before which that must not be forgotten.
             is_logout: whether it ends something, of which an event is to tell.
 
@@ -101,10 +104,16 @@ class SessionService:
         """
         session = self._new_session(login, sid=sid, idle_until=keep_until, until=keep_until)
         with _failing_as_login():
-            self._storage.sessions.add(session, limits=UNLIMITED, at=session.created_at)
-            self._storage.sessions.end(sid, "logout" if is_logout else "replaced", at=session.created_at)
+            values, at = self._storage.values, session.created_at
+            if not values.put(_SPENT, sid, b"", expires_at=keep_until, at=at, expected_version=0):
+                raise AlreadyExistsError("it was used before")
         if is_logout:
             self._listener(Event("session_ended", session, "logout", login.caller))
+
+    def is_spent(self, sid: bytes, *, at: int) -> bool:
+        """Whether something of this name was used, by Unix second `at`; errors of the storage."""
+        # Release 0.1 kept that as a session that had ended at once.
+        return bool(self._storage.values.get(_SPENT, sid, at=at) or self._storage.sessions.find(sid))
 
     def rotate(self, text: str, caller: Caller) -> Session:
         """Exchange a refresh token for the next generation of its session (RFC 6749 §6, RFC 9700 §4.14.2).
@@ -118,16 +127,23 @@ class SessionService:
         """
         sid, presented = refresh.parse(text, self._keys.refresh)
         at, policy = self._clock(), self._policy
-        result = self._storage.sessions.rotate(sid, presented, at=at, leeway=policy.leeway, idle=policy.idle)
-        if result is None or not self._is_mine(result.session, at):
+        result = self._storage.sessions.rotate(
+            sid,
+            presented,
+            at=at,
+            leeway=policy.leeway,
+            idle=policy.idle,
+            valid_from=self.valid_from(at=at),
+            issued_for=policy.issued_for,
+        )
+        if result is None or result.session.realm != self._realm:
             raise SessionEndedError("expiry")
         session = result.session
+        if result.reason == OTHER_ISSUER:
+            raise TokenInvalidError
         if result.outcome == "reuse":
             self._listener(Event("token_reused", session, "reuse", caller))
             self._listener(Event("session_ended", session, "reuse", caller))
-        # After the events: what has ended the session is told, whoever was asked.
-        if session.issued_for not in ("", self._policy.issued_for):
-            raise TokenInvalidError
         if result.reason:
             raise SessionEndedError(result.reason)
         if result.outcome == "adopted":
@@ -147,13 +163,13 @@ class SessionService:
             StorageUnavailableError: that cannot be told.
         """
         sid = parse_sid(claims.sid)
-        standing = self._storage.sessions.find(sid)
-        if standing is None or not self._is_mine(standing.session, at) or standing.session.user_id != claims.sub:
+        found = self._storage.sessions.find(sid)
+        if found is None or (found.session.realm, found.session.user_id) != (self._realm, claims.sub):
             raise SessionEndedError("expiry")
-        if reason := standing.refusal(at):
+        if reason := found.rejection_reason(at, valid_from=self.valid_from(at=at)):
             raise SessionEndedError(reason)
-        if rotation.mark(standing.session.rotation, claims.gen) is None:
-            for session in self._storage.sessions.mark([(sid, claims.gen)], at=at):
+        if rotation.mark(found.session.rotation, claims.gen) is None:
+            for session in self._storage.sessions.confirm([(sid, claims.gen)], at=at):
                 self._listener(Event("token_reused", session, "reuse"))
                 self._tell_ended([session], "reuse", NOBODY)
             raise SessionEndedError("reuse")
@@ -171,10 +187,10 @@ class SessionService:
             SessionEndedError: the token was spent before, which has just ended its session.
         """
         sid, presented = refresh.parse(text, self._keys.refresh)
-        standing = self._storage.sessions.find(sid)
-        if standing is None or standing.session.realm != self._realm:
+        found = self._storage.sessions.find(sid)
+        if found is None or found.session.realm != self._realm:
             raise TokenInvalidError
-        session = standing.session
+        session = found.session
         if session.issued_for not in ("", self._policy.issued_for):
             raise TokenInvalidError
         if current and not session.ended_at and presented != session.gen:
@@ -198,11 +214,10 @@ class SessionService:
             StorageUnavailableError: that cannot be told.
         """
         at = self._clock()
-        principal = self._storage.principals.find(session.realm, session.user_id)
-        if reason := Standing(session, principal).refusal(at):
+        principal = self._storage.sessions.principal(session.realm, session.user_id)
+        found = SessionWithPrincipal(session, principal)
+        if reason := found.rejection_reason(at, valid_from=self.valid_from(at=at)):
             raise SessionEndedError(reason)
-        if not self._is_mine(session, at):
-            raise SessionEndedError("expiry")
 
     def end(self, sid: bytes, reason: str, caller: Caller = NOBODY, *, owner: str | None = None) -> Session:
         """End a session; one that is over already keeps its reason.
@@ -210,8 +225,8 @@ class SessionService:
         Raises:
             NotFoundError: it is not known, or belongs to somebody else than `owner`.
         """
-        standing = self._storage.sessions.find(sid)
-        if standing is None or standing.session.realm != self._realm or owner not in (None, standing.session.user_id):
+        found = self._storage.sessions.find(sid)
+        if found is None or found.session.realm != self._realm or owner not in (None, found.session.user_id):
             raise NotFoundError("no such session")
         ended = self._storage.sessions.end(sid, reason, at=self._clock())
         if ended is None:
@@ -239,7 +254,7 @@ class SessionService:
         """End all sessions of a user and let none begin before Unix second `until`; errors as of `end_user`."""
         refuse_unusable(user_id)
         at = self._clock()
-        ended = self._storage.principals.suspend(
+        ended = self._storage.sessions.suspend(
             self._realm, user_id, until=until, at=at, keep_until=self._last_token(at)
         )
         return self._tell_ended(ended, "suspension", caller)
@@ -250,40 +265,35 @@ class SessionService:
 
     def unsuspend(self, user_id: str) -> None:
         """Let a user log in again; what has ended stays ended."""
-        self._storage.principals.unsuspend(self._realm, user_id)
+        self._storage.sessions.unsuspend(self._realm, user_id, at=self._clock())
 
     def list(self, user_id: str) -> list[Session]:
         """The user's live sessions, oldest first."""
         at = self._clock()
-        era = self.era(at=at)
-        return [each for each in self._storage.sessions.list(self._realm, user_id, at=at) if each.era >= era]
+        return self._storage.sessions.list(self._realm, user_id, at=at, valid_from=self.valid_from(at=at))
 
-    def era(self, *, at: int) -> int:
-        """How often a backup was put back, at Unix second `at`; sessions that began before are over.
+    def valid_from(self, *, at: int) -> int:
+        """The Unix second before which sessions must not have begun, as far as is known at `at`: 0, or a restore.
 
         Raises:
             StorageUnavailableError: that cannot be told.
         """
-        return self._view.era(at=at)
+        return self._view.valid_from(at=at)
 
-    def _is_mine(self, session: Session, at: int) -> bool:
-        """Whether a session is of this realm and of the present era."""
-        return session.realm == self._realm and session.era >= self.era(at=at)
-
-    def _begin(self, session: Session, *, checkpoint: int | None = None) -> Session:
+    def _begin(self, session: Session, *, checkpoint: Checkpoint | None = None) -> Session:
+        at = session.created_at
         with _failing_as_login():
-            added = self._storage.sessions.add(session, limits=self._policy.limits, at=session.created_at)
-            for ended in added.ended:
-                self._listener(Event("session_ended", ended, ended.end_reason, _caller_of(session)))
-            if checkpoint is not None and self._was_revoked_since(added.session, checkpoint):
-                self._storage.sessions.end(added.session.sid, "password_change", at=session.created_at)
-                raise CredentialsError("all sessions were ended while the credentials were checked")
+            added = self._storage.sessions.add(
+                session,
+                limits=self._policy.limits,
+                at=at,
+                valid_from=self.valid_from(at=at),
+                checkpoint=checkpoint,
+            )
+        for ended in added.ended:
+            self._listener(Event("session_ended", ended, ended.end_reason, _caller_of(session)))
         self._listener(Event("session_started", added.session, caller=_caller_of(session)))
         return added.session
-
-    def _was_revoked_since(self, session: Session, checkpoint: int) -> bool:
-        """Whether all of the user's sessions were ended after `checkpoint`, before this one began or with it."""
-        return self._storage.revocations.ended_all(session.realm, session.user_id, after=checkpoint)
 
     def issue(self, session: Session, loaded_claims: Mapping[str, Any] = _NO_CLAIMS) -> Issued:
         """The pair of a session's present generation; its access token carries `loaded_claims` too."""
@@ -301,16 +311,14 @@ class SessionService:
     def _new_session(self, login: Login, *, sid: bytes = b"", **changes: int) -> Session:
         refuse_unusable(login.user_id)
         at = self._clock()
-        with _failing_as_login():
-            sid, era = sid or self._new_sid(login.user_id, at), self.era(at=at)
-        return _replace(session_of(login, self._policy, sid=sid, realm=self._realm, era=era, at=at), **changes)
+        sid = sid or self._new_sid(login.user_id, at)
+        return _replace(session_of(login, self._policy, sid=sid, realm=self._realm, at=at), **changes)
 
     def _new_sid(self, user_id: str, at: int) -> bytes:
         # The clock counts whole seconds; within one the last three digits count logins, so that they sort by age.
-        following = self._last_birth + 1
-        self._last_birth = following if at * 1000 <= following < (at + 1) * 1000 else at * 1000
-        tag = self._storage.sessions.tag(self._realm, user_id, seed=self._keys.sid.secret)
-        return self._last_birth.to_bytes(6, "big") + tag + self._dice(8)
+        following = self._last_milliseconds + 1
+        self._last_milliseconds = following if at * 1000 <= following < (at + 1) * 1000 else at * 1000
+        return make_sid(self._last_milliseconds, self._realm, user_id, self._random_bytes(8))
 
     def _tell_ended(self, ended: Iterable[Session], reason: str, caller: Caller) -> Sequence[Session]:
         sessions = tuple(ended)

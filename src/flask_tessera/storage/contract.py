@@ -1,100 +1,88 @@
-"""The ports: all that the layers above know of a storage.
+"""The ports: what a storage implements. `engine.py` makes of them what the layers above use.
 
-Each method is one atomic step. Times are Unix seconds, given by the caller: a storage reads no clock.
-The only error of a driver that leaves a storage is `StorageUnavailableError`; every method may raise it.
-What a method has returned is durable, and seen by every process that shares the storage.
+Each method is one atomic step. Times are Unix seconds, given by the caller: a storage reads no clock but to protect
+itself from a wrong one. The only error of a driver that leaves a storage is `StorageUnavailableError`; every method may
+raise it. What a method has returned is durable, and seen by every process that shares the storage.
+
+A storage knows no rule about sessions. `SessionStore` reads what a rule looks at, lets the caller decide, and writes
+what was decided, together with the entries for the revocation log, in one step; it calls `decide` again with what is
+there then, where somebody else was faster. What `decide` raises leaves the method, and nothing was written.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
-from ..sessions.record import Principal, Session, Standing
+from ..sessions.model import Principal, Session
+from ..sessions.revocations import Revocation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
-    from ..sessions.limits import Limits
+    from ..sessions.model import SessionWithPrincipal
+    from ..sessions.transitions import Changes, UserState
 
-Outcome = Literal["rotated", "same", "replaced", "adopted", "reuse", "refused"]
+Result = TypeVar("Result")
 LAST_SECOND: Final = (1 << 48) // 1000
 """Unix second: the last one that a sid can begin with."""
-BEAT_EVERY: Final = 6
-"""Seconds between two beats of a worker."""
-WORKER_OVERDUE: Final = 20
-"""Seconds after its last beat from which a worker counts as stuck: it has missed three."""
-WORKER_FORGOTTEN: Final = 900
-"""Seconds after its last beat for which a worker is listed. One that ends in good order removes itself at once."""
-
-
 CHECK_WRITES_EVERY: Final = 10
 """Seconds between two writes of `Storage.check` in one process."""
+ANY_VERSION: Final = -1
+"""In place of an expected version: write whatever is there."""
 
 
-class Added(msgspec.Struct, frozen=True):
-    """A session as it was written, and those that ended to make room for it."""
+class Checkpoint(msgspec.Struct, frozen=True):
+    """The end of the revocation log at a moment: which log it was, and the number of its newest entry."""
 
-    session: Session
-    ended: tuple[Session, ...] = ()
+    log_id: str
+    number: int
 
 
-class Rotation(msgspec.Struct, frozen=True):
-    """What became of a presented refresh token.
+class Wanted(msgspec.Struct, frozen=True):
+    """What of a user is to be read beside the principal.
 
-    `session` is as it is stored now; `reason` is set when the outcome is "refused" or "reuse".
+    Attributes:
+        sessions: whether those that have not ended are; at most the newest `most` of them, 0 for all.
+        sid: whether this sid is in use; where `most` bounds the sessions this one is among them in any case. Empty
+            asks nothing.
+        checkpoint: whether all of the user's sessions were ended since, or the log is another one by now.
+        surplus: whether the sids of ended sessions beyond the newest `ENDED_KEPT` are, some of them at least.
     """
 
-    outcome: Outcome
-    session: Session
-    reason: str = ""
-
-
-class Ended(msgspec.Struct, frozen=True):
-    """A session that is over; `by_this_call` tells whether it was live before."""
-
-    session: Session
-    by_this_call: bool
-
-
-class Revocation(msgspec.Struct, frozen=True):
-    """An ending that live tokens could still contradict.
-
-    Of one session (`sid`), or of a user: of every token with an epoch below `epoch`, but for those of
-    session `except_sid`. It may be forgotten at Unix second `forget_at`.
-    """
-
-    forget_at: int
-    reason: str
+    sessions: bool = True
+    most: int = 0
     sid: bytes = b""
-    realm: str = ""
-    user_id: str = ""
-    epoch: int = 0
-    except_sid: bytes = b""
+    checkpoint: Checkpoint | None = None
+    surplus: bool = False
 
 
-class Revocations(msgspec.Struct, frozen=True):
-    """A stretch of the revocation log.
+class LogPage(msgspec.Struct, frozen=True):
+    """Some of the revocation log.
 
     `log_id` names the log: another one is another log, of which all must be read from cursor 0. Of tokens issued
-    up to `born_at` (Unix seconds) it knows nothing. Sessions of an era before `era` are over: the storage was put
-    back from a backup, and has forgotten which of them had ended. Where `is_whole` is False there are more entries
-    after `cursor`. `last` is the number of the newest entry, where `tail` was asked: none that is begun later has a
-    lower one.
+    up to `created_at` (Unix seconds) it knows nothing. Sessions that began before Unix second `valid_from` are over:
+    the storage was restored from a backup, and has forgotten which of them had ended. Where `is_whole` is False there
+    are more entries after `cursor`. `number` is that of the newest entry of the log, if it was asked for its head.
     """
 
     entries: tuple[Revocation, ...]
     cursor: int
     log_id: str
-    born_at: int
-    era: int = 0
+    created_at: int
+    valid_from: int = 0
     is_whole: bool = True
-    last: int = 0
+    number: int = 0
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Where the log ended when its head was read."""
+        return Checkpoint(self.log_id, self.number)
 
 
 class Wakeup(msgspec.Struct, frozen=True):
-    """Why `RevocationLog.wait` has returned.
+    """Why `WaitingLog.wait` has returned.
 
     `entries` are a hint: they may be incomplete, repeated or stale, and `after` is authoritative. `is_unchanged` is
     True where the storage itself has answered, when the wait was over, that there was nothing after the cursor: that
@@ -103,17 +91,6 @@ class Wakeup(msgspec.Struct, frozen=True):
 
     entries: tuple[Revocation, ...] = ()
     is_unchanged: bool = False
-
-
-class Worker(msgspec.Struct, frozen=True):
-    """What a process that follows the revocation log says of itself. Times are Unix seconds of its own clock.
-
-    It beats only after it has read the log to its end: at `beat_at` it knew of all that had been revoked.
-    """
-
-    name: str
-    started_at: int
-    beat_at: int
 
 
 class Description(msgspec.Struct, frozen=True):
@@ -135,159 +112,181 @@ class SchemaState(msgspec.Struct, frozen=True):
     is_new: bool = False
 
 
-class Page(msgspec.Struct, frozen=True):
-    """Some of all records; `cursor` leads to the next ones, and is empty at the end.
+class Value(msgspec.Struct, frozen=True):
+    """A small value that expires.
 
-    `revocations` are entries of the log, which is read with `RevocationLog.after`: only `Records.write` looks at them.
+    Attributes:
+        kind: what it is for.
+        key: names it within its kind; its first two bytes are the tag of its owner, or of a hash.
+        value: of 64 KiB at most; empty for a counter.
+        version: random, chosen by who wrote it; the count of a counter.
+        expires_at: first Unix second in which it is gone.
+        owner: whose it is, as `key_value.owner_key` writes it; empty for nobody's.
     """
+
+    kind: str
+    key: bytes
+    value: bytes
+    version: int
+    expires_at: int
+    owner: bytes = b""
+
+
+class Increment(msgspec.Struct, frozen=True):
+    """One step of a counter.
+
+    A counter that is not there, or has expired, begins at 0 and ends at `ends_at`; with `only_running` only one that
+    ends then is changed.
+    """
+
+    kind: str
+    key: bytes
+    amount: int
+    ends_at: int
+    only_running: bool = False
+
+
+class Counter(msgspec.Struct, frozen=True):
+    """A counter after a step; 0 and 0 where there was none to be changed. `ends_at` is a Unix second."""
+
+    count: int
+    ends_at: int
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Some of all records; `cursor` leads to the next ones, and is empty at the end."""
 
     sessions: tuple[Session, ...] = ()
     principals: tuple[Principal, ...] = ()
+    values: tuple[Value, ...] = ()
     cursor: str = ""
-    revocations: tuple[Revocation, ...] = ()
 
 
-class SessionStorage(Protocol):
+class SessionStore(Protocol):
     """Sessions, each belonging to a principal."""
 
-    def tag(self, realm: str, user_id: str, *, seed: bytes) -> bytes:
-        """Two bytes to stand behind the six of the time in this user's sids, so that all of a user lie together.
-
-        They stay the same when `seed` changes, where the place of a record depends on them. A session of a sid with
-        other bytes there is kept all the same, but found more slowly.
-
-        Args:
-            realm: of the user.
-            user_id: whose sids they are for.
-            seed: 32 secret bytes, from which the tags are made in a storage that has none yet.
-        """
+    def find(self, sid: bytes) -> SessionWithPrincipal | None:
+        """The session with its principal, read in one step; None if it is not known (any more)."""
         ...
 
-    def add(self, session: Session, *, limits: Limits, at: int) -> Added:
-        """Write a new session under its principal's present epoch, ending others as `limits` says.
+    def user(self, realm: str, user_id: str, *, sessions: bool) -> UserState:
+        """The principal, a new one of epoch 0 where nothing is kept; with `sessions` those that have not ended."""
+        ...
 
-        Sessions of an era before this one's are over: they neither count nor end.
+    def change_user(
+        self,
+        realm: str,
+        user_id: str,
+        decide: Callable[[UserState], tuple[Changes, Result]],
+        *,
+        wanted: Wanted,
+        at: int,
+    ) -> Result:
+        """A unit of work on a principal and its sessions: nobody else changes what was read before it is over.
 
         Raises:
-            SessionLimitError: there are as many as allowed and the newcomer is to be refused.
-            LoginRefusedError: the principal is suspended at `at`.
-            AlreadyExistsError: there is a session of this sid.
+            AlreadyExistsError: the sid of `Changes.added` is in use, by anybody.
         """
         ...
 
-    def find(self, sid: bytes) -> Standing | None:
-        """The session with its principal; None if it is not known (any more)."""
-        ...
+    def change_sessions(
+        self,
+        sids: Sequence[bytes],
+        decide: Callable[[bytes, SessionWithPrincipal | None], tuple[Changes, Result]],
+        *,
+        at: int,
+        mostly_unchanged: bool = False,
+    ) -> list[Result]:
+        """A unit of work for each of these sessions; they may be written together, or one after another.
 
-    def rotate(self, sid: bytes, presented: int, *, at: int, leeway: int, idle: int) -> Rotation | None:
-        """Decide a refresh by the table of `sessions.rotation` and write what it says, in one step.
-
-        An outcome "reuse" has ended the session. None if the session is not known.
+        The principals are read with the sessions, and not changed.
 
         Args:
-            sid: the session.
-            presented: the generation of the token.
-            at: now, Unix seconds.
-            leeway: seconds in which a predecessor is answered like its successor.
-            idle: seconds by which the idle limit is moved.
+            sids: of sessions, known or not; no two alike.
+            decide: is given a sid, and what is known of it.
+            at: now.
+            mostly_unchanged: whether most will stay as they are, so that locking all of them would be a waste.
         """
         ...
 
-    def mark(self, marks: Sequence[tuple[bytes, int]], *, at: int) -> list[Session]:
-        """Note that generations (session, generation) were used; gives the sessions that this has ended.
-
-        A mark for a burnt generation is a reuse. Unknown and ended sessions are passed over.
-        """
+    def change_principals(
+        self, owners: Sequence[tuple[str, str]], decide: Callable[[Principal], Changes], *, at: int
+    ) -> None:
+        """A unit of work for each of these principals (realm, user id), as `change_sessions`."""
         ...
 
-    def seen(self, times: Iterable[tuple[bytes, int]]) -> None:
-        """Move last-seen times (session, Unix second) forward; never back."""
-        ...
+    def newest(self, *, before: int) -> int:
+        """When the newest session began, Unix seconds; 0 if there is none.
 
-    def end(self, sid: bytes, reason: str, *, at: int) -> Ended | None:
-        """End one session; None if it is not known. An ended one keeps its reason."""
-        ...
-
-    def end_user(
-        self, realm: str, user_id: str, reason: str, *, at: int, except_sid: bytes = b"", keep_until: int = 0
-    ) -> list[Session]:
-        """Raise the user's epoch and end all sessions but `except_sid`, which is carried over.
-
-        Before Unix second `keep_until` its entry in the log may not be forgotten: there may be live tokens of sessions
-        that the storage does not know.
-        """
-        ...
-
-    def list(self, realm: str, user_id: str, *, at: int) -> list[Session]:
-        """The user's live sessions, oldest first."""
-        ...
-
-    def newest(self, *, before: int = LAST_SECOND) -> int:
-        """When the newest session was begun, Unix seconds; 0 if there is none.
-
-        Of those that were begun before Unix second `before`, as their sids tell.
+        Of those that began before Unix second `before`, as their sids tell.
         """
         ...
 
     def purge(self, *, at: int, most: int) -> int:
-        """Remove at most `most` sessions whose tokens are all dead at `at`; gives how many it removed."""
+        """Remove at most `most` sessions whose `idle_until` has passed; gives how many it removed."""
         ...
 
+    def read(self, cursor: str, *, most: int) -> Page:
+        """About `most` sessions and principals after `cursor`, from an empty text on.
 
-class PrincipalStorage(Protocol):
-    """What is kept of users."""
-
-    def find(self, realm: str, user_id: str) -> Principal:
-        """The principal; a new one of epoch 0 where nothing is kept."""
-        ...
-
-    def suspend(self, realm: str, user_id: str, *, until: int, at: int, keep_until: int = 0) -> list[Session]:
-        """Let no session live or be born until Unix second `until`; gives the sessions this has ended.
-
-        `keep_until` is as for `end_user`.
+        It is not one step. A record may come twice, none that is there all the time is passed over.
         """
-        ...
-
-    def unsuspend(self, realm: str, user_id: str) -> None:
-        """Let the user log in again. Ended sessions stay ended."""
         ...
 
 
 class RevocationLog(Protocol):
-    """The ordered list of endings that live tokens could still contradict."""
+    """The ordered list of endings that live tokens could still contradict; entries are appended by units of work."""
 
     @property
     def bound(self) -> int:
-        """Least seconds within which a worker that listens has heard of an ending; 0: with the next request.
+        """Least seconds within which a worker learns of an ending; 0: with the next request.
 
-        Where it is 0 a worker compares stamps on every request; elsewhere it listens with `wait` and `after`.
+        Where it is 0 the log is a `ChangingLog`, elsewhere a `WaitingLog`.
         """
         ...
 
-    def stamp(self) -> object:
-        """A value that differs from an earlier one if there may be new entries. Cheap where `bound` is 0."""
-        ...
-
-    def after(self, cursor: int, *, at: int) -> Revocations:
-        """Entries after `cursor`, 0 for all; a log that was never read was born at `at`.
+    def after(self, cursor: int, *, at: int) -> LogPage:
+        """Entries after `cursor`, 0 for all; a log that was never read begins at `at`.
 
         An entry may come again where the storage cannot tell whether it was given, but none is ever passed over that
         may not be forgotten at `at`.
-        A cursor of which the storage knows nothing (it was put back, a fail-over has cut off its end) gives all. Very
+        A cursor of which the storage knows nothing (it was restored, a fail-over has cut off its end) gives all. Very
         many entries are given in several calls, each of which takes no longer than any other step.
         """
         ...
 
-    def tail(self, *, at: int) -> Revocations:
-        """What is known of the log and where it ends, without its entries; one that was never read was born at `at`.
+    def head(self, *, at: int) -> LogPage:
+        """What is known of the log and where it ends, without entries and cursor; one never read begins at `at`."""
+        ...
 
-        It gives no cursor (that is 0).
+    def append(self, entries: Sequence[Revocation], *, at: int) -> None:
+        """Append entries as they are; workers learn of them as of any other."""
+        ...
+
+    def restart(self, *, at: int, valid_from: int) -> None:
+        """Begin a new log at Unix second `at`; sessions that began before `valid_from` are over, 0 ends none."""
+        ...
+
+    def drop_expired(self, *, at: int, most: int, is_sure: bool) -> int:
+        """Drop at most `most` entries that may be forgotten at `at`; gives how many there were.
+
+        Unless the caller is sure of the time, the storage's own clock must agree, where it has one.
         """
         ...
 
-    def ended_all(self, realm: str, user_id: str, *, after: int) -> bool:
-        """Whether an entry later than number `after` has ended all of a user's sessions."""
+
+@runtime_checkable
+class ChangingLog(RevocationLog, Protocol):
+    """A log that tells cheaply whether it may have changed."""
+
+    def stamp(self) -> object:
+        """A value that differs from an earlier one if there may be new entries, or another log."""
         ...
+
+
+@runtime_checkable
+class WaitingLog(RevocationLog, Protocol):
+    """A log that can be waited for."""
 
     def wait(self, cursor: int, *, longest: float) -> Wakeup:
         """Block until there may be something after `cursor`, at most `longest` seconds (about, never twice that).
@@ -297,91 +296,48 @@ class RevocationLog(Protocol):
         ...
 
     def interrupt(self) -> None:
-        """Let a `wait` that another thread of this process is in return at once."""
-        ...
-
-    def restore(self, *, at: int) -> int:
-        """After a backup was put back: begin a new log, born at `at`, in the next era; gives that era."""
-        ...
-
-    def purge(self, *, at: int) -> None:
-        """Drop entries that may be forgotten at `at`."""
+        """Let a `wait` that another thread of this process is in return soon."""
         ...
 
 
-class WorkerRegistry(Protocol):
-    """Which processes follow the revocation log, and when each was last seen to have read it."""
+class ValueStore(Protocol):
+    """Small values that expire; `key_value.KeyValue` checks and completes what it is given."""
 
-    def beat(self, worker: Worker) -> None:
-        """Keep what a worker says of itself; nobody is woken by it. It may also drop entries that nobody needs."""
+    def get(self, names: Sequence[tuple[str, bytes]], *, at: int) -> list[Value | None]:
+        """The values of these kinds and keys; None where there is none, or it has expired at `at`."""
         ...
 
-    def remove(self, name: str) -> None:
-        """Forget a worker that ends."""
+    def put(self, value: Value, *, expected: int, at: int) -> bool:
+        """Write a value if the present version is `expected`: 0 for none, `ANY_VERSION` for any; tells whether it was.
+
+        One that has expired at `at` counts as none.
+        """
         ...
 
-    def list(self, *, at: int) -> list[Worker]:
-        """The workers whose last beat is less than `WORKER_FORGOTTEN` seconds before `at`, by name."""
+    def take(self, kind: str, key: bytes, *, at: int) -> Value | None:
+        """Get and delete a value: of many callers one gets it."""
         ...
 
+    def increment(self, steps: Sequence[Increment], *, at: int) -> list[Counter]:
+        """Carry out steps of counters, each atomic by itself; no two of one counter."""
+        ...
 
-class Records(Protocol):
-    """All records, for moving them to another storage. Not one step: nobody else may write meanwhile."""
+    def list(self, kind: str, owner: bytes, *, at: int) -> list[Value]:
+        """The values of one kind that belong to somebody, in the order of their keys."""
+        ...
+
+    def delete(self, kind: str, key: bytes) -> None:
+        """Remove a value; one that is not there is gone already."""
+        ...
+
+    def delete_owner(self, owner: bytes) -> None:
+        """Remove all values that belong to somebody."""
+        ...
+
+    def purge(self, *, at: int, most: int) -> int:
+        """Remove at most `most` values that have expired at `at`; gives how many."""
+        ...
 
     def read(self, cursor: str, *, most: int) -> Page:
-        """About `most` records after `cursor`, from an empty text on; one may come twice, none is passed over."""
-        ...
-
-    def write(self, page: Page, *, at: int) -> None:
-        """Put sessions and principals as they are, epochs included, at Unix second `at`.
-
-        What is there already is never turned back: of two sessions of one sid an ended one stays, else the higher
-        generation, of one generation the higher epoch; of two principals the higher epoch and the longer suspension.
-        Sessions get the storage's era.
-        Entries of the revocation log are appended as they are, after the records were written.
-        """
-        ...
-
-
-class Storage(Protocol):
-    """One place where records live."""
-
-    @property
-    def sessions(self) -> SessionStorage:
-        """Sessions, each belonging to a principal."""
-        ...
-
-    @property
-    def principals(self) -> PrincipalStorage:
-        """What is kept of users."""
-        ...
-
-    @property
-    def revocations(self) -> RevocationLog:
-        """The ordered list of endings."""
-        ...
-
-    @property
-    def workers(self) -> WorkerRegistry:
-        """Which processes follow it."""
-        ...
-
-    @property
-    def records(self) -> Records:
-        """All of it, for moving."""
-        ...
-
-    def describe(self) -> Description:
-        """What it is, and what it promises with the settings that its server has now."""
-        ...
-
-    def check(self) -> None:
-        """Read something, and write something unless this was done within `CHECK_WRITES_EVERY` seconds.
-
-        So a storage that cannot is found at start, and whoever may ask for `/healthz` causes no flood of writes.
-        """
-        ...
-
-    def close(self) -> None:
-        """Let go of connections; the next call opens them again."""
+        """About `most` values after `cursor`, from an empty text on; as `SessionStore.read`."""
         ...

@@ -10,7 +10,7 @@ from ..errors import ConfigError, missing_extra
 if TYPE_CHECKING:
     import sqlalchemy
 
-    from .contract import Storage
+    from .engine import Storage
 
 _KNOWN = "memory:, sqlite:///file.db, postgresql://host/database or redis://host:6379/0"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..services.login_data import Login
-from ..sessions.record import Device
+from ..sessions.model import Device
 from ..web.app_state import runtime_of
 from ..web.client import clean_device
 from ..web.token_pair import TokenPair

@@ -1,1 +1,1 @@
-"""What is presented: bytes in, claims out. No clock, no dice, no I/O."""
+"""What is presented: bytes in, claims out. No clock, no randomness, no I/O."""

@@ -15,7 +15,7 @@ from ..errors import (
 )
 from ..services.keys import parse_sid
 from ..services.login_data import Login
-from ..sessions.record import Device, Session
+from ..sessions.model import Device, Session
 from ..tokens.claims import LAST_SECOND, is_safe_text
 from .client import clean_device, client_info
 from .current import current_request_object
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ..services.ports import Caller
+    from ..storage.contract import Checkpoint
     from .app_state import Runtime
     from .identity import Identity
 
@@ -121,9 +122,9 @@ class Actions(Generic[User]):
         scope: str = "",
         amr: Iterable[str] = ("pwd",),
         claims: Mapping[str, Any] | None = None,
-        checkpoint: int | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> TokenPair:
-        """As `login`; refused where all sessions of the user were ended after `checkpoint`, a number of the log.
+        """As `login`; refused where all sessions of the user were ended after `checkpoint`.
 
         Raises:
             CredentialsError: so they were.
@@ -161,7 +162,7 @@ class Actions(Generic[User]):
 
     @raises_http
     def start_token(
-        self, user: User | Any, expires_in: int | dt.timedelta | None = None, *, checkpoint: int | None = None
+        self, user: User | Any, expires_in: int | dt.timedelta | None = None, *, checkpoint: Checkpoint | None = None
     ) -> str:
         """As `create_token`, with `checkpoint` as for `start_session`.
 

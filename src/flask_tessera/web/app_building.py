@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..config import Settings
     from ..services.login import LoginAttempts
     from ..services.ports import Clock
-    from ..storage.contract import Storage
+    from ..storage.engine import Storage
     from .hooks import Hooks
     from .outages import OutageLog
 
@@ -103,7 +103,7 @@ def _sessions_of(shared: AppState, realm: str, keys: Keys, access: AccessTokens)
         view=shared.view,
         realm=realm,
         clock=shared.clock,
-        dice=secrets.token_bytes,
+        random_bytes=secrets.token_bytes,
         listener=partial(send_event, shared.app),
     )
 

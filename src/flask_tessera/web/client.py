@@ -9,7 +9,7 @@ from typing import Final
 from flask import has_request_context
 
 from ..services.ports import NOBODY, Caller
-from ..sessions.record import Device
+from ..sessions.model import Device
 from .current import current_app_object, current_request_object
 
 _LONGEST_USER_AGENT: Final = 256

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..services.keys import Keys
     from ..services.ports import Clock
     from ..services.sessions import SessionService
-    from ..storage.contract import Storage
+    from ..storage.engine import Storage
 
 _OF_TOKENS = ("secret", "until", "user_key", "algorithm", "salt")
 _log = logging.getLogger("flask_tessera")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from ..services.login import LoginAttempt as Counted
+    from ..storage.contract import Checkpoint
     from .actions import Actions
     from .token_pair import TokenPair
 
@@ -39,7 +40,7 @@ class LoginAttempt(Generic[User]):
     def __init__(self, actions: Actions[User], accounts: tuple[str | int, ...]) -> None:
         self._actions = actions
         self._accounts = accounts
-        self._checkpoint = 0
+        self._checkpoint: Checkpoint | None = None
         self._counted: AbstractContextManager[Any] | None = None
         self._attempt: Counted | None = None
 
@@ -59,7 +60,7 @@ class LoginAttempt(Generic[User]):
         self._caller = client_info(runtime.settings.TRUSTED_PROXIES)
         counted = runtime.shared.attempts.attempt(runtime.realm, self._accounts, self._caller.ip)
         # Before the credentials are read: all sessions that end from now on, end this login too.
-        self._checkpoint = runtime.shared.view.position(at=runtime.clock())
+        self._checkpoint = runtime.shared.view.checkpoint(at=runtime.clock())
         self._attempt = counted.__enter__()
         self._counted = counted
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ..services.ports import Clock
     from ..services.revocation import RevocationView
     from ..services.sessions import SessionService
-    from ..sessions.record import Session
-    from ..storage.contract import Storage
+    from ..sessions.model import Session
+    from ..storage.engine import Storage
     from .hooks import Hooks
     from .outages import OutageLog
     from .readers import CredentialReader

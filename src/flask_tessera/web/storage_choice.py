@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from ..config import Settings
-    from ..storage.contract import Storage
+    from ..storage.engine import Storage
 
 _HOW = (
     "no storage: set TESSERA_STORE_URL = 'sqlite:///tessera.db' in the configuration,"

@@ -10,7 +10,7 @@ from ...errors import ConfigError
 if TYPE_CHECKING:
     import sqlalchemy
 
-    from ..contract import Storage
+    from ..engine import Storage
 
 
 def storage_at(url: sqlalchemy.URL) -> Storage:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ...sessions.record import Principal
+from ...sessions.model import Principal
 from ..contract import Page
-from .rows import session_of
+from .rows import COLUMNS, session_of, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SESSIONS: Final = "s"
 _PRINCIPALS: Final = "p"
+_READ_SESSIONS: Final = f"SELECT {COLUMNS} FROM tessera_sessions WHERE sid > ? ORDER BY sid LIMIT ?"  # noqa: S608 - constants
+# Not as a comparison of pairs, for which MySQL would not use the key.
+_READ_PRINCIPALS: Final = """
+SELECT realm, user_id, epoch, suspended_until FROM tessera_principals
+ WHERE user_id >= ? AND (user_id > ? OR realm > ?) ORDER BY user_id, realm LIMIT ?"""
 
 
 class Position(NamedTuple):
@@ -22,6 +27,35 @@ class Position(NamedTuple):
     sid: bytes | None = b""
     user_id: str = ""
     realm: str = ""
+
+    @property
+    def statement(self) -> str:
+        """What reads on; its last value is how many rows."""
+        return _READ_SESSIONS if self.sid is not None else _READ_PRINCIPALS
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """Its values but for the last."""
+        return (self.sid,) if self.sid is not None else (self.user_id, self.user_id, self.realm)
+
+    @property
+    def cursor(self) -> str:
+        """The cursor that leads here."""
+        if self.sid is not None:
+            return _SESSIONS + self.sid.hex()
+        return _PRINCIPALS + json.dumps([self.user_id, self.realm])
+
+    def page(self, rows: Sequence[Sequence[Any]], most: int) -> Page:
+        """The page that the rows make; after the last session the principals follow."""
+        if self.sid is not None:
+            sessions = tuple(map(session_of, rows))
+            following = Position(sessions[-1].sid) if len(sessions) >= most else Position(None)
+            return Page(sessions, cursor=following.cursor)
+        principals = tuple(Principal(text(realm), text(user_id), *rest) for realm, user_id, *rest in rows)
+        if len(principals) < most:
+            return Page((), principals)
+        last = principals[-1]
+        return Page((), principals, cursor=Position(None, last.user_id, last.realm).cursor)
 
 
 def parse(cursor: str) -> Position:
@@ -39,25 +73,3 @@ def parse(cursor: str) -> Position:
         raise ValueError("this is not a cursor of a SQL storage")
     user_id, realm = json.loads(rest)
     return Position(None, user_id, realm)
-
-
-def render(position: Position) -> str:
-    """The cursor of a position."""
-    if position.sid is not None:
-        return _SESSIONS + position.sid.hex()
-    return _PRINCIPALS + json.dumps([position.user_id, position.realm])
-
-
-def of_sessions(rows: Sequence[Sequence[Any]], most: int) -> Page:
-    """The page that rows of `rows.COLUMNS` make; after the last of them the principals follow."""
-    sessions = tuple(map(session_of, rows))
-    return Page(sessions, (), render(Position(sessions[-1].sid) if len(sessions) >= most else Position(None)))
-
-
-def of_principals(rows: Sequence[Sequence[Any]], most: int) -> Page:
-    """The page that rows of realm, user id, epoch and suspension make."""
-    principals = tuple(Principal(*row) for row in rows)
-    if len(principals) < most:
-        return Page((), principals)
-    last = principals[-1]
-    return Page((), principals, render(Position(None, last.user_id, last.realm)))

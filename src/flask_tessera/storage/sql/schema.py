@@ -7,36 +7,34 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import (
     BigInteger,
     Column,
-    DateTime,
     Index,
-    Integer,
     LargeBinary,
     MetaData,
-    PrimaryKeyConstraint,
     SmallInteger,
-    String,
     Table,
     Text,
-    text,
 )
+from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import CreateIndex, CreateTable
-from sqlalchemy.types import UserDefinedType
 
 from ...errors import ConfigError
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Of the schema; a process refuses a newer one than it knows."""
 FILL_FACTOR: Final = "fillfactor"
 """Of a table's `info`: per cent of a page of PostgreSQL that new rows fill, so that an update finds room beside."""
-REVISION_TABLE: Final = "tessera_alembic_version"
-"""Where Alembic notes the revision, apart from the host's own."""
+_MYSQLS: Final = ("mysql", "mariadb")
+_MYSQL: Final[dict[str, Any]] = {"mysql_engine": "InnoDB", "mariadb_engine": "InnoDB"}
+_USER_ID: Final = 1020
+"""Bytes of a user id: 255 characters of four bytes."""
+_REALM: Final = 512
 
 
 def revision_of(version: int) -> str:
-    """The name of the migration that leads to this version of the schema."""
+    """The name of the step that leads to this version of the schema."""
     return f"{version:04}"
 
 
@@ -54,27 +52,14 @@ def refuse_other(version: int) -> None:
         )
 
 
-class TransactionId(UserDefinedType[int]):
-    """PostgreSQL's `xid8`."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_options: Any) -> str:
-        """Its name in DDL."""
-        return "xid8"
-
-
-def make_metadata(*, schema: str | None = None, postgres: bool = False) -> MetaData:
-    """All tables, as SQLite or PostgreSQL has them."""
+def make_metadata(*, schema: str | None = None) -> MetaData:
+    """All tables; their types are those of the dialect that they are compiled for."""
     metadata = MetaData(schema=schema)
     _sessions(metadata)
     _principals(metadata)
-    _revocations(metadata, postgres=postgres)
-    _log(metadata, postgres=postgres)
-    _workers(metadata)
-    # As Alembic makes it.
-    version = Column("version_num", String(32), nullable=False)
-    Table(REVISION_TABLE, metadata, version, PrimaryKeyConstraint("version_num", name=f"{REVISION_TABLE}_pkc"))
+    _log(metadata)
+    _entries(metadata)
+    _values(metadata)
     return metadata
 
 
@@ -98,23 +83,23 @@ def _options(table: Table, dialect: Dialect) -> str:
 
 
 def _sessions(metadata: MetaData) -> None:
-    # The columns stand in the order of the fields of `sessions.record.Session`.
+    # The columns stand in the order of the fields of `sessions.model.Session`, but for those that later versions added.
     Table(
         "tessera_sessions",
         metadata,
-        Column("sid", LargeBinary, primary_key=True),
-        _text("realm"),
-        _text("user_id"),
+        _bytes("sid", 16, primary_key=True),
+        _exact("realm", _REALM),
+        _exact("user_id", _USER_ID),
         *map(_integer, ("created_at", "auth_at", "idle_until", "until", "access_lifetime")),
         *map(_integer, ("gen", "predecessor", "rotated_at", "confirmed", "epoch", "last_seen_at", "ended_at")),
         *map(_text, ("end_reason", "device_type", "device_id", "device_name", "ip", "user_agent", "scope", "amr")),
-        _era(),
-        *map(_new_text, ("user_stamp", "issued_for", "claims")),
-        # Ordered by sid within a user, so oldest first. No column that a refresh writes stands in an index:
-        # PostgreSQL then writes the new row beside the old one and touches no index (HOT), if there is room.
-        Index("tessera_sessions_user", "user_id", "realm"),
+        *map(_text, ("user_stamp", "issued_for", "claims")),
+        # The live sessions of a user lie together, and the ended ones by when they did. No column that a refresh writes
+        # stands in an index: PostgreSQL then writes the new row beside the old one (HOT), if there is room.
+        Index("tessera_sessions_owner", "user_id", "realm", "ended_at"),
         sqlite_with_rowid=False,
         info={FILL_FACTOR: 85},
+        **_MYSQL,
     )
 
 
@@ -122,84 +107,83 @@ def _principals(metadata: MetaData) -> None:
     Table(
         "tessera_principals",
         metadata,
-        Column("user_id", Text, primary_key=True),
-        Column("realm", Text, primary_key=True),
+        _exact("user_id", _USER_ID, primary_key=True),
+        _exact("realm", _REALM, primary_key=True),
         _integer("epoch"),
         _integer("suspended_until"),
         sqlite_with_rowid=False,
         info={FILL_FACTOR: 85},
+        **_MYSQL,
     )
 
 
-def _revocations(metadata: MetaData, *, postgres: bool) -> None:
-    table = Table(
-        "tessera_revocations",
-        metadata,
-        Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-        _integer("forget_at"),
-        _text("reason"),
-        Column("sid", LargeBinary, nullable=False),
-        _text("realm"),
-        _text("user_id"),
-        _integer("epoch"),
-        Column("except_sid", LargeBinary, nullable=False),
-        # Numbers must not be given twice, or a cursor would pass over the second entry.
-        sqlite_autoincrement=True,
-    )
-    if postgres:
-        # Who wrote it: a transaction may commit after one that took a later number.
-        table.append_column(Column("xid", TransactionId, nullable=False, server_default=text("pg_current_xact_id()")))
-        # As pages are ordered, so that one is read without a sort.
-        Index("tessera_revocations_xid", table.c.xid, table.c.number)
-        Index("tessera_revocations_forget_at", table.c.forget_at)
-        # When it was noted by the clock of who noted it, 0 where that is not known, and by the server's own: an entry
-        # is swept by both, since one alone may have jumped.
-        table.append_column(Column("noted_at", BigInteger, nullable=False, server_default=text("0")))
-        table.append_column(Column("noted", DateTime(timezone=True), nullable=False, server_default=text("now()")))
-
-
-def _log(metadata: MetaData, *, postgres: bool) -> None:
-    table = Table(
+def _log(metadata: MetaData) -> None:
+    Table(
         "tessera_log",
         metadata,
-        Column("log_id", Text, primary_key=True),
-        Column("born_at", BigInteger, nullable=True),
-        # Which file, or which server and table, it was then: a copy that was put back has forgotten what came later,
-        # so it is born anew.
-        _text("file"),
+        # Its one row has a key: without a predicate PostgreSQL takes a table that was never analysed for a large one.
+        Column("id", SmallInteger, primary_key=True, autoincrement=False),
+        _exact("log_id", 64),
+        Column("created_at", BigInteger, nullable=True),
+        # On which server, or in which file, it was then: a copy that was put back has forgotten what came later, so it
+        # begins anew.
+        _exact("place", 255),
+        _integer("head"),
+        _integer("valid_from"),
         _integer("schema_version"),
-        _era(),
+        **_MYSQL,
     )
-    if postgres:
-        # The key of its one row: without a predicate the planner takes a table that was never analysed for a large one.
-        table.append_column(Column("id", SmallInteger, nullable=False, server_default=text("1")))
-        Index("tessera_log_id", table.c.id, unique=True)
 
 
-def _workers(metadata: MetaData) -> None:
+def _entries(metadata: MetaData) -> None:
     Table(
-        "tessera_workers",
+        "tessera_entries",
         metadata,
-        Column("name", Text, primary_key=True),
-        *map(_integer, ("started_at", "beat_at", "lag_ms")),
-        sqlite_with_rowid=False,
-        info={FILL_FACTOR: 50},
+        Column("number", BigInteger, primary_key=True, autoincrement=False),
+        _integer("forget_at"),
+        _text("reason"),
+        _bytes("sid", 16),
+        _exact("realm", _REALM),
+        _exact("user_id", _USER_ID),
+        _integer("epoch"),
+        _bytes("except_sid", 16),
+        # When it was appended, by the clock of who appended it and by the server's own.
+        _integer("noted_at"),
+        _integer("noted"),
+        Index("tessera_entries_forget_at", "forget_at"),
+        **_MYSQL,
     )
+
+
+def _values(metadata: MetaData) -> None:
+    Table(
+        "tessera_values",
+        metadata,
+        _exact("kind", 32, primary_key=True),
+        _bytes("name", 255, primary_key=True),
+        Column("value", LargeBinary().with_variant(mysql.MEDIUMBLOB(), *_MYSQLS), nullable=False),
+        _integer("version"),
+        _integer("expires_at"),
+        _bytes("owner", _REALM + _USER_ID),
+        Index("tessera_values_owner", "owner", "kind"),
+        Index("tessera_values_expires_at", "expires_at"),
+        **_MYSQL,
+    )
+
+
+def _exact(name: str, most: int, **options: Any) -> Column[str]:
+    """A text that is compared byte by byte: in MySQL as bytes, since collations take `admin` and `admin ` for one."""
+    return Column(name, Text().with_variant(mysql.VARBINARY(most), *_MYSQLS), nullable=False, **options)
+
+
+def _bytes(name: str, most: int, **options: Any) -> Column[bytes]:
+    return Column(name, LargeBinary().with_variant(mysql.VARBINARY(most), *_MYSQLS), nullable=False, **options)
 
 
 def _text(name: str) -> Column[str]:
-    return Column(name, Text, nullable=False)
+    longest = mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin")
+    return Column(name, Text().with_variant(longest, *_MYSQLS), nullable=False)
 
 
 def _integer(name: str) -> Column[int]:
     return Column(name, BigInteger, nullable=False)
-
-
-def _new_text(name: str) -> Column[str]:
-    # A default, since processes of version 2 that are still running write rows without it.
-    return Column(name, Text, nullable=False, server_default=text("''"))
-
-
-def _era() -> Column[int]:
-    # A default, since processes of version 1 that are still about write rows without it.
-    return Column("era", BigInteger, nullable=False, server_default=text("0"))

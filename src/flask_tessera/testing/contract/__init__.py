@@ -10,6 +10,7 @@ from .racing import RacingCases
 from .rotation import RotationCases
 from .seeing import SeeingCases
 from .texts import TextCases
+from .values import ValueCases
 
 
 class StorageContract(
@@ -21,6 +22,7 @@ class StorageContract(
     ListeningCases,
     MovingCases,
     TextCases,
+    ValueCases,
     RacingCases,
 ):
     """The contract of `flask_tessera.storage.contract` as pytest cases.

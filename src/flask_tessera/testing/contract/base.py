@@ -6,14 +6,16 @@ import itertools
 import secrets
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from ...sessions.ids import make_sid
 from ...sessions.limits import Limits
-from ...sessions.record import Session
+from ...sessions.model import Session
 from ..clock import YEAR_2096
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ...storage.contract import Rotation, Storage
+    from ...sessions.transitions import Rotation
+    from ...storage.engine import Storage
 
 T0: Final = YEAR_2096
 """When the sessions of the cases begin, Unix seconds."""
@@ -28,8 +30,8 @@ Wanted = TypeVar("Wanted", bound=Exception)
 
 def new_session(user_id: str = "7", realm: str = "", *, at: int = T0, **fields: Any) -> Session:
     """A session that begins at Unix second `at`; a later call gives a greater sid."""
-    # As real ones: milliseconds, a tag, dice. The number stands in for the milliseconds, so that none is alike.
-    sid = (T0 * 1000 + next(_numbers)).to_bytes(6, "big") + b"ta" + secrets.token_bytes(8)
+    # The number stands in for the milliseconds, so that none is alike.
+    sid = make_sid(T0 * 1000 + next(_numbers), realm, user_id, secrets.token_bytes(8))
     values: dict[str, Any] = {
         "sid": sid,
         "realm": realm,
@@ -53,9 +55,9 @@ def begin(storage: Storage, user_id: str = "7", realm: str = "", *, at: int = T0
 
 def stored(storage: Storage, session: Session) -> Session:
     """The session as it is kept now."""
-    standing = storage.sessions.find(session.sid)
-    assert standing is not None
-    return standing.session
+    found = storage.sessions.find(session.sid)
+    assert found is not None
+    return found.session
 
 
 def rotate(storage: Storage, session: Session, presented: int, at: int) -> Rotation:

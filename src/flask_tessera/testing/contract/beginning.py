@@ -9,7 +9,7 @@ from ...sessions.limits import Limits
 from .base import ACCESS, IDLE, NO_LIMITS, T0, Cases, begin, error_of, new_session, stored
 
 if TYPE_CHECKING:
-    from ...storage.contract import Storage
+    from ...storage.engine import Storage
 
 
 class BeginningCases(Cases):
@@ -68,7 +68,7 @@ class BeginningCases(Cases):
     def test_S06_the_least_recently_used_session_makes_room(self, storage: Storage) -> None:
         """The limit counts the newcomer; what ended is told, stored and noted in the log."""
         first, second = begin(storage), begin(storage)
-        storage.sessions.seen([(first.sid, T0 + 5)])
+        storage.sessions.touch([(first.sid, T0 + 5)], at=T0 + 5)
         added = storage.sessions.add(new_session(at=T0 + 9), limits=Limits(2, 0, "evict"), at=T0 + 9)
         assert [(each.sid, each.end_reason, each.ended_at) for each in added.ended] == [(second.sid, "limit", T0 + 9)]
         assert stored(storage, second) == added.ended[0]
@@ -105,7 +105,7 @@ class BeginningCases(Cases):
 
     def test_S03_no_session_begins_while_the_user_is_suspended(self, storage: Storage) -> None:
         """Up to the last second, and in this realm only."""
-        storage.principals.suspend("", "7", until=T0 + 10, at=T0)
+        storage.sessions.suspend("", "7", until=T0 + 10, at=T0)
         error_of(LoginRefusedError, storage.sessions.add, new_session(), limits=NO_LIMITS, at=T0 + 9)
         begin(storage, "7", "admin")
         begin(storage, "8")

@@ -5,40 +5,48 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ...errors import StorageUnavailableError
-from ...storage.contract import Page, Worker
+from ...sessions.revocations import Revocation
+from ...storage.contract import ChangingLog, Page, WaitingLog
 from .base import IDLE, NO_LIMITS, T0, new_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ...storage.contract import Storage
+    from ...storage.engine import Storage
 
 SID: Final = b"\5" * 16
 """Of no session that there is."""
+KEY: Final = b"\6" * 16
+"""Of no value that there is."""
 CALLS: Final[Mapping[str, Callable[[Storage], Any]]] = {
     "add": lambda storage: storage.sessions.add(new_session(), limits=NO_LIMITS, at=T0),
     "find": lambda storage: storage.sessions.find(SID),
     "rotate": lambda storage: storage.sessions.rotate(SID, 0, at=T0, leeway=15, idle=IDLE),
-    "mark": lambda storage: storage.sessions.mark([(SID, 0)], at=T0),
-    "seen": lambda storage: storage.sessions.seen([(SID, T0)]),
+    "confirm": lambda storage: storage.sessions.confirm([(SID, 0)], at=T0),
+    "touch": lambda storage: storage.sessions.touch([(SID, T0)], at=T0),
     "end": lambda storage: storage.sessions.end(SID, "kick", at=T0),
     "end_user": lambda storage: storage.sessions.end_user("", "7", "kick", at=T0),
     "list": lambda storage: storage.sessions.list("", "7", at=T0),
     "newest": lambda storage: storage.sessions.newest(),
     "purge": lambda storage: storage.sessions.purge(at=T0, most=10),
-    "principal": lambda storage: storage.principals.find("", "7"),
-    "suspend": lambda storage: storage.principals.suspend("", "9", until=T0, at=T0),
-    "unsuspend": lambda storage: storage.principals.unsuspend("", "7"),
-    "stamp": lambda storage: storage.revocations.stamp(),
+    "principal": lambda storage: storage.sessions.principal("", "7"),
+    "suspend": lambda storage: storage.sessions.suspend("", "9", until=T0, at=T0),
+    "unsuspend": lambda storage: storage.sessions.unsuspend("", "7", at=T0),
     "after": lambda storage: storage.revocations.after(0, at=T0),
-    "tail": lambda storage: storage.revocations.tail(at=T0),
-    "ended_all": lambda storage: storage.revocations.ended_all("", "7", after=0),
-    "wait": lambda storage: storage.revocations.wait(0, longest=0.1),
-    "restore": lambda storage: storage.revocations.restore(at=T0),
-    "purge_log": lambda storage: storage.revocations.purge(at=T0),
-    "beat": lambda storage: storage.workers.beat(Worker("host:1", T0, T0)),
-    "remove": lambda storage: storage.workers.remove("host:1"),
-    "workers": lambda storage: storage.workers.list(at=T0),
+    "head": lambda storage: storage.revocations.head(at=T0),
+    "learn": lambda storage: _learn(storage),  # noqa: PLW0108 - defined below
+    "append": lambda storage: storage.revocations.append([Revocation(T0, "kick", SID)], at=T0),
+    "restart": lambda storage: storage.revocations.restart(at=T0, valid_from=0),
+    "drop_expired": lambda storage: storage.revocations.drop_expired(at=T0, most=10, is_sure=True),
+    "get": lambda storage: storage.values.get("code", KEY, at=T0),
+    "put": lambda storage: storage.values.put("code", KEY, b"", expires_at=T0 + 9, at=T0),
+    "take": lambda storage: storage.values.take("code", KEY, at=T0),
+    "increment": lambda storage: storage.values.increment("counter", KEY, window=9, at=T0),
+    "list_values": lambda storage: storage.values.list("code", ("", "7"), at=T0),
+    "delete": lambda storage: storage.values.delete("code", KEY),
+    "delete_owner": lambda storage: storage.values.delete_owner(("", "7")),
+    "purge_values": lambda storage: storage.values.purge(at=T0, most=10),
+    "read_values": lambda storage: storage.values.read("", most=10),
     "read": lambda storage: storage.records.read("", most=10),
     "write": lambda storage: storage.records.write(Page((new_session(),)), at=T0),
     "describe": lambda storage: storage.describe(),
@@ -47,21 +55,20 @@ CALLS: Final[Mapping[str, Callable[[Storage], Any]]] = {
 """Each call of a storage once, by a name of its own."""
 READS: Final = frozenset(
     (
-        "find",
-        "list",
-        "newest",
-        "principal",
-        "stamp",
-        "after",
-        "tail",
-        "ended_all",
-        "wait",
-        "workers",
-        "read",
-        "describe",
+        *("find", "list", "newest", "principal", "after", "head", "learn", "get", "list_values", "read"),
+        *("read_values", "describe"),
     )
 )
 """Those that write nothing."""
+
+
+def _learn(storage: Storage) -> object:
+    """As a worker does, of endings."""
+    log = storage.revocations
+    if isinstance(log, WaitingLog):
+        return log.wait(0, longest=0.1)
+    assert isinstance(log, ChangingLog)
+    return log.stamp()
 
 
 class BrokenStorageContract:

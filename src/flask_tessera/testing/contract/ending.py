@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...sessions.record import RETENTION_MARGIN
+from ...sessions.revocations import RETENTION_MARGIN
 from .base import T0, Cases, begin, rotate, stored
 
 if TYPE_CHECKING:
-    from ...storage.contract import Storage
+    from ...storage.engine import Storage
 
 
 class EndingCases(Cases):
@@ -49,7 +49,7 @@ class EndingCases(Cases):
         assert {each.sid: each for each in ended}[first.sid] == stored(storage, first)
         assert stored(storage, over).end_reason == "logout"
         assert [rotate(storage, each, 0, T0 + 6).outcome for each in others] == ["rotated", "rotated"]
-        assert self.reopen(storage).principals.find("", "7").epoch == 1
+        assert self.reopen(storage).sessions.principal("", "7").epoch == 1
 
     def test_S02_everywhere_but_here_carries_the_kept_session_over(self, storage: Storage) -> None:
         """It lives on under the new epoch, and can do so again."""
@@ -58,7 +58,7 @@ class EndingCases(Cases):
             other.sid
         ]
         assert storage.sessions.end_user("", "7", "logout", at=T0, except_sid=kept.sid) == []
-        assert stored(storage, kept).epoch == storage.principals.find("", "7").epoch == 2
+        assert stored(storage, kept).epoch == storage.sessions.principal("", "7").epoch == 2
         assert rotate(storage, kept, 0, T0 + 1).outcome == "rotated"
         assert [each.sid for each in storage.sessions.list("", "7", at=T0)] == [kept.sid]
 
@@ -72,12 +72,12 @@ class EndingCases(Cases):
     def test_S02_a_user_without_sessions_has_an_epoch_too(self, storage: Storage) -> None:
         """Tokens of old could be about."""
         assert storage.sessions.end_user("", "9", "kick", at=T0) == []
-        assert storage.principals.find("", "9").epoch == 1
+        assert storage.sessions.principal("", "9").epoch == 1
 
     def test_F04_an_end_of_all_is_remembered_for_as_long_as_it_is_told_to(self, storage: Storage) -> None:
         """Tokens may live whose session the storage has lost; a known session that lives longer counts as well."""
         storage.sessions.end_user("", "7", "kick", at=T0, keep_until=T0 + 5000)
-        storage.principals.suspend("", "8", until=T0 + 1, at=T0, keep_until=T0 + 6000)
+        storage.sessions.suspend("", "8", until=T0 + 1, at=T0, keep_until=T0 + 6000)
         begin(storage, "9", access_lifetime=8000)
         storage.sessions.end_user("", "9", "kick", at=T0, keep_until=T0 + 5000)
         forget = [entry.forget_at for entry in storage.revocations.after(0, at=T0).entries]
@@ -86,9 +86,9 @@ class EndingCases(Cases):
     def test_S03_a_suspension_ends_all_sessions(self, storage: Storage) -> None:
         """It is told by principal and session alike."""
         session = begin(storage)
-        (ended,) = storage.principals.suspend("", "7", until=T0 + 100, at=T0)
+        (ended,) = storage.sessions.suspend("", "7", until=T0 + 100, at=T0)
         assert (ended.sid, ended.end_reason) == (session.sid, "suspension")
-        principal = self.reopen(storage).principals.find("", "7")
+        principal = self.reopen(storage).sessions.principal("", "7")
         assert (principal.epoch, principal.suspended_until) == (1, T0 + 100)
         standing = storage.sessions.find(session.sid)
         assert standing is not None
@@ -96,23 +96,23 @@ class EndingCases(Cases):
 
     def test_S03_the_longer_of_two_suspensions_holds(self, storage: Storage) -> None:
         """Whichever came first; ending all sessions in between changes nothing."""
-        storage.principals.suspend("", "7", until=T0 + 100, at=T0)
+        storage.sessions.suspend("", "7", until=T0 + 100, at=T0)
         storage.sessions.end_user("", "7", "kick", at=T0)
-        storage.principals.suspend("", "7", until=T0 + 50, at=T0)
-        assert storage.principals.find("", "7").suspended_until == T0 + 100
+        storage.sessions.suspend("", "7", until=T0 + 50, at=T0)
+        assert storage.sessions.principal("", "7").suspended_until == T0 + 100
 
     def test_S03_lifting_a_suspension_revives_nothing(self, storage: Storage) -> None:
         """A new login is needed, and possible."""
         session = begin(storage)
-        storage.principals.suspend("", "7", until=T0 + 100, at=T0)
-        storage.principals.unsuspend("", "7")
-        storage.principals.unsuspend("", "nobody")
+        storage.sessions.suspend("", "7", until=T0 + 100, at=T0)
+        storage.sessions.unsuspend("", "7", at=T0)
+        storage.sessions.unsuspend("", "nobody", at=T0)
         assert rotate(storage, session, 0, T0 + 1).reason == "suspension"
-        assert storage.principals.find("", "7").epoch == 1
+        assert storage.sessions.principal("", "7").epoch == 1
         assert rotate(storage, begin(storage, at=T0 + 1), 0, T0 + 1).outcome == "rotated"
 
     def test_a_user_of_whom_nothing_is_kept_is_a_new_one(self, storage: Storage) -> None:
         """Epoch 0, not suspended."""
-        principal = storage.principals.find("admin", "nobody")
+        principal = storage.sessions.principal("admin", "nobody")
         assert (principal.realm, principal.user_id) == ("admin", "nobody")
         assert (principal.epoch, principal.suspended_until) == (0, 0)

@@ -13,8 +13,9 @@ from .base import NO_LIMITS, T0, Cases, begin, new_session, rotate, stored
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...sessions.record import Session
-    from ...storage.contract import Rotation, Storage
+    from ...sessions.model import Session
+    from ...sessions.transitions import Rotation
+    from ...storage.engine import Storage
 
 _RACERS: Final = 8
 
@@ -110,7 +111,7 @@ class RacingCases(Cases):
 
             def step(number: int, user: str = user, sessions: Sequence[Session] = sessions) -> object:
                 if number == 0:
-                    return storage.principals.suspend("", user, until=T0 + 100, at=T0)
+                    return storage.sessions.suspend("", user, until=T0 + 100, at=T0)
                 try:
                     return handles[number % 2].sessions.add(sessions[number], limits=NO_LIMITS, at=T0)
                 except LoginRefusedError:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from .base import IDLE, LEEWAY, LIFETIME, T0, Cases, begin, rotate, stored
 
 if TYPE_CHECKING:
-    from ...sessions.record import Session
-    from ...storage.contract import Storage
+    from ...sessions.model import Session
+    from ...storage.engine import Storage
 
 
 def _held(storage: Storage, at: int) -> Session:
     """A session that was refreshed once at `at`, its new generation seen in use."""
     session = begin(storage)
     rotate(storage, session, 0, at)
-    storage.sessions.mark([(session.sid, 1)], at=at)
+    storage.sessions.confirm([(session.sid, 1)], at=at)
     return session
 
 
@@ -30,7 +30,7 @@ class RotationCases(Cases):
     def test_R03_the_current_generation_buys_the_next(self, storage: Storage) -> None:
         """Predecessor, time and limits are written; nobody was seen to hold the new one."""
         session = begin(storage)
-        storage.sessions.mark([(session.sid, 0)], at=T0)
+        storage.sessions.confirm([(session.sid, 0)], at=T0)
         result = rotate(storage, session, 0, T0 + 900)
         assert (result.outcome, result.reason) == ("rotated", "")
         new = result.session
@@ -129,7 +129,7 @@ class RotationCases(Cases):
     def test_R09_a_suspended_user_is_refused_and_revives_nothing(self, storage: Storage) -> None:
         """The suspension passes; what it ended stays ended."""
         session = begin(storage)
-        storage.principals.suspend("", "7", until=T0 + 10, at=T0)
+        storage.sessions.suspend("", "7", until=T0 + 10, at=T0)
         for at in (T0 + 1, T0 + 10, T0 + 11):
             assert rotate(storage, session, 0, at).reason == "suspension"
 
@@ -138,10 +138,10 @@ class RotationCases(Cases):
         session = begin(storage)
         rotate(storage, session, 0, T0)
         rotate(storage, session, 0, T0 + 100)
-        (ended,) = storage.sessions.mark([(session.sid, 1), (session.sid, 1)], at=T0 + 101)
+        (ended,) = storage.sessions.confirm([(session.sid, 1), (session.sid, 1)], at=T0 + 101)
         assert (ended.sid, ended.end_reason, ended.ended_at) == (session.sid, "reuse", T0 + 101)
         assert stored(storage, session) == ended
-        assert storage.sessions.mark([(session.sid, 1)], at=T0 + 102) == []
+        assert storage.sessions.confirm([(session.sid, 1)], at=T0 + 102) == []
 
     def test_a_mark_confirms_the_current_generation_only(self, storage: Storage) -> None:
         """Older ones, those ahead, unknown and ended sessions change nothing."""
@@ -149,8 +149,8 @@ class RotationCases(Cases):
         rotate(storage, first, 0, T0)
         storage.sessions.end(third.sid, "logout", at=T0)
         marks = [(first.sid, 0), (second.sid, 5), (third.sid, 0), (b"\2" * 16, 0)]
-        assert storage.sessions.mark(marks, at=T0 + 1) == []
+        assert storage.sessions.confirm(marks, at=T0 + 1) == []
         assert [stored(storage, each).confirmed for each in (first, second, third)] == [False, False, False]
-        assert storage.sessions.mark([(first.sid, 1), (second.sid, 0)], at=T0 + 2) == []
+        assert storage.sessions.confirm([(first.sid, 1), (second.sid, 0)], at=T0 + 2) == []
         assert [stored(storage, each).confirmed for each in (first, second)] == [True, True]
-        assert storage.sessions.mark([], at=T0) == []
+        assert storage.sessions.confirm([], at=T0) == []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .base import T0, Cases, begin, rotate, stored
 
 if TYPE_CHECKING:
-    from ...storage.contract import Storage
+    from ...storage.engine import Storage
 
 ODD_TEXTS: Final = (
     "王小明",
@@ -37,7 +37,7 @@ class TextCases(Cases):
             assert storage.sessions.list(realm, user_id, at=T0) == [session]
         storage.sessions.end_user("", "case", "kick", at=T0)
         assert len(storage.sessions.list("", "CASE", at=T0)) == 1
-        assert storage.principals.find("", "CASE").epoch == 0
+        assert storage.sessions.principal("", "CASE").epoch == 0
         assert storage.sessions.list("", "case", at=T0) == []
         (entry,) = storage.revocations.after(0, at=T0).entries
         assert (entry.realm, entry.user_id) == ("", "case")

@@ -10,7 +10,7 @@ import msgspec
 
 from ...accounts.account_names import WELL_KNOWN_MEMBERS, AccountMissingError, accounts_in
 from ...errors import ConfigError, CredentialsError, InputError
-from ...sessions.record import Device
+from ...sessions.model import Device
 from ..current import call_host
 from ..token_pair import PairResponse
 from .row import Endpoint

@@ -16,7 +16,7 @@ from .row import Endpoint
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...sessions.record import Session
+    from ...sessions.model import Session
     from ..extension import Tessera
 
 Which = Literal["this", "others", "all"]

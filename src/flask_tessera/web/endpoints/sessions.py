@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ...services.keys import parse_sid, sid_text
-from ...sessions.record import Device
+from ...sessions.model import Device
 from ..freshness import is_recent_login, refuse_stale_login
 from ..request_auth import auth_of, refuse_another_user
 from .logout import RevokedResponse
 from .row import Endpoint
 
 if TYPE_CHECKING:
-    from ...sessions.record import Session
+    from ...sessions.model import Session
     from ..extension import Tessera
 
 

@@ -11,9 +11,9 @@ import msgspec
 
 from ...errors import SessionEndedError, TokenExpiredError, TokenInvalidError
 from ...services.keys import SID_CHARACTERS, parse_sid
-from ...services.revocation import ViewBusyError
+from ...services.revocation import UndecidedError
 from ...services.sessions import STAMP_CLAIM
-from ...sessions.record import LAST_SEEN_RESOLUTION
+from ...sessions.model import LAST_SEEN_RESOLUTION
 from ...tokens.claims import Claims
 from ..identity import Identity
 
@@ -163,13 +163,13 @@ class AccessTokenReader:
         """What this worker knows; the storage is asked only where the log may be younger than the token."""
         try:
             reason = self._view.refusal(claims, at=at)
-        except ViewBusyError:
+        except UndecidedError:
             self._sessions.check_live(claims, at=at)
             return
         if reason:
             raise SessionEndedError(reason)
         # Nearly every token is younger than its log, and that much is told without a call.
-        if claims.iat <= self._view.born_at and self._view.must_ask(claims):
+        if claims.iat <= self._view.created_at and self._view.must_ask(claims):
             self._view.ask(claims, lambda: self._sessions.check_live(claims, at=at))
 
     def _refuse_ended(self, claims: Claims, at: int, strict: bool) -> None:

@@ -13,12 +13,12 @@ from psycopg.types.numeric import Int8Dumper
 from psycopg.waiting import Ready, Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Mapping
     from typing import Self
 
     from psycopg import Cursor
 
-    Parameters = Sequence[Any] | Mapping[str, Any]
+    from ..dialect import Statement
 
 Result = TypeVar("Result")
 STEP: Final = 2.4
@@ -47,11 +47,10 @@ class Connection(DriverConnection[Any]):
         """Steady second before which it was not there."""
         self.process = os.getpid()
         """Whose it is. A forked child says nothing on it and does not close it: the server would hear the parent."""
-        self.server = ""
-        """Names the server and its timeline; empty where that is secret."""
+        self.identity = ""
+        """Names the server, as far as that is no secret, its timeline and the tables."""
         # Whatever their size: else each mixture of sizes would be prepared as a statement of its own.
         self.adapters.register_dumper(int, Int8Dumper)
-        self._steps = self.cursor()
 
     @classmethod
     def open(cls, options: Mapping[str, str], give_up_at: float) -> Self:
@@ -88,17 +87,14 @@ class Connection(DriverConnection[Any]):
             return False
         return not self.closed
 
-    def run(self, statement: str, values: Parameters | None = None) -> Cursor[Any]:
-        """Send a statement, prepared, in one round trip; the cursor is good until the next one."""
-        return self._steps.execute(statement, values, prepare=True)
-
-    def one(self, statement: str, values: Parameters | None = None) -> Any:
-        """The first row that a statement gives; None if there is none."""
-        return self._steps.execute(statement, values, prepare=True).fetchone()
-
-    def all(self, statement: str, values: Parameters | None = None) -> list[Any]:
-        """All rows that a statement gives."""
-        return self._steps.execute(statement, values, prepare=True).fetchall()
+    def batch(self, statements: Iterable[Statement]) -> list[list[Any]]:
+        """Send statements in one round trip; the rows that each gives. Those between BEGIN and COMMIT are one step."""
+        statements = list(statements)
+        if len(statements) == 1:
+            return [_rows(self.execute(*statements[0], prepare=True))]
+        with self.pipeline():
+            cursors = [self.execute(sql, values, prepare=True) for sql, values in statements]
+        return [_rows(cursor) for cursor in cursors]
 
     def wait(self, gen: Generator[Any, Any, Result], *arguments: Any, **options: Any) -> Result:
         """Consume a generator of the driver, as long as there is time: libpq knows no such limit."""
@@ -123,3 +119,7 @@ class Connection(DriverConnection[Any]):
         except StopIteration as end:
             result: Result = end.value
             return result
+
+
+def _rows(cursor: Cursor[Any]) -> list[Any]:
+    return cursor.fetchall() if cursor.description else []

@@ -4,36 +4,44 @@ from __future__ import annotations
 
 import time
 import weakref
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import psycopg
 
-from ....errors import StorageUnavailableError, TesseraError
+from ....errors import AlreadyExistsError, StorageUnavailableError, TesseraError
 from ....fork import renew_in_children
-from . import failures
+from . import failures, upgrading
 from .connection import STEP, Connection
+from .dialect import dialect_of
 from .pool import Pool
 from .preparation import prepare
+from .upgrading import BusyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from ..dialect import Rows, Statement, Values
     from .address import Address
 
 Result = TypeVar("Result")
 _PATIENCE: Final = 0.3
 """Seconds after which an attempt has taken too long for another one."""
+_ATTEMPTS: Final = 10
+_BEGIN: Final[Statement] = ("BEGIN", ())
+_COMMIT: Final[Statement] = ("COMMIT", ())
+_ROLLBACK: Final[Statement] = ("ROLLBACK", ())
 _left_by_parents: Final[list[Pool]] = []
 """Kept, never used: the connections in them are the parent's, and not even to be collected here."""
 
 
-class Database:
+class PostgresDatabase:
     """A PostgreSQL database; the connections are ours, also where it is a host's."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
+        self.dialect = dialect_of(address.channel)
         self._next_host = 0
         self._is_first = True
         self._pools: list[Pool] = []
@@ -46,29 +54,37 @@ class Database:
         _left_by_parents.extend(self._pools)
         self._pools[:] = [Pool()]
 
-    def read(self, work: Callable[[Connection], Result]) -> Result:
-        """Carry out statements that read.
+    def read(self, *statements: Statement) -> tuple[list[Rows], str]:
+        return self._carry_out(
+            lambda connection: (connection.batch(statements), connection.identity), writing=False, again=True
+        )
 
-        Raises:
-            StorageUnavailableError: the database does not answer.
-        """
-        return self._carry_out(work, writing=False, again=True)
+    def run(self, *statements: Statement, again: bool = True) -> list[Rows]:
+        # Several statements in one pipeline are one transaction of the server's (PostgreSQL manual, 34.5.1.1).
+        return self._carry_out(lambda connection: connection.batch(statements), writing=True, again=again)
 
-    def write(self, work: Callable[[Connection], Result], *, again: bool = False) -> Result:
-        """Carry out a statement that writes, or several of which each is a transaction.
-
-        Args:
-            work: does it.
-            again: whether it does no harm if it was done already, and nobody heard of it.
-
-        Raises:
-            StorageUnavailableError: the database does not answer, or the outcome is not known.
-        """
-        return self._carry_out(work, writing=True, again=again)
-
-    def transact(self, work: Callable[[Connection], Result], *, again: bool = False) -> Result:
-        """Carry out statements as one transaction, with the arguments and errors of `write`."""
+    def transact(self, work: Callable[[PostgresTransaction], Result], *, again: bool = False) -> Result:
         return self._carry_out(partial(_in_transaction, work), writing=True, again=again)
+
+    def remove(self, statement: str, rows: Sequence[Values]) -> int:
+        def work(connection: Connection) -> int:
+            with connection.cursor() as cursor:
+                cursor.executemany(statement, rows)
+                return cursor.rowcount
+
+        return self._carry_out(work, writing=True, again=True)
+
+    def upgrade(self) -> list[str]:
+        """Bring the schema up to date, also while others are at work; gives the steps that were applied.
+
+        Raises:
+            ConfigError: the schema is newer than known here.
+            StorageUnavailableError: the database does not answer, or is too busy; nothing was changed.
+        """
+        for _ in range(_ATTEMPTS - 1):
+            with suppress(BusyError):
+                return upgrading.upgrade(self.address)
+        return upgrading.upgrade(self.address)
 
     def connect(self, give_up_at: float) -> Connection:
         """A new connection, the schema in place.
@@ -155,15 +171,57 @@ def _close_all(pools: list[Pool]) -> None:
         pool.close()
 
 
-def _in_transaction(work: Callable[[Connection], Result], connection: Connection) -> Result:
+class PostgresTransaction:
+    """A transaction that begins with its first read; what is written is sent together with the commit."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._has_begun = False
+        self._writes: list[Statement] = []
+        self.identity = connection.identity
+
+    def read(self, *statements: Statement) -> list[Rows]:
+        if self._has_begun:
+            return self._connection.batch(statements)
+        _, *results = self._begin(*statements)
+        return results
+
+    def write(self, statement: str, rows: Sequence[Values]) -> None:
+        self._writes += [(statement, row) for row in rows]
+
+    def commit(self) -> None:
+        """Send what is to be written, in one round trip."""
+        if not self._has_begun:
+            self._begin()
+        self._connection.batch([*self._writes, _COMMIT])
+
+    def roll_back(self) -> None:
+        """End it without a trace."""
+        if self._has_begun:
+            self._connection.batch([_ROLLBACK])
+
+    def _begin(self, *statements: Statement) -> list[Rows]:
+        try:
+            results = self._connection.batch([_BEGIN, *statements])
+        except psycopg.OperationalError as error:
+            if failures.is_lost(error):
+                # Whatever was sent, nothing was committed.
+                raise failures.NotBegunError(str(error)) from error
+            raise
+        self._has_begun = True
+        return results
+
+
+def _in_transaction(work: Callable[[PostgresTransaction], Result], connection: Connection) -> Result:
+    transaction = PostgresTransaction(connection)
     try:
-        connection.run("BEGIN")
-    except psycopg.OperationalError as error:
-        raise failures.NotBegunError(str(error)) from error
-    try:
-        result = work(connection)
+        result = work(transaction)
     except TesseraError:
-        connection.run("ROLLBACK")
+        transaction.roll_back()
         raise
-    connection.run("COMMIT")
+    try:
+        transaction.commit()
+    except psycopg.errors.UniqueViolation as error:
+        connection.rollback()
+        raise AlreadyExistsError("a row of this key") from error
     return result

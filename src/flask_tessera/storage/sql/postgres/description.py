@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from ...contract import Description
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from .database import PostgresDatabase
 
 _SETTINGS: Final = """
 SELECT current_setting('server_version'), current_setting('fsync'), current_setting('full_page_writes'),
@@ -15,9 +15,9 @@ SELECT current_setting('server_version'), current_setting('fsync'), current_sett
 _OFF: Final = "off"
 
 
-def describe(connection: Connection) -> Description:
-    """By the settings that hold for a connection of ours."""
-    version, fsync, pages, commit, standbys, is_standby = connection.one(_SETTINGS)
+def describe(database: PostgresDatabase) -> Description:
+    """By the settings that hold for a connection of ours; errors of the database."""
+    ((((version, fsync, pages, commit, standbys, is_standby),),), _) = database.read((_SETTINGS, ()))
     warnings = []
     if fsync == _OFF:
         warnings.append("fsync=off: a power cut may destroy the database")

@@ -17,7 +17,7 @@ from . import failures
 from .connection import STEP, Connection
 
 if TYPE_CHECKING:
-    from .database import Database
+    from .database import PostgresDatabase
 
 _left_by_parents: Final[list[_Channel]] = []
 """Kept, never used: they are the parent's."""
@@ -63,7 +63,7 @@ class Listener:
     Between two waits the connection stays open, and the server keeps the notifications for it.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
         self._channels: list[_Channel] = []
         renew_in_children(self)

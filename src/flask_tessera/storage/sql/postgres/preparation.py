@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 _OLDEST_SERVER: Final = 130_000
 """PostgreSQL 13: the first with `xid8`."""
-_CREATE: Final = tuple(schema.statements(schema.make_metadata(postgres=True), postgresql.dialect()))  # type: ignore[no-untyped-call] # of SQLAlchemy
+_CREATE: Final = tuple(schema.statements(schema.make_metadata(), postgresql.dialect()))  # type: ignore[no-untyped-call] # of SQLAlchemy
 # No name is sought but in our schema. (And in pg_temp, where only we ourselves could put one.)
 USE_SCHEMA: Final = sql.SQL("SET search_path TO {}")
 _CREATE_SCHEMA: Final = sql.SQL("CREATE SCHEMA {}")
 _HAS_SCHEMA: Final = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
 _HAS_LOG: Final = "SELECT to_regclass('tessera_log') IS NOT NULL"
 _VERSION: Final = "SELECT schema_version FROM tessera_log"
-_NAME: Final = "INSERT INTO tessera_log (log_id, born_at, file, schema_version) VALUES (%s, NULL, '', %s)"
-_FORGET_REVISION: Final = f"DELETE FROM {schema.REVISION_TABLE}"  # noqa: S608 - a constant
-_REVISION: Final = f"INSERT INTO {schema.REVISION_TABLE} (version_num) VALUES (%s)"  # noqa: S608 - a constant
+_BEGIN_LOG: Final = """
+INSERT INTO tessera_log (id, log_id, created_at, place, head, valid_from, schema_version)
+VALUES (1, %s, NULL, '', (SELECT coalesce(max(number), 0) FROM tessera_entries), 0, %s)"""
 QUEUE: Final = "SELECT pg_advisory_xact_lock(hashtext('flask_tessera'))"
 _WHAT_IS_THERE: Final = """
 SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = %s),
@@ -38,6 +38,7 @@ _GRANT_USE: Final = (
     "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {0} TO {1}",
     "GRANT USAGE ON ALL SEQUENCES IN SCHEMA {0} TO {1}",
 )
+_TABLE: Final = "SELECT 'tessera_log'::regclass::oid"
 _SERVER: Final = """
 SELECT system_identifier || '.' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) FROM pg_control_system()"""
 
@@ -58,7 +59,7 @@ def prepare(connection: Connection, address: Address, *, is_first: bool) -> None
         version = _create(connection, address)
     if is_first:
         schema.refuse_other(version)
-    connection.server = _server_of(connection)
+    connection.identity = _identity_of(connection)
 
 
 def _check_server(connection: Connection) -> None:
@@ -93,22 +94,21 @@ def _create(connection: Connection, address: Address) -> int:
                 if row is not None:
                     return int(row[0])
             connection.execute(";\n".join(_CREATE))
-            connection.execute(_NAME, (secrets.token_hex(8), schema.VERSION))
-            connection.execute(_FORGET_REVISION)
-            connection.execute(_REVISION, (schema.revision_of(schema.VERSION),))
+            connection.execute(_BEGIN_LOG, (secrets.token_hex(8), schema.VERSION))
             return schema.VERSION
     # A schema that we may not use is not even looked for.
     except (errors.InsufficientPrivilege, errors.InvalidSchemaName) as error:
         raise _lacks(connection, address) from error
 
 
-def _server_of(connection: Connection) -> str:
-    """The cluster and its timeline, which is another one after a fail-over or a recovery to a point in time."""
+def _identity_of(connection: Connection) -> str:
+    """The cluster, its timeline (another one after a fail-over or a recovery to a point in time) and the table."""
+    (table,) = connection.execute(_TABLE).fetchone() or ("",)
     try:
         row = connection.execute(_SERVER).fetchone()
     except (errors.InsufficientPrivilege, errors.UndefinedFunction, errors.ObjectNotInPrerequisiteState):
-        return ""
-    return str(row[0]) if row else ""
+        row = None
+    return f"{row[0] if row else ''}.{table}"
 
 
 def _lacks(connection: Connection, address: Address) -> ConfigError:

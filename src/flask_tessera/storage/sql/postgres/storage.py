@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from ...contract import CHECK_WRITES_EVERY
+from ...engine import Storage
 from ...pace import Pace
-from .. import migrations
-from . import address
-from .database import Database
+from .. import upgrades
+from ..sessions import SQLSessions
+from ..values import SQLValues
+from . import address, upgrading
+from .database import PostgresDatabase
 from .description import describe
-from .migrating import BusyError, migrating
-from .notifier import Notifier
-from .principals import PostgresPrincipals
-from .records import PostgresRecords
-from .revocations import PostgresRevocations
-from .sessions import PostgresSessions
-from .workers import PostgresWorkers
+from .log import PostgresLog
 
 if TYPE_CHECKING:
     import sqlalchemy
 
     from ...contract import Description, SchemaState
 
-_ATTEMPTS: Final = 10
-# Not to a row that polls read. It is a worker's that was last seen in 1970: never listed, and dropped by others' beats.
+# Not to a row that polls read.
 _WRITE_SOMETHING: Final = """
-INSERT INTO tessera_workers (name, started_at, beat_at, lag_ms) VALUES ('', 0, 0, -1)
-ON CONFLICT (name) DO UPDATE SET beat_at = 0"""
+INSERT INTO tessera_values (kind, name, value, version, expires_at, owner) VALUES ('check', '', '', 0, 0, '')
+ON CONFLICT (kind, name) DO UPDATE SET version = tessera_values.version + 1"""
 
 
-class PostgresStorage:
+class PostgresStorage(Storage):
     """All records in one schema.
 
     Args:
@@ -39,14 +34,10 @@ class PostgresStorage:
     """
 
     def __init__(self, place: address.Address) -> None:
-        self._database = Database(place)
+        self._database = PostgresDatabase(place)
         self._writing = Pace(CHECK_WRITES_EVERY)
-        notifier = Notifier(self._database)
-        self.sessions = PostgresSessions(self._database, notifier)
-        self.principals = PostgresPrincipals(self._database, notifier)
-        self.revocations = PostgresRevocations(self._database, notifier)
-        self.workers = PostgresWorkers(self._database)
-        self.records = PostgresRecords(self._database, notifier)
+        self._log = PostgresLog(self._database)
+        super().__init__(SQLSessions(self._database), self._log, SQLValues(self._database))
 
     @classmethod
     def at(cls, url: str) -> PostgresStorage:
@@ -63,7 +54,7 @@ class PostgresStorage:
         return cls(address.of_host(url))
 
     def describe(self) -> Description:
-        return self._database.read(describe)
+        return describe(self._database)
 
     def schema_state(self) -> SchemaState:
         """Which version the schema is of, and what is to be done about it.
@@ -71,35 +62,27 @@ class PostgresStorage:
         Raises:
             StorageUnavailableError: the database does not answer.
         """
-        with migrating(self._database.address) as connection:
-            return migrations.state_of(migrations.version_of(connection))
+        return upgrades.state_of(upgrading.version_of(self._database.address))
 
     def upgrade(self) -> list[str]:
-        """Bring the schema up to date, also while others are at work; gives the revisions that were applied.
+        """Bring the schema up to date, also while others are at work; gives the steps that were applied.
 
         Raises:
-            ConfigError: Alembic is missing, or the schema is newer than known here.
+            ConfigError: the schema is newer than known here.
             StorageUnavailableError: the database does not answer, or is too busy; nothing was changed.
         """
-        for _ in range(_ATTEMPTS - 1):
-            with suppress(BusyError):
-                return self._upgrade()
-        return self._upgrade()
+        if self.schema_state().is_new:
+            # There is nothing to be brought up to date: it is made at first use.
+            self.check()
+            return [upgrades.HEAD]
+        return self._database.upgrade()
 
     def check(self) -> None:
-        self.revocations.stamp()
+        self._database.read(("SELECT 1 FROM tessera_log WHERE id = 1", ()))
         if self._writing.is_due:
-            self._database.write(lambda connection: connection.run(_WRITE_SOMETHING), again=True)
+            self._database.run((_WRITE_SOMETHING, ()))
             self._writing.note_done()
 
-    def _upgrade(self) -> list[str]:
-        with migrating(self._database.address) as connection:
-            if migrations.version_of(connection):
-                return migrations.upgrade(connection)
-        # There is nothing to be brought up to date: it is made at first use.
-        self.check()
-        return [migrations.HEAD]
-
     def close(self) -> None:
-        self.revocations.close()
+        self._log.close()
         self._database.close()

@@ -10,7 +10,7 @@ The side file can fail in these ways, and a look once a second makes up for each
 - a process dies between commit and change: `PRAGMA data_version` has changed, so the stamp gets a new salt;
 - the side file is deleted or replaced: device and inode differ, so it is opened anew, by who writes next at once;
 - it is truncated: the short read is another value, and the next change makes it whole;
-- the database itself is replaced: `Database.open` finds another inode, and the detector begins anew.
+- the database itself is replaced: `SQLiteDatabase.open` finds another inode, and the detector begins anew.
 
 Its name is made of the real path of the database: two names of one file, by a symbolic link, share it.
 
@@ -32,14 +32,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from ....clocks import boot_clock
 from ....errors import StorageUnavailableError
 from ....fork import renew_in_children
-from .database import NO_FILE, QUEUE_WAIT
+from .database import QUEUE_WAIT
+from .opening import NO_FILE
 from .side_file import SideFile
 from .transaction import LONGEST_WAIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .database import Database, FileIdentity
+    from .database import SQLiteDatabase
+    from .opening import FileIdentity
 
 _BACKSTOP: Final = 1.0
 """Seconds between looks at what the side file cannot tell."""
@@ -55,7 +57,7 @@ class _Source(NamedTuple):
 class ChangeDetector:
     """Of one process for one SQLite file: the side file for each request, `PRAGMA data_version` each second."""
 
-    def __init__(self, database: Database, steady: Callable[[], float] = boot_clock) -> None:
+    def __init__(self, database: SQLiteDatabase, steady: Callable[[], float] = boot_clock) -> None:
         self._database = database
         self._steady = steady
         self._source: _Source | None = None

@@ -7,42 +7,40 @@ import sqlite3
 import threading
 import time
 import weakref
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import sqlalchemy
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
-from ....errors import StorageUnavailableError, TesseraError
+from ....errors import AlreadyExistsError, StorageUnavailableError, TesseraError
 from ....fork import fork_between_writes, renew_in_children
 from . import preparation
+from .dialect import SQLITE
+from .opening import NO_FILE, create_private, describe_error, dispose, identify, make_engine, make_folder
 from .transaction import LONGEST_WAIT, begin, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlalchemy.engine import Engine
     from sqlalchemy.pool import PoolProxiedConnection
 
-    FileIdentity = tuple[int, int]
+    from ..dialect import Rows, Statement, Values
+    from .opening import FileIdentity
 
+Result = TypeVar("Result")
 QUEUE_WAIT: Final = 0.75
 """Seconds to wait for another thread that opens or looks, which may itself have to wait `LONGEST_WAIT`."""
 _PATIENCE: Final = 30
-"""Seconds for which a migration waits for the write lock, for which no request waits."""
+"""Seconds for which an upgrade waits for the write lock, for which no request waits."""
 _PAUSE: Final = 0.001
 _GAP: Final = 0.025
 """Seconds between two transactions that remove. Processes that wait for the write lock do not queue: SQLite lets them
 try again after up to 25 ms, in their first tenth of a second."""
-NO_FILE: Final = (0, 0)
-_HELD: Final = (
-    f": another transaction has held the file for {LONGEST_WAIT} s, most often the application's own, not "
-    "yet committed (db.session.flush() before login()): commit it first"
-)
 
 
-class Database:
+class SQLiteDatabase:
     """A SQLite database of our own, or the one of a host; the connections are ours in both cases.
 
     Args:
@@ -50,6 +48,8 @@ class Database:
         is_ours: whether we create the file, choose its journal and bring an older schema up to date.
         makes_folder: whether its folder is made where it is missing.
     """
+
+    dialect = SQLITE
 
     def __init__(self, path: str, *, is_ours: bool, makes_folder: bool = False) -> None:
         self.path = path
@@ -73,25 +73,39 @@ class Database:
         # SQLite lets one writer in; those of one process queue here, which is fairer than its busy wait.
         self.write_lock = threading.Lock()
 
-    @contextmanager
-    def reading(self) -> Iterator[PoolProxiedConnection]:
-        """A connection for statements that read.
-
-        Raises:
-            StorageUnavailableError: the database does not answer.
-        """
+    def read(self, *statements: Statement) -> tuple[list[Rows], str]:
         engine = self.open()
+        # Taken before the read: a restored copy is another log, though it has grown since.
+        identity = self._identity
         try:
             with closing(engine.raw_connection()) as connection:
-                yield connection
+                return [connection.cursor().execute(sql, values).fetchall() for sql, values in statements], identity
         except self._errors as error:
-            raise StorageUnavailableError(_say(error)) from error
+            raise StorageUnavailableError(describe_error(error)) from error
+
+    def transact(self, work: Callable[[SQLiteTransaction], Result], *, again: bool = False) -> Result:  # noqa: ARG002 - no commit is lost
+        with self.writing() as connection:
+            return work(SQLiteTransaction(connection, self._identity))
+
+    def run(self, *statements: Statement, again: bool = True) -> list[Rows]:  # noqa: ARG002 - no commit is lost
+        return self.transact(lambda tx: tx.read(*statements))
+
+    def remove(self, statement: str, rows: Sequence[Values]) -> int:
+        # There is a gap before it, in which others get at the write lock.
+        time.sleep(max(0.0, self._removed_at + _GAP - time.monotonic()))
+        try:
+            with self.writing() as connection:
+                removed: int = connection.cursor().executemany(statement, rows).rowcount
+        finally:
+            self._removed_at = time.monotonic()
+        return removed
 
     @contextmanager
     def writing(self) -> Iterator[PoolProxiedConnection]:
         """A connection in a transaction of its own that holds the write lock; committed at the end.
 
         Raises:
+            AlreadyExistsError: a row that was inserted was there already.
             StorageUnavailableError: the database does not answer, or the outcome of the commit is not known.
         """
         engine, lock = self.open(), self.write_lock
@@ -103,23 +117,11 @@ class Database:
                 begin(connection, give_up_at - time.monotonic())
                 yield from transaction(connection)
         except self._errors as error:
-            raise StorageUnavailableError(_say(error), writing=True) from error
+            if isinstance(error, sqlite3.IntegrityError):
+                raise AlreadyExistsError("a row of this key") from error
+            raise StorageUnavailableError(describe_error(error), writing=True) from error
         finally:
             lock.release()
-
-    @contextmanager
-    def removing(self) -> Iterator[PoolProxiedConnection]:
-        """As `writing`, for one of many transactions that nobody waits for: there is a gap before it.
-
-        Raises:
-            StorageUnavailableError: the database does not answer, or the outcome of the commit is not known.
-        """
-        time.sleep(max(0.0, self._removed_at + _GAP - time.monotonic()))
-        try:
-            with self.writing() as connection:
-                yield connection
-        finally:
-            self._removed_at = time.monotonic()
 
     def open(self) -> Engine:
         """The engine, its schema in place, leading to the file that is at `path` now.
@@ -144,35 +146,41 @@ class Database:
         finally:
             lock.release()
 
-    def _make_file(self) -> None:
-        if self._makes_folder:
-            _make_folder(Path(self.path).parent)
-        if self._is_ours:
-            _create_private(self.path)
+    def upgrade(self) -> list[str]:
+        """Bring the schema up to date, whatever it is; gives the steps that were applied.
 
-    @contextmanager
-    def migrating(self) -> Iterator[sqlalchemy.Connection]:
-        """A connection that holds the write lock, whatever the schema; committed at the end.
+        Raises:
+            ConfigError: the schema is newer than known here.
+            StorageUnavailableError: the database does not answer; nothing was changed.
+        """
+        return self._with_patience(preparation.create_or_upgrade)
+
+    def schema_version(self) -> int:
+        """Of the schema that is there; 0 where there is none. Looking makes no file.
 
         Raises:
             StorageUnavailableError: the database does not answer.
         """
-        engine = make_engine(self.path, sets_pragmas=self._is_ours)
-        try:
-            self._make_file()
-            with engine.connect() as connection:
-                _begin_among_others(connection, time.monotonic() + _PATIENCE)
-                yield connection
-                connection.commit()
-        except (SQLAlchemyError, OSError) as error:
-            raise StorageUnavailableError(_say(error), writing=True) from error
-        finally:
-            engine.dispose()
+        file = Path(self.path)
+        if file.parent.is_dir() and not file.exists():
+            return 0
+        return self._with_patience(preparation.version_of)
 
     def close(self) -> None:
         """Close all connections; the next step opens them again, and creates the schema where it is gone."""
         with self._opening:
             self._let_go()
+
+    @property
+    def _identity(self) -> str:
+        # Without the device, which may be numbered otherwise after a restart or in a neighbouring container.
+        return str(self.file[1])
+
+    def _make_file(self) -> None:
+        if self._makes_folder:
+            make_folder(Path(self.path).parent)
+        if self._is_ours:
+            create_private(self.path)
 
     def _is_current(self) -> bool:
         return self._process == os.getpid() and identify(self.path) == self.file
@@ -198,99 +206,53 @@ class Database:
             self.file, self._process = identify(self.path), os.getpid()
         except self._errors as error:
             engine.dispose()
-            raise StorageUnavailableError(_say(error), writing=True) from error
+            raise StorageUnavailableError(describe_error(error), writing=True) from error
         except TesseraError:
             engine.dispose()
             raise
         # A storage that is dropped leaves no open connection.
-        self._closing = weakref.finalize(self, _dispose, engine, self._process)
+        self._closing = weakref.finalize(self, dispose, engine, self._process)
         return engine
 
+    def _with_patience(self, work: Callable[[Any], Result]) -> Result:
+        """Do something in a transaction that holds the write lock, which is asked for more often than SQLite asks.
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageUnavailableError(
-            f"the folder {folder} cannot be made: {error.strerror}; name a file in a folder that can be written",
-            writing=True,
-        ) from error
-
-
-def _dispose(engine: Engine, process: int) -> None:
-    if process == os.getpid():
-        engine.dispose()
-
-
-def identify(path: str) -> FileIdentity:
-    """The device and inode of a file; `NO_FILE` where there is none."""
-    try:
-        status = os.stat(path)  # noqa: PTH116 - on every step, where a Path would cost more than the call
-    except OSError:
-        return NO_FILE
-    return status.st_dev, status.st_ino
-
-
-def make_engine(path: str, *, sets_pragmas: bool) -> Engine:
-    """An engine whose connections wait at most `LONGEST_WAIT`."""
-    engine = sqlalchemy.create_engine(
-        sqlalchemy.URL.create("sqlite", database=path),
-        connect_args={"timeout": LONGEST_WAIT, "isolation_level": None, "check_same_thread": False},
-        pool_timeout=LONGEST_WAIT,
-        pool_size=8,
-        max_overflow=56,
-    )
-    if sets_pragmas:
-        sqlalchemy.event.listen(engine, "connect", _set_pragmas)
-    return engine
-
-
-def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
-    _choose_wal(connection, time.monotonic() + LONGEST_WAIT)
-    # An ending that was answered must outlive a power cut.
-    connection.execute("PRAGMA synchronous=FULL")
-
-
-def _choose_wal(connection: sqlite3.Connection, give_up_at: float) -> None:
-    """Choose the journal; where another process is about to, SQLite fails at once, so wait for a transaction of it."""
-    while True:
+        Under load it is free for moments only.
+        """
+        engine = make_engine(self.path, sets_pragmas=self._is_ours)
+        give_up_at = time.monotonic() + _PATIENCE
         try:
-            connection.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() >= give_up_at:
-                raise
-        else:
-            return
-        begin(connection, give_up_at - time.monotonic())
-        connection.execute("ROLLBACK")
+            self._make_file()
+            with closing(engine.raw_connection()) as connection:
+                while not _has_begun(connection, give_up_at):
+                    time.sleep(_PAUSE)
+                result = [work(each.cursor()) for each in transaction(connection)]
+                return result[0]
+        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+            raise StorageUnavailableError(describe_error(error), writing=True) from error
+        finally:
+            engine.dispose()
 
 
-def _create_private(path: str) -> None:
-    """Create the file so that only its owner may read it: it holds addresses and device names."""
-    # Never a file that is there: closing any descriptor of it drops the locks that SQLite holds in this process,
-    # and then another process deletes the journal from under it (sqlite.org/howtocorrupt.html §2.2).
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600))
+class SQLiteTransaction:
+    """A connection that holds the write lock."""
+
+    def __init__(self, connection: PoolProxiedConnection, identity: str) -> None:
+        self._cursor = connection.cursor()
+        self.identity = identity
+
+    def read(self, *statements: Statement) -> list[Rows]:
+        return [self._cursor.execute(sql, values).fetchall() for sql, values in statements]
+
+    def write(self, statement: str, rows: Sequence[Values]) -> None:
+        self._cursor.executemany(statement, rows)
 
 
-def _begin_among_others(connection: sqlalchemy.Connection, give_up_at: float) -> None:
-    """Begin with the write lock, asked for more often than SQLite asks: under load it is free for moments only."""
-    # Through the driver: SQLAlchemy would begin at the first statement only, and without the lock.
-    connection.exec_driver_sql("PRAGMA busy_timeout = 0")
-    while True:
-        try:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        except OperationalError:
-            if time.monotonic() >= give_up_at:
-                raise
-            time.sleep(_PAUSE)
-        else:
-            break
-    connection.exec_driver_sql(f"PRAGMA busy_timeout = {LONGEST_WAIT * 1000}")
-
-
-def _say(error: BaseException) -> str:
-    """The driver's words without statement and parameters, which may hold personal data."""
-    original = getattr(error, "orig", None) or error
-    words = f"{type(original).__name__}: {str(original).splitlines()[0] if str(original) else 'no detail'}"
-    return words + _HELD if getattr(original, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY else words
+def _has_begun(connection: PoolProxiedConnection, give_up_at: float) -> bool:
+    try:
+        begin(connection, 0)
+    except sqlite3.OperationalError:
+        if time.monotonic() >= give_up_at:
+            raise
+        return False
+    return True

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from ...contract import Description
 
 if TYPE_CHECKING:
-    from sqlalchemy.pool import PoolProxiedConnection
+    from .database import SQLiteDatabase
 
 _OFF, _NORMAL = 0, 1
 _OUTLIVES: Final = {
@@ -18,11 +18,9 @@ _OUTLIVES: Final = {
 _DURABLE: Final = "a commit outlives its process and a power cut"
 
 
-def describe(connection: PoolProxiedConnection) -> Description:
-    """By the journal and the synchronous setting of a connection of ours."""
-    cursor = connection.cursor()
-    (journal,) = cursor.execute("PRAGMA journal_mode").fetchone()
-    (synchronous,) = cursor.execute("PRAGMA synchronous").fetchone()
+def describe(database: SQLiteDatabase) -> Description:
+    """By the journal and the synchronous setting of a connection of ours; errors of the database."""
+    ((((journal,),), ((synchronous,),)), _) = database.read(("PRAGMA journal_mode", ()), ("PRAGMA synchronous", ()))
     # Without a WAL, NORMAL syncs too; only an ill-timed power cut on old file systems could destroy the file.
     weak = _OUTLIVES.get(synchronous, "") if journal == "wal" or synchronous == _OFF else ""
     warnings = [weak] if weak else []

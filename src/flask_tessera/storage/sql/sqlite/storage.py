@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ....clocks import boot_clock
-from .. import migrations
-from .database import Database
+from ...engine import Storage
+from .. import upgrades
+from ..sessions import SQLSessions
+from ..values import SQLValues
+from .database import SQLiteDatabase
 from .description import describe
-from .principals import SQLitePrincipals
-from .records import SQLiteRecords
-from .revocations import SQLiteRevocations
-from .sessions import SQLiteSessions
-from .workers import SQLiteWorkers
+from .log import SQLiteLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from ...contract import Description, SchemaState
 
 
-class SQLiteStorage:
+class SQLiteStorage(Storage):
     """All records in one file.
 
     Args:
@@ -35,16 +33,12 @@ class SQLiteStorage:
     def __init__(
         self, path: str, *, is_ours: bool = True, makes_folder: bool = False, steady: Callable[[], float] = boot_clock
     ) -> None:
-        self._database = Database(path, is_ours=is_ours, makes_folder=makes_folder)
-        self.workers = SQLiteWorkers(self._database)
-        self.revocations = SQLiteRevocations(self._database, steady)
-        self.sessions = SQLiteSessions(self._database, self.revocations)
-        self.principals = SQLitePrincipals(self._database, self.revocations)
-        self.records = SQLiteRecords(self._database, self.revocations)
+        self._database = SQLiteDatabase(path, is_ours=is_ours, makes_folder=makes_folder)
+        self._log = SQLiteLog(self._database, steady)
+        super().__init__(SQLSessions(self._database, self._log.announce), self._log, SQLValues(self._database))
 
     def describe(self) -> Description:
-        with self._database.reading() as connection:
-            return describe(connection)
+        return describe(self._database)
 
     def schema_state(self) -> SchemaState:
         """Which version the schema is of, and what is to be done about it.
@@ -52,33 +46,23 @@ class SQLiteStorage:
         Raises:
             StorageUnavailableError: the database does not answer.
         """
-        file = Path(self._database.path)
-        if file.parent.is_dir() and not file.exists():
-            # Looking makes no file.
-            return migrations.state_of(0)
-        with self._database.migrating() as connection:
-            return migrations.state_of(migrations.version_of(connection))
+        return upgrades.state_of(self._database.schema_version())
 
     def upgrade(self) -> list[str]:
-        """Bring the schema up to date, also while others are at work; gives the revisions that were applied.
+        """Bring the schema up to date, also while others are at work; gives the steps that were applied.
 
         Raises:
-            ConfigError: Alembic is missing, or the schema is newer than known here.
+            ConfigError: the schema is newer than known here.
             StorageUnavailableError: the database does not answer; nothing was changed.
         """
-        with self._database.migrating() as connection:
-            if migrations.version_of(connection):
-                return migrations.upgrade(connection)
-        # There is nothing to be brought up to date: it is made at first use.
-        self.check()
-        return [migrations.HEAD]
+        return self._database.upgrade()
 
     def check(self) -> None:
         self._database.open()
-        self.revocations.stamp()
+        self._log.stamp()
         with self._database.writing():
             pass
 
     def close(self) -> None:
-        self.revocations.close()
+        self._log.close()
         self._database.close()

@@ -1,0 +1,124 @@
+"""`ValueStore` in a SQL database: one table for all kinds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ...errors import AlreadyExistsError
+from ..contract import ANY_VERSION, Counter, Page
+from .rows import VALUE_COLUMNS, places, value_of, value_row
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..contract import Increment, Value
+    from .dialect import Database, Statement, Transaction
+
+_GET: Final = f"SELECT {VALUE_COLUMNS} FROM tessera_values WHERE kind = ? AND name = ? AND expires_at > ?"  # noqa: S608 - constants, as below
+_VERSION: Final = "SELECT version, expires_at FROM tessera_values WHERE kind = ? AND name = ?"
+_INSERT: Final = f"INSERT INTO tessera_values ({VALUE_COLUMNS}) VALUES ({places(VALUE_COLUMNS.split())})"  # noqa: S608
+_REPLACE: Final = """
+UPDATE tessera_values SET value = ?, version = ?, expires_at = ?, owner = ? WHERE kind = ? AND name = ?"""
+_ADD: Final = "UPDATE tessera_values SET version = version + ? WHERE kind = ? AND name = ? AND expires_at = ?"
+_DELETE: Final = "DELETE FROM tessera_values WHERE kind = ? AND name = ?"
+_DELETE_OWNER: Final = "DELETE FROM tessera_values WHERE owner = ?"
+_LIST: Final = f"""
+SELECT {VALUE_COLUMNS} FROM tessera_values WHERE owner = ? AND kind = ? AND expires_at > ? ORDER BY name"""  # noqa: S608
+_EXPIRED: Final = "SELECT kind, name, expires_at FROM tessera_values WHERE expires_at <= ? ORDER BY expires_at LIMIT ?"
+_PURGE: Final = "DELETE FROM tessera_values WHERE kind = ? AND name = ? AND expires_at = ?"
+_READ: Final = f"""
+SELECT {VALUE_COLUMNS} FROM tessera_values
+ WHERE kind >= ? AND (kind > ? OR name > ?) ORDER BY kind, name LIMIT ?"""  # noqa: S608
+
+
+class SQLValues:
+    """A row for each value.
+
+    Args:
+        database: where they are.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = database.dialect.sql
+
+    def get(self, names: Sequence[tuple[str, bytes]], *, at: int) -> list[Value | None]:
+        results, _ = self._database.read(*((self._sql(_GET), (kind, key, at)) for kind, key in names))
+        return [value_of(rows[0]) if rows else None for rows in results]
+
+    def put(self, value: Value, *, expected: int, at: int) -> bool:
+        def work(transaction: Transaction) -> bool:
+            (rows,) = transaction.read(self._locked(_VERSION, value.kind, value.key))
+            version = rows[0][0] if rows and rows[0][1] > at else 0
+            if expected not in (ANY_VERSION, version):
+                return False
+            if rows:
+                _, _, *changed = value_row(value)
+                transaction.write(self._sql(_REPLACE), [(*changed, value.kind, value.key)])
+            else:
+                transaction.write(self._sql(_INSERT), [value_row(value)])
+            return True
+
+        while True:
+            try:
+                return self._database.transact(work)
+            except AlreadyExistsError:
+                # Somebody else was faster; now there is a row that can be locked.
+                if expected == 0:
+                    return False
+
+    def take(self, kind: str, key: bytes, *, at: int) -> Value | None:
+        def work(transaction: Transaction) -> Value | None:
+            (rows,) = transaction.read(self._locked(_GET, kind, key, at))
+            if not rows:
+                return None
+            transaction.write(self._sql(_DELETE), [(kind, key)])
+            return value_of(rows[0])
+
+        return self._database.transact(work)
+
+    def increment(self, steps: Sequence[Increment], *, at: int) -> list[Counter]:
+        # In one order, so that no two calls wait for each other.
+        ordered = sorted(steps, key=lambda step: (step.kind, step.key))
+        statements: list[Statement] = []
+        for step in ordered:
+            statements += [self._step(step, at), (self._sql(_VERSION), (step.kind, step.key))]
+        results = self._database.run(*statements, again=False)
+        counted = {id(step): _counter(step, results[2 * place + 1]) for place, step in enumerate(ordered)}
+        return [counted[id(step)] for step in steps]
+
+    def list(self, kind: str, owner: bytes, *, at: int) -> list[Value]:
+        ((rows,), _) = self._database.read((self._sql(_LIST), (owner, kind, at)))
+        return [value_of(row) for row in rows]
+
+    def delete(self, kind: str, key: bytes) -> None:
+        self._database.run((self._sql(_DELETE), (kind, key)))
+
+    def delete_owner(self, owner: bytes) -> None:
+        self._database.run((self._sql(_DELETE_OWNER), (owner,)))
+
+    def purge(self, *, at: int, most: int) -> int:
+        ((rows,), _) = self._database.read((self._sql(_EXPIRED), (at, most)))
+        return self._database.remove(self._sql(_PURGE), [tuple(row) for row in rows]) if rows else 0
+
+    def read(self, cursor: str, *, most: int) -> Page:
+        kind, _, key = cursor.partition(":")
+        ((rows,), _) = self._database.read((self._sql(_READ), (kind, kind, bytes.fromhex(key), most)))
+        values = tuple(map(value_of, rows))
+        return Page(values=values, cursor=f"{values[-1].kind}:{values[-1].key.hex()}" if len(values) == most else "")
+
+    def _locked(self, statement: str, *values: object) -> Statement:
+        return self._sql(statement + self._database.dialect.lock), values
+
+    def _step(self, step: Increment, at: int) -> Statement:
+        if step.only_running:
+            return self._sql(_ADD), (step.amount, step.kind, step.key, step.ends_at)
+        row = (step.kind, step.key, b"", step.amount, step.ends_at, b"")
+        return self._sql(self._database.dialect.increment), (*row, at, at)
+
+
+def _counter(step: Increment, rows: Sequence[Sequence[int]]) -> Counter:
+    """What a counter is after a step, by the row that was read then."""
+    if not rows or (step.only_running and rows[0][1] != step.ends_at):
+        return Counter(0, 0)
+    return Counter(*rows[0])
