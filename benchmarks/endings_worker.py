@@ -24,7 +24,7 @@ from .timing import FULL, SHORT, Contestant, compare
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from flask_tessera.storage.contract import Storage
+    from flask_tessera.storage.engine import Storage
 
 FAILURE = "cannot be read by a worker that starts"
 LIFE = 1_020

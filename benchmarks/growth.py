@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flask_tessera.sessions.model import Session
-    from flask_tessera.storage.contract import Storage
+    from flask_tessera.storage.engine import Storage
 
     from .purging import Purge
     from .stores import Store

@@ -15,7 +15,7 @@ from flask_tessera.storage.contract import Page
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from flask_tessera.storage.contract import Storage
+    from flask_tessera.storage.engine import Storage
 
 DAY = 86_400
 """Seconds."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from flask_tessera.sessions.model import Session
-    from flask_tessera.storage.contract import Storage
+    from flask_tessera.storage.engine import Storage
 
 BATCH = 500
 BATCHES = 10

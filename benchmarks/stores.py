@@ -20,7 +20,7 @@ from . import peers
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flask_tessera.storage.contract import Storage
+    from flask_tessera.storage.engine import Storage
 
 SQLITE, REDIS, POSTGRES = "SQLite", "Redis", "PostgreSQL"
 MEMORY = Path("/dev/shm")

@@ -18,7 +18,7 @@ from .timing import Contestant, compare
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flask_tessera.storage.contract import Storage
+    from flask_tessera.storage.engine import Storage
 
     from .stores import Store
     from .timing import Effort, Timing

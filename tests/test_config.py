@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from flask_tessera import ConfigError, Tessera
 from flask_tessera.config import SETTING_NAMES, Settings, jitter_of, read_environment, read_settings
+from tests.far import far_storage
 
 STRONG = "hQ5vT2rB8nX0kW7yL3cM9dF6gJ1pZ4sA"
 DAY = 86_400
@@ -353,10 +354,7 @@ def test_X15_a_setting_that_became_wrong_stops_the_request_and_is_read_again_the
 
 
 def test_X15_a_bound_that_the_storage_cannot_keep_is_refused():
-    from flask_tessera.storage.memory import MemoryStorage
-
-    storage = MemoryStorage()
-    storage.revocations.bound = 5
+    storage = far_storage(5)
     with pytest.raises(ConfigError, match="TESSERA_REVOCATION_BOUND must be at least 5"):
         use(app_with(TESSERA_STORE_URL=""), storage=storage)
 

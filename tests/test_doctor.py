@@ -13,6 +13,7 @@ from flask_tessera.doctor import _without_password, examine
 from flask_tessera.errors import StorageUnavailableError
 from flask_tessera.storage.contract import Description
 from flask_tessera.storage.memory import MemoryStorage
+from tests.far import make_far
 
 SECRET = "9b7e40c1f3a85d26e1908c7745bb3f02d6ea914c58f7230b"
 OLD_SECRET = "0d7be65f8c21a94370e5d8f1b6c392aa47e01d9853bc6f24"
@@ -24,7 +25,7 @@ class HostsOwn(MemoryStorage):
 
     def __init__(self, *, is_broken: bool = False) -> None:
         super().__init__()
-        self.revocations.bound = 2
+        make_far(self)
         self._is_broken = is_broken
 
     def describe(self) -> Description:

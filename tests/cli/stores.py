@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flask_tessera.storage.memory import MemoryStorage
+from tests.far import far_storage
 from tests.servers import fresh, fresh_database, why_not
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from flask_tessera.storage.memory import MemoryStorage
 
 SERVERS = ("postgres", "redis8-cluster", "redis8")
 STORES = ("sqlite", *SERVERS)
@@ -35,6 +37,4 @@ def store_url(kind: str, folder: Path) -> Iterator[str]:
 
 def listened_storage(bound: int = 2) -> MemoryStorage:
     """A storage whose endings have to be listened for, as those on other machines."""
-    storage = MemoryStorage()
-    storage.revocations.bound = bound
-    return storage
+    return far_storage(bound)

@@ -161,7 +161,7 @@ def test_what_is_over_stays_behind(run, tmp_path):
         ending = Revocation(forget_at=NOW - 1, reason="kick", sid=b"x" * 16)
         sessions = (session(1), session(2)), (session(3),)
         storage.records.write(Page(sessions[0], (), "", (ending,)), at=NOW)
-        storage.revocations.restore(at=NOW)
+        storage.revocations.restart(at=NOW, valid_from=NOW)
         storage.records.write(Page(sessions[1]), at=NOW)
     assert run("sessions", "move", "--from", source, "--to", target).stdout.startswith(said(1, 0, 0))
     assert [each.sid for each in held(target).sessions] == [session(3).sid]

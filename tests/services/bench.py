@@ -40,7 +40,7 @@ class Bench:
             view=self.view,
             realm=realm,
             clock=self.clock,
-            dice=secrets.token_bytes,
+            random_bytes=secrets.token_bytes,
             listener=self.events.append,
         )
 

@@ -27,19 +27,19 @@ class Sessions:
         self.marked, self.was_marked = [], threading.Event()
         self.times = []
 
-    def mark(self, marks, *, at):
+    def confirm(self, marks, *, at):
         if self.is_broken or len(self.marked) == self.breaks_after:
             raise StorageUnavailableError("broken", writing=True)
         self.marked.append(list(marks))
-        ended = self.sessions.mark(marks, at=at)
+        ended = self.sessions.confirm(marks, at=at)
         self.was_marked.set()
         return ended
 
-    def seen(self, times):
+    def touch(self, times, *, at):
         if self.is_broken:
             raise StorageUnavailableError("broken", writing=True)
         self.times.append(dict(times))
-        self.sessions.seen(self.times[-1].items())
+        self.sessions.touch(self.times[-1].items(), at=at)
 
 
 class Written:

@@ -15,9 +15,11 @@ import pytest
 from flask_tessera.errors import StorageUnavailableError
 from flask_tessera.services.follower import RevocationFollower
 from flask_tessera.services.revocation import RevocationView
-from flask_tessera.storage.contract import BEAT_EVERY, Wakeup
+from flask_tessera.services.workers import BEAT_EVERY, WorkerRegistry
+from flask_tessera.storage.contract import Wakeup
 from flask_tessera.storage.from_url import open_storage
 from flask_tessera.testing.contract.base import T0
+from tests.far import make_far
 from tests.servers import fresh, wait_until, why_not
 from tests.services.bench import Bench
 
@@ -39,7 +41,7 @@ class Steady:
 def bench():
     """A storage whose log has to be listened to."""
     bench = Bench()
-    bench.storage.revocations.bound = 2
+    make_far(bench.storage)
     bench.view = RevocationView(bench.storage.revocations)
     return bench
 
@@ -62,6 +64,11 @@ def until(condition):
 def told_here(caplog):
     """What this thread has logged: followers of other tests may still read what is gone."""
     return [record.message for record in caplog.records if record.thread == threading.get_ident()]
+
+
+def listed(bench):
+    """The workers that the storage knows of."""
+    return WorkerRegistry(bench.storage).list(at=bench.clock())
 
 
 def threads():
@@ -186,11 +193,11 @@ def test_F02_a_log_that_cannot_be_read_is_told_once_and_is_heard_again(bench, fo
 
 def test_a_worker_beats_after_it_has_read(bench, follower, steady, monkeypatch):
     follower.poll_once()
-    (worker,) = bench.storage.workers.list(at=bench.clock())
+    (worker,) = listed(bench)
     assert (worker.name, worker.started_at, worker.beat_at) == (follower.name, bench.clock(), bench.clock())
     bench.clock.advance(5)
     follower.poll_once()
-    assert bench.storage.workers.list(at=bench.clock()) == [worker]
+    assert listed(bench) == [worker]
     steady.now += BEAT_EVERY
 
     def broken(cursor, *, at):
@@ -199,33 +206,33 @@ def test_a_worker_beats_after_it_has_read(bench, follower, steady, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(bench.storage.revocations, "after", broken)
         follower.poll_once()
-    assert bench.storage.workers.list(at=bench.clock()) == [worker]
+    assert listed(bench) == [worker]
     follower.poll_once()
-    (later,) = bench.storage.workers.list(at=bench.clock())
+    (later,) = listed(bench)
     assert later.beat_at == worker.beat_at + 5
 
 
 def test_a_worker_that_is_stopped_removes_itself(bench):
     follower = RevocationFollower(bench.storage, bench.view, bench.clock, patience=30.0)
     follower.is_current()
-    until(lambda: bench.storage.workers.list(at=bench.clock()))
+    until(lambda: listed(bench))
     follower.stop()
-    assert bench.storage.workers.list(at=bench.clock()) == []
+    assert listed(bench) == []
     follower.stop()
     assert not follower.is_current()
-    assert bench.storage.workers.list(at=bench.clock()) == []
+    assert listed(bench) == []
 
 
 def test_a_worker_whose_follower_nobody_holds_removes_itself(bench):
     before = set(threads())
     follower = RevocationFollower(bench.storage, bench.view, bench.clock, patience=PATIENCE)
     follower.is_current()
-    until(lambda: bench.storage.workers.list(at=bench.clock()))
+    until(lambda: listed(bench))
     (thread,) = set(threads()) - before
     del follower
     gc.collect()
     thread.join(DEADLINE)
-    assert bench.storage.workers.list(at=bench.clock()) == []
+    assert listed(bench) == []
 
 
 class CountingLog:
@@ -242,6 +249,9 @@ class CountingLog:
         self.reads += 1
         return self.log.after(cursor, at=at)
 
+    def drop_expired(self, **named):
+        return self.log.drop_expired(**named)
+
     def wait(self, cursor, *, longest):
         self.waits += 1
         self.steady.now += longest
@@ -253,23 +263,34 @@ class CountingLog:
 def test_P12_an_idle_worker_sends_at_most_two_statements_a_second(bench, steady, says_unchanged, counts_waits):
     """Reads and beats, with a sweep each; a wait too where the storage itself has to answer it."""
     log = CountingLog(bench.storage.revocations, steady, says_unchanged=says_unchanged)
-    beats = []
-    storage = SimpleNamespace(revocations=log, workers=SimpleNamespace(beat=beats.append))
+    writes = []
+
+    class CountingValues:
+        def put(self, kind, *given, **named):
+            writes.append(kind)
+            return bench.storage.values.put(kind, *given, **named)
+
+        def purge(self, **named):
+            writes.append("purge")
+            return bench.storage.values.purge(**named)
+
+    storage = SimpleNamespace(revocations=log, values=CountingValues())
     view = RevocationView(log)
     follower = RevocationFollower(storage, view, bench.clock, patience=PATIENCE, steady=steady)
     begun = steady.now
     while steady.now < begun + 600:
         follower.poll_once()
         assert follower.is_current()
-    statements = log.reads + counts_waits * log.waits + (1 if says_unchanged else 2) * len(beats)
-    assert 90 <= len(beats) <= 101
+    # To see whose turn it is takes one more, and whoever has it drops entries, too.
+    statements = log.reads + counts_waits * log.waits + len(writes) + 2 * writes.count("turn")
+    assert 90 <= writes.count("worker") <= 101
     assert statements / (steady.now - begun) <= 2
 
 
 @pytest.mark.parametrize("says_unchanged", [False, True])
 def test_P6_between_two_looks_at_the_log_no_request_has_to_ask_the_storage(bench, steady, says_unchanged):
     log = CountingLog(bench.storage.revocations, steady, says_unchanged=says_unchanged)
-    storage = SimpleNamespace(revocations=log, workers=bench.storage.workers)
+    storage = SimpleNamespace(revocations=log, values=bench.storage.values)
     follower = RevocationFollower(storage, RevocationView(log), bench.clock, patience=PATIENCE, steady=steady)
     seen = []
     log.at_each_end = lambda: seen.append(follower.is_current())
@@ -282,7 +303,7 @@ def test_P6_between_two_looks_at_the_log_no_request_has_to_ask_the_storage(bench
 def test_S01_an_answer_that_came_before_its_time_says_nothing_newer_than_its_request(bench, steady):
     """The clock of the storage was set, or somebody has ended the wait."""
     log = CountingLog(bench.storage.revocations, steady, says_unchanged=True)
-    storage = SimpleNamespace(revocations=log, workers=bench.storage.workers)
+    storage = SimpleNamespace(revocations=log, values=bench.storage.values)
     follower = RevocationFollower(storage, RevocationView(log), bench.clock, patience=PATIENCE, steady=steady)
     follower.poll_once()
     sent = steady.now
@@ -295,7 +316,7 @@ def test_S01_an_answer_that_came_before_its_time_says_nothing_newer_than_its_req
 def test_S01_a_storage_that_says_that_nothing_has_changed_is_read_again_all_the_same(bench, steady):
     """A fail-over may have put another log in its place."""
     log = CountingLog(bench.storage.revocations, steady, says_unchanged=True)
-    storage = SimpleNamespace(revocations=log, workers=bench.storage.workers)
+    storage = SimpleNamespace(revocations=log, values=bench.storage.values)
     follower = RevocationFollower(storage, RevocationView(log), bench.clock, patience=PATIENCE, steady=steady)
     begun = steady.now
     while steady.now < begun + 60:
@@ -307,12 +328,13 @@ ENDING = """
 import sys
 from flask_tessera.services.follower import RevocationFollower
 from flask_tessera.services.revocation import RevocationView
+from flask_tessera.services.workers import WorkerRegistry
 from flask_tessera.storage.from_url import open_storage
 from flask_tessera.testing.contract.base import T0
 storage = open_storage(sys.argv[1])
 follower = RevocationFollower(storage, RevocationView(storage.revocations), lambda: T0, patience=30.0)
 follower.is_current()
-while not storage.workers.list(at=T0):
+while not WorkerRegistry(storage).list(at=T0):
     pass
 print(follower.name)
 """
@@ -328,5 +350,5 @@ def test_a_process_that_ends_in_good_order_removes_its_worker(kind):
         assert (done.returncode, done.stderr) == (0, "")
         assert f":{done.stdout.strip().split(':')[1]}:" in done.stdout
         storage = open_storage(url)
-        assert storage.workers.list(at=T0) == []
+        assert WorkerRegistry(storage).list(at=T0) == []
         storage.close()

@@ -89,7 +89,7 @@ def test_F04_after_a_restored_backup_no_old_token_is_believed(tmp_path: Path) ->
     client, headers = app.test_client(), {"z-token": old_token(7, clock())}
     assert client.get("/guarded", headers=headers).status_code == 200
     with app.app_context():
-        app.extensions["tessera"].runtime("").storage.revocations.restore(at=clock())
+        app.extensions["tessera"].runtime("").storage.revocations.restart(at=clock(), valid_from=clock())
     assert client.get("/guarded", headers=headers).status_code == 401
     assert client.post("/auth/exchange", headers=headers).status_code == 401
 
@@ -108,7 +108,7 @@ def test_M05_S02_an_exchange_that_was_overtaken_by_an_ending_begins_nothing(tmp_
         if ending == "kick":
             runtime.sessions.end_user("7", "kick")
         else:
-            runtime.storage.revocations.restore(at=clock())
+            runtime.storage.revocations.restart(at=clock(), valid_from=clock())
         return log_in(*arguments, **options)
 
     runtime.sessions.log_in = overtaken
@@ -170,7 +170,7 @@ def test_M01_a_window_in_milliseconds_is_refused() -> None:
 
 
 def test_what_is_weak_about_the_setting_can_be_told() -> None:
-    log = MemoryStorage().revocations.tail(at=1000)
+    log = MemoryStorage().revocations.head(at=1000)
     assert legacy_warnings({}, log) == []
     assert legacy_warnings({"secret": OLD_SECRET, "since": 1000}, log) == []
     (missing,) = legacy_warnings({"secret": OLD_SECRET}, log)
@@ -237,7 +237,7 @@ class Forgetful:
         app.add_url_rule("/guarded", "guarded", self.tessera.login_required(lambda: "in"))
 
     def forget(self) -> None:
-        self.storage._records.__init__()
+        self.storage.sessions._store._records.__init__()
 
     def spend(self, token: str, use: str) -> None:
         if use == "suspension":

@@ -49,7 +49,7 @@ def test_who_is_logged_in_stays_so_and_who_is_not_does_not_come_back(source, tar
     assert told[-1] == moved
     assert [use(target, each) for each in (live, over, kicked)] == ["", "logout", "kick"]
     assert target.refresh(live.refresh_token).session.gen == 1
-    assert target.storage.principals.find("", "10").suspended_until == source.clock() + 500
+    assert target.storage.sessions.principal("", "10").suspended_until == source.clock() + 500
 
 
 @pytest.mark.parametrize("loss", ["restored", "all"])
@@ -63,7 +63,8 @@ def test_F04_what_the_source_has_forgotten_is_not_believed_by_a_target_that_was_
     if loss == "all":
         source = Bench(open_storage("memory:"), clock=clock)
     else:
-        source.storage.revocations.restore(at=clock())
+        clock.advance(1)
+        source.storage.revocations.restart(at=clock(), valid_from=clock())
     late = source.log_in("8")
     source.view.catch_up(clock())
     move(source.storage, target.storage, at=clock(), batch=10)

@@ -6,7 +6,7 @@ import pytest
 
 from flask_tessera.errors import ClockJumpError
 from flask_tessera.services.purging import purge
-from flask_tessera.sessions.model import RETENTION_MARGIN
+from flask_tessera.sessions.revocations import RETENTION_MARGIN
 from tests.services.bench import DAY, Bench
 
 

@@ -8,11 +8,11 @@ import pytest
 from msgspec.structs import replace
 
 from flask_tessera.errors import SessionEndedError, StorageUnavailableError
-from flask_tessera.services.revocation import RevocationView, ViewBusyError
-from flask_tessera.sessions.model import RETENTION_MARGIN
-from flask_tessera.storage.contract import Revocation
+from flask_tessera.services.revocation import RevocationView, UndecidedError
+from flask_tessera.sessions.revocations import RETENTION_MARGIN, Revocation
 from flask_tessera.storage.from_url import open_storage
 from flask_tessera.testing import race
+from tests.far import make_far
 from tests.services.bench import DAY, Bench
 
 
@@ -68,18 +68,18 @@ def test_R06_a_worker_that_starts_later_knows_what_was_ended(workers):
     assert fresh.refusal(one.claims(issued), at=one.clock()) == "kick"
 
 
-def test_F04_tokens_from_before_the_birth_of_the_log_are_not_vouched_for(workers):
+def test_F04_tokens_from_before_the_beginning_of_the_log_are_not_vouched_for(workers):
     one, _ = workers
     issued = one.log_in()
     one.clock.advance(100)
     assert one.use(issued) == ""
-    assert one.claims(issued).iat <= one.view.born_at
+    assert one.claims(issued).iat <= one.view.created_at
 
 
-def test_F07_the_birth_of_the_log_allows_for_clocks_that_differ(workers):
+def test_F07_the_beginning_of_the_log_allows_for_clocks_that_differ(workers):
     one, _ = workers
     one.use(one.log_in())
-    assert one.view.born_at >= one.clock() + 25
+    assert one.view.created_at >= one.clock() + 25
 
 
 def test_what_no_token_can_contradict_any_more_is_forgotten(workers):
@@ -116,7 +116,7 @@ def test_F07_a_clock_that_runs_ahead_and_comes_back_revives_nothing(workers, ste
 
 
 def test_F07_a_clock_that_ran_ahead_while_another_thread_read_the_log_revives_nothing(bench):
-    bench.storage.revocations.bound = 2
+    make_far(bench.storage)
     worker = Bench(bench.storage, clock=bench.clock)
     victim = worker.log_in()
     worker.service.end(victim.session.sid, "logout")
@@ -156,8 +156,8 @@ class FakeLog:
         self.reads += 1
         return self.log.after(cursor, at=at)
 
-    def purge(self, *, at):
-        self.log.purge(at=at)
+    def head(self, *, at):
+        return self.log.head(at=at)
 
 
 def test_F03_a_log_that_has_changed_and_cannot_be_read_refuses_everybody(bench):
@@ -209,27 +209,28 @@ def test_X9_another_log_is_read_from_its_beginning_and_replaces_all(bench):
     assert view.refusal(other.claims(theirs), at=bench.clock()) == "kick"
     assert view.refusal(bench.claims(issued), at=bench.clock()) == ""
     # It is refused all the same: nobody vouches for tokens from before the birth.
-    assert bench.claims(issued).iat <= view.born_at
+    assert bench.claims(issued).iat <= view.created_at
 
 
 def test_F04_a_worker_that_only_refreshes_hears_of_a_restored_backup(bench, monkeypatch):
     now = [0.0]
     monkeypatch.setattr("flask_tessera.services.revocation.boot_clock", lambda: now[0])
     # A log with a bound, which nobody here listens to.
-    bench.storage.revocations.bound = 2
+    make_far(bench.storage)
     worker = Bench(bench.storage, clock=bench.clock)
     issued = worker.log_in()
-    bench.storage.revocations.restore(at=bench.clock())
+    bench.clock.advance(1)
+    bench.storage.revocations.restart(at=bench.clock(), valid_from=bench.clock())
     now[0] += 1.0
     with pytest.raises(SessionEndedError):
         worker.refresh(issued.refresh_token)
-    assert worker.log_in().session.era == 1
+    worker.refresh(worker.log_in().refresh_token)
 
 
-def test_F03_the_era_that_is_known_has_to_do_while_the_log_cannot_be_read(bench, monkeypatch):
+def test_F03_what_is_known_of_a_restore_has_to_do_while_the_log_cannot_be_read(bench, monkeypatch):
     now = [0.0]
     monkeypatch.setattr("flask_tessera.services.revocation.boot_clock", lambda: now[0])
-    bench.storage.revocations.bound = 2
+    make_far(bench.storage)
     worker = Bench(bench.storage, clock=bench.clock)
     issued = worker.log_in()
     tries = []
@@ -238,7 +239,7 @@ def test_F03_the_era_that_is_known_has_to_do_while_the_log_cannot_be_read(bench,
         tries.append(at)
         raise StorageUnavailableError("broken")
 
-    monkeypatch.setattr(bench.storage.revocations, "tail", broken)
+    monkeypatch.setattr(bench.storage.revocations, "head", broken)
     now[0] += 1.0
     for _ in range(3):
         issued = worker.refresh(issued.refresh_token)
@@ -246,7 +247,7 @@ def test_F03_the_era_that_is_known_has_to_do_while_the_log_cannot_be_read(bench,
 
 
 def test_S01_what_is_heard_ahead_is_refused_before_the_log_is_read(bench):
-    bench.storage.revocations.bound = 2
+    make_far(bench.storage)
     view, issued = RevocationView(bench.storage.revocations), bench.log_in()
     view.catch_up(bench.clock())
     view.take_ahead([Revocation(bench.clock() + 900, "kick", issued.session.sid)], at=bench.clock())
@@ -265,7 +266,7 @@ def test_S07_a_request_that_finds_another_reading_asks_the_storage(bench):
     reader = threading.Thread(target=view.refusal, args=(claims,), kwargs={"at": bench.clock()})
     reader.start()
     assert log.has_begun.wait(60)
-    with pytest.raises(ViewBusyError):
+    with pytest.raises(UndecidedError):
         view.refusal(claims, at=bench.clock())
     log.may_end.set()
     reader.join(60)
@@ -323,7 +324,7 @@ def test_X9_a_log_that_becomes_another_one_between_two_pages_is_read_anew(bench)
     def after(cursor, *, at):
         calls.append(cursor)
         if len(calls) == 3:
-            bench.storage.revocations.restore(at=at)
+            bench.storage.revocations.restart(at=at, valid_from=at)
         return real(cursor, at=at)
 
     log.after = after

@@ -161,7 +161,7 @@ class Machine(RuleBasedStateMachine):
         assume(sid in self.known)
         known = self.known[sid]
         used = max(0, known.state.gen - back)
-        ended = self.all_do(lambda storage: storage.sessions.mark([(sid, used)], at=self.at))
+        ended = self.all_do(lambda storage: storage.sessions.confirm([(sid, used)], at=self.at))
         state = None if known.reason else rotation.mark(known.state, used)
         assert [each.sid for each in ended] == ([sid] if state is None and not known.reason else [])
         if ended:
@@ -208,7 +208,7 @@ class Machine(RuleBasedStateMachine):
     def suspend(self, user, span):
         until = self.at + span
         self.end_of_user(
-            user, "suspension", lambda storage: storage.principals.suspend("", user, until=until, at=self.at)
+            user, "suspension", lambda storage: storage.sessions.suspend("", user, until=until, at=self.at)
         )
         self.suspended[user] = max(until, self.suspended.get(user, 0))
 
@@ -249,7 +249,7 @@ class Machine(RuleBasedStateMachine):
             assert said == said[:1] * len(said)
             by_sid = {sid_text(sid): sid for sid in self.known}
             reason = self.known[by_sid[claims.sid]].reason if claims.sid in by_sid else ""
-            if reason and claims.iat > self.views[0].born_at:
+            if reason and claims.iat > self.views[0].created_at:
                 assert said[0], f"a token of a session that is over ({reason}) is accepted"
             elif claims.sid in by_sid and not self.refusal(by_sid[claims.sid]):
                 assert not said[0], f"a token of a live session is refused: {said[0]}"
@@ -262,7 +262,7 @@ class Machine(RuleBasedStateMachine):
             listed = self.all_do(lambda storage, user=user: storage.sessions.list("", user, at=self.at))
             live = [sid for sid, known in self.known.items() if known.user == user and not self.refusal(sid)]
             assert [session.sid for session in listed] == sorted(live)
-            principal = self.all_do(lambda storage, user=user: storage.principals.find("", user))
+            principal = self.all_do(lambda storage, user=user: storage.sessions.principal("", user))
             assert principal.epoch == self.epochs.get(user, 0)
 
 

@@ -84,7 +84,7 @@ def test_a_wait_ends_when_the_log_is_another_one(store):
     store.sessions.end(begin(store).sid, "logout", at=T0)
     cursor = store.revocations.after(0, at=T0).cursor
     assert store.revocations.wait(cursor, longest=0.06) == Wakeup(is_unchanged=True)
-    store.revocations.restore(at=T0)
+    store.revocations.restart(at=T0, valid_from=T0)
     store.revocations.wait(cursor, longest=30)
     assert store.revocations.after(cursor, at=T0).era == 1
 
@@ -185,7 +185,7 @@ def test_R10_a_log_without_its_name_is_named_again(store, path):
     with pytest.raises(StorageUnavailableError, match="has no row"):
         store.revocations.after(0, at=T0)
     store.close()
-    assert store.revocations.after(0, at=T0 + 5).born_at == T0 + 5
+    assert store.revocations.after(0, at=T0 + 5).created_at == T0 + 5
 
 
 @pytest.mark.unix("way to take away a file that is open")
@@ -198,7 +198,7 @@ def test_X9_a_deleted_file_is_another_log_in_which_nobody_is_known(timed, steady
     assert timed.revocations.stamp() != stamp
     page = timed.revocations.after(0, at=T0 + 50)
     assert page.log_id != name
-    assert page.born_at == T0 + 50
+    assert page.created_at == T0 + 50
     assert timed.sessions.find(session.sid) is None
     assert rotate(timed, begin(timed), 0, T0).outcome == "rotated"
 
@@ -250,13 +250,13 @@ def test_X9_a_restored_older_copy_is_another_log_though_it_has_grown_since(timed
 
 @pytest.mark.unix("way to take away a file that is open")
 def test_X9_a_restored_copy_knows_nothing_of_tokens_issued_before_it_was_put_back(timed, path):
-    assert timed.revocations.after(0, at=T0).born_at == T0
+    assert timed.revocations.after(0, at=T0).created_at == T0
     timed.close()
     copy = path.with_name("copy")
     shutil.copy(path, copy)
     remove(path)
     copy.rename(path)
-    assert [timed.revocations.after(0, at=T0 + at).born_at for at in (50, 60)] == [T0 + 50, T0 + 50]
+    assert [timed.revocations.after(0, at=T0 + at).created_at for at in (50, 60)] == [T0 + 50, T0 + 50]
 
 
 def test_X9_a_log_that_is_shorter_than_what_was_read_is_read_from_its_beginning(store):

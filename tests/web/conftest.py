@@ -11,6 +11,7 @@ from flask import Flask
 from flask_tessera import StorageUnavailableError, Tessera, TokenPair
 from flask_tessera.storage.memory import MemoryStorage
 from flask_tessera.testing import Clock
+from tests.far import FarLog
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -128,7 +129,19 @@ class BrokenPort:
         return step
 
 
-WRITES = ("add", "rotate", "end", "end_user", "suspend", "unsuspend", "mark", "seen", "purge")
+WRITES = (
+    "add",
+    "rotate",
+    "end",
+    "end_user",
+    "suspend",
+    "unsuspend",
+    "confirm",
+    "touch",
+    "purge",
+    "put",
+    "increment_many",
+)
 
 
 class BrokenStorage:
@@ -139,10 +152,13 @@ class BrokenStorage:
         self.is_broken = False
         self.works: tuple[str, ...] = ()
         self.sessions = BrokenPort(self, inner.sessions)
-        self.principals = BrokenPort(self, inner.principals)
         self.revocations = BrokenPort(self, inner.revocations)
-        self.workers = BrokenPort(self, inner.workers)
+        self.values = BrokenPort(self, inner.values)
         self.records = BrokenPort(self, inner.records)
+
+    def be_far(self, bound: int = 2) -> None:
+        """Have a log that must be waited for."""
+        self.revocations = BrokenPort(self, FarLog(self.revocations._port, bound))
 
     def check(self) -> None:
         pass

@@ -437,7 +437,7 @@ def test_R06_a_storage_that_has_forgotten_a_rotation_is_told_by_a_signal(site):
 
     with site.app.app_context(), signals.store_behind.connected_to(hear, sender=site.app):
         again = site.tessera.refresh(pair.refresh_token)
-        storage._records.sessions[remembered.sid] = remembered
+        storage.sessions._store._records.sessions[remembered.sid] = remembered
         site.clock.advance(60)
         site.tessera.refresh(again.refresh_token)
     assert heard == ["store_behind"]

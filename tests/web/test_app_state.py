@@ -77,7 +77,7 @@ def test_three_realms_share_one_storage_one_follower_and_one_activity_writer():
 
 def test_three_realms_have_one_thread_that_follows():
     storage = BrokenStorage()
-    storage.revocations._port.bound = 2
+    storage.be_far()
     before = set(threading.enumerate())
     app, tesseras = three_realms(storage=storage)
     with app.app_context():
@@ -236,7 +236,7 @@ class CountingStorage(BrokenStorage):
 
 def test_close_ends_the_threads_closes_the_storage_and_the_next_use_goes_on():
     storage = CountingStorage()
-    storage.revocations._port.bound = 2
+    storage.be_far()
     before = set(threading.enumerate())
     app = bare_app()
     tesseras = [Tessera(app, realm=realm, storage=storage) for realm in REALMS]

@@ -21,7 +21,7 @@ def until(condition):
 def far_storage():
     """A storage whose log says that it needs two seconds."""
     storage = BrokenStorage()
-    storage.revocations._port.bound = 2
+    storage.be_far()
     yield storage
     storage.is_broken = False
 
@@ -107,12 +107,15 @@ def test_a_stateless_worker_has_no_thread(new_site, far_storage):
 
 
 @pytest.mark.parametrize("bound", [0, 2])
-def test_F04_after_a_restored_backup_all_who_were_logged_in_are_out(new_site, far_storage, bound):
-    far_storage.revocations._port.bound = bound
+def test_F04_after_a_restored_backup_all_who_were_logged_in_are_out(new_site, bound):
+    far_storage = BrokenStorage()
+    if bound:
+        far_storage.be_far(bound)
     site = make(new_site, far_storage)
     pair = site.login()
     assert site.get("/who", pair.access_token).status_code == 200
-    far_storage.revocations.restore(at=site.clock())
+    site.clock.advance(1)
+    far_storage.revocations.restart(at=site.clock(), valid_from=site.clock())
     until(lambda: site.get("/who", pair.access_token).status_code == 401)
     assert site.get("/who", pair.access_token).get_json()["error"] == "session_expiry"
     assert site.get("/strict", pair.access_token).get_json()["error"] == "session_expiry"
@@ -123,4 +126,4 @@ def test_F04_after_a_restored_backup_all_who_were_logged_in_are_out(new_site, fa
     again = site.login()
     assert site.get("/who", again.access_token).status_code == 200
     with site.app.app_context():
-        assert [each.era for each in site.tessera.sessions(7)] == [1]
+        assert [each.sid for each in site.tessera.sessions(7)] == [again.issued.session.sid]

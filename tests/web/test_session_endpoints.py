@@ -6,6 +6,7 @@ import pytest
 
 from flask_tessera import login_required, signals
 from flask_tessera.testing import race
+from tests.far import far_storage
 
 from .conftest import age
 
@@ -310,11 +311,7 @@ def test_without_a_log_a_long_lived_token_is_told_to_live_on(new_site):
 
 
 def test_the_bound_of_the_storage_is_told(new_site):
-    from flask_tessera.storage.memory import MemoryStorage
-
-    storage = MemoryStorage()
-    storage.revocations.bound = 2
-    site = new_site(storage=storage)
+    site = new_site(storage=far_storage())
     pair = site.login()
     with site.app.app_context():
         assert site.tessera.revoke_session(pair.session_id).effective_by == site.clock() + 2

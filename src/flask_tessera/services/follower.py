@@ -38,17 +38,18 @@ import threading
 import weakref
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from ..clocks import boot_clock
 from ..errors import StorageUnavailableError
 from ..fork import renew_in_children
-from ..storage.contract import WaitingLog, Wakeup
-from .workers import BEAT_EVERY, Worker, WorkerRegistry
+from ..storage.contract import Wakeup
+from .workers import BEAT_EVERY, TIDY_EVERY, Worker, WorkerRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..storage.contract import WaitingLog
     from ..storage.engine import Storage
     from .ports import Clock
     from .revocation import RevocationView
@@ -95,7 +96,7 @@ class RevocationFollower:
         self._steady = steady
         self._patience = patience
         self._longest_wait = min(_LONGEST_WAIT, patience * _LONGEST_WAIT)
-        self._log = storage.revocations if isinstance(storage.revocations, WaitingLog) else None
+        self._log = cast("WaitingLog", storage.revocations) if storage.revocations.bound else None
         self._workers = WorkerRegistry(storage)
         self.is_stopped = False
         """Whether `stop` was called."""
@@ -110,7 +111,7 @@ class RevocationFollower:
         self._good_until = float("inf") if self._log is None else _NEVER
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
         self._started_at = self._clock()
-        self._next_beat = self._next_read = _NEVER
+        self._next_beat = self._next_tidy = self._next_read = _NEVER
         self._is_failing = False
 
     def is_current(self) -> bool:
@@ -191,7 +192,9 @@ class RevocationFollower:
         with suppress(StorageUnavailableError):
             at = self._clock()
             self._workers.beat(Worker(self.name, self._started_at, at))
-            self._workers.tidy(at=at)
+            if now >= self._next_tidy:
+                self._next_tidy = now + TIDY_EVERY
+                self._workers.tidy(at=at)
 
     def _ensure_thread(self) -> None:
         if self._is_running() or self.is_stopped:

@@ -28,12 +28,11 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from ..clocks import boot_clock
 from ..errors import StorageUnavailableError
 from ..fork import renew_in_children
-from ..storage.contract import ChangingLog
 from .endings import OpenEndings
 from .keys import sid_text
 from .ports import CLOCKS_APART
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from ..sessions.revocations import Revocation
-    from ..storage.contract import Checkpoint, LogPage, RevocationLog
+    from ..storage.contract import ChangingLog, Checkpoint, LogPage, RevocationLog
     from ..tokens.claims import Claims
 
 _PRUNE_EVERY: Final = 60
@@ -71,7 +70,7 @@ class RevocationView:
 
     def __init__(self, log: RevocationLog) -> None:
         self._log = log
-        self._stamp_of = log.stamp if isinstance(log, ChangingLog) else None
+        self._stamp_of = cast("ChangingLog", log).stamp if log.bound == 0 else None
         self.needs_follower = self._stamp_of is None
         """Whether a `RevocationFollower` reads the log; elsewhere each request sees what is new."""
         self._stamp: object = _NOTHING_SEEN
@@ -200,14 +199,19 @@ class RevocationView:
             lock.release()
 
     def _look(self, at: int) -> None:
-        if self._stamp_of is None or (self._stamp_of() == self._stamp and at >= self._pruned_at - CLOCKS_APART):
+        if not self._must_read(at):
             return
         with self._alone():
             # Taken before the read: what is written in between makes the next request look again.
-            stamp = self._stamp_of()
-            if stamp != self._stamp or at < self._pruned_at - CLOCKS_APART:
+            stamp = self._stamp_of() if self._stamp_of else self._stamp
+            # Another thread may have read while this one waited.
+            if self._must_read(at):
                 self._read_on(at)
                 self._stamp = stamp
+
+    def _must_read(self, at: int) -> bool:
+        """Whether the log may have changed, or the clock has stepped back behind what was dropped."""
+        return at < self._pruned_at - CLOCKS_APART or (self._stamp_of is not None and self._stamp_of() != self._stamp)
 
     def _read_on(self, at: int) -> None:
         is_whole = False

@@ -103,7 +103,7 @@ class SessionService:
             StorageUnavailableError: the outcome may be unknown.
         """
         session = self._new_session(login, sid=sid, idle_until=keep_until, until=keep_until)
-        with _failing_as_login():
+        with _failing_as(writing=False):
             values, at = self._storage.values, session.created_at
             if not values.put(_SPENT, sid, b"", expires_at=keep_until, at=at, expected_version=0):
                 raise AlreadyExistsError("it was used before")
@@ -127,23 +127,25 @@ class SessionService:
         """
         sid, presented = refresh.parse(text, self._keys.refresh)
         at, policy = self._clock(), self._policy
-        result = self._storage.sessions.rotate(
-            sid,
-            presented,
-            at=at,
-            leeway=policy.leeway,
-            idle=policy.idle,
-            valid_from=self.valid_from(at=at),
-            issued_for=policy.issued_for,
-        )
+        with _failing_as(writing=True):
+            result = self._storage.sessions.rotate(
+                sid,
+                presented,
+                at=at,
+                leeway=policy.leeway,
+                idle=policy.idle,
+                valid_from=self.valid_from(at=at),
+                issued_for=policy.issued_for,
+            )
         if result is None or result.session.realm != self._realm:
             raise SessionEndedError("expiry")
         session = result.session
-        if result.reason == OTHER_ISSUER:
-            raise TokenInvalidError
         if result.outcome == "reuse":
             self._listener(Event("token_reused", session, "reuse", caller))
             self._listener(Event("session_ended", session, "reuse", caller))
+        # After the events: what has ended the session is told, whoever was asked.
+        if result.reason == OTHER_ISSUER or session.issued_for not in ("", policy.issued_for):
+            raise TokenInvalidError
         if result.reason:
             raise SessionEndedError(result.reason)
         if result.outcome == "adopted":
@@ -282,7 +284,7 @@ class SessionService:
 
     def _begin(self, session: Session, *, checkpoint: Checkpoint | None = None) -> Session:
         at = session.created_at
-        with _failing_as_login():
+        with _failing_as(writing=False):
             added = self._storage.sessions.add(
                 session,
                 limits=self._policy.limits,
@@ -328,12 +330,12 @@ class SessionService:
 
 
 @contextmanager
-def _failing_as_login() -> Iterator[None]:
-    """The RET table has one code for whatever fails at login."""
+def _failing_as(*, writing: bool) -> Iterator[None]:
+    """The RET table has one code for whatever fails at login, as if read, and one for a refresh, as if written."""
     try:
         yield
     except StorageUnavailableError as error:
-        raise StorageUnavailableError(str(error), writing=False) from error
+        raise StorageUnavailableError(str(error), writing=writing) from error
 
 
 def _ext_of(session: Session, loaded: Mapping[str, Any]) -> dict[str, Any]:

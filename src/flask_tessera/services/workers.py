@@ -1,8 +1,8 @@
 """Which processes follow the revocation log, and when each was last seen to have read it.
 
 Each writes a small value every few seconds (a beat), which expires by itself: nobody is woken by it, and a worker that
-was killed is listed as overdue until its value has expired. With its beat a worker also tidies up: the value "turn"
-lets one of them at a time drop entries of the log and values that have expired.
+was killed is listed as overdue until its value has expired. Now and then a worker also tidies up: the value "turn" lets
+one of them at a time drop entries of the log and values that have expired.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ WORKER_OVERDUE: Final = 20
 """Seconds after its last beat from which a worker counts as stuck: it has missed three."""
 WORKER_FORGOTTEN: Final = 900
 """Seconds after its last beat for which a worker is listed. One that ends in good order removes itself at once."""
+TIDY_EVERY: Final = 30
+"""Seconds between two tries of a worker to tidy up."""
 _KIND: Final = "worker"
 _OWNER: Final = ("", "workers of the application")
 _TURN: Final = ("turn", hashed_key("maintenance"))
 _DROPPED: Final = 10_000
-"""Entries, or values, that one beat removes at most: some 100 ms, in which nobody else waits."""
+"""Entries, or values, that are removed at once at most: some 100 ms, in which nobody else waits."""
 
 
 class Worker(msgspec.Struct, frozen=True):
@@ -66,7 +68,7 @@ class WorkerRegistry:
 
     def tidy(self, *, at: int) -> None:
         """Drop what has expired at Unix second `at`, if nobody else has just done so."""
-        if self._values.put(*_TURN, b"", expires_at=at + BEAT_EVERY, at=at, expected_version=0):
+        if self._values.put(*_TURN, b"", expires_at=at + TIDY_EVERY, at=at, expected_version=0):
             self._storage.revocations.drop_expired(at=at, most=_DROPPED, is_sure=False)
             self._values.purge(at=at - WORKER_FORGOTTEN, most=_DROPPED)
 

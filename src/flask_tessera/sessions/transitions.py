@@ -144,14 +144,14 @@ def rotate(
         issued_for: what the session must have been begun for; empty asks nothing.
     """
     session = found.session
-    if issued_for and session.issued_for not in ("", issued_for):
-        return NOTHING, Rotation("refused", session, OTHER_ISSUER)
     if reason := found.rejection_reason(at, valid_from=valid_from):
         return _again(session), Rotation("refused", session, reason)
     decision = rotation.decide(session.rotation, presented, at=at, leeway=leeway)
     if decision.outcome == "reuse":
         changes, ended = end(session, "reuse", at=at)
         return changes, Rotation("reuse", ended.session, "reuse")
+    if issued_for and session.issued_for not in ("", issued_for):
+        return NOTHING, Rotation("refused", session, OTHER_ISSUER)
     if decision.outcome == "same":
         return NOTHING, Rotation("same", session)
     rotated = session.with_rotation(decision.state, at=at, idle=idle)

@@ -269,7 +269,7 @@ def test_X13_a_text_that_postgres_cannot_keep_is_a_clear_error(store):
     for text in ("a\0b", "\ud800"):
         for call in (
             lambda text=text: begin(store, text),
-            lambda text=text: store.principals.find("", text),
+            lambda text=text: store.sessions.principal("", text),
             lambda text=text: store.sessions.end_user(text, "7", "kick", at=T0),
         ):
             with pytest.raises(StorageUnavailableError, match="PostgreSQL cannot keep") as caught:

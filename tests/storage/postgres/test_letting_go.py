@@ -66,7 +66,7 @@ def test_a_connection_in_use_is_closed_when_it_is_given_back(url, named):
 
     assert storage._database.read(close_amid) == (1,)
     wait_until(lambda: connections(url) == 0, "it is closed")
-    assert storage.revocations.tail(at=T0).last == 0
+    assert storage.revocations.head(at=T0).last == 0
     assert connections(url) == 1
     storage.close()
 

@@ -104,7 +104,7 @@ def test_many_logins_do_not_make_the_follower_read_again(store):
     end(store)
     page = store.revocations.after(0, at=T0)
     for _ in range(300):
-        store.revocations.tail(at=T0)
+        store.revocations.head(at=T0)
     assert store.revocations.after(page.cursor, at=T0).entries == ()
 
 
@@ -219,7 +219,7 @@ def test_X9_a_schema_that_was_made_anew_has_another_log(store, url):
     execute(url, f"DROP SCHEMA {url.partition('schema=')[2]} CASCADE")
     page = store.revocations.after(before.cursor, at=T0 + 50)
     assert page.log_id != before.log_id
-    assert (page.entries, page.born_at) == ((), T0 + 50)
+    assert (page.entries, page.created_at) == ((), T0 + 50)
     sid = end(store)
     assert sids(store.revocations.after(page.cursor, at=T0 + 50)) == [sid]
 
@@ -239,7 +239,7 @@ def test_X9_tables_that_were_put_back_know_nothing_of_tokens_from_before(store, 
         )
     page = store.revocations.after(after.cursor, at=T0 + 50)
     assert page.log_id != before.log_id
-    assert page.born_at == T0 + 50
+    assert page.created_at == T0 + 50
     assert sids(page) == [lost]
     sid = end(store)
     assert sids(store.revocations.after(page.cursor, at=T0 + 50)) == [lost, sid]
@@ -254,7 +254,7 @@ def test_R10_a_log_without_its_name_is_named_again(store, url):
         store.revocations.after(0, at=T0)
     page = store.revocations.after(0, at=T0 + 5)
     assert page.log_id != name
-    assert page.born_at == T0 + 5
+    assert page.created_at == T0 + 5
 
 
 def test_S11_a_purge_of_the_log_passes_over_what_others_hold(store, url):

@@ -109,7 +109,7 @@ def test_S04_no_login_gets_by_the_end_of_all(crew, store, user):
         crew.send(0, ("sessions", "end_user", ("", session.user_id, "kick"), {"at": T0}))
         crew.send(1, log_in(session, Limits(3, 0, "evict")))
         ended, added = crew.receive(0), crew.receive(1)
-        epoch = store.principals.find("", session.user_id).epoch
+        epoch = store.sessions.principal("", session.user_id).epoch
         is_after = added.session.epoch == epoch
         assert (session.sid in [each.sid for each in ended]) is not is_after
         assert bool(stored(store, session).ended_at) is not is_after

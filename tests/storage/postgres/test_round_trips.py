@@ -22,9 +22,9 @@ STEPS = {
     "find": lambda storage, session: storage.sessions.find(session.sid),
     "rotate": lambda storage, session: rotate(storage, session, session.gen, T0),
     "list": lambda storage, session: storage.sessions.list("", "7", at=T0),
-    "principal": lambda storage, session: storage.principals.find("", "7"),
+    "principal": lambda storage, session: storage.sessions.principal("", "7"),
     "after": lambda storage, session: storage.revocations.after(0, at=T0),
-    "tail": lambda storage, session: storage.revocations.tail(at=T0),
+    "tail": lambda storage, session: storage.revocations.head(at=T0),
     "stamp": lambda storage, session: storage.revocations.stamp(),
     "seen": lambda storage, session: storage.sessions.seen([(session.sid, T0 + 5)]),
 }

@@ -31,6 +31,8 @@ class Dialect:
             which nobody else gets at the principal, whether it was there or not.
         put_principal: writes one (user id, realm, epoch, suspension), over the one that is there.
         now: the server's own Unix second.
+        put_value: writes a value over one that has expired, or over any; given its columns, the expected version
+            (0 or `ANY_VERSION`) twice, and the time.
         increment: changes a counter; its values are the columns of a value, then the time twice.
         notify: tells those who wait that the log has grown; empty where nobody can be told.
     """
@@ -40,6 +42,7 @@ class Dialect:
     lock_principal: tuple[str, ...]
     put_principal: str
     now: str
+    put_value: str
     increment: str
     notify: str = ""
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ...errors import AlreadyExistsError
 from ..contract import ANY_VERSION, Counter, Page
-from .rows import VALUE_COLUMNS, places, value_of, value_row
+from .rows import VALUE_COLUMNS, value_of, value_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,9 +15,9 @@ if TYPE_CHECKING:
 
 _GET: Final = f"SELECT {VALUE_COLUMNS} FROM tessera_values WHERE kind = ? AND name = ? AND expires_at > ?"  # noqa: S608 - constants, as below
 _VERSION: Final = "SELECT version, expires_at FROM tessera_values WHERE kind = ? AND name = ?"
-_INSERT: Final = f"INSERT INTO tessera_values ({VALUE_COLUMNS}) VALUES ({places(VALUE_COLUMNS.split())})"  # noqa: S608
 _REPLACE: Final = """
-UPDATE tessera_values SET value = ?, version = ?, expires_at = ?, owner = ? WHERE kind = ? AND name = ?"""
+UPDATE tessera_values SET value = ?, version = ?, expires_at = ?, owner = ?
+ WHERE kind = ? AND name = ? AND version = ? AND expires_at > ?"""
 _ADD: Final = "UPDATE tessera_values SET version = version + ? WHERE kind = ? AND name = ? AND expires_at = ?"
 _DELETE: Final = "DELETE FROM tessera_values WHERE kind = ? AND name = ?"
 _DELETE_OWNER: Final = "DELETE FROM tessera_values WHERE owner = ?"
@@ -47,25 +46,17 @@ class SQLValues:
         return [value_of(rows[0]) if rows else None for rows in results]
 
     def put(self, value: Value, *, expected: int, at: int) -> bool:
-        def work(transaction: Transaction) -> bool:
-            (rows,) = transaction.read(self._locked(_VERSION, value.kind, value.key))
-            version = rows[0][0] if rows and rows[0][1] > at else 0
-            if expected not in (ANY_VERSION, version):
-                return False
-            if rows:
-                _, _, *changed = value_row(value)
-                transaction.write(self._sql(_REPLACE), [(*changed, value.kind, value.key)])
-            else:
-                transaction.write(self._sql(_INSERT), [value_row(value)])
+        if expected <= 0:
+            writing = self._sql(self._database.dialect.put_value), (*value_row(value), expected, expected, at)
+        else:
+            _, _, *changed = value_row(value)
+            writing = self._sql(_REPLACE), (*changed, value.kind, value.key, expected, at)
+        if expected == ANY_VERSION:
+            self._database.run(writing)
             return True
-
-        while True:
-            try:
-                return self._database.transact(work)
-            except AlreadyExistsError:
-                # Somebody else was faster; now there is a row that can be locked.
-                if expected == 0:
-                    return False
+        # The version tells: how many rows an upsert has changed depends on how a driver counts.
+        rows = self._database.run(writing, (self._sql(_VERSION), (value.kind, value.key)))[-1]
+        return bool(rows) and rows[0][0] == value.version
 
     def take(self, kind: str, key: bytes, *, at: int) -> Value | None:
         def work(transaction: Transaction) -> Value | None:

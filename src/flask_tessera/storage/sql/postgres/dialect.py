@@ -15,6 +15,11 @@ SELECT epoch, suspended_until FROM tessera_principals WHERE user_id = ? AND real
 _PUT_PRINCIPAL: Final = """
 INSERT INTO tessera_principals (user_id, realm, epoch, suspended_until) VALUES (?, ?, ?, ?)
 ON CONFLICT (user_id, realm) DO UPDATE SET epoch = excluded.epoch, suspended_until = excluded.suspended_until"""
+_PUT_VALUE: Final = f"""
+INSERT INTO tessera_values ({VALUE_COLUMNS}) VALUES ({places(VALUE_COLUMNS.split())})
+ON CONFLICT (kind, name) DO UPDATE SET value = excluded.value, version = excluded.version,
+       expires_at = excluded.expires_at, owner = excluded.owner
+ WHERE ?::bigint = -1 OR (?::bigint = 0 AND tessera_values.expires_at <= ?::bigint)"""  # noqa: S608 - constants
 _INCREMENT: Final = f"""
 INSERT INTO tessera_values ({VALUE_COLUMNS}) VALUES ({places(VALUE_COLUMNS.split())})
 ON CONFLICT (kind, name) DO UPDATE
@@ -32,6 +37,7 @@ def dialect_of(channel: str) -> Dialect:
         lock_principal=(_CREATE_PRINCIPAL, _LOCK_PRINCIPAL),
         put_principal=_PUT_PRINCIPAL,
         now="extract(epoch FROM now())::bigint",
+        put_value=_PUT_VALUE,
         increment=_INCREMENT,
         # Sent when the transaction is committed. Those who append queue for the head of the log in any case.
         notify=f"SELECT pg_notify('{channel}', '')",
