@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SCRIPT = """
 import bookshop, flask_migrate, pathlib
-from flask_tessera.storage.sql.migrations import is_not_ours
+from flask_tessera.contrib.migrations import is_not_ours
 app = bookshop.create_app(SQLALCHEMY_DATABASE_URI={url!r}, SECRET_KEY="of a test, long enough for a server")
 flask_migrate.Migrate(app, bookshop.db, **{options})
 with app.app_context():

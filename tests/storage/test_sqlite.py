@@ -14,11 +14,14 @@ from types import SimpleNamespace
 
 import pytest
 import sqlalchemy
+from msgspec.structs import replace
 from sqlalchemy.pool import QueuePool
 
 from flask_tessera.errors import ConfigError, StorageUnavailableError
-from flask_tessera.storage.contract import Page, Revocation, Wakeup
+from flask_tessera.sessions.revocations import Revocation
+from flask_tessera.storage.contract import Page
 from flask_tessera.storage.from_url import is_in_memory, open_engine, open_storage
+from flask_tessera.storage.sql.expired import ScanBatch
 from flask_tessera.storage.sql.host import storage_at
 from flask_tessera.storage.sql.sqlite import SQLiteStorage
 from flask_tessera.testing import Clock
@@ -67,26 +70,15 @@ def test_the_file_its_journal_and_its_side_file_are_for_their_owner_only(store, 
 def test_F01_our_own_file_has_a_wal_and_durable_commits(store, path):
     begin(store)
     assert pragma(path, "journal_mode") == "wal"
-    with store._database.reading() as connection:
-        assert connection.cursor().execute("PRAGMA synchronous").fetchone() == (2,)
+    assert store._database.read(("PRAGMA synchronous", ()))[0] == [[(2,)]]
 
 
 def test_a_file_says_what_it_promises(store, tmp_path):
     assert store.describe().engine == f"SQLite {sqlite3.sqlite_version}"
     assert store.describe().warnings == ()
     assert "a power cut" in store.describe().durability
-    with store._database.reading() as connection:
-        connection.cursor().execute("PRAGMA synchronous=OFF")
+    store._database.read(("PRAGMA synchronous=OFF", ()))
     assert [warning for warning in store.describe().warnings if "synchronous=OFF" in warning]
-
-
-def test_a_wait_ends_when_the_log_is_another_one(store):
-    store.sessions.end(begin(store).sid, "logout", at=T0)
-    cursor = store.revocations.after(0, at=T0).cursor
-    assert store.revocations.wait(cursor, longest=0.06) == Wakeup(is_unchanged=True)
-    store.revocations.restart(at=T0, valid_from=T0)
-    store.revocations.wait(cursor, longest=30)
-    assert store.revocations.after(cursor, at=T0).era == 1
 
 
 def test_a_hosts_file_and_its_connections_keep_their_pragmas(tmp_path):
@@ -167,13 +159,13 @@ def test_F06_a_newer_schema_is_refused_and_left_as_it_is(store, path):
     begin(store)
     store.close()
     connection = sqlite3.connect(path)
-    connection.executescript("UPDATE tessera_log SET schema_version = 99; DROP TABLE tessera_revocations")
+    connection.executescript("UPDATE tessera_log SET schema_version = 99; DROP TABLE tessera_entries")
     connection.close()
     with pytest.raises(ConfigError, match="version 99"):
         store.check()
     assert pragma(path, "user_version") == 0
     connection = sqlite3.connect(path)
-    assert connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'tessera_revocations'").fetchone() is None
+    assert connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'tessera_entries'").fetchone() is None
     connection.close()
 
 
@@ -270,7 +262,7 @@ def test_X1_an_ending_whose_process_died_before_it_told_is_found_within_a_second
     session = begin(timed)
     stamp = timed.revocations.stamp()
     # What a process leaves that is killed between commit and side file: the rows, and nothing else.
-    other.revocations.announce = other.sessions._revocations.announce = lambda: None
+    other.sessions._store._announce = lambda: None
     other.sessions.end(session.sid, "logout", at=T0)
     assert timed.revocations.stamp() == stamp
     steady.advance(1)
@@ -355,7 +347,7 @@ def test_P8_others_get_at_the_write_lock_while_dead_sessions_are_removed(store, 
 
     def see(statement):
         if statement.startswith("BEGIN IMMEDIATE"):
-            other.sessions.seen([(living.sid, T0 + 1 + len(removed_by_each))])
+            other.sessions.touch([(living.sid, T0 + 1 + len(removed_by_each))], at=T0)
             removed_by_each.append(0)
         elif statement.startswith("DELETE"):
             removed_by_each[-1] += 1
@@ -372,22 +364,28 @@ def test_P8_others_get_at_the_write_lock_while_dead_sessions_are_removed(store, 
 def test_S11_a_session_that_lives_again_when_it_is_to_be_removed_stays(store):
     """It was dead when it was found, without the lock."""
     dead, revived = begin(store, idle_until=T0 + 1), begin(store)
-    assert store.sessions._remove([dead.sid, revived.sid], T0 + 1) == 1
+    purge = store.sessions._store
+    purge._look_for_expired = lambda at, after: ScanBatch([] if after else [dead.sid, revived.sid], None)
+    assert store.sessions.purge(at=T0 + 1, most=9) == 1
     assert store.sessions.find(dead.sid) is None
     assert stored(store, revived) == revived
 
 
 def test_S11_very_many_endings_are_forgotten_in_several_steps(store):
-    """Those that may not be forgotten stay, and the newest one in any case."""
+    """Those that may not be forgotten stay, and so does the end of the log."""
     entries = tuple(
         Revocation(T0 + (500 if number % 3 else 5000), "kick", number.to_bytes(16, "big")) for number in range(3500)
     )
-    store.records.write(Page(revocations=entries), at=T0)
-    cursor = store.revocations.after(0, at=T0).cursor
-    store.revocations.purge(at=T0 + 500)
+    store.revocations.append(entries, at=T0)
+    head = store.revocations.head(at=T0)
+    dropped = [store.revocations.drop_expired(at=T0 + 500, most=1000, is_sure=True) for _ in range(4)]
     kept = tuple(entry for entry in entries if entry.forget_at > T0 + 500)
-    assert store.revocations.after(0, at=T0).entries == (*kept, entries[-1])
-    assert store.revocations.after(0, at=T0).cursor == cursor
+    assert dropped == [1000, 1000, len(entries) - len(kept) - 2000, 0]
+    page = store.revocations.after(0, at=T0)
+    while not page.is_whole:
+        page = replace(store.revocations.after(page.cursor, at=T0), entries=())
+    assert page.cursor == head.number
+    assert store.revocations.after(0, at=T0).entries == kept[:1000]
 
 
 def test_X9_a_truncated_side_file_kills_nobody_and_the_next_ending_makes_it_whole(timed, other, path):

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 _OURS: Final = "tessera_"
 
 
+def is_not_ours(name: str | None, kind: str, _parents: Any) -> bool:
+    """Whether this is no table of ours: for `include_name` in the `env.py` of a host whose database holds them as well.
+
+    On PostgreSQL they lie in a schema of their own, where a host's autogenerate does not look.
+    """
+    return kind != "table" or not _names_us(name)
+
+
 def leave_our_tables_alone() -> None:
     """Where Alembic has been imported, as by Flask-Migrate: take what it would do to our tables out of its proposals.
 
@@ -33,14 +41,8 @@ def _register() -> None:
     comparators.dispatch_for("schema", **last)(_withdraw)
 
 
-def _withdraw(context: AutogenContext, proposed: UpgradeOps, _schemas: Any) -> None:
-    if not _is_about_us(context):
-        proposed.ops[:] = [each for each in proposed.ops if not _names_us(getattr(each, "table_name", ""))]
-
-
-def _is_about_us(context: AutogenContext) -> bool:
-    """Whether our own migrations are compared."""
-    return any(_names_us(table.name) for table in context.sorted_tables)
+def _withdraw(_context: AutogenContext, proposed: UpgradeOps, _schemas: Any) -> None:
+    proposed.ops[:] = [each for each in proposed.ops if not _names_us(getattr(each, "table_name", ""))]
 
 
 def _names_us(name: Any) -> bool:

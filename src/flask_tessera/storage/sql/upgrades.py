@@ -83,6 +83,7 @@ _STEPS: Final[tuple[tuple[int, tuple[str, ...]], ...]] = (
             "CREATE INDEX tessera_values_owner ON tessera_values (owner, kind)",
             "CREATE INDEX tessera_values_expires_at ON tessera_values (expires_at)",
             "DROP TABLE tessera_log_of_4",
+            "postgresql:ALTER INDEX tessera_log_pkey1 RENAME TO tessera_log_pkey",
             "DROP TABLE tessera_revocations",
             "DROP TABLE IF EXISTS tessera_workers",
             "DROP TABLE IF EXISTS tessera_alembic_version",

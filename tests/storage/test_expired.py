@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flask_tessera.storage.sql.dead import DeadSessions, Stretch
+from flask_tessera.storage.sql.expired import ExpiredSessionScan, ScanBatch
 
 SIDS = [bytes([number]) for number in range(1, 21)]
 
@@ -19,7 +19,7 @@ class Table:
     def look(self, after):
         self.looks.append(after)
         few = [sid for sid in SIDS if sid > after][:3]
-        return Stretch([sid for sid in few if sid in self.dead], few[-1] if few else None)
+        return ScanBatch([sid for sid in few if sid in self.dead], few[-1] if few else None)
 
 
 def numbers(sids):
@@ -37,13 +37,13 @@ def numbers(sids):
     ],
 )
 def test_S11_each_dead_session_is_found_once_in_a_walk_and_the_next_one_begins_anew(dead, most, found):
-    table, walk = Table(dead), DeadSessions()
+    table, walk = Table(dead), ExpiredSessionScan()
     assert [numbers(walk.following(table.look, most)) for _ in found] == found
 
 
 def test_P8_a_walk_goes_on_where_it_stopped():
     """Else what lives in front would be looked at in each call."""
-    table, walk = Table([10, 11, 12]), DeadSessions()
+    table, walk = Table([10, 11, 12]), ExpiredSessionScan()
     walk.following(table.look, 1)
     table.looks.clear()
     assert numbers(walk.following(table.look, 1)) == [11]
@@ -52,7 +52,7 @@ def test_P8_a_walk_goes_on_where_it_stopped():
 
 
 def test_a_look_that_failed_is_taken_again():
-    table, walk = Table([10, 20]), DeadSessions()
+    table, walk = Table([10, 20]), ExpiredSessionScan()
     walk.following(table.look, 1)
 
     def fail(_after):
