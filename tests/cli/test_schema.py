@@ -12,7 +12,7 @@ from flask_tessera.errors import ConfigError
 from flask_tessera.server import create_app
 from flask_tessera.storage.memory import MemoryStorage
 from flask_tessera.storage.sql import schema
-from tests.storage.test_migrations import APPLIED, VERSION_1, for_postgres
+from tests.storage.test_upgrades import APPLIED, VERSION_1, for_postgres
 
 from .calling import SECRET, assert_refused, close, in_app
 from .stores import store_url

@@ -385,7 +385,7 @@ def test_S11_very_many_endings_are_forgotten_in_several_steps(store):
     while not page.is_whole:
         page = replace(store.revocations.after(page.cursor, at=T0), entries=())
     assert page.cursor == head.number
-    assert store.revocations.after(0, at=T0).entries == kept[:1000]
+    assert store.revocations.after(0, at=T0).entries == kept[:500]
 
 
 def test_X9_a_truncated_side_file_kills_nobody_and_the_next_ending_makes_it_whole(timed, other, path):

@@ -126,7 +126,8 @@ class Postgres:
                 "       replace(pg_get_expr(d.adbin, d.adrelid), '''0''::bigint', '0'), c.reloptions "
                 "  FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid "
                 "  LEFT JOIN pg_attrdef AS d ON d.adrelid = c.oid AND d.adnum = a.attnum "
-                " WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped"
+                " WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND a.attnum > 0 "
+                "   AND NOT a.attisdropped"
             ).fetchall()
             indexes = connection.execute(
                 "SELECT indexname, replace(indexdef, schemaname || '.', '') FROM pg_indexes "

@@ -15,7 +15,7 @@ _TAG: Final = slice(6, 8)
 
 def tag_of(realm: str, user_id: str) -> bytes:
     """The two bytes that stand for a user of a realm."""
-    return hashlib.sha256(f"{realm}\0{user_id}".encode()).digest()[:2]
+    return hashlib.sha256(f"{realm}\0{user_id}".encode(errors="surrogatepass")).digest()[:2]
 
 
 def tag_in(sid: bytes) -> bytes:

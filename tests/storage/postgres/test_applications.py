@@ -10,6 +10,7 @@ import pytest
 
 from flask_tessera import Tessera
 from flask_tessera.clocks import system_clock
+from flask_tessera.services.workers import WorkerRegistry
 from tests.servers import wait_until
 
 from ..databases import execute
@@ -81,7 +82,7 @@ def test_X12_an_application_for_each_test_lets_go_of_the_one_before_it(url, name
 
 def test_three_realms_cost_what_one_costs(named, store):
     def follows_once():
-        return connections(named, "query LIKE 'LISTEN%'") == 1 == len(store.workers.list(at=system_clock()))
+        return connections(named, "query LIKE 'LISTEN%'") == 1 == len(WorkerRegistry(store).list(at=system_clock()))
 
     def cost(realms):
         app, tesseras = use(named, realms)

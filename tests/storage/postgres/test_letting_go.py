@@ -60,13 +60,13 @@ def test_a_storage_that_is_closed_holds_no_connection(url, named):
 def test_a_connection_in_use_is_closed_when_it_is_given_back(url, named):
     storage = open_storage(named)
 
-    def close_amid(connection):
+    def close_amid(transaction):
         storage.close()
-        return connection.one("SELECT 1")
+        return transaction.read(("SELECT 1", ()))
 
-    assert storage._database.read(close_amid) == (1,)
+    assert storage._database.transact(close_amid) == [[(1,)]]
     wait_until(lambda: connections(url) == 0, "it is closed")
-    assert storage.revocations.head(at=T0).last == 0
+    assert storage.revocations.head(at=T0).number == 0
     assert connections(url) == 1
     storage.close()
 

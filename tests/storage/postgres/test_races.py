@@ -118,7 +118,7 @@ def test_S04_no_login_gets_by_the_end_of_all(crew, store, user):
 def test_S03_no_login_gets_by_a_suspension(crew, store, user):
     for turn in range(ROUNDS):
         session = new_session(f"{user} {turn}")
-        crew.send(0, ("principals", "suspend", ("", session.user_id), {"until": T0 + 100, "at": T0}))
+        crew.send(0, ("sessions", "suspend", ("", session.user_id), {"until": T0 + 100, "at": T0}))
         try:
             store.sessions.add(session, limits=NO_LIMITS, at=T0)
         except LoginRefusedError:
@@ -135,7 +135,7 @@ def test_R05_a_mark_that_races_with_an_ending_ends_nothing_twice(crew, store, us
         rotate(store, session, 0, T0)
         rotate(store, session, 0, T0 + 100)
         crew.send(0, ("sessions", "end", (session.sid, "logout"), {"at": T0}))
-        crew.send(1, ("sessions", "mark", ([(session.sid, 1)],), {"at": T0}))
+        crew.send(1, ("sessions", "confirm", ([(session.sid, 1)],), {"at": T0}))
         by_end, by_mark = crew.receive(0), crew.receive(1)
         assert by_end.by_this_call is not bool(by_mark)
         assert stored(store, session).end_reason == ("logout" if by_end.by_this_call else "reuse")
@@ -148,10 +148,10 @@ def test_X5_batches_in_opposite_order_do_not_lock_each_other_out(crew, store, us
     marks = [(session.sid, 0) for session in sessions]
     times = [(session.sid, T0 + 5) for session in sessions]
     orders = [
-        ("sessions", "mark", (marks,), {"at": T0}),
-        ("sessions", "mark", (marks[::-1],), {"at": T0}),
-        ("sessions", "seen", (times[::-1],), {}),
-        ("sessions", "seen", (times,), {}),
+        ("sessions", "confirm", (marks,), {"at": T0}),
+        ("sessions", "confirm", (marks[::-1],), {"at": T0}),
+        ("sessions", "touch", (times[::-1],), {"at": T0}),
+        ("sessions", "touch", (times,), {"at": T0}),
     ]
     for _ in range(ROUNDS // 2):
         for number, order in enumerate(orders):
@@ -174,7 +174,7 @@ def test_a_sid_begins_only_once_in_all_processes(crew, user):
         assert sorted(outcome(number) for number in (0, 1)) == ["added", "there already"]
 
 
-def test_S11_a_purge_waits_for_nobody_and_leaves_what_is_held(crew, store, user):
+def test_S11_purges_of_several_processes_remove_each_session_once(crew, store, user):
     for _ in range(40):
         begin(store, user, idle_until=T0 + 900)
     removed = crew.race(("sessions", "purge", (), {"at": T0 + 900, "most": 40}))

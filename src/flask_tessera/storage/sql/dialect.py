@@ -104,3 +104,7 @@ class Database(Protocol):
     def remove(self, statement: str, rows: Sequence[Values]) -> int:
         """Execute a statement that deletes, for each row of values, for which nobody waits; gives the rows deleted."""
         ...
+
+    def close(self) -> None:
+        """Let go of the connections; the next step opens others, and sees that the tables are as they should be."""
+        ...
