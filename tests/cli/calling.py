@@ -55,6 +55,12 @@ def tessera_of(app: Flask) -> Tessera[Any]:
     return tessera
 
 
+def id_of(app: Flask, phone: str = PHONE) -> int:
+    """The id of a user of the service."""
+    found: int = app.extensions["tessera_service"].users.get(phone).id
+    return found
+
+
 def close(app: Flask) -> None:
     """Let go of an application's connections and threads, where it has any."""
     if "tessera" in app.extensions:

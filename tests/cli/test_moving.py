@@ -21,7 +21,7 @@ from flask_tessera.storage.memory import MemoryStorage
 from tests.server.locking import write_lock
 from tests.servers import why_not
 
-from .calling import PASSWORD, PHONE, SECRET, add, assert_refused, close, in_app, tessera_of
+from .calling import PASSWORD, PHONE, SECRET, add, assert_refused, close, id_of, in_app, tessera_of
 from .stores import store_url
 
 OTHER = "13900139000"
@@ -65,11 +65,11 @@ class Traveller:
         tessera = tessera_of(app)
         self.pair = client.post("/auth/login", json={"phone": PHONE, "password": PASSWORD}).json["data"]
         with app.app_context():
-            self.single = tessera.create_token(1)
-            self.ended = tessera.login(1)
+            self.single = tessera.create_token(id_of(app))
+            self.ended = tessera.login(id_of(app))
             tessera.revoke_session(self.ended.session_id)
-            self.suspended = tessera.login(2)
-            tessera.suspend(2)
+            self.suspended = tessera.login(id_of(app, OTHER))
+            tessera.suspend(id_of(app, OTHER))
         self.spent = self.pair["refresh_token"]
 
     def arrive(self, app) -> None:
@@ -90,7 +90,7 @@ class Traveller:
         self.pair = reply.json["data"]
         assert code(self.pair["access_token"]) == 0
         with app.app_context(), pytest.raises(LoginRefusedError):
-            tessera_of(app).login(2)
+            tessera_of(app).login(id_of(app, OTHER))
 
 
 def test_S03_R03_nobody_is_logged_out_let_in_or_pardoned_on_a_journey_through_every_storage(run, tmp_path):

@@ -20,7 +20,7 @@ from flask_tessera.accounts.passwords import Passwords
 from flask_tessera.errors import AlreadyExistsError
 from flask_tessera.server import create_app
 from flask_tessera.server.users import open_users
-from tests.servers import forked, fresh, why_not
+from tests.servers import forked, fresh, is_available, why_not
 from tests.windows import stopping
 
 from .locking import write_lock
@@ -224,15 +224,18 @@ def serve_from(password_hash: str) -> Iterator[Callable[[Path], Callable[..., Se
         yield lambda folder: running.enter_context(servers(folder, password_hash))
 
 
-@pytest.fixture(params=["", "postgres"], ids=["file", "postgres"])
+KINDS = ("", "postgres", "mariadb", *(["mysql"] if is_available("mysql") else []))
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind or "file")
 def users_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of a storage: none, so that all is in a file of the service; and PostgreSQL, where the users live too."""
-    if request.param != "postgres":
-        yield request.param
+    """The URL of the users' database: none, so that they are in a file of the service; and each other kind."""
+    if not request.param:
+        yield ""
         return
-    if reason := why_not("postgres"):
+    if reason := why_not(request.param):
         pytest.skip(reason)
-    with fresh("postgres") as url:
+    with fresh(request.param) as url:
         yield url
 
 

@@ -50,7 +50,7 @@ def test_G01_a_login_says_who_when_where_and_how_it_went(app, written):
         "at": "2096-10-02T07:06:40Z",
         "event": "session_started",
         "result": "success",
-        "user_id": "1",
+        "user_id": str(app.extensions["tessera_service"].users.get(GOOD["phone"]).id),
         "ip": "127.0.0.1",
         "user_agent": "browser",
         "request_id": "r-1",

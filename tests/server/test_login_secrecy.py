@@ -271,10 +271,10 @@ def test_L08_the_address_of_a_session_is_the_peers_unless_proxies_are_trusted(tm
     for proxies in ("0", "1"):
         app = make_service(tmp_path / proxies, TESSERA_TRUSTED_PROXIES=proxies)
         service = app.extensions["tessera_service"]
-        service.users.add(PHONE, password_hash)
+        user = service.users.add(PHONE, password_hash)
         say(app, "/login", PHONE, PASSWORD, headers={"X-Forwarded-For": "203.0.113.9, 198.51.100.7"})
         with app.app_context():
-            seen += [session.ip for session in service.tessera.sessions(1)]
+            seen += [session.ip for session in service.tessera.sessions(user)]
     assert seen == ["127.0.0.1", "198.51.100.7"]
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
+    from flask_tessera.server.users import User
     from flask_tessera.web.app_state import Runtime
 
 DAY = 86_400
@@ -38,12 +39,17 @@ def tessera(app, runtime):
     return app.extensions["tessera_service"].tessera
 
 
+@pytest.fixture
+def user(app) -> User:
+    return app.extensions["tessera_service"].users.get("13800138000")
+
+
 def purged(runtime: Runtime, **options: object) -> int:
     return purge(runtime.storage, at=runtime.clock(), batch=500, **options)
 
 
-def test_S11_live_sessions_and_those_that_detect_a_replay_stay(tessera, runtime, clock):
-    alive, spent, ended = (tessera.login(1) for _ in range(3))
+def test_S11_live_sessions_and_those_that_detect_a_replay_stay(tessera, runtime, user, clock):
+    alive, spent, ended = (tessera.login(user) for _ in range(3))
     fresh = tessera.refresh(spent.refresh_token)
     fresher = tessera.refresh(fresh.refresh_token)
     tessera.revoke_session(ended.session_id)
@@ -58,11 +64,11 @@ def test_S11_live_sessions_and_those_that_detect_a_replay_stay(tessera, runtime,
     assert tessera.refresh(alive.refresh_token).session_id == alive.session_id
 
 
-def test_S11_dead_sessions_go_and_nothing_of_them_revives(tessera, runtime, clock):
-    token = tessera.create_token(1)
-    pair = tessera.login(1)
+def test_S11_dead_sessions_go_and_nothing_of_them_revives(tessera, runtime, user, clock):
+    token = tessera.create_token(user)
+    pair = tessera.login(user)
     clock.now += MONTH
-    living = tessera.login(1)
+    living = tessera.login(user)
     assert purged(runtime) == 2
     assert purged(runtime) == 0
     assert tessera.verify_token(token) is None
@@ -71,8 +77,8 @@ def test_S11_dead_sessions_go_and_nothing_of_them_revives(tessera, runtime, cloc
     assert tessera.refresh(living.refresh_token).session_id == living.session_id
 
 
-def test_S11_a_session_goes_in_the_second_in_which_it_is_over_and_not_before(tessera, runtime, clock):
-    tessera.create_token(1)
+def test_S11_a_session_goes_in_the_second_in_which_it_is_over_and_not_before(tessera, runtime, user, clock):
+    tessera.create_token(user)
     clock.now += 3599
     assert purged(runtime) == 0
     clock.now += 1
@@ -80,8 +86,8 @@ def test_S11_a_session_goes_in_the_second_in_which_it_is_over_and_not_before(tes
 
 
 @pytest.mark.parametrize("days", [2, 400, -2, -400])
-def test_F07_a_clock_that_has_jumped_removes_nothing(tessera, runtime, clock, days):
-    pair = tessera.login(1)
+def test_F07_a_clock_that_has_jumped_removes_nothing(tessera, runtime, user, clock, days):
+    pair = tessera.login(user)
     clock.now += days * DAY
     with pytest.raises(ClockJumpError, match="--force"):
         purged(runtime)
@@ -89,8 +95,8 @@ def test_F07_a_clock_that_has_jumped_removes_nothing(tessera, runtime, clock, da
     assert tessera.refresh(pair.refresh_token).session_id == pair.session_id
 
 
-def test_F07_who_is_sure_of_the_clock_purges_by_force(tessera, runtime, clock):
-    tessera.login(1)
+def test_F07_who_is_sure_of_the_clock_purges_by_force(tessera, runtime, user, clock):
+    tessera.login(user)
     clock.now += 2 * MONTH
     assert purged(runtime, force=True) == 1
 
@@ -102,39 +108,41 @@ def test_an_empty_storage_has_nothing_to_purge(runtime):
 @pytest.mark.parametrize("url", ["memory:", "sqlite:///purge.db"])
 def test_S11_batches_are_as_small_as_asked_for_and_others_get_a_turn_between_them(tmp_path, make_service, clock, url):
     app = make_service(tmp_path, clock, TESSERA_STORE_URL=url, TESSERA_MAX_SESSIONS="0")
-    app.extensions["tessera_service"].users.add("13800138000", "hash")
+    user = app.extensions["tessera_service"].users.add("13800138000", "hash")
     with app.app_context():
         tessera = app.extensions["tessera_service"].tessera
         for _ in range(7):
-            tessera.create_token(1)
+            tessera.create_token(user)
         clock.now += DAY
         turns = []
 
         def log_in() -> None:
-            turns.append(tessera.create_token(1))
+            turns.append(tessera.create_token(user))
 
         assert purge(tessera.runtime.storage, at=clock.now, batch=3, rest=log_in) == 7
         assert len(turns) == 3
-        assert len(tessera.sessions(1)) == 3
+        assert len(tessera.sessions(user)) == 3
 
 
-def test_the_service_tidies_up_and_says_so(tessera, runtime, clock, caplog):
+def test_the_service_tidies_up_and_says_so(tessera, runtime, user, clock, caplog):
     caplog.set_level(logging.INFO, "flask_tessera")
-    tessera.create_token(1)
+    tessera.create_token(user)
     clock.now += 4000
     assert maintenance.run_once(runtime)
     assert "purged 1 sessions" in caplog.text
 
 
-def test_F07_the_service_leaves_all_as_it_is_when_the_clock_has_jumped(tessera, runtime, clock, caplog):
-    tessera.create_token(1)
+def test_F07_the_service_leaves_all_as_it_is_when_the_clock_has_jumped(tessera, runtime, user, clock, caplog):
+    tessera.create_token(user)
     clock.now += 400 * DAY
     assert maintenance.run_once(runtime)
     assert "nothing was purged: the newest login is 400 days" in caplog.text
 
 
-def test_F02_the_service_tries_again_when_the_storage_does_not_answer(app, tessera, runtime, clock, caplog, hold_lock):
-    tessera.create_token(1)
+def test_F02_the_service_tries_again_when_the_storage_does_not_answer(
+    app, tessera, runtime, user, clock, caplog, hold_lock
+):
+    tessera.create_token(user)
     clock.now += 4000
     with hold_lock(Path(app.instance_path) / "tessera.db"):
         assert not maintenance.run_once(runtime)

@@ -139,11 +139,11 @@ def test_K03_tokens_of_a_fallback_stay_good_and_new_ones_are_under_the_new_secre
         environment={"SECRET_KEY": SECRET, "SECRET_KEY_FALLBACKS": f" {OLD_SECRET} ,"}, data=str(tmp_path)
     )
     new = create_app(environment={"SECRET_KEY": SECRET}, data=str(tmp_path))
-    old.extensions["tessera_service"].users.add("13800138000", "hash")
+    user = old.extensions["tessera_service"].users.add("13800138000", "hash")
 
     def issued_by(app) -> str:
         with app.app_context():
-            return app.extensions["tessera_service"].tessera.create_token(1)
+            return app.extensions["tessera_service"].tessera.create_token(user)
 
     def takes(app, token: str) -> bool:
         return app.test_client().get("/user/detail", headers={"z-token": token}).json["code"] == 0

@@ -149,7 +149,8 @@ def test_the_token_is_good_for_exactly_an_hour_and_its_session_ends_with_it(app,
     with app.app_context():
         identity = service.tessera.verify(token)
         assert identity.expires_at == clock.now + 3600
-        (session,) = service.tessera.sessions(1)
+        user = service.users.get(PHONE)
+        (session,) = service.tessera.sessions(user)
         assert (session.until, session.idle_until) == (clock.now + 3600, clock.now + 3600)
         assert session.sid == parse_sid(identity.session_id)
     clock.now += 3599
@@ -157,7 +158,7 @@ def test_the_token_is_good_for_exactly_an_hour_and_its_session_ends_with_it(app,
     clock.now += 1
     assert_says(client.get("/user/detail", headers={"z-token": token}), BAD_TOKEN)
     with app.app_context():
-        assert service.tessera.sessions(1) == []
+        assert service.tessera.sessions(user) == []
 
 
 def test_the_life_of_the_token_is_a_setting(tmp_path, clock, make_service, password_hash):
@@ -421,9 +422,9 @@ def test_S03_a_user_who_is_suspended_in_the_storage_is_refused_in_the_form_of_th
 ):
     app = make_service(tmp_path, **MODES[mode])
     service = app.extensions["tessera_service"]
-    service.users.add(PHONE, password_hash)
+    user = service.users.add(PHONE, password_hash)
     with app.app_context():
-        service.tessera.suspend(1)
+        service.tessera.suspend(user)
     assert_says(app.test_client().post("/login", json=GOOD), REFUSED, mode)
 
 

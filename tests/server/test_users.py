@@ -11,12 +11,16 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+import psycopg
+import pymysql
 import pytest
 
-from flask_tessera.errors import AlreadyExistsError, InputError, NotFoundError, StorageUnavailableError
+from flask_tessera.errors import AlreadyExistsError, ConfigError, InputError, NotFoundError, StorageUnavailableError
 from flask_tessera.server import administration
-from flask_tessera.server.users import open_users
+from flask_tessera.server.users import User, open_users
+from tests.servers import MariaDBServer, PostgresServer, fresh, wait_until, why_not
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +35,7 @@ PASSWORD = "correct horse battery"
 
 @pytest.fixture
 def service(tmp_path, clock, make_service, password_hash, users_url) -> Iterator[Service]:
-    app = make_service(tmp_path, clock, TESSERA_STORE_URL=users_url)
+    app = make_service(tmp_path, clock, TESSERA_USERS_URL=users_url)
     app.extensions["tessera_service"].users.add(PHONE, password_hash, name="Ada", level=3)
     with app.app_context():
         yield app.extensions["tessera_service"]
@@ -66,10 +70,15 @@ def test_a_disabled_user_is_loaded_by_nobody(users):
     assert users.by_phone(PHONE) == user
 
 
-def test_the_id_of_a_deleted_user_never_becomes_anothers(users):
-    first = users.add(PHONE, "hash")
-    users.delete(PHONE)
-    assert users.add(PHONE, "hash").id > first.id
+def test_ids_are_positive_numbers_of_63_bits_of_which_none_is_given_twice(users):
+    seen = set()
+    for _ in range(20):
+        seen.add(users.add(PHONE, "hash").id)
+        users.delete(PHONE)
+    assert len(seen) == 20
+    # In each bit but the first they differ.
+    assert {number.bit_length() for number in seen} == {63}
+    assert len({number >> 31 for number in seen}) == len({number & 0x7FFF_FFFF for number in seen}) == 20
 
 
 def test_what_was_deleted_is_told_and_cannot_be_deleted_again(users):
@@ -86,7 +95,8 @@ def test_a_phone_number_that_is_taken_adds_nobody(users):
     with pytest.raises(AlreadyExistsError):
         users.add(PHONE, "another hash")
     assert users.all() == [first]
-    assert users.add("13900139000", "hash").id > first.id
+    assert users.add("13900139000", "hash").id != first.id
+    assert [user.phone for user in users.all()] == [PHONE, "13900139000"]
 
 
 def test_a_hash_is_upgraded_only_if_it_is_still_the_same(users):
@@ -111,6 +121,15 @@ def test_any_text_is_kept_as_it_is(users, text):
     assert users.add(PHONE, text, name=text, role=text) == users.get(PHONE)
     assert users.get(PHONE).name == text
     assert users.by_phone(text) is None
+
+
+@pytest.mark.parametrize("other", ["a ", "A", "á", "\uff41", "a\0", ""])
+def test_phone_numbers_are_compared_byte_by_byte(users, other):
+    added = users.add("a", "hash")
+    with suppress(StorageUnavailableError):  # PostgreSQL keeps no NUL
+        assert users.by_phone(other) is None
+        assert users.add(other, "hash") == users.by_phone(other)
+    assert users.by_phone("a") == added
 
 
 @pytest.mark.parametrize("text", ["13800138000\0", "\ud800", "\udcff13800138000"])
@@ -274,6 +293,285 @@ def test_X12_users_that_are_dropped_or_left_at_the_end_leave_no_open_connection(
     assert (done.returncode, done.stderr) == (0, "")
 
 
+# -- Where they live ---------------------------------------------------------------------------------------------------
+
+TABLE_OF_0_1 = """CREATE TABLE service_users (
+    id {id} NOT NULL, phone TEXT NOT NULL, password_hash TEXT NOT NULL, name TEXT NOT NULL, head_portrait TEXT NOT NULL,
+    intro TEXT NOT NULL, level INTEGER NOT NULL, role TEXT NOT NULL, disabled BOOLEAN NOT NULL,
+    {primary} UNIQUE (phone))"""
+ROW_OF_0_1 = (
+    "INSERT INTO service_users (phone, password_hash, name, head_portrait, intro, level, role, disabled)"
+    " VALUES ('13800138000', 'hash', 'Ada', '', '', 3, '', {false})"
+)
+
+
+def write_file_of_0_1(path: Path) -> None:
+    """A file with one user, as 0.1 made it."""
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("PRAGMA journal_mode = WAL")
+        made = TABLE_OF_0_1.format(id="INTEGER PRIMARY KEY AUTOINCREMENT", primary="")
+        database.execute(made.replace(" NOT NULL, phone", ", phone", 1))
+        database.execute(ROW_OF_0_1.format(false="0"))
+
+
+def test_R03_a_file_of_0_1_is_taken_over_and_its_ids_stay(tmp_path):
+    write_file_of_0_1(tmp_path / "tessera.db")
+    users = in_file(tmp_path / "tessera.db")
+    assert users.by_phone(PHONE) == users.by_id(1) == User(1, PHONE, "hash", "Ada", "", "", 3, "", disabled=False)
+    assert users.add("13900139000", "hash").id.bit_length() == 63
+    assert users.change(PHONE, level=4).id == 1
+
+
+def test_R03_a_table_of_0_1_in_postgresql_is_taken_over_and_its_ids_stay(tmp_path):
+    if reason := why_not("postgres"):
+        pytest.skip(reason)
+    with fresh("postgres") as url, closing(psycopg.connect(url.partition("?")[0], autocommit=True)) as connection:
+        schema = url.rpartition("=")[2]
+        connection.execute(f"CREATE SCHEMA {schema}; SET search_path TO {schema}")
+        id_of_0_1 = "BIGINT GENERATED BY DEFAULT AS IDENTITY"
+        connection.execute(TABLE_OF_0_1.format(id=id_of_0_1, primary="PRIMARY KEY (id),"))
+        connection.execute(ROW_OF_0_1.format(false="false"))
+        users = open_users(url, tmp_path / "never.db")
+        assert users.by_phone(PHONE) == users.by_id(1) == User(1, PHONE, "hash", "Ada", "", "", 3, "", disabled=False)
+        assert users.add("13900139000", "hash").id.bit_length() == 63
+        assert users.delete(PHONE).id == 1
+
+
+def test_R03_a_new_table_begins_with_the_users_of_the_file_in_the_data_folder(users_url, tmp_path, caplog):
+    write_file_of_0_1(tmp_path / "tessera.db")
+    url = users_url or f"sqlite:///{tmp_path / 'other.db'}"
+    users = open_users(url, tmp_path / "tessera.db")
+    assert [(user.id, user.name) for user in users.all()] == [(1, "Ada")]
+    assert f"begins with the 1 users of {tmp_path / 'tessera.db'}" in caplog.text
+    # Once: who is deleted does not come back with the next start.
+    users.delete(PHONE)
+    assert open_users(url, tmp_path / "tessera.db").all() == []
+    assert in_file(tmp_path / "tessera.db").by_id(1) is not None
+
+
+def test_what_a_crash_left_of_a_table_in_mysql_is_not_taken_for_one(tmp_path):
+    if reason := why_not("mariadb"):
+        pytest.skip(reason)
+    write_file_of_0_1(tmp_path / "tessera.db")
+    with fresh("mariadb") as url:
+        execute_mysql(url, "CREATE TABLE service_users_draft (id INTEGER)")
+        assert len(open_users(url, tmp_path / "tessera.db").all()) == 1
+        assert execute_mysql(url, "SHOW TABLES") == (("service_users",),)
+
+
+def test_they_live_in_the_storage_if_that_is_sqlite_and_what_is_in_the_folder_is_taken_over(tmp_path, make_service):
+    write_file_of_0_1(tmp_path / "tessera.db")
+    app = make_service(tmp_path, TESSERA_STORE_URL=f"sqlite:///{tmp_path / 'store.db'}")
+    app.extensions["tessera_service"].users.add("13900139000", "hash")
+    with closing(sqlite3.connect(tmp_path / "store.db")) as database:
+        assert database.execute("SELECT count(*) FROM service_users").fetchone() == (2,)
+    app.extensions["tessera_service"].tessera.close(app)
+
+
+def test_S03_machines_with_their_sessions_in_redis_share_users(users_url, tmp_path, make_service):
+    if reason := why_not("redis8"):
+        pytest.skip(reason)
+    shared = users_url or f"sqlite:///{tmp_path / 'shared.db'}"
+    with fresh("redis8") as store:
+        settings = {"TESSERA_STORE_URL": store, "TESSERA_USERS_URL": shared}
+        apps = [make_service(tmp_path / name, **settings) for name in ("one", "two")]
+        first, second = (app.extensions["tessera_service"] for app in apps)
+        with apps[0].app_context():
+            user = administration.add(first, PHONE, PASSWORD, name="Ada")
+        tokens = [app.test_client().post("/login", json={"phone": PHONE, "password": PASSWORD}).json for app in apps]
+        assert [token["code"] for token in tokens] == [0, 0]
+        second.users.change(PHONE, disabled=True)
+        assert first.users.by_id(user.id) is None
+        for app in apps:
+            app.extensions["tessera_service"].tessera.close(app)
+    assert not list(tmp_path.glob("*/*.db"))
+
+
+def test_S03_a_newcomer_to_a_lost_file_gets_nobody_elses_sessions_in_redis(tmp_path, make_service):
+    """A container without a volume: its users are gone, and the sessions of their ids are not."""
+    if reason := why_not("redis8"):
+        pytest.skip(reason)
+    with fresh("redis8") as store:
+        before = make_service(tmp_path / "before", TESSERA_STORE_URL=store)
+        service = before.extensions["tessera_service"]
+        with before.app_context():
+            token = service.tessera.create_token(service.users.add(PHONE, "hash", name="Ada"))
+        service.tessera.close(before)
+        after = make_service(tmp_path / "after", TESSERA_STORE_URL=store)
+        service = after.extensions["tessera_service"]
+        newcomer = service.users.add("13900139000", "hash", name="Eve")
+        reply = after.test_client().get("/user/detail", headers={"z-token": token})
+        assert reply.json["code"] == 4101
+        with after.app_context():
+            assert service.tessera.sessions(newcomer) == []
+        service.tessera.close(after)
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("redis://:hunter2@h/0", "'redis' is not supported; use sqlite:///file.db, postgresql://"),
+        ("sqlite://", "SQLite needs a file"),
+        ("sqlite:///:memory:", "SQLite needs a file"),
+        ("postgresql://u:hunter2@h/x?sslmod=require", "do you mean 'sslmode'"),
+        ("postgresql://u:hunter2@h:port/x", "this is not postgresql://"),
+        ("mysql://u:hunter2@h:port/x", "this is not mysql://"),
+        ("mysql://u:hunter2@h/", "must name a database"),
+        ("mysql://u:hunt@er2@h/x", "write @ as %40"),
+        ("mysql://u:hunter2@h/x?read_timeout=60", "no option 'read_timeout'"),
+        ("mysql://u:hunter2@h/x?pool=0", "pool must be a number"),
+        ("mysql://u:hunter2@h/x?ssl_verify_cert=yes", "ssl_verify_cert must be true or false"),
+    ],
+)
+def test_K08_a_url_that_is_none_stops_the_service_without_its_password(tmp_path, make_service, url, text):
+    with pytest.raises(ConfigError) as caught:
+        make_service(tmp_path, TESSERA_USERS_URL=url)
+    assert str(caught.value).startswith("TESSERA_USERS_URL: ")
+    assert text in str(caught.value)
+    assert "hunt" not in str(caught.value)
+
+
+def test_K08_the_setting_that_is_wrong_is_named(tmp_path, make_service):
+    with pytest.raises(ConfigError, match=r"^STORE_URL: this is not postgresql://"):
+        make_service(tmp_path, TESSERA_STORE_URL="postgresql://u:hunter2@h:port/x")
+
+
+@pytest.mark.unix("rights by mode")
+def test_K08_a_file_that_everybody_can_write_keeps_no_users(tmp_path, make_service):
+    (tmp_path / "open.db").touch(0o666)
+    (tmp_path / "open.db").chmod(0o666)
+    with pytest.raises(ConfigError, match="TESSERA_USERS_URL: everybody on this machine can write"):
+        make_service(tmp_path / "data", TESSERA_USERS_URL=f"sqlite:///{tmp_path / 'open.db'}")
+
+
+# -- A database that does not answer -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mariadb() -> Iterator[str]:
+    if reason := why_not("mariadb"):
+        pytest.skip(reason)
+    with fresh("mariadb") as url:
+        yield url
+
+
+def execute_mysql(url: str, *statements: str) -> tuple[tuple[object, ...], ...]:
+    """Carry out statements as root; gives the rows of the last one."""
+    place = urlsplit(url)
+    options = {"host": place.hostname, "port": place.port, "user": "root", "database": place.path[1:]}
+    with closing(pymysql.connect(**options, autocommit=True)) as connection, connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+        return cursor.fetchall()
+
+
+def test_F02_connections_that_mysql_has_ended_are_replaced_without_a_word(mariadb, tmp_path):
+    users = open_users(mariadb, tmp_path / "never.db")
+    users.add(PHONE, "hash")
+    database = urlsplit(mariadb).path[1:]
+    for act in (lambda: users.by_phone(PHONE), lambda: users.change(PHONE, name="Bob"), users.all):
+        found = f"SELECT id FROM information_schema.processlist WHERE db = '{database}' AND id <> CONNECTION_ID()"
+        for (number,) in execute_mysql(mariadb, found):
+            execute_mysql(mariadb, f"KILL {number}")
+        assert act()
+
+
+def test_F02_a_row_that_is_locked_in_mysql_can_be_read_and_a_write_gives_up(mariadb, tmp_path):
+    users = open_users(mariadb, tmp_path / "never.db")
+    users.add(PHONE, "hash")
+    place = urlsplit(mariadb)
+    options = {"host": place.hostname, "port": place.port, "user": "root", "database": place.path[1:]}
+    with closing(pymysql.connect(**options)) as other:
+        other.cursor().execute("SELECT * FROM service_users FOR UPDATE")
+        with pytest.raises(StorageUnavailableError, match="1205"):
+            users.change(PHONE, name="Bob")
+        assert users.by_phone(PHONE) is not None
+    assert users.change(PHONE, name="Bob").name == "Bob"
+
+
+def test_F02_a_text_that_is_too_long_for_mysql_is_refused_and_not_cut(mariadb, tmp_path):
+    ((default,),) = execute_mysql(mariadb, "SELECT @@GLOBAL.sql_mode")
+    execute_mysql(mariadb, "SET GLOBAL sql_mode = ''")
+    users = open_users(mariadb, tmp_path / "never.db")
+    with pytest.raises(StorageUnavailableError):
+        users.add("1" * 256, "hash")
+    execute_mysql(mariadb, f"SET GLOBAL sql_mode = '{default}'")
+    assert users.all() == []
+
+
+def test_F02_a_user_of_mysql_who_may_not_make_the_table_is_told_what_to_grant(mariadb, tmp_path):
+    database = urlsplit(mariadb).path[1:]
+    role = f"r{database[:15]}"
+    execute_mysql(mariadb, f"CREATE USER {role}@'127.0.0.1'", f"GRANT SELECT ON {database}.* TO {role}@'127.0.0.1'")
+    theirs = mariadb.replace("root@", f"{role}@")
+    with pytest.raises(ConfigError, match=f"grant CREATE, INSERT, ALTER and DROP on this database to {role}@127"):
+        open_users(theirs, tmp_path / "never.db").all()
+    execute_mysql(mariadb, f"GRANT CREATE, INSERT, ALTER, DROP ON {database}.* TO {role}@'127.0.0.1'")
+    assert open_users(theirs, tmp_path / "never.db").add(PHONE, "hash").phone == PHONE
+    execute_mysql(mariadb, f"DROP USER {role}@'127.0.0.1'")
+
+
+@pytest.mark.parametrize("make", [PostgresServer, MariaDBServer], ids=["postgres", "mariadb"])
+def test_F02_users_of_a_server_that_hangs_are_a_fault_and_back_by_themselves(make, tmp_path):
+    with make(fsync=True) as server:
+        users = open_users(server.url, tmp_path / "never.db")
+        added = users.add(PHONE, "hash")
+        acts = (
+            lambda: users.by_phone(PHONE),
+            lambda: users.by_id(added.id),
+            lambda: users.upgrade_hash(added, "another"),
+            users.some_hashes,
+        )
+        server.stop()
+        for act in acts:
+            with pytest.raises(StorageUnavailableError):
+                act()
+        server.cont()
+        wait_until(lambda: _finds(users, PHONE), "the users are back")
+        server.kill()
+        with pytest.raises(StorageUnavailableError):
+            users.by_phone(PHONE)
+        server.restart()
+        wait_until(lambda: _finds(users, PHONE), "the users are back")
+
+
+def _finds(users: Users, phone: str) -> bool:
+    try:
+        return users.by_phone(phone) is not None
+    except StorageUnavailableError:
+        return False
+
+
+@pytest.mark.unix("fork")
+def test_X10_processes_that_make_the_table_at_once_all_find_it_made(users_url, tmp_path, run_program):
+    write_file_of_0_1(tmp_path / "tessera.db")
+    url = users_url or f"sqlite:///{tmp_path / 'other.db'}"
+    assert run_program(RACE, url, tmp_path / "tessera.db") == f"{[0] * 6}\n"
+    phones = [PHONE, *(f"1390013900{number}" for number in range(6))]
+    assert [user.phone for user in open_users(url, tmp_path / "tessera.db").all()] == phones
+
+
+RACE = """
+import logging, os, pathlib, sys
+from flask_tessera.server.users import open_users
+
+logging.disable()
+ready, go = os.pipe()
+children = []
+for number in range(6):
+    child = os.fork()
+    if child == 0:
+        users = open_users(sys.argv[1], pathlib.Path(sys.argv[2]))
+        os.close(go)
+        os.read(ready, 1)
+        users.add(f"1390013900{number}", "hash")
+        os._exit(0)
+    children.append(child)
+os.close(go)
+print([os.waitpid(child, 0)[1] for child in children])
+"""
+
+
 # -- Administration ----------------------------------------------------------------------------------------------------
 
 
@@ -308,11 +606,11 @@ def test_G02_a_name_that_a_terminal_could_not_show_adds_nobody(service, name):
 
 
 def test_S03_disabling_ends_all_sessions_and_enabling_revives_none(service):
-    tokens = [service.tessera.create_token(1) for _ in range(3)]
+    tokens = [service.tessera.create_token(service.users.get(PHONE)) for _ in range(3)]
     assert administration.disable(service, PHONE) == 3
     administration.enable(service, PHONE)
     assert [service.tessera.verify_token(token) for token in tokens] == [None] * 3
-    assert service.tessera.verify_token(service.tessera.create_token(1)) is not None
+    assert service.tessera.verify_token(service.tessera.create_token(service.users.get(PHONE))) is not None
 
 
 def test_S03_disabling_twice_is_as_good_as_once(service):
@@ -320,11 +618,11 @@ def test_S03_disabling_twice_is_as_good_as_once(service):
     assert administration.disable(service, PHONE) == 0
     administration.enable(service, PHONE)
     administration.enable(service, PHONE)
-    assert service.tessera.verify_token(service.tessera.create_token(1)) is not None
+    assert service.tessera.verify_token(service.tessera.create_token(service.users.get(PHONE))) is not None
 
 
 def test_S03_deleting_ends_all_sessions_and_the_phone_is_free_again(service):
-    token = service.tessera.create_token(1)
+    token = service.tessera.create_token(service.users.get(PHONE))
     assert administration.delete(service, PHONE) == 1
     assert service.tessera.verify_token(token) is None
     assert administration.add(service, PHONE, PASSWORD).id != 1
@@ -332,7 +630,7 @@ def test_S03_deleting_ends_all_sessions_and_the_phone_is_free_again(service):
 
 
 def test_S04_a_new_password_ends_all_sessions(service):
-    token = service.tessera.create_token(1)
+    token = service.tessera.create_token(service.users.get(PHONE))
     administration.set_password(service, PHONE, "another password")
     assert service.tessera.verify_token(token) is None
     assert service.passwords.verify(service.users.get(PHONE).password_hash, "another password")

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from ..web.app_state import Runtime
 
 
-_ID: Final = re.compile("[1-9][0-9]{0,17}")
-"""In the one spelling that tokens have, and no larger than a column can hold."""
+_ID: Final = re.compile("[1-9][0-9]{0,18}")
+"""In the one spelling that tokens have."""
+_LARGEST_ID: Final = 2**63 - 1
+"""What a column can hold."""
 
 
 def find_user_id(runtime: Runtime, name: str) -> str:
@@ -51,7 +53,7 @@ def find_user_id(runtime: Runtime, name: str) -> str:
 def _service_user(service: Any, name: str) -> str:
     """The id of a user of the service, disabled or not; an empty text for nobody."""
     user = service.users.by_phone(name)
-    if user is None and _ID.fullmatch(name):
+    if user is None and _ID.fullmatch(name) and int(name) <= _LARGEST_ID:
         user = service.users.find(int(name))
     return str(user.id) if user else ""
 

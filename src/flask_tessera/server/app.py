@@ -21,13 +21,13 @@ from .environment import read_service_settings
 from .health import make_health
 from .index import make_index
 from .tutorial import make_tutorial
-from .users import User, open_users
+from .users import USERS_URL, User, open_users
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from ..services.ports import Clock
+    from .environment import ServiceSettings
     from .users import Users
 
 
@@ -95,7 +95,7 @@ def make_app(
     app = Flask("flask_tessera.server", static_folder=None, instance_path=str(given.database.parent))
     app.config.update(given.config)
     is_known_place = may_be_empty and given.is_in_folder
-    service = replace(_make_service(app, given.database, clock, may_create), may_be_empty=is_known_place)
+    service = replace(_make_service(app, given, clock, may_create), may_be_empty=is_known_place)
     app.extensions["tessera_service"] = service
     _add_routes(app, service.tessera, service.users)
     audit.connect(app, clock, service.tessera.client_info)
@@ -105,8 +105,9 @@ def make_app(
     return app
 
 
-def _make_service(app: Flask, database: Path, clock: Clock, may_create: bool) -> Service:
-    users = open_users(app.config["TESSERA_STORE_URL"], database, may_create=may_create)
+def _make_service(app: Flask, given: ServiceSettings, clock: Clock, may_create: bool) -> Service:
+    setting = "STORE_URL" if given.users_url == app.config["TESSERA_STORE_URL"] else USERS_URL
+    users = open_users(given.users_url, given.database, may_create=may_create, setting=setting)
     passwords = Passwords(HashSlots(read_settings(app.config).HASH_SLOTS))
     tessera: Tessera[User] = Tessera(user_id_type=int, clock=clock)
     tessera.user_loader(users.by_id)

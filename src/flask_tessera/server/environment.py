@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..config import read_environment
 from ..errors import ConfigError
 from .data_folder import DATA_DIR, SECRET_FILE, DataFolder, refuse_foreign
+from .users import SQL, USERS_URL, scheme_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,12 +23,15 @@ _log = logging.getLogger("flask_tessera")
 
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
-    """What the service runs with: Flask's configuration, and the file of its users where that is their place."""
+    """What the service runs with: Flask's configuration, and where its users live."""
 
     config: dict[str, Any] = field(repr=False)
     database: Path
+    """The SQLite file of the data folder."""
     is_in_folder: bool
     """Whether sessions and users live in `database`, rather than on a server or elsewhere."""
+    users_url: str = field(default="", repr=False)
+    """Of the users' database; empty where that is `database`, and the sessions live elsewhere."""
 
 
 def read_service_settings(
@@ -51,7 +55,9 @@ def read_service_settings(
         ConfigError: a value of the wrong type; or a folder or secret that cannot be used, or is missing where nothing
             may be made.
     """
-    values, unknown = read_environment({key: value for key, value in environment.items() if key != DATA_DIR})
+    values, unknown = read_environment(
+        {key: value for key, value in environment.items() if key not in {DATA_DIR, USERS_URL}}
+    )
     for name in unknown:
         _log.warning("%s is set in the environment, but is not a setting", name)
     folder = DataFolder(
@@ -60,11 +66,13 @@ def read_service_settings(
     database = folder.path / _DATABASE_FILE
     named = store or values.get("TESSERA_STORE_URL")
     url = named or f"sqlite:///{database}"
+    users = environment.get(USERS_URL, "")
     secret = _secret(environment, folder, url, database)
-    _look_at_files(url, folder, database)
+    _look_at_files({"TESSERA_STORE_URL": url, USERS_URL: users}, folder, database)
     fallbacks = [each.strip() for each in environment.get("SECRET_KEY_FALLBACKS", "").split(",") if each.strip()]
     values |= {"TESSERA_STORE_URL": url, "SECRET_KEY": secret, "SECRET_KEY_FALLBACKS": fallbacks}
-    return ServiceSettings(values, database, is_in_folder=not named)
+    users_url = users or (url if scheme_of(url) in SQL else "")
+    return ServiceSettings(values, database, is_in_folder=not named and not users, users_url=users_url)
 
 
 def _path_of(text: str) -> Path:
@@ -91,12 +99,13 @@ def _secret(environment: Mapping[str, str], folder: DataFolder, url: str, databa
     return secret
 
 
-def _look_at_files(url: str, folder: DataFolder, users: Path) -> None:
+def _look_at_files(urls: Mapping[str, str], folder: DataFolder, database: Path) -> None:
     """The SQLite files that the service is going to open."""
-    if url.startswith("sqlite:///"):
-        file = Path(folder.path, url.removeprefix("sqlite:///"))
-        if file.parent == folder.path:
-            folder.prepare()
-        refuse_foreign(file, "TESSERA_STORE_URL")
+    for setting, url in urls.items():
+        if url.startswith("sqlite:///"):
+            file = Path(folder.path, url.removeprefix("sqlite:///"))
+            if file.parent == folder.path:
+                folder.prepare()
+            refuse_foreign(file, setting)
     refuse_foreign(folder.path, DATA_DIR)
-    refuse_foreign(users, DATA_DIR)
+    refuse_foreign(database, DATA_DIR)

@@ -1,7 +1,7 @@
-"""The service's own users: in its SQLite file, or beside the sessions in PostgreSQL."""
+"""The service's own users: one table, in whichever SQL database `TESSERA_USERS_URL` names."""
 
-from .opening import open_users
-from .operations import Users
+from .opening import SQL, USERS_URL, open_users, scheme_of
+from .repository import Users
 from .user import User
 
-__all__ = ["User", "Users", "open_users"]
+__all__ = ["SQL", "USERS_URL", "User", "Users", "open_users", "scheme_of"]

@@ -1,0 +1,9 @@
+"""MySQL and MariaDB: where they are, and connections of our own to them."""
+
+from ....errors import missing_extra
+
+try:
+    # Asked for here, once for all modules below.
+    import pymysql as _pymysql  # noqa: F401
+except ImportError as error:
+    raise missing_extra("STORE_URL: MySQL needs PyMySQL", "mysql") from error
