@@ -20,6 +20,16 @@ GOOD = {
     "redis://:p%40ss@h": Address("single", (("h", 6379),), password="p@ss"),
     "redis://u%3A:p:q@h/0": Address("single", (("h", 6379),), username="u:", password="p:q"),
     "redis://h?prefix=my-app.1": Address("single", (("h", 6379),), prefix="my-app.1"),
+    "redis://h?pool=4": Address("single", (("h", 6379),), pool=4),
+    "unix:///run/redis.sock": Address("unix", (("/run/redis.sock", 0),)),
+    "redis+unix://u:p%2F@/run/redis.sock?db=2&prefix=x": Address(
+        "unix", (("/run/redis.sock", 0),), prefix="x", database=2, username="u", password="p/"
+    ),
+    "redis+cluster://a?remap=10.0.0.1:1=b:2,10.0.0.2:1=[::1]:3": Address(
+        "cluster",
+        (("a", 6379),),
+        remap=((("10.0.0.1", 1), ("b", 2)), (("10.0.0.2", 1), ("::1", 3))),
+    ),
     "rediss://h:1": Address("single", (("h", 1),), is_encrypted=True),
     "redis+cluster://a:1,b,[::1]:3/0": Address("cluster", (("a", 1), ("b", 6379), ("::1", 3))),
     "rediss+cluster://u:p@a": Address("cluster", (("a", 6379),), username="u", password="p", is_encrypted=True),
@@ -60,6 +70,18 @@ BAD = {
     "redis://h?prefix={x}": "prefix takes",
     "redis://h?prefix=a*": "prefix takes",
     "redis://h?ca=/x": "needs TLS",
+    "redis://h?pool=0": "pool takes",
+    "redis://h?pool=many": "pool takes",
+    "redis://h?pool=99999": "pool takes",
+    "redis://h?remap=a:1=b:2": "no option",
+    "redis+cluster://h?remap=a:1": "remap takes",
+    "redis+cluster://h?remap=a:1=": "remap takes",
+    "redis+cluster://h?remap=a:1=b:x": "host:port",
+    "redis+unix://": "redis://host",
+    "redis+unix://host/run/redis.sock": "needs its path",
+    "redis+unix:///": "needs its path",
+    "redis+unix:///run/redis.sock?db=x": "number of a Redis database",
+    "rediss+unix:///run/redis.sock": "redis://host",
     "redis://h?sentinel_password=x": "no option",
     "rediss://h?ca=/does/not/exist": "ca names no file",
     "rediss://h?ssl_cert_reqs=none": "always verified",
@@ -82,6 +104,25 @@ def test_X15_a_malformed_url_is_refused_with_the_remedy(url, text):
         open_storage(url)
     assert "STORE_URL" in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "socket_timeout=60",
+        "socket_connect_timeout=60",
+        "retry_on_timeout=1",
+        "max_connections=5",
+        "health_check_interval=1",
+        "timeout=20",
+        "protocol=3",
+    ],
+)
+@pytest.mark.parametrize("url", ["redis://h", "redis+cluster://h", "redis+sentinel://h/m", "unix:///s"])
+def test_X6_no_option_undoes_the_bounds_of_a_call(url, option):
+    """redis-py itself lets what stands in a URL win over what the program says."""
+    with pytest.raises(ConfigError, match="time-outs are fixed"):
+        parse(f"{url}?{option}")
 
 
 def test_an_address_has_no_text_form_that_would_show_its_password():

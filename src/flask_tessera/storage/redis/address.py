@@ -6,17 +6,20 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import parse_qsl, unquote
 
 from ...errors import ConfigError
 
-Kind = Literal["single", "cluster", "sentinel"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Kind = Literal["single", "unix", "cluster", "sentinel"]
 Place = tuple[str, int]
-"""Host and port."""
+"""Host and port; of a Unix socket its path and 0."""
 
 _PORTS: Final[dict[Kind, int]] = {"single": 6379, "cluster": 6379, "sentinel": 26379}
-_SCHEME: Final = re.compile(r"redis(s?)(?:\+(cluster|sentinel))?")
+_SCHEME: Final = re.compile(r"redis(s?)(?:\+(cluster|sentinel))?|(?:redis\+)?(unix)")
 _PLACE: Final = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\]\s]+)(?::([0-9]{1,5}))?")
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _TLS_FILES: Final = {
@@ -27,8 +30,16 @@ _TLS_FILES: Final = {
     "ssl_certfile": "ssl_certfile",
     "ssl_keyfile": "ssl_keyfile",
 }
-_SENTINEL_OPTIONS: Final = ("sentinel_username", "sentinel_password")
+_OWN_OPTIONS: Final[dict[Kind, tuple[str, ...]]] = {
+    "single": (),
+    "unix": ("db",),
+    "cluster": ("remap",),
+    "sentinel": ("sentinel_username", "sentinel_password"),
+}
 _UNVERIFIED: Final = ("ssl_cert_reqs", "ssl_check_hostname")
+_FIXED: Final = re.compile(r"(socket|retry|health|max_conn|timeout|protocol|lib_|driver_)\w*")
+"""Options of redis-py that would undo the bounds of each call."""
+_LARGEST_POOL: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -36,7 +47,7 @@ class Address:
     """What a URL says. It has no text form, since it holds passwords.
 
     Attributes:
-        kind: one server, a cluster, or servers watched by sentinels.
+        kind: one server, by TCP or by a Unix socket, a cluster, or servers watched by sentinels.
         places: of the server, of some nodes of the cluster, or of the sentinels.
         prefix: begins the names of all keys.
         database: its number; 0 in a cluster.
@@ -47,6 +58,8 @@ class Address:
         sentinel_password: of the sentinels themselves.
         is_encrypted: whether connections are TLS.
         tls_files: files for it, by redis-py's names.
+        pool: connections per process and server, at most; the one that waits for revocations comes on top.
+        remap: pairs of what a cluster calls a node and where it is reached from here (NAT, mapped ports).
     """
 
     kind: Kind
@@ -60,6 +73,8 @@ class Address:
     sentinel_password: str = ""
     is_encrypted: bool = False
     tls_files: tuple[tuple[str, str], ...] = ()
+    pool: int = 64
+    remap: tuple[tuple[Place, Place], ...] = ()
 
 
 def parse(url: str) -> Address:
@@ -72,26 +87,31 @@ def parse(url: str) -> Address:
     match = _SCHEME.fullmatch(scheme)
     if match is None or not rest or "#" in rest:
         raise ConfigError("STORE_URL: use redis://host:6379/0, redis+cluster://host,host or redis+sentinel://host/name")
-    kind: Kind = match[2] or "single"  # type: ignore[assignment] # the pattern admits no other
+    kind: Kind = match[2] or match[3] or "single"  # type: ignore[assignment] # the pattern admits no other
     main, _, query = rest.partition("?")
     authority, _, path = main.partition("/")
     login, _, hosts = authority.rpartition("@")
     username, _, password = login.partition(":")
     # First, since a password with a "/" or "?" of its own shows here.
-    places = _places(hosts, kind)
+    places = _places(hosts, kind) if kind != "unix" else _socket(hosts, unquote(path))
     options = _options(query, kind, is_encrypted=bool(match[1]))
-    if not _PREFIX.fullmatch(options.get("prefix", "tessera")):
-        raise ConfigError("STORE_URL: the option prefix takes 1 to 64 letters, digits and _ . : -")
+    if kind == "unix":
+        path = options.pop("db", "")
     return Address(
         kind=kind,
         places=places,
         username=unquote(username),
         password=unquote(password),
         is_encrypted=bool(match[1]),
-        tls_files=tuple((_TLS_FILES[name], options.pop(name)) for name in [*options] if name in _TLS_FILES),
         **_service_and_database(kind, unquote(path)),
         **options,
     )
+
+
+def _socket(hosts: str, path: str) -> tuple[Place, ...]:
+    if hosts or not path:
+        raise ConfigError("STORE_URL: a Unix socket needs its path, redis+unix:///run/redis.sock?db=0")
+    return ((f"/{path}", 0),)
 
 
 def _places(hosts: str, kind: Kind) -> tuple[Place, ...]:
@@ -129,15 +149,52 @@ def _database(number: str) -> int:
 
 
 def _options(query: str, kind: Kind, *, is_encrypted: bool) -> dict[str, Any]:
-    known = ["prefix", *(_TLS_FILES if is_encrypted else ()), *(_SENTINEL_OPTIONS if kind == "sentinel" else ())]
+    known = ["prefix", "pool", *(_TLS_FILES if is_encrypted else ()), *_OWN_OPTIONS[kind]]
     options: dict[str, Any] = {}
+    files: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
-        if name not in known or name in options:
+        if name not in known or name in options or name in files:
             raise ConfigError(f"STORE_URL: {_refusal(name, known, is_known=name in known)}")
-        if name in _TLS_FILES and not Path(value).is_file():
-            raise ConfigError(f"STORE_URL: the option {name} names no file")
-        options[name] = value
-    return options
+        if name in _TLS_FILES:
+            files[name] = _file(name, value)
+        else:
+            options[name] = _READERS[name](value)
+    return options | {"tls_files": tuple((_TLS_FILES[name], value) for name, value in files.items())}
+
+
+def _file(name: str, value: str) -> str:
+    if not Path(value).is_file():
+        raise ConfigError(f"STORE_URL: the option {name} names no file")
+    return value
+
+
+def _prefix(value: str) -> str:
+    if not _PREFIX.fullmatch(value):
+        raise ConfigError("STORE_URL: the option prefix takes 1 to 64 letters, digits and _ . : -")
+    return value
+
+
+def _pool(value: str) -> int:
+    if not (value.isascii() and value.isdigit() and 0 < int(value) <= _LARGEST_POOL):
+        raise ConfigError(f"STORE_URL: the option pool takes a number of connections from 1 to {_LARGEST_POOL}")
+    return int(value)
+
+
+def _remap(value: str) -> tuple[tuple[Place, Place], ...]:
+    pairs = [pair.partition("=") for pair in value.split(",")]
+    if not all(there and here for there, _, here in pairs):
+        raise ConfigError("STORE_URL: the option remap takes there:port=here:port,there:port=here:port")
+    return tuple((_place(there, _PORTS["cluster"]), _place(here, _PORTS["cluster"])) for there, _, here in pairs)
+
+
+_READERS: Final[dict[str, Callable[[str], Any]]] = {
+    "prefix": _prefix,
+    "pool": _pool,
+    "remap": _remap,
+    "db": str,
+    "sentinel_username": str,
+    "sentinel_password": str,
+}
 
 
 def _refusal(name: str, known: list[str], *, is_known: bool) -> str:
@@ -145,6 +202,8 @@ def _refusal(name: str, known: list[str], *, is_known: bool) -> str:
         return f"the option {name} stands twice"
     if name in _UNVERIFIED:
         return f"the option {name} is not supported: certificates are always verified; name yours with ca="
+    if _FIXED.fullmatch(name):
+        return f"the option {name} is not supported: time-outs are fixed and nothing is repeated; see pool"
     if name in _TLS_FILES:
         return f"the option {name} needs TLS, rediss:// instead of redis://"
     near = get_close_matches(name, known, 1)

@@ -1,0 +1,212 @@
+"""Scripts and commands sent to where the records lie, within a time; errors translated."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    MovedError,
+    NoScriptError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
+
+from ...errors import StorageUnavailableError
+from ...fork import renew_in_children
+from .calls import Call
+from .server import WAIT
+from .slots import open_servers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from redis.credentials import CredentialProvider
+
+    from .address import Address
+    from .server import Command, Server
+    from .slots import Servers
+
+_LATEST_SENDING: Final = 1.1
+"""Seconds after which a call sends nothing more: connecting and the answer may take 0.9 s each, 2.9 s in all."""
+_PAUSE: Final = 0.05
+"""Seconds between attempts while a slot moves."""
+_MOST_AT_ONCE: Final = 200
+"""Commands in one go."""
+_LATE: Final = "LATE"
+"""How a script refuses to write after its time."""
+_FAILURES: Final = (RedisError, OSError)
+
+
+def deadline() -> float:
+    """The second of the monotonic clock after which a call that begins now sends nothing more."""
+    return time.monotonic() + _LATEST_SENDING
+
+
+class Client:
+    """The servers of one address.
+
+    Args:
+        address: where they are.
+        credentials: in place of the user name and the password in it.
+    """
+
+    def __init__(self, address: Address, credentials: CredentialProvider | None = None) -> None:
+        self._open = partial(open_servers, address, credentials)
+        self._of_parents: list[Servers] = []
+        self.servers: Servers
+        renew_in_children(self)
+
+    def renew_locks(self) -> None:
+        """A child takes no connection and no lock of its parent, and closes none."""
+        if hasattr(self, "servers"):
+            self._of_parents.append(self.servers)
+        self.servers = self._open()
+
+    def run(self, *calls: Call, give_up_at: float = 0) -> list[Any]:
+        """Send calls, in one go for each server; gives their replies.
+
+        Args:
+            *calls: what to send, wherever the servers say. What is refused so was not executed.
+            give_up_at: second of the monotonic clock after which nothing more is sent; soon by default.
+
+        Raises:
+            StorageUnavailableError: some were not executed, or nobody knows, or no replica has confirmed it.
+        """
+        give_up_at = give_up_at or deadline()
+        failures: list[Exception] = []
+        waiting: Sequence[Call] = calls
+        while waiting:
+            again: list[Call] = []
+            for server, some in self._by_server(waiting, failures):
+                try:
+                    again += self._exchange(server, some, give_up_at)
+                except _FAILURES as error:
+                    # The others are no worse off for it.
+                    failures.append(error)
+            waiting = again
+            if any(isinstance(call.reply, TryAgainError) for call in waiting):
+                time.sleep(_PAUSE)
+        failures += [call.reply for call in calls if isinstance(call.reply, ResponseError)]
+        if failures:
+            raise self._failure(failures[0], writes=any(call.writes for call in calls)) from failures[0]
+        return [call.reply for call in calls]
+
+    def command(self, key: bytes, *command: bytes | int | str, writes: bool = False) -> Any:
+        """Send a plain command on a key; gives its reply. Errors of `run`."""
+        return self.run(Call(key, command, writes=writes))[0]
+
+    def all(self) -> Sequence[Server]:
+        """All servers that keep records; errors of `run`."""
+        try:
+            return self.servers.all()
+        except _FAILURES as error:
+            raise self._failure(error) from error
+
+    def ask(self, server: Server, *commands: Command, may_refuse: bool = False) -> list[Any]:
+        """Send plain commands to one server; gives the replies.
+
+        Args:
+            server: one of `all`.
+            *commands: what to send.
+            may_refuse: whether a refusal is a reply like others.
+
+        Raises:
+            StorageUnavailableError: as of `run`.
+        """
+        try:
+            replies = server.exchange(commands, give_up_at=deadline())
+        except _FAILURES as error:
+            raise self._failure(error) from error
+        for reply in replies:
+            if isinstance(reply, ResponseError) and not may_refuse:
+                raise self._failure(reply) from reply
+        return replies
+
+    def listen(self, key: bytes, *command: bytes | int | str, seconds: float) -> Any:
+        """Send a command that waits on a key for `seconds` at most, on a connection of its own; gives its reply.
+
+        Who is the master is asked before where sentinels know it: they tell one that was replaced late.
+
+        Raises:
+            StorageUnavailableError: as of `run`.
+        """
+        try:
+            server = self.servers.of(key)
+            server.look()
+            return server.listen(command, seconds=seconds)
+        except _FAILURES as error:
+            raise self._failure(error) from error
+
+    def close(self) -> None:
+        """Let go of all connections; those in use are closed after use."""
+        self.servers.close()
+
+    def _by_server(self, calls: Sequence[Call], failures: list[Exception]) -> Iterator[tuple[Server, Sequence[Call]]]:
+        groups: dict[Server, list[Call]] = {}
+        for call in calls:
+            try:
+                groups.setdefault(call.server or self.servers.of(call.key), []).append(call)
+            except _FAILURES as error:
+                failures.append(error)
+        for server, group in groups.items():
+            for begin in range(0, len(group), _MOST_AT_ONCE):
+                yield server, group[begin : begin + _MOST_AT_ONCE]
+
+    def _exchange(self, server: Server, calls: Sequence[Call], give_up_at: float) -> list[Call]:
+        """Send calls to one server; gives those that are to be sent again.
+
+        Raises:
+            RedisError: there was no answer, or no replica has confirmed it.
+            OSError: there was no answer.
+        """
+        waits = any(call.waits for call in calls) and server.has_replicas(give_up_at=give_up_at)
+        last = server.last_second(give_up_at=give_up_at) if any(call.writes and call.script for call in calls) else 0
+        needed = dict.fromkeys(call.script for call in calls if call.script and call.needs_script)
+        commands: list[Command] = [("SCRIPT", "LOAD", each.text) for each in needed]
+        places = []
+        for call in calls:
+            commands += [("ASKING",)] if call.is_asking else []
+            places.append(len(commands))
+            commands.append(call.as_sent(last))
+        replies = server.exchange([*commands, WAIT] if waits else commands, give_up_at=give_up_at)
+        for call, place in zip(calls, places, strict=True):
+            call.reply = replies[place]
+        again = [call for call in calls if self._is_to_be_repeated(call, server)]
+        if waits and not (type(replies[-1]) is int and replies[-1] > 0):
+            server.doubt()
+            raise ConnectionError("no replica has confirmed it in time")
+        return again
+
+    def _is_to_be_repeated(self, call: Call, server: Server) -> bool:
+        """Whether it was not executed but may be now, perhaps by another server."""
+        reply = call.reply
+        if isinstance(reply, AskError):
+            call.server = self.servers.redirected(reply, server)
+            call.is_asking = not isinstance(reply, MovedError)
+        elif isinstance(reply, NoScriptError):
+            call.server, call.needs_script = server, True
+        elif isinstance(reply, TryAgainError):
+            call.server = server
+        elif isinstance(reply, ResponseError) and str(reply).startswith(_LATE):
+            server.doubt()
+        else:
+            return False
+        return True
+
+    def _failure(self, error: Exception, *, writes: bool = False) -> StorageUnavailableError:
+        """What a driver's error is to the caller; the servers may have changed."""
+        self.servers.suspect()
+        return StorageUnavailableError(f"Redis: {_say(error)}", writing=writes)
+
+
+def _say(error: Exception) -> str:
+    # A server's text may hold what it was sent, a password even: only its first word, a code, is repeated.
+    if not isinstance(error, ResponseError | AuthenticationError):
+        return f"{type(error).__name__}: {error}"
+    code = str(error).partition(" ")[0]
+    return f"{type(error).__name__} {code}" if code.isupper() else type(error).__name__

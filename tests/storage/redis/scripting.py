@@ -1,0 +1,29 @@
+"""Scripts for the tests of the client, which knows those of the package only."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+
+from flask_tessera.storage.redis.calls import Call
+
+REFUSES_LATE = b"""
+if tonumber(redis.call('TIME')[1]) > tonumber(ARGV[1]) then return redis.error_reply('LATE by its own clock') end
+"""
+COUNTS = b"return {KEYS[1], redis.call('INCR', KEYS[1])}"
+
+
+class Text(NamedTuple):
+    """A script by its text."""
+
+    text: bytes
+
+    @property
+    def sha(self):
+        """What the server calls it."""
+        return hashlib.sha1(self.text, usedforsecurity=False).hexdigest().encode()
+
+
+def counting(key, *, waits=False, text=REFUSES_LATE + COUNTS):
+    """Adds one to a counter, and gives its key and the new count."""
+    return Call(key, (key,), Text(text), 1, writes=True, waits=waits)
