@@ -19,7 +19,10 @@ class Raw:
         self.client.close()
 
     def names(self, kind=b"*"):
-        """The names of all keys of a kind: s of sessions, u of indexes, p of principals, o of what leads elsewhere."""
+        """The names of all keys of a kind.
+
+        s of sessions, l and e of indexes of live and ended ones, p of principals, k of values, w of their owners.
+        """
         pattern = self.prefix + b":{*}:" + kind + (b"" if kind == b"*" else b":*")
         return sorted(self.client.scan_iter(match=pattern, count=1000))
 

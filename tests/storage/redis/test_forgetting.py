@@ -7,11 +7,11 @@ import pytest
 from flask import Flask
 
 from flask_tessera import Tessera
-from flask_tessera.errors import StorageUnavailableError
-from flask_tessera.sessions.record import RETENTION_MARGIN
-from flask_tessera.storage.contract import WORKER_FORGOTTEN, Page, Revocation, Wakeup, Worker
+from flask_tessera.errors import CredentialsError, StorageUnavailableError
+from flask_tessera.sessions.revocations import RETENTION_MARGIN, Revocation
+from flask_tessera.storage.contract import Wakeup
 from flask_tessera.testing import Clock
-from flask_tessera.testing.contract.base import ACCESS, IDLE, NO_LIMITS, T0, begin, new_session, rotate, stored
+from flask_tessera.testing.contract.base import ACCESS, IDLE, NO_LIMITS, T0, begin, new_session, rotate
 from tests.services.test_legacy_logins import OLD_SECRET, old_token
 
 FORGET = T0 + ACCESS + RETENTION_MARGIN
@@ -19,11 +19,6 @@ FORGET = T0 + ACCESS + RETENTION_MARGIN
 
 def log_of(storage, cursor=0, at=T0):
     return storage.revocations.after(cursor, at=at)
-
-
-def begin_at_home(storage, user_id="7", **fields):
-    sid = new_session().sid
-    return begin(storage, user_id, sid=sid[:6] + storage.sessions.tag("", user_id, seed=b"") + sid[8:], **fields)
 
 
 def test_F04_after_a_flush_all_sessions_are_unknown(server, broken, opened):
@@ -36,54 +31,22 @@ def test_F04_after_a_flush_all_sessions_are_unknown(server, broken, opened):
     assert broken.sessions.rotate(session.sid, 0, at=T0, leeway=15, idle=IDLE) is None
     after = log_of(broken, before.cursor, T0 + 50)
     assert after.log_id != before.log_id
-    assert (after.born_at, after.entries) == (T0 + 50, ())
+    assert (after.created_at, after.entries) == (T0 + 50, ())
     again = begin(other, at=T0 + 60)
     assert rotate(broken, again, 0, T0 + 61).outcome == "rotated"
 
 
-def test_F04_handles_that_lived_through_a_flush_agree_on_where_users_are(server, broken, opened):
-    other = opened(server.url)
-    tag = broken.sessions.tag("", "7", seed=b"a" * 32)
-    log_of(broken)
-    assert other.sessions.tag("", "7", seed=b"b" * 32) == tag
-    server.ask("FLUSHALL")
-    log_of(broken)
-    log_of(other)
-    assert other.sessions.tag("", "7", seed=b"c" * 32) == tag
-    assert broken.sessions.tag("", "7", seed=b"d" * 32) == tag
-    assert opened(server.url).sessions.tag("", "7", seed=b"e" * 32) == tag
-
-
-def test_F04_a_session_that_lies_where_its_user_is_not_is_unknown(server, broken, opened):
-    """The key of the places was lost with all that knew it: what has since ended its user cannot know of it."""
-    session = begin_at_home(broken)
-    server.ask("DEL", "tessera:{log}:meta", "tessera:{log}:tag_key")
-    late = opened(server.url)
-    late.sessions.tag("", "7", seed=b"other" * 7)
-    assert late.sessions.find(session.sid) is None
-    assert late.sessions.rotate(session.sid, 0, at=T0, leeway=15, idle=IDLE) is None
-    assert late.sessions.end(session.sid, "kick", at=T0) is None
-    assert late.records.read("", most=1000).sessions == ()
-
-
-@pytest.mark.parametrize("lost", ["meta", "tag_key"])
-def test_F04_one_lost_key_does_not_lose_the_way_to_the_sessions(lost, server, broken, opened):
-    session = begin_at_home(broken)
-    server.ask("DEL", f"tessera:{{log}}:{lost}")
-    late = opened(server.url)
-    assert late.sessions.tag("", "7", seed=b"x" * 32) == session.sid[6:8]
-    assert stored(late, session) == session
-
-
-@pytest.mark.parametrize("lost", [("meta",), ("era",), ("meta", "era")])
-def test_F04_an_era_does_not_go_down(lost, server, broken, opened):
+@pytest.mark.parametrize("lost", [("meta",), ("valid",), ("meta", "valid")])
+def test_F04_how_old_a_session_may_be_does_not_go_down(lost, server, broken, opened):
     """It is kept twice, and by those that know it."""
-    broken.revocations.restore(at=T0)
+    broken.revocations.restart(at=T0, valid_from=T0)
     log_of(broken)
     server.ask("DEL", *[f"tessera:{{log}}:{name}" for name in lost])
-    assert log_of(broken, at=T0 + 9).era == 1
-    assert log_of(opened(server.url), at=T0 + 9).era == 1
-    assert opened(server.url).revocations.restore(at=T0 + 10) == 2
+    assert log_of(broken, at=T0 + 9).valid_from == T0
+    late = opened(server.url)
+    assert log_of(late, at=T0 + 9).valid_from == T0
+    late.revocations.restart(at=T0 + 10, valid_from=0)
+    assert log_of(opened(server.url), at=T0 + 11).valid_from == T0
 
 
 @pytest.mark.parametrize("lost", ["meta", "entries"])
@@ -92,15 +55,15 @@ def test_F04_a_log_that_is_lost_in_part_is_another_log(lost, grows, server, brok
     """Whether something ends before it is read or not; what is left of it is told."""
     first, second = begin(broken), begin(broken)
     broken.sessions.end(first.sid, "logout", at=T0)
-    before, stamp = log_of(broken), broken.revocations.stamp()
+    before, head = log_of(broken), broken.revocations.head(at=T0).checkpoint
     server.ask("DEL", f"tessera:{{log}}:{lost}")
     if grows:
         broken.sessions.end(second.sid, "kick", at=T0)
     after = log_of(broken, before.cursor, T0 + 50)
-    assert (after.log_id != before.log_id, after.born_at) == (True, T0 + 50)
+    assert (after.log_id != before.log_id, after.created_at) == (True, T0 + 50)
     expected = [first.sid] * (lost == "meta") + [second.sid] * grows
     assert [entry.sid for entry in log_of(broken).entries] == expected
-    assert broken.revocations.stamp() != stamp
+    assert broken.revocations.head(at=T0 + 50).checkpoint != head
     assert log_of(broken, after.cursor, T0 + 60).log_id == after.log_id
 
 
@@ -128,7 +91,7 @@ def test_F04_a_cursor_whose_entry_was_dropped_is_read_on_from(store):
     store.sessions.end(sessions[0].sid, "kick", at=T0)
     cursor = log_of(store).cursor
     store.sessions.end(sessions[1].sid, "kick", at=T0)
-    store.revocations.purge(at=FORGET)
+    store.revocations.drop_expired(at=FORGET, most=100, is_sure=True)
     store.sessions.end(sessions[2].sid, "kick", at=T0 + 1)
     assert [entry.sid for entry in log_of(store, cursor).entries] == [sessions[2].sid]
 
@@ -136,7 +99,7 @@ def test_F04_a_cursor_whose_entry_was_dropped_is_read_on_from(store):
 @pytest.fixture
 def short_pages(monkeypatch):
     """Of three entries."""
-    monkeypatch.setattr("flask_tessera.storage.redis.revocations._MOST", 3)
+    monkeypatch.setattr("flask_tessera.storage.redis.log._MOST", 3)
 
 
 def end_many(storage, count):
@@ -169,9 +132,9 @@ def test_P10_a_long_log_is_read_and_purged_in_pages(count, store):
     pages = pages_of(store)
     assert sids_of(pages) == sids
     assert [len(page.entries) for page in pages] == [min(3, count - begin) for begin in range(0, count, 3)]
-    assert pages[-1].cursor >> 32 == store.revocations.tail(at=T0).last
+    assert pages[-1].cursor >> 32 == store.revocations.head(at=T0).number
     assert log_of(store, pages[-1].cursor).entries == ()
-    store.revocations.purge(at=FORGET + count - 2)
+    store.revocations.drop_expired(at=FORGET + count - 2, most=100, is_sure=True)
     assert sids_of(pages_of(store)) == sids[-1:]
 
 
@@ -192,7 +155,7 @@ def test_F04_who_reads_on_in_a_log_that_became_another_one_is_told_its_name_and_
 def test_F04_who_reads_on_while_entries_come_and_go_passes_over_none(store):
     sids = end_many(store, 7)
     first = log_of(store)
-    store.revocations.purge(at=FORGET + 4)
+    store.revocations.drop_expired(at=FORGET + 4, most=100, is_sure=True)
     late = end_many(store, 1)
     assert sids_of(pages_of(store, first.cursor)) == [*sids[5:], *late]
 
@@ -219,83 +182,66 @@ def test_a_wait_in_vain_says_that_the_log_is_unchanged(store):
     end_many(store, 2)
     cursor = settled(store)
     assert store.revocations.wait(cursor, longest=0.01) == Wakeup(is_unchanged=True)
-    store.workers.beat(Worker("one", T0, T0))
-    store.workers.remove("one")
-    assert store.revocations.wait(cursor, longest=0.01) == Wakeup(is_unchanged=True)
 
 
 def test_F04_a_wait_on_a_connection_that_was_made_anew_does_not_say_that_the_log_is_unchanged(store):
     """Another server may have answered, which has another log: only a read tells."""
     cursor = settled(store)
-    store._link.reading().server(store._link.log).close()
+    store.close()
     assert store.revocations.wait(cursor, longest=0.01) == Wakeup()
     cursor = log_of(store, cursor).cursor
     assert store.revocations.wait(cursor, longest=0.01) == Wakeup(is_unchanged=True)
 
 
-def told_long_ago(raw, at, seconds):
-    """Put an entry into the log as if it had been noted so many seconds ago by the server's clock."""
-    noted = raw.client.time()[0] - seconds
-    entry = msgspec.msgpack.encode((5, at, noted, at + 900, "kick", b"\1" * 16, "", "", 0, b""))
-    raw.client.xadd(raw.log(b"entries"), {"entry": entry}, id="1-0")
-    raw.client.hset(raw.log(b"meta"), mapping={"n": 1, "nonce": 5})
-
-
 @pytest.mark.parametrize(
     ("later", "ago", "is_dropped"),
-    [(1000, 1000, True), (10**9, 5, False), (5, 10**6, False), (899, 1000, False), (1000, 899, False)],
+    [(1020, 1020, True), (10**9, 5, False), (5, 10**6, False), (1019, 1020, False), (1020, 1000, False)],
 )
 def test_F07_one_clock_alone_makes_the_log_forget_nothing(later, ago, is_dropped, store, raw):
-    """Neither the caller's nor the server's: either may have jumped."""
-    told_long_ago(raw, T0, ago)
-    session = begin(store, at=T0 + later)
-    store.sessions.end(session.sid, "kick", at=T0 + later)
-    sids = [entry.sid for entry in log_of(store).entries]
-    assert sids == ([] if is_dropped else [b"\1" * 16]) + [session.sid]
+    """Neither the caller's nor the server's: either may have jumped. Who is sure of the time asks one only."""
+    store.sessions.end(begin(store).sid, "kick", at=T0)
+    ((name, score),) = raw.client.zrange(raw.log(b"forget"), 0, -1, withscores=True)
+    number, _, ends = name.partition(b":")
+    raw.client.zrem(raw.log(b"forget"), name)
+    raw.client.zadd(raw.log(b"forget"), {b"%b:%d" % (number, int(ends) - ago): score})
+    assert store.revocations.drop_expired(at=T0 + later, most=9, is_sure=False) == is_dropped
+    assert len(log_of(store).entries) == (not is_dropped)
+    assert store.revocations.drop_expired(at=T0 + later, most=9, is_sure=True) == (later >= 1020 and not is_dropped)
+    assert len(log_of(store).entries) == (later < 1020)
+
+
+def test_P10_what_is_dropped_is_found_by_an_index(broken, server):
+    """Not by reading the log: entries that stay cost nothing."""
+    broken.revocations.append([Revocation(FORGET + number, "kick", b"%016d" % number) for number in range(500)], at=T0)
+
+    def looked_at():
+        said = server.tell("INFO", "commandstats")
+        return [name for name in said if name.startswith(("cmdstat_xrange", "cmdstat_xread"))]
+
+    assert broken.revocations.drop_expired(at=FORGET + 9, most=6, is_sure=True) == 6
+    assert broken.revocations.drop_expired(at=FORGET + 9, most=6, is_sure=True) == 4
+    assert broken.revocations.drop_expired(at=FORGET + 9, most=6, is_sure=True) == 0
+    assert looked_at() == []
+    assert len(log_of(broken).entries) == 490
 
 
 def test_F04_a_record_that_nobody_can_read_is_a_storage_that_is_unavailable(store, raw):
-    session = begin_at_home(store)
-    (key,) = raw.names(b"s")
-    texts = msgspec.msgpack.encode(["", "7", *["text"] * 22])
-    for junk in (b"junk", b"\x91\x01", b"\xc1", texts):
+    session = begin(store)
+    (key,), packed = raw.names(b"s"), raw.client.get(raw.names(b"s")[0])
+    for junk in (b"junk", packed[:30], packed[:-1], packed[:17] + b"\xff" + packed[18:], packed[:15] + b"\xff" * 40):
         raw.client.set(key, junk)
         with pytest.raises(StorageUnavailableError):
             store.sessions.find(session.sid)
-    raw.client.set(store_principal_key(store, raw), b"\xc1")
-    with pytest.raises(StorageUnavailableError):
-        store.principals.find("", "7")
-    raw.client.hset(raw.log(b"workers"), "x", b"\xc1")
-    with pytest.raises(StorageUnavailableError):
-        store.workers.list(at=T0)
-    for junk in (b"", b"?", b"\x9a" + b"\1" * 9, msgspec.msgpack.encode((5, T0, T0, T0, b"\xff", "", "", "", 0, ""))):
+    for junk in (b"\1" * 8 + b"\xc1", b"\1" * 8 + b"\x91\1"):
+        raw.client.set(raw.names(b"p")[0], junk)
+        with pytest.raises(StorageUnavailableError):
+            store.sessions.principal("", "7")
+    for junk in (b"", b"?", b"\x98" + b"\1" * 7, msgspec.msgpack.encode((T0, b"\xff", "", "", "", 0, "", False))):
         raw.client.delete(raw.log(b"entries"))
-        raw.client.xadd(raw.log(b"entries"), {"entry": junk})
+        raw.client.xadd(raw.log(b"entries"), {"e": junk, "n": 1})
         for read in (log_of, lambda storage: storage.revocations.wait(0, longest=1)):
             with pytest.raises(StorageUnavailableError):
                 read(store)
-
-
-def store_principal_key(store, raw):
-    tag = store.sessions.tag("", "7", seed=b"").hex().encode()
-    return raw.prefix + b":{" + tag + b"}:p:0:7"
-
-
-def test_entries_that_were_told_twice_are_read_once(store):
-    """A process may have died before it could note that it had told."""
-    entry = Revocation(FORGET, "kick", b"\2" * 16)
-    store.records.write(Page(revocations=(entry, entry)), at=T0)
-    assert log_of(store).entries == (entry,)
-
-
-def test_workers_that_have_been_silent_for_long_are_forgotten(store, raw):
-    store.workers.beat(Worker("old", T0, T0))
-    raw.client.zadd(raw.log(b"beats"), {"old": raw.client.time()[0] - WORKER_FORGOTTEN})
-    store.workers.beat(Worker("new", T0, T0))
-    assert raw.client.hkeys(raw.log(b"workers")) == [b"new"]
-    assert all(raw.client.ttl(raw.log(name)) > 0 for name in (b"workers", b"beats"))
-    store.workers.remove("new")
-    assert not raw.client.exists(raw.log(b"workers"), raw.log(b"beats"))
 
 
 def test_F04_who_waits_behind_a_log_that_was_flushed_is_woken_by_the_first_ending(server, broken, opened):
@@ -312,14 +258,21 @@ def test_F04_who_waits_behind_a_log_that_was_flushed_is_woken_by_the_first_endin
 def test_F04_who_waits_is_woken_by_a_restored_backup(server, broken, opened):
     other = opened(server.url)
     cursor = settled(other)
-    broken.revocations.restore(at=T0)
+    broken.revocations.restart(at=T0, valid_from=T0)
     assert other.revocations.wait(cursor, longest=30) == Wakeup()
-    assert log_of(other, cursor).era == 1
+    assert log_of(other, cursor).valid_from == T0
 
 
-def test_a_login_under_limits_is_one_step_for_a_new_user(store):
-    """Nothing is kept of him yet."""
-    assert store.sessions.add(new_session("new"), limits=NO_LIMITS, at=T0).ended == ()
+def test_F04_a_login_is_refused_whose_checkpoint_was_before_a_flush(server, broken):
+    """Whose password may have been changed since, and all that tells of it is lost; numbers begin anew."""
+    end_many(broken, 2)
+    checkpoint = broken.revocations.head(at=T0).checkpoint
+    server.ask("FLUSHALL")
+    end_many(broken, 3)
+    for _ in range(2):
+        with pytest.raises(CredentialsError):
+            broken.sessions.add(new_session(), limits=NO_LIMITS, at=T0, checkpoint=checkpoint)
+        broken.revocations.head(at=T0)
 
 
 @pytest.mark.parametrize("restarted", [False, True])

@@ -42,10 +42,10 @@ def reused(storage):
 ENDINGS = {
     "end": lambda storage, session: storage.sessions.end(session.sid, "kick", at=T0),
     "end_user": lambda storage, _: storage.sessions.end_user("", "7", "kick", at=T0),
-    "suspend": lambda storage, _: storage.principals.suspend("", "7", until=T0 + 9, at=T0),
+    "suspend": lambda storage, _: storage.sessions.suspend("", "7", until=T0 + 9, at=T0),
     "rotate": lambda storage, session: rotate(storage, session, 0, T0),
     "add": lambda storage, _: storage.sessions.add(new_session(), limits=Limits(1, 0, "evict"), at=T0),
-    "restore": lambda storage, _: storage.revocations.restore(at=T0),
+    "restart": lambda storage, _: storage.revocations.restart(at=T0, valid_from=0),
 }
 
 
@@ -75,9 +75,9 @@ def test_X9_an_ending_is_not_answered_when_it_is_asked_for_again_either(replica,
     assert len(replicated.revocations.after(0, at=T0).entries) == 1
 
 
-def find_reuse_by_mark(storage, session):
-    """Session, of which 1 is a burnt generation."""
-    return storage.sessions.mark([(session.sid, 1)], at=T0 + 101)
+def find_reuse_by_use(storage, session):
+    """Session, of which generation 1 is superseded."""
+    return storage.sessions.confirm([(session.sid, 1)], at=T0 + 101)
 
 
 def find_reuse_by_refresh(storage, session):
@@ -85,13 +85,13 @@ def find_reuse_by_refresh(storage, session):
     return rotate(storage, session, 0, T0 + 101)
 
 
-@pytest.mark.parametrize("find_reuse", [find_reuse_by_mark, find_reuse_by_refresh])
+@pytest.mark.parametrize("find_reuse", [find_reuse_by_use, find_reuse_by_refresh])
 def test_X9_a_reuse_that_no_replica_has_is_answered_neither_at_first_nor_when_tried_again(
     find_reuse, replica, replicated
 ):
     """The second try finds a session that is over, and vouches for it no less."""
     session = begin(replicated)
-    for presented, later in ((0, 0), (0, 100)) if find_reuse is find_reuse_by_mark else ((0, 0), (1, 0)):
+    for presented, later in ((0, 0), (0, 100)) if find_reuse is find_reuse_by_use else ((0, 0), (1, 0)):
         rotate(replicated, session, presented, T0 + later)
     replica.stop()
     for _ in range(2):
@@ -103,12 +103,12 @@ def test_X9_a_reuse_that_no_replica_has_is_answered_neither_at_first_nor_when_tr
     assert len(replicated.revocations.after(0, at=T0).entries) == 1
 
 
-def test_X9_marks_for_sessions_that_are_over_wait_for_nobody(replica, replicated):
+def test_X9_confirmations_for_sessions_that_are_over_wait_for_nobody(replica, replicated):
     """They come late to those that have logged out, all the time."""
     session = begin(replicated)
     replicated.sessions.end(session.sid, "logout", at=T0)
     replica.stop()
-    assert replicated.sessions.mark([(session.sid, 0)], at=T0) == []
+    assert replicated.sessions.confirm([(session.sid, 0)], at=T0) == []
 
 
 def test_X9_what_was_ended_stays_ended_when_a_replica_takes_over(server, replica, replicated, opened):
@@ -174,13 +174,21 @@ def test_S01_a_master_that_stood_still_while_another_took_over_is_not_believed(s
         server.stop()
         try:
             wait_until(lambda: sentinel.master_port() == replica.port, "the replica has taken over")
-            opened(sentinel.url).sessions.end(session.sid, "kick", at=T0)
+            late = opened(sentinel.url)
+            # For a moment the sentinel has not heard of the new master.
+            wait_until(lambda: is_done(late.sessions.end, session.sid, "kick", at=T0), "the new master is found")
         finally:
             server.cont()
         # On a machine that is busy, the wait may have been given up.
         with suppress(StorageUnavailableError):
             assert not wakeup.result().is_unchanged
         assert [entry.sid for entry in storage.revocations.after(cursor, at=T0).entries] == [session.sid]
+
+
+def is_done(step, *arguments, **options):
+    with suppress(StorageUnavailableError):
+        return step(*arguments, **options) is not None
+    return False
 
 
 def fails_over(sentinel):

@@ -23,7 +23,7 @@ from .server import WAIT
 from .slots import open_servers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from redis.credentials import CredentialProvider
 
@@ -35,6 +35,8 @@ _LATEST_SENDING: Final = 1.1
 """Seconds after which a call sends nothing more: connecting and the answer may take 0.9 s each, 2.9 s in all."""
 _PAUSE: Final = 0.05
 """Seconds between attempts while a slot moves."""
+_MOST_ATTEMPTS: Final = 10
+"""How often a call is sent that was refused so far."""
 _MOST_AT_ONCE: Final = 200
 """Commands in one go."""
 _LATE: Final = "LATE"
@@ -53,9 +55,17 @@ class Client:
     Args:
         address: where they are.
         credentials: in place of the user name and the password in it.
+        first: is called before the first call that `run` makes, until it has raised nothing.
     """
 
-    def __init__(self, address: Address, credentials: CredentialProvider | None = None) -> None:
+    def __init__(
+        self,
+        address: Address,
+        credentials: CredentialProvider | None = None,
+        *,
+        first: Callable[[], object] | None = None,
+    ) -> None:
+        self._first = first
         self._open = partial(open_servers, address, credentials)
         self._of_parents: list[Servers] = []
         self.servers: Servers
@@ -67,20 +77,24 @@ class Client:
             self._of_parents.append(self.servers)
         self.servers = self._open()
 
-    def run(self, *calls: Call, give_up_at: float = 0) -> list[Any]:
+    def run(self, *calls: Call, give_up_at: float = 0, may_refuse: bool = False) -> list[Any]:
         """Send calls, in one go for each server; gives their replies.
 
         Args:
             *calls: what to send, wherever the servers say. What is refused so was not executed.
             give_up_at: second of the monotonic clock after which nothing more is sent; soon by default.
+            may_refuse: whether a refusal is a reply like others.
 
         Raises:
             StorageUnavailableError: some were not executed, or nobody knows, or no replica has confirmed it.
         """
+        if self._first is not None:
+            self._first()
+            self._first = None
         give_up_at = give_up_at or deadline()
         failures: list[Exception] = []
         waiting: Sequence[Call] = calls
-        while waiting:
+        for _ in range(_MOST_ATTEMPTS):
             again: list[Call] = []
             for server, some in self._by_server(waiting, failures):
                 try:
@@ -89,9 +103,11 @@ class Client:
                     # The others are no worse off for it.
                     failures.append(error)
             waiting = again
+            if not waiting:
+                break
             if any(isinstance(call.reply, TryAgainError) for call in waiting):
                 time.sleep(_PAUSE)
-        failures += [call.reply for call in calls if isinstance(call.reply, ResponseError)]
+        failures += [call.reply for call in calls if isinstance(call.reply, ResponseError) and not may_refuse]
         if failures:
             raise self._failure(failures[0], writes=any(call.writes for call in calls)) from failures[0]
         return [call.reply for call in calls]
@@ -141,6 +157,30 @@ class Client:
             return server.listen(command, seconds=seconds)
         except _FAILURES as error:
             raise self._failure(error) from error
+
+    def server_of(self, key: bytes) -> Server:
+        """Who keeps this key; errors of `run`."""
+        try:
+            return self.servers.of(key)
+        except _FAILURES as error:
+            raise self._failure(error) from error
+
+    def has_replicas(self, key: bytes) -> bool:
+        """Whether the server that keeps this key has a replica to wait for; errors of `run`."""
+        try:
+            return self.servers.of(key).has_replicas(give_up_at=deadline())
+        except _FAILURES as error:
+            raise self._failure(error) from error
+
+    def connections_of(self, key: bytes) -> object:
+        """Differs from an earlier value if another server may answer for this key now; errors of `run`."""
+        server = self.server_of(key)
+        return server, server.times_replaced
+
+    def doubt(self, key: bytes) -> None:
+        """Use no connection again that leads to who keeps this key now: it may have been replaced; errors of `run`."""
+        self.server_of(key).replace_connections()
+        self.servers.suspect()
 
     def close(self) -> None:
         """Let go of all connections; those in use are closed after use."""

@@ -110,14 +110,16 @@ class Server:
         self._learned_at = _LONG_AGO
 
     def look(self) -> None:
-        """Ask the sentinels who is the master now.
+        """Ask the sentinels who is the master now, and use connections to no other.
 
         Raises:
             RedisError: none says so.
         """
-        ask: Callable[[], object] | None = getattr(self._client.connection_pool, "get_master_address", None)
-        if ask is not None:
-            ask()
+        pool: Any = self._client.connection_pool
+        if hasattr(pool, "get_master_address"):
+            before = pool.master_address
+            if before not in (None, pool.get_master_address()):
+                self.replace_connections()
 
     def replace_connections(self) -> None:
         """Use none of the connections again; those in use are closed after use."""

@@ -2,23 +2,115 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+import secrets
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
+from ...errors import StorageUnavailableError
+from ..contract import CHECK_WRITES_EVERY
 from ..engine import Storage
+from ..pace import Pace
+from . import about, layout
+from .address import parse
+from .client import Client
+from .log import RedisLog
+from .records import Keys
+from .sessions import RedisSessions
+from .values import RedisValues
 
 if TYPE_CHECKING:
-    from ..contract import Description
+    from redis.credentials import CredentialProvider
+
+    from ..contract import Description, SchemaState
+
+_CHECK_KEPT: Final = 60
+"""Seconds for which the server keeps what was written to try it."""
+_log: Final = logging.getLogger("flask_tessera")
 
 
 class RedisStorage(Storage):
-    """Being rewritten."""
+    """All records on the servers of one URL.
 
-    def __init__(self, url: str) -> None:
-        raise NotImplementedError(url)
+    Args:
+        url: of one of the forms of `open_storage`; it is connected to at first use.
+        credentials: asked for user name and password at each connection, in place of those in the URL.
+
+    Raises:
+        ConfigError: the URL is malformed.
+    """
+
+    def __init__(self, url: str, *, credentials: CredentialProvider | None = None) -> None:
+        address = parse(url)
+        self._keys = Keys(address.prefix)
+        self._is_cluster = address.kind == "cluster"
+        self._plain = Client(address, credentials)
+        self._client = Client(address, credentials, first=partial(layout.refuse_old, self._plain, self._keys))
+        log = RedisLog(self._client, self._keys)
+        sessions = RedisSessions(self._client, self._keys, log, is_cluster=self._is_cluster)
+        super().__init__(sessions, log, RedisValues(self._client, self._keys))
+        self._warned: set[str] = set()
+        self._writing = Pace(CHECK_WRITES_EVERY)
 
     def describe(self) -> Description:
-        raise NotImplementedError
+        return about.describe(self._client, is_cluster=self._is_cluster)
 
-    def check(self) -> None: ...
+    def is_new(self) -> bool:
+        """Whether no worker has used it yet, so that there is no revocation log.
 
-    def close(self) -> None: ...
+        Raises:
+            StorageUnavailableError: Redis does not answer.
+        """
+        return self.schema_state().is_new
+
+    def schema_state(self) -> SchemaState:
+        """Whether the records are laid out as this release does it, and what is to be done if not.
+
+        Raises:
+            StorageUnavailableError: Redis does not answer.
+        """
+        return layout.state_of(self._plain, self._keys)
+
+    def upgrade(self) -> list[str]:
+        """Bring records of release 0.1 over while nobody else uses them; gives the steps that were done.
+
+        Once more goes on where it has stopped.
+
+        Raises:
+            StorageUnavailableError: Redis does not answer.
+        """
+        return layout.upgrade(self._plain, self._keys, is_cluster=self._is_cluster)
+
+    def check(self) -> None:
+        if not self._is_cluster:
+            about.refuse_part_of_cluster(self._client)
+        self._client.command(self._keys.log, "EXISTS", self._keys.log + b"meta")
+        if self._writing.is_due:
+            self._write_something()
+            self._writing.note_done()
+        for warning in self.describe().warnings:
+            if warning not in self._warned:
+                self._warned.add(warning)
+                _log.warning("%s", warning)
+
+    def close(self) -> None:
+        self._client.close()
+        self._plain.close()
+
+    def _write_something(self) -> None:
+        for base in self._bases():
+            key, value = base + b"check", secrets.token_bytes(8)
+            self._client.command(key, "SET", key, value, "EX", _CHECK_KEPT, writes=True)
+            if self._client.command(key, "GET", key) != value:
+                raise StorageUnavailableError("Redis: what was written is not what is read", writing=True)
+
+    def _bases(self) -> list[bytes]:
+        """Beginnings of keys, one for each server."""
+        bases = {self._client.server_of(self._keys.log): self._keys.log}
+        count = len(self._client.all())
+        for number in range(1 << 16):
+            if len(bases) >= count:
+                break
+            base = self._keys.base(number.to_bytes(2, "big"))
+            bases.setdefault(self._client.server_of(base), base)
+        return list(bases.values())

@@ -1,0 +1,196 @@
+"""`WaitingLog` in Redis: a stream, which is the truth, read by those that it wakes."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec.structs import replace
+
+from ...clocks import boot_clock
+from ...errors import StorageUnavailableError
+from ...sessions.revocations import Revocation
+from ..contract import Checkpoint, LogPage, Wakeup
+from .calls import Call, reading, writing
+from .plan import Batch
+from .records import unpack_principal, unpack_session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .client import Client
+    from .plan import Row
+    from .records import Keys
+
+_NONCE_BITS: Final = 32
+_NONCES: Final = (1 << _NONCE_BITS) - 1
+_MOST: Final = 2000
+"""Entries in one reply: it must not make others wait."""
+_LATE: Final = 0.3
+"""Seconds by which the answer to a wait is so late that the server may have been replaced while it stood still."""
+_MOST_HEARD: Final = 64
+_FIRST: Final = b"0-0"
+"""Before all entries of a stream."""
+
+
+class _Entry(msgspec.Struct, array_like=True, gc=False):
+    """The fields of a `Revocation`; a later release may add some behind these."""
+
+    forget_at: int
+    reason: str
+    sid: bytes
+    realm: str
+    user_id: str
+    epoch: int
+    except_sid: bytes
+    is_intent: bool
+
+
+_decode: Final = msgspec.msgpack.Decoder(_Entry).decode
+_encode: Final = msgspec.msgpack.Encoder().encode
+
+
+class RedisLog:
+    """A cursor is the number of an entry and its nonce: a fail-over may put another one in its place."""
+
+    bound = 2
+
+    def __init__(self, client: Client, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+        self.keys: Final = keys.log_keys(b"meta", b"entries", b"forget", b"pulse")
+        self._reading: Final = keys.log_keys(b"meta", b"entries", b"valid")
+        self._log_id = b""
+        self._valid_from = 0
+        self._pulse = _FIRST
+        self._read_from: object = None
+
+    def after(self, cursor: int, *, at: int) -> LogPage:
+        # Taken before: after a fail-over the answer may be of another server than the next one.
+        read_from = self._client.connections_of(self.keys[0])
+        page = self._read(cursor, _MOST, at)
+        self._read_from = read_from
+        return replace(page, entries=self._resolved(page.entries), number=0)
+
+    def head(self, *, at: int) -> LogPage:
+        page = self._read(0, 0, at)
+        return replace(page, cursor=0, number=page.cursor >> _NONCE_BITS)
+
+    def append(self, entries: Sequence[Revocation], *, at: int) -> None:
+        if entries:
+            call = Batch().call(log=self.keys, entries=entry_rows(entries, at), waits=True)
+            self._client.run(call)
+
+    def restart(self, *, at: int, valid_from: int) -> None:
+        keys = self._keys.log_keys(b"meta", b"entries", b"valid", b"pulse")
+        known = max(valid_from, self._valid_from)
+        self._client.run(writing("restart", keys, secrets.token_hex(8), at, known, waits=True))
+
+    def drop_expired(self, *, at: int, most: int, is_sure: bool) -> int:
+        meta, entries, forget, _ = self.keys
+        found, (now, _) = self._client.run(
+            Call(meta, ("ZRANGEBYSCORE", forget, "-inf", at, "LIMIT", 0, most)), Call(meta, ("TIME",))
+        )
+        # By the server's own clock as well as by the caller's: one alone may have jumped.
+        dropped = [name for name in found if is_sure or int(name.partition(b":")[2]) <= int(now)]
+        if dropped:
+            batch = Batch()
+            numbers = [name.partition(b":")[0] + b"-0" for name in dropped]
+            batch.commands += [(b"XDEL", entries, *numbers), (b"ZREM", forget, *dropped)]
+            self._client.run(batch.call())
+        return len(dropped)
+
+    def wait(self, cursor: int, *, longest: float) -> Wakeup:
+        _, entries, _, pulse = self.keys
+        milliseconds = max(1, int(longest * 1000))
+        places = (entries, pulse, f"{cursor >> _NONCE_BITS}-0", self._pulse)
+        sent = boot_clock()
+        found = self._client.listen(
+            entries, "XREAD", "COUNT", _MOST_HEARD, "BLOCK", milliseconds, "STREAMS", *places, seconds=longest
+        )
+        is_late = boot_clock() - sent > longest + _LATE
+        if is_late:
+            self._client.doubt(entries)
+        if not found:
+            return Wakeup(is_unchanged=not is_late and self._read_from == self._client.connections_of(entries))
+        read = dict(found)
+        if pulses := read.get(pulse):
+            self._pulse = pulses[-1][0]
+        return Wakeup(_entries(read.get(entries, ())))
+
+    def interrupt(self) -> None:
+        """Nothing: a wait is short, and its connection may not be closed by another thread."""
+
+    def entries_since(self, checkpoint: Checkpoint) -> tuple[bytes, Sequence[Any]]:
+        """The name of the log, and what it holds after a checkpoint, for `was_revoked`.
+
+        Raises:
+            StorageUnavailableError: Redis does not answer.
+        """
+        meta, entries, *_ = self.keys
+        name, found = self._client.run(
+            Call(meta, ("HGET", meta, "log_id")), Call(meta, ("XRANGE", entries, checkpoint.number + 1, "+"))
+        )
+        return name or b"", found
+
+    def _read(self, cursor: int, most: int, at: int) -> LogPage:
+        position = cursor >> _NONCE_BITS, cursor & _NONCES
+        arguments = (at, secrets.token_hex(8), self._valid_from, *position, most)
+        reply = self._client.run(reading("after", self._reading, *arguments))[0]
+        log_id, created_at, number, nonce, valid_from, is_whole, rows = reply
+        self._valid_from = max(self._valid_from, valid_from)
+        if log_id != self._log_id:
+            self._log_id, self._pulse = log_id, _FIRST
+        cursor = number << _NONCE_BITS | int(nonce)
+        return LogPage(_entries(rows), cursor, log_id.decode(), int(created_at), valid_from, bool(is_whole))
+
+    def _resolved(self, entries: tuple[Revocation, ...]) -> tuple[Revocation, ...]:
+        """The entries, of which those are no intents any more that were carried out."""
+        intents = [entry for entry in entries if entry.is_intent]
+        if not intents:
+            return entries
+        keys = [self._key_of(entry) for entry in intents]
+        found = self._client.run(*(Call(key, ("GET", key)) for key in keys))
+        done = {entry for entry, raw in zip(intents, found, strict=True) if _was_done(entry, raw)}
+        return tuple(dict.fromkeys(replace(entry, is_intent=False) if entry in done else entry for entry in entries))
+
+    def _key_of(self, entry: Revocation) -> bytes:
+        if entry.sid:
+            return self._keys.session(entry.sid)
+        return self._keys.user(entry.realm, entry.user_id).principal
+
+
+def entry_rows(entries: Sequence[Revocation], at: int) -> list[Row]:
+    """What `scripts/log.lua` appends: bytes, a nonce, when it may be forgotten, and in how many seconds."""
+    return [
+        (
+            _encode(_Entry(*msgspec.structs.astuple(entry))),
+            secrets.randbits(_NONCE_BITS),
+            entry.forget_at,
+            max(entry.forget_at - at, 0),
+        )
+        for entry in entries
+    ]
+
+
+def was_revoked(said: tuple[bytes, Sequence[Any]], checkpoint: Checkpoint, realm: str, user_id: str) -> bool:
+    """Whether all of a user's sessions were ended, or are about to be, or the log is another one than it was."""
+    name, rows = said
+    ended = ((each.realm, each.user_id) for each in _entries(rows) if each.epoch)
+    return name.decode() != checkpoint.log_id or (realm, user_id) in ended
+
+
+def _was_done(entry: Revocation, raw: bytes | None) -> bool:
+    if entry.sid:
+        # One that is not known is refused as well.
+        return raw is None or bool(unpack_session(entry.sid, raw).ended_at)
+    return unpack_principal(entry.realm, entry.user_id, raw or b"").epoch >= entry.epoch
+
+
+def _entries(rows: Sequence[Any]) -> tuple[Revocation, ...]:
+    try:
+        found = [_decode(fields[1]) for _, fields in rows]
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise StorageUnavailableError("an entry of the revocation log cannot be read") from error
+    return tuple(Revocation(*msgspec.structs.astuple(entry)) for entry in found)

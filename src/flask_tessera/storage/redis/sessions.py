@@ -1,0 +1,334 @@
+"""`SessionStore` in Redis: what was read is compared and written in one step, or read and decided again.
+
+How this works. A record begins with eight random bytes, its version. A unit of work reads (one trip), lets the rule
+decide in Python, and sends what was decided to `scripts/commit.lua` (one trip), which compares the versions of what was
+read and writes only if none has changed; else all begins again, after a random pause. So nobody holds a lock, and no
+rule stands in Lua.
+
+Two units conflict if one writes what the other has compared. Beginning a session and ending all of a user's write the
+principal, so that no two of them decide on the same state; a refresh compares the principal, and writes the session
+alone, so that the sessions of a user do not wait for each other.
+
+Where things lie. On one server a unit of work is one step, whatever it touches, entries of the log included. In a
+cluster a step stays within one slot. A user's principal, indexes and sessions lie together; only sessions that release
+0.1 began lie in the slot that their sid names. A refresh of such a one compares the session alone: the epoch of its
+principal decides whenever it is read. Ending all of such a user writes the principal first, which ends them all, and
+then the sessions one by one.
+
+The log lies in a slot of its own. An ending appends what it is about to do first, as an *intent*; whoever reads that
+asks whether it was done (log.py). After a crash in between nothing has ended, and some ask once too often.
+
+A unit that ends something waits for a replica, where there is one: a fail-over must not bring a session back.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from msgspec.structs import replace
+
+from ...errors import AlreadyExistsError, StorageUnavailableError
+from ...sessions.ids import first_sid, tag_in, tag_of
+from ...sessions.model import SessionWithPrincipal
+from ...sessions.revocations import ENDED_KEPT
+from ...sessions.transitions import NOTHING, Changes, UserState
+from ..contract import Page, Wanted
+from .calls import Call, reading
+from .log import entry_rows, was_revoked
+from .plan import Plan
+from .records import (
+    HEAD_LENGTH,
+    idle_until,
+    is_session,
+    pairs_of,
+    unpack_principal,
+    unpack_session,
+    unpack_user,
+    version_of,
+)
+from .scan import Scan, read_page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ...sessions.model import Principal, Session
+    from ...sessions.revocations import Revocation
+    from .client import Client
+    from .log import RedisLog
+    from .records import Keys
+    from .scan import Key
+
+    Found = tuple[SessionWithPrincipal | None, dict[bytes, bytes]]
+
+Result = TypeVar("Result")
+_LATEST_TRY: Final = 1.9
+"""Seconds after which a unit of work is not tried again."""
+_LONGEST_PAUSE: Final = 0.064
+"""Seconds before the next try, at most."""
+_ELSEWHERE: Final = b"elsewhere"
+
+
+class Unit:
+    """The tries of one unit of work."""
+
+    def __init__(self) -> None:
+        self.give_up_at = time.monotonic() + _LATEST_TRY
+        self.logged: set[Any] = set()
+        """Entries that were appended as intents by an earlier try."""
+
+    def pause(self) -> None:
+        """Wait before the next try.
+
+        Raises:
+            StorageUnavailableError: there is no time for one.
+        """
+        time.sleep(random.uniform(0.001, _LONGEST_PAUSE))  # noqa: S311 - only to part those that collide
+        if time.monotonic() > self.give_up_at:
+            raise StorageUnavailableError("Redis: others have changed the same records all the time", writing=True)
+
+
+class RedisSessions:
+    """Each method is one step, of one or two round trips."""
+
+    def __init__(self, client: Client, keys: Keys, log: RedisLog, *, is_cluster: bool) -> None:
+        self._client = client
+        self._keys = keys
+        self._log = log
+        self._is_cluster = is_cluster
+        self._purging: Scan | None = None
+
+    def find(self, sid: bytes) -> SessionWithPrincipal | None:
+        found, _ = self._read([sid])[sid]
+        return found
+
+    def user(self, realm: str, user_id: str, *, sessions: bool) -> UserState:
+        return self._state(realm, user_id, Wanted(sessions=sessions))[0]
+
+    def change_user(
+        self,
+        realm: str,
+        user_id: str,
+        decide: Callable[[UserState], tuple[Changes, Result]],
+        *,
+        wanted: Wanted,
+        at: int,
+    ) -> Result:
+        unit = Unit()
+        while True:
+            state, versions, gone = self._state(realm, user_id, wanted)
+            changes, result = decide(state)
+            plan = self._user_plan(state, changes, versions, gone, at)
+            if not self._commit({b"": (plan, changes)}, unit, at):
+                return result
+            unit.pause()
+
+    def change_sessions(
+        self,
+        sids: Sequence[bytes],
+        decide: Callable[[bytes, SessionWithPrincipal | None], tuple[Changes, Result]],
+        *,
+        at: int,
+        mostly_unchanged: bool = False,  # noqa: ARG002 - nothing is locked
+    ) -> list[Result]:
+        unit, waiting = Unit(), list(sids)
+        results: dict[bytes, Result] = {}
+        while waiting:
+            plans = {}
+            for sid, found in self._read(waiting, unit.give_up_at).items():
+                changes, results[sid] = decide(sid, found[0])
+                if not changes.is_nothing or changes.repeated:
+                    plans[sid] = self._session_plan(sid, found, changes, at), changes
+            waiting = self._commit(plans, unit, at)
+            if waiting:
+                unit.pause()
+        return [results[sid] for sid in sids]
+
+    def change_principals(
+        self, owners: Sequence[tuple[str, str]], decide: Callable[[Principal], Changes], *, at: int
+    ) -> None:
+        def decide_user(state: UserState) -> tuple[Changes, None]:
+            return decide(state.principal), None
+
+        for realm, user_id in owners:
+            self.change_user(realm, user_id, decide_user, wanted=Wanted(sessions=False), at=at)
+
+    def newest(self, *, before: int) -> int:
+        scan, end, newest = Scan(self._client, self._keys, b"s"), first_sid(before), b""
+        while not scan.is_over:
+            newest = max([newest, *(each.name for each in scan.next() if each.name < end)])
+        found = self.find(newest) if newest else None
+        return found.session.created_at if found else 0
+
+    def purge(self, *, at: int, most: int) -> int:
+        # Where this scan stopped the next call goes on, else the live ones in front would be looked at each time.
+        scan, self._purging = self._purging or Scan(self._client, self._keys, b"s"), None
+        removed = 0
+        while removed < most and not scan.is_over:
+            over, rest = self._over(scan.next(), at, most - removed)
+            removed += sum(self.change_sessions(over, partial(_remove, at=at), at=at))
+            # There are more than wanted: the next call looks at these keys once more.
+            scan.put_back(rest)
+        # One that is over is kept where the caller will ask for more: there is none.
+        self._purging = scan if removed == most else None
+        return removed
+
+    def read(self, cursor: str, *, most: int) -> Page:
+        found, following = read_page(self._client, self._keys, cursor, most, b"sp")
+        raws = self._client.run(*(Call(each.key, ("GET", each.key)) for each in found))
+        present = [(each, raw) for each, raw in zip(found, raws, strict=True) if raw is not None]
+        principals = [unpack_principal(*unpack_user(each.name), raw) for each, raw in present if each.kind == b"p"]
+        return Page(
+            tuple(unpack_session(each.name, raw) for each, raw in present if each.kind == b"s"),
+            tuple(each for each in principals if each.epoch or each.suspended_until),
+            cursor=following,
+        )
+
+    def _over(self, keys: Sequence[Key], at: int, most: int) -> tuple[list[bytes], Sequence[Key]]:
+        """The sids of at most `most` sessions that may be removed, and the keys that were not looked at for it."""
+        calls = [Call(each.key, ("GETRANGE", each.key, 0, HEAD_LENGTH - 1)) for each in keys]
+        # What is no session, or cannot be read, keeps no other from being removed.
+        heads = self._client.run(*calls, may_refuse=True)
+        over = [place for place, head in enumerate(heads) if is_session(head) and idle_until(head) <= at]
+        rest = keys[over[most] :] if len(over) > most else []
+        return [keys[place].name for place in over[:most]], rest
+
+    def _read(self, sids: Sequence[bytes], give_up_at: float = 0) -> dict[bytes, Found]:
+        """Sessions with their principals, and the versions of what a unit of work on them compares."""
+        prefix = self._keys.prefix
+        calls = [reading("read", [self._keys.session(sid)], prefix) for sid in sids]
+        replies = dict(zip(sids, self._client.run(*calls, give_up_at=give_up_at), strict=True))
+        apart = {sid: self._principal_call(sid, reply[0]) for sid, reply in replies.items() if reply and not reply[1:]}
+        for sid, said in zip(apart, self._client.run(*apart.values(), give_up_at=give_up_at), strict=True):
+            replies[sid] = said if apart[sid].script else [replies[sid][0], said]
+        return {sid: self._found(sid, reply) for sid, reply in replies.items()}
+
+    def _principal_call(self, sid: bytes, raw: bytes) -> Call:
+        """How to read the principal of a session, which lies in another slot or is being moved to another server."""
+        session = unpack_session(sid, raw)
+        key = self._keys.user(session.realm, session.user_id).principal
+        if tag_in(sid) == tag_of(session.realm, session.user_id):
+            return reading("read", [self._keys.session(sid), key], self._keys.prefix)
+        return Call(key, ("GET", key))
+
+    def _found(self, sid: bytes, reply: Sequence[bytes | None] | None) -> Found:
+        key = self._keys.session(sid)
+        if reply is None:
+            return None, {key: b""}
+        raw, said = reply[0] or b"", reply[1] or b""
+        session = unpack_session(sid, raw)
+        principal, versions = unpack_principal(session.realm, session.user_id, said), {key: version_of(raw)}
+        if not self._is_cluster or tag_in(sid) == tag_of(session.realm, session.user_id):
+            versions[self._keys.user(session.realm, session.user_id).principal] = version_of(said)
+        return SessionWithPrincipal(session, principal), versions
+
+    def _state(self, realm: str, user_id: str, wanted: Wanted) -> tuple[UserState, dict[bytes, bytes], list[bytes]]:
+        """A user, the versions of what was read, and sids in the index of which there is no session any more."""
+        keys, since = self._keys.user(realm, user_id), wanted.checkpoint
+        log = b"" if self._is_cluster or since is None else self._keys.log
+        kept, number = ENDED_KEPT if wanted.surplus else 0, since.number if since else 0
+        asked = (int(wanted.sessions), wanted.most, wanted.sid, kept, log, number)
+        raw, is_taken, found, gone, surplus, said = self._client.run(reading("user", keys, self._keys.prefix, *asked))[
+            0
+        ]
+        sessions = self._complete(pairs_of(found), gone)
+        if is_taken == _ELSEWHERE:
+            is_taken = self._client.command(self._keys.session(wanted.sid), "EXISTS", self._keys.session(wanted.sid))
+        if since and self._is_cluster:
+            # Read after the principal: who ends all logs it before he writes that.
+            said = self._log.entries_since(since)
+        state = UserState(
+            unpack_principal(realm, user_id, raw),
+            tuple(session for session, _ in sessions if not session.ended_at),
+            tuple(surplus),
+            bool(is_taken),
+            since is not None and was_revoked(said, since, realm, user_id),
+        )
+        versions = {self._keys.session(session.sid): version for session, version in sessions}
+        return state, versions | {keys.principal: version_of(raw)}, gone
+
+    def _complete(self, pairs: Sequence[tuple[bytes, bytes]], gone: list[bytes]) -> list[tuple[Session, bytes]]:
+        """Sessions and their versions; those on other servers are read there, and added to `gone` if they are."""
+        missing = [sid for sid, raw in pairs if raw == _ELSEWHERE]
+        keys = [self._keys.session(sid) for sid in missing]
+        read = dict(zip(missing, self._client.run(*(Call(key, ("GET", key)) for key in keys)), strict=True))
+        gone += [sid for sid, raw in read.items() if raw is None]
+        records = ((sid, read.get(sid, raw)) for sid, raw in pairs)
+        return [(unpack_session(sid, raw), version_of(raw)) for sid, raw in records if raw is not None]
+
+    def _user_plan(
+        self, state: UserState, changes: Changes, versions: dict[bytes, bytes], gone: Sequence[bytes], at: int
+    ) -> Plan:
+        realm, user_id = state.principal.realm, state.principal.user_id
+        plan = Plan(self._keys, tag_of(realm, user_id), versions, is_cluster=self._is_cluster, at=at)
+        if changes.added:
+            # So that it conflicts with all others that begin a session or end all.
+            plan.put_principal(state.principal, changes.added.until)
+        plan.fill(changes)
+        if not changes.is_nothing:
+            plan.forget(realm, user_id, [*gone, *changes.removed])
+        return plan
+
+    def _session_plan(self, sid: bytes, found: Found, changes: Changes, at: int) -> Plan:
+        known, versions = found
+        plan = Plan(self._keys, tag_in(sid), versions, is_cluster=self._is_cluster, at=at)
+        plan.fill(changes)
+        for session in changes.repeated:
+            # Whoever ended it may have been told that no replica has it.
+            if self._client.has_replicas(self._keys.session(sid)):
+                plan.put(session)
+        if known and changes.removed:
+            plan.forget(known.session.realm, known.session.user_id, changes.removed)
+        plan.first.checks |= versions
+        return plan
+
+    def _commit(self, plans: dict[bytes, tuple[Plan, Changes]], unit: Unit, at: int) -> list[bytes]:
+        """Write what was planned; gives the names of those plans of which something had changed since it was read."""
+        plans = {name: each for name, each in plans.items() if each[0].first.commands}
+        if self._is_cluster:
+            self._log_intents([entry for _, changes in plans.values() for entry in changes.entries], unit, at)
+        calls = []
+        for plan, changes in plans.values():
+            rows = () if self._is_cluster else entry_rows(changes.entries, at)
+            calls.append(plan.first.call(log=self._log.keys if rows else (), entries=rows, waits=_must_last(changes)))
+        replies = dict(zip(plans, self._client.run(*calls, give_up_at=unit.give_up_at), strict=True))
+        for name in [name for name, place in replies.items() if not place]:
+            self._write_others(*plans[name], at)
+        return [name for name, place in replies.items() if place]
+
+    def _log_intents(self, entries: Sequence[Revocation], unit: Unit, at: int) -> None:
+        fresh = [entry for entry in entries if entry not in unit.logged]
+        self._log.append([replace(entry, is_intent=True) for entry in fresh], at=at)
+        unit.logged.update(fresh)
+
+    def _write_others(self, plan: Plan, changes: Changes, at: int) -> None:
+        """In a cluster: what of a unit of work lies in other slots, after what was decided has been written."""
+        calls = [batch.call(waits=_must_last(changes)) for batch in plan.others.values()]
+        if any(self._client.run(*calls)):
+            # Nothing else is compared there but that a newcomer's sid is not in use.
+            raise AlreadyExistsError("a session of this sid")
+        self.change_sessions(list(plan.elsewhere), partial(_follow, plan.elsewhere), at=at)
+
+
+def _must_last(changes: Changes) -> bool:
+    """Whether a fail-over must not lose it."""
+    return bool(changes.entries or changes.repeated or any(each.ended_at for each in changes.sessions))
+
+
+def _remove(_: bytes, found: SessionWithPrincipal | None, *, at: int) -> tuple[Changes, int]:
+    if found is None or found.session.idle_until > at:
+        return NOTHING, 0
+    return Changes(removed=(found.session.sid,)), 1
+
+
+def _follow(decided: Mapping[bytes, Session], sid: bytes, found: SessionWithPrincipal | None) -> tuple[Changes, None]:
+    """Bring what was decided about a session to it as it is by now."""
+    wanted = decided[sid]
+    if found is None or found.session.ended_at:
+        return NOTHING, None
+    session = replace(found.session, epoch=wanted.epoch)
+    if wanted.ended_at:
+        session = replace(session, ended_at=wanted.ended_at, end_reason=wanted.end_reason, idle_until=wanted.idle_until)
+    return Changes(sessions=(session,)), None

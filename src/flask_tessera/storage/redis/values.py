@@ -1,0 +1,99 @@
+"""`ValueStore` in Redis: a hash for each value, and a set of names for each owner."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ...sessions.ids import tag_of
+from ..contract import Counter, Page, Value
+from .calls import Call, reading, writing
+from .records import unpack_user
+from .scan import read_page
+
+if TYPE_CHECKING:
+    import builtins
+    from collections.abc import Sequence
+
+    from ..contract import Increment
+    from .client import Client
+    from .records import Keys
+
+_FIELDS: Final = ("v", "n", "e", "o")
+_ALWAYS: Final = 1 << 53
+"""As the last second: never too late."""
+
+
+class RedisValues:
+    """Each method is one step. The first two bytes of a key are its tag; `scripts/value.lua` does what writes."""
+
+    def __init__(self, client: Client, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+
+    def get(self, names: Sequence[tuple[str, bytes]], *, at: int) -> list[Value | None]:
+        keys = [self._key(kind, key) for kind, key in names]
+        found = self._client.run(*(Call(key, ("HMGET", key, *_FIELDS)) for key in keys))
+        return [_live(_value(kind, key, said), at) for (kind, key), said in zip(names, found, strict=True)]
+
+    def put(self, value: Value, *, expected: int, at: int) -> bool:
+        said = (expected, value.value, value.version, value.expires_at, value.owner)
+        return bool(self._client.run(self._call("put", value.kind, value.key, at, *said))[0])
+
+    def take(self, kind: str, key: bytes, *, at: int) -> Value | None:
+        return _value(kind, key, self._client.run(self._call("take", kind, key, at))[0])
+
+    def increment(self, steps: Sequence[Increment], *, at: int) -> list[Counter]:
+        calls = [
+            self._call("count", step.kind, step.key, at, step.amount, step.ends_at, int(step.only_running))
+            for step in steps
+        ]
+        return [Counter(*counted) for counted in self._client.run(*calls)]
+
+    def list(self, kind: str, owner: bytes, *, at: int) -> builtins.list[Value]:
+        begin = len(kind) + 1
+        base, key = self._owner_keys(owner)
+        # It writes nothing that could be too late.
+        found = self._client.run(reading("value", [key], _ALWAYS, base, "list", at, kind))[0]
+        values = [_live(_value(kind, name[begin:], said), at) for name, said in found]
+        return sorted((each for each in values if each), key=lambda each: each.key)
+
+    def delete(self, kind: str, key: bytes) -> None:
+        self._client.run(self._call("delete", kind, key, 0))
+
+    def delete_owner(self, owner: bytes) -> None:
+        base, key = self._owner_keys(owner)
+        self._client.run(writing("value", [key], base, "delete_owner", 0))
+
+    def purge(self, *, at: int, most: int) -> int:  # noqa: ARG002 - as below
+        # The server lets go of them by itself: there is nothing to do but to tell whether it is there.
+        self._client.command(self._keys.log, "EXISTS", self._keys.log + b"meta")
+        return 0
+
+    def read(self, cursor: str, *, most: int) -> Page:
+        found, following = read_page(self._client, self._keys, cursor, most, b"k")
+        said = self._client.run(*(Call(each.key, ("HMGET", each.key, *_FIELDS)) for each in found))
+        names = [each.name.partition(b":") for each in found]
+        values = [_value(kind.decode(), key, fields) for (kind, _, key), fields in zip(names, said, strict=True)]
+        return Page(values=tuple(each for each in values if each), cursor=following)
+
+    def _key(self, kind: str, key: bytes) -> bytes:
+        return b"%bk:%b:%b" % (self._keys.base(key[:2]), kind.encode(), key)
+
+    def _call(self, action: str, kind: str, key: bytes, at: int, *arguments: bytes | int) -> Call:
+        return writing("value", [self._key(kind, key)], self._keys.base(key[:2]), action, at, *arguments)
+
+    def _owner_keys(self, owner: bytes) -> tuple[bytes, bytes]:
+        """What keys of the owner's slot begin with, and the set of names."""
+        base = self._keys.base(tag_of(*unpack_user(owner)))
+        return base, base + b"w:" + owner
+
+
+def _value(kind: str, key: bytes, fields: Sequence[Any] | None) -> Value | None:
+    if fields is None or fields[2] is None:
+        return None
+    value, version, expires_at, owner = fields
+    return Value(kind, key, value, int(version), int(expires_at), owner)
+
+
+def _live(value: Value | None, at: int) -> Value | None:
+    return value if value is not None and value.expires_at > at else None
