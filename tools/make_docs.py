@@ -103,12 +103,16 @@ SETTINGS = {
         "登录之后多久之内可以结束自己的其他会话、看到它们的地址；0 表示不限",
     ),
     "LOGIN_LIMIT_ACCOUNT": (
-        "wrong passwords for one account, in each process; `;` separates several limits",
-        "同一账号的密码错误次数，每个进程各自计数；多个限制以 `;` 分隔",
+        "wrong passwords for one account, in all processes; a window used up doubles the next; `;` separates limits",
+        "同一账号的密码错误次数，所有进程合计；用满之后时间窗口逐次加倍；多个限制以 `;` 分隔",
     ),
     "LOGIN_LIMIT_ADDRESS": (
         "the same for one network: an IPv4 address or an IPv6 /64",
         "同一网段（一个 IPv4 地址或 IPv6 /64）的密码错误次数，同上",
+    ),
+    "LOGIN_LIMIT_SUCCESS": (
+        "successful logins of one account",
+        "同一账号的成功登录次数",
     ),
     "PASSWORD_MIN_LENGTH": ("characters of a new password in the ready service", "现成服务中新密码的最少字符数"),
     "HASH_SLOTS": ("passwords hashed at once in the ready service's process", "现成服务的进程内同时计算的密码哈希数"),
@@ -119,6 +123,7 @@ NOTATIONS = {
     "SECRET_KEY_FALLBACKS": "list of texts",
     "LOGIN_LIMIT_ACCOUNT": "`N per M minutes`, as the library limits writes it",
     "LOGIN_LIMIT_ADDRESS": "likewise",
+    "LOGIN_LIMIT_SUCCESS": "likewise",
 }
 """What a setting may be, where its type does not say it."""
 

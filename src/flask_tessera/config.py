@@ -57,6 +57,7 @@ class Settings:
     DEVICES_FRESH: int = 0
     LOGIN_LIMIT_ACCOUNT: str = "10 per 5 minutes"
     LOGIN_LIMIT_ADDRESS: str = "100 per 5 minutes"
+    LOGIN_LIMIT_SUCCESS: str = "3000 per hour"
     PASSWORD_MIN_LENGTH: int = 8
     HASH_SLOTS: int = field(default_factory=lambda: os.cpu_count() or 1)
 

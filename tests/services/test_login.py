@@ -8,7 +8,6 @@ import threading
 import pytest
 
 from flask_tessera.accounts.hash_slots import HashSlots
-from flask_tessera.accounts.throttle import LoginThrottle
 from flask_tessera.errors import (
     CredentialsError,
     InputError,
@@ -18,12 +17,14 @@ from flask_tessera.errors import (
 )
 from flask_tessera.services.login import LoginAttempts
 
+from .test_throttle import make
+
 HOME = "203.0.113.7"
 
 
 @pytest.fixture
 def attempts():
-    return LoginAttempts(LoginThrottle("2 per minute", "4 per minute"))
+    return LoginAttempts(make("2 per minute", "4 per minute"))
 
 
 def is_open(attempts, account="7", address=HOME, realm="") -> bool:
@@ -105,7 +106,7 @@ def test_L07_an_account_that_cannot_be_counted_begins_no_attempt(attempts, accou
     [("mallory", "198.51.100.1", False), ("alice", HOME, False), ("alice", "198.51.100.1", True)],
 )
 def test_L02_one_client_with_one_right_password_leaves_hash_slots_to_the_others(account, address, is_served):
-    attempts, slots = LoginAttempts(LoginThrottle()), HashSlots(1)
+    attempts, slots = LoginAttempts(make()), HashSlots(1)
     with attempts.attempt("", ["mallory"], HOME), slots.acquire():
         done = []
 

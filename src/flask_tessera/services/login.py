@@ -13,7 +13,7 @@ from ..errors import CredentialsError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ..accounts.throttle import LoginThrottle
+    from .throttle import LoginThrottle
 
 
 class LoginAttempt:
@@ -21,12 +21,13 @@ class LoginAttempt:
 
     Attributes:
         has_failed: the credentials were found to be wrong.
+        has_logged_in: a session has begun.
     """
 
-    __slots__ = ("has_failed",)
+    __slots__ = ("has_failed", "has_logged_in")
 
     def __init__(self) -> None:
-        self.has_failed = False
+        self.has_failed = self.has_logged_in = False
 
     def fail(self, message: str = "wrong credentials") -> NoReturn:
         """Say that the credentials are wrong: for an unknown account just as for a wrong password.
@@ -42,13 +43,15 @@ class LoginAttempt:
 
 
 class LoginAttempts:
-    """Counts wrong credentials per account and per network, in this process."""
+    """Counts wrong credentials per account and per network, for all processes together."""
 
     def __init__(self, throttle: LoginThrottle) -> None:
         self._throttle = throttle
 
     @contextmanager
-    def attempt(self, realm: str, accounts: Iterable[str | int], address: str) -> Iterator[LoginAttempt]:
+    def attempt(
+        self, realm: str, accounts: Iterable[str | int], address: str, device: str = ""
+    ) -> Iterator[LoginAttempt]:
         """An attempt: wrong credentials in it count, and nothing else does.
 
         Credentials are wrong where `fail()` was called or a CredentialsError leaves the block. With any other error
@@ -59,20 +62,27 @@ class LoginAttempts:
             realm: the population of users.
             accounts: all that the attempt may be about, known or not, in any spelling.
             address: the client's, from trusted proxies only.
+            device: how the client's device calls itself; empty where it does not.
 
         Raises:
             ThrottledError: there were too many; nothing may be checked.
+            StorageUnavailableError: it cannot be counted.
             InputError: an account is no text and no integer.
         """
         names = [spelled_alike(account) for account in accounts]
-        reservation = self._throttle.reserve(realm, names, address)
+        network = network_of(address)
+        reservation = self._throttle.reserve(realm, names, network, device)
         attempt = LoginAttempt()
         try:
-            with claiming(f"network {network_of(address)}", *(f"account {realm}\0{name}" for name in names)):
+            with claiming(f"network {network}", *(f"account {realm}\0{name}" for name in names)):
                 yield attempt
         except CredentialsError:
             attempt.has_failed = True
             raise
         finally:
-            if not attempt.has_failed:
+            if attempt.has_failed:
+                self._throttle.note_failure(reservation)
+            elif attempt.has_logged_in:
+                self._throttle.note_login(reservation)
+            else:
                 self._throttle.release(reservation)

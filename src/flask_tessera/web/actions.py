@@ -102,16 +102,20 @@ class Actions(Generic[User]):
         """
         return self.start_session(user, device=device, scope=scope, amr=amr, claims=claims)
 
-    def login_attempt(self, account: str | int | list[str | int] | tuple[str | int, ...]) -> LoginAttempt[User]:
+    def login_attempt(
+        self, account: str | int | list[str | int] | tuple[str | int, ...], *, device_id: str = ""
+    ) -> LoginAttempt[User]:
         """An attempt to log in, for views of your own: counts wrong passwords, and notices a password change.
 
         Args:
             account: what names the account in the request, as it was received: text or a whole number, known or
                 not; a list of them where the request may mean one of several. Its spellings share one
                 counter. Anything else is answered as malformed input when the attempt is entered.
+            device_id: how the client's device calls itself, if it does. From a device, and from a network, from which
+                the account has logged in within 30 days, nobody's wrong passwords elsewhere keep it out.
         """
         accounts = account if isinstance(account, list | tuple) else (account,)
-        return LoginAttempt(self, tuple(accounts))
+        return LoginAttempt(self, tuple(accounts), device_id)
 
     @raises_http
     def start_session(

@@ -15,6 +15,7 @@ from ..services.keys import Keys
 from ..services.login_data import SessionPolicy
 from ..services.revocation import RevocationView
 from ..services.sessions import SessionService
+from ..services.throttle import LoginThrottle, ThrottleLimits
 from ..sessions.limits import Limits
 from .legacy_choice import legacy_logins
 from .readers.access_token import AccessTokenReader
@@ -55,7 +56,7 @@ def build_shared(
         # Clocks are compared in whole seconds: truncation can hide up to one second of the bound.
         follower=RevocationFollower(storage, view, clock, patience=settings.REVOCATION_BOUND - 1),
         activity=ActivityWriter(storage.sessions, clock, partial(send_event, app), at_once=app.testing),
-        attempts=login_attempts(settings),
+        attempts=login_attempts(settings, storage, clock),
         responses=responses,
         outages=outages,
         cache_policy=CachePolicy(settings.HEADERS),
@@ -147,12 +148,25 @@ def _session_policy(settings: Settings) -> SessionPolicy:
     )
 
 
-def login_attempts(settings: Settings) -> LoginAttempts | None:
+def login_attempts(settings: Settings, storage: Storage, clock: Clock) -> LoginAttempts | None:
     """The throttle, where the extra that brings it is installed; whoever needs it asks for it."""
-    try:
-        from ..accounts.throttle import LoginThrottle
-    except ModuleNotFoundError:
+    limits = throttle_limits(settings)
+    if limits is None:
         return None
     from ..services.login import LoginAttempts
 
-    return LoginAttempts(LoginThrottle(settings.LOGIN_LIMIT_ACCOUNT, settings.LOGIN_LIMIT_ADDRESS))
+    return LoginAttempts(LoginThrottle(storage.values, limits, clock))
+
+
+def throttle_limits(settings: Settings) -> ThrottleLimits | None:
+    """The limits of the throttle; None where the extra is not installed that reads them.
+
+    Raises:
+        ConfigError: one cannot be read, or allows nothing.
+    """
+    try:
+        from ..accounts.rates import rates_of
+    except ModuleNotFoundError:
+        return None
+    names = ("LOGIN_LIMIT_ACCOUNT", "LOGIN_LIMIT_ADDRESS", "LOGIN_LIMIT_SUCCESS")
+    return ThrottleLimits(*(rates_of(name, getattr(settings, name)) for name in names))

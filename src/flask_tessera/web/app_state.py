@@ -19,7 +19,7 @@ from ..clocks import system_clock
 from ..config import Settings, read_settings
 from ..errors import ConfigError
 from ..fork import renew_in_children
-from .app_building import build_realm, build_shared, login_attempts, responses_of
+from .app_building import build_realm, build_shared, responses_of, throttle_limits
 from .current import current_app_object
 from .legacy_choice import refuse_weak_legacy
 from .outages import OutageLog
@@ -91,7 +91,7 @@ class States:
         signing_secrets(self._app, settings, quiet=quiet)
         refuse_weak_legacy(self._app, settings.LEGACY, clock=self._clock or system_clock, quiet=quiet)
         check_choice(self._app, settings, self._storage)
-        login_attempts(settings)
+        throttle_limits(settings)
         self.responses = responses_of(settings)
         return settings
 

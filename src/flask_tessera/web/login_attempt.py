@@ -37,9 +37,10 @@ class LoginAttempt(Generic[User]):
         StorageUnavailableError: on entering, if the revocation log cannot be read.
     """
 
-    def __init__(self, actions: Actions[User], accounts: tuple[str | int, ...]) -> None:
+    def __init__(self, actions: Actions[User], accounts: tuple[str | int, ...], device_id: str = "") -> None:
         self._actions = actions
         self._accounts = accounts
+        self._device_id = device_id
         self._checkpoint: Checkpoint | None = None
         self._counted: AbstractContextManager[Any] | None = None
         self._attempt: Counted | None = None
@@ -58,7 +59,7 @@ class LoginAttempt(Generic[User]):
         if not self._accounts:
             raise InputError("the request names no account")
         self._caller = client_info(runtime.settings.TRUSTED_PROXIES)
-        counted = runtime.shared.attempts.attempt(runtime.realm, self._accounts, self._caller.ip)
+        counted = runtime.shared.attempts.attempt(runtime.realm, self._accounts, self._caller.ip, self._device_id)
         # Before the credentials are read: all sessions that end from now on, end this login too.
         self._checkpoint = runtime.shared.view.checkpoint(at=runtime.clock())
         self._attempt = counted.__enter__()
@@ -80,11 +81,19 @@ class LoginAttempt(Generic[User]):
         Raises:
             CredentialsError: all sessions of the user were ended while the credentials were checked.
         """
-        return self._actions.start_session(user, checkpoint=self._checkpoint, **how)
+        pair = self._actions.start_session(user, checkpoint=self._checkpoint, **how)
+        self._note_login()
+        return pair
 
     def create_token(self, user: User | Any, expires_in: Any = None) -> str:
         """As `Tessera.create_token`; errors as of `login`."""
-        return self._actions.start_token(user, expires_in, checkpoint=self._checkpoint)
+        token = self._actions.start_token(user, expires_in, checkpoint=self._checkpoint)
+        self._note_login()
+        return token
+
+    def _note_login(self) -> None:
+        if self._attempt is not None:
+            self._attempt.has_logged_in = True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -25,7 +25,7 @@ _log = logging.getLogger("flask_tessera")
 def login(tessera: Tessera[Any], credentials: dict[str, Any]) -> dict[str, Any]:
     """The credentials are what the authenticator says they are; `device` is taken out of them."""
     device = take_device(credentials)
-    with tessera.login_attempt(accounts_of(tessera, credentials)) as attempt:
+    with tessera.login_attempt(accounts_of(tessera, credentials), device_id=device.id) as attempt:
         return attempt.login(authenticate(tessera, credentials), device=device).to_dict()
 
 
