@@ -7,9 +7,11 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from .config import PREFIX
-from .errors import TesseraError
+from .errors import ConfigError, TesseraError
+from .services import ownership
 from .services.legacy import legacy_warnings
 from .tokens.keys import RECOMMENDED_BYTES, weakness
+from .web.app_state import states_of
 from .web.signing_secrets import signing_secrets
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ def examine(app: Flask, runtime: Runtime) -> list[Finding]:
         *_settings(settings),
         *_secret(app, settings),
         *_storage(runtime),
+        *_owner(app, runtime),
         *_bound(runtime),
         *_modes(app, settings),
         *_hints(settings),
@@ -98,6 +101,16 @@ def _storage(runtime: Runtime) -> Iterator[Finding]:
     yield Finding("OK", f"{description.engine}: {description.durability}")
     for warning in description.warnings:
         yield Finding("WARN", f"{description.engine}: {warning}")
+
+
+def _owner(app: Flask, runtime: Runtime) -> Iterator[Finding]:
+    try:
+        ownership.refuse_foreign(runtime.storage, states_of(app).storage_ring(), at=runtime.clock())
+    except ConfigError as error:
+        yield Finding("FAIL", str(error))
+    except TesseraError:
+        # That the storage does not work was told before.
+        return
 
 
 def _bound(runtime: Runtime) -> Iterator[Finding]:

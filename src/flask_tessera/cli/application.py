@@ -9,7 +9,7 @@ from .error_reporting import ErrorReportingGroup
 from .routes import routes
 from .schema import db
 from .sessions import sessions
-from .storage import purge, restored
+from .storage import adopt, purge, restored
 from .workers import workers
 
 
@@ -18,5 +18,5 @@ def tessera_commands() -> None:
     """Sessions, storage, workers, routes and doctor of this application."""
 
 
-for _command in (sessions, purge, workers, restored, db, routes, doctor):
+for _command in (sessions, purge, workers, restored, adopt, db, routes, doctor):
     tessera_commands.add_command(_command)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @with_realm
 def doctor(realm: str | None) -> None:
     """Show the running configuration and its weak spots; exits with 1 if there is one that matters."""
-    findings = examine(current_app, running(realm))
+    findings = examine(current_app, running(realm, owned=False))
     for finding in findings:
         click.echo(f"{finding.level:5} {printable(finding.text)}")
     _say_what_matters(findings)

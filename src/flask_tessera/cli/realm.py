@@ -10,7 +10,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from ..errors import ConfigError, StorageUnavailableError
-from ..web.app_state import runtime_of
+from ..web.app_state import states_of
 
 if TYPE_CHECKING:
     from ..web.app_state import Runtime
@@ -22,12 +22,13 @@ def with_realm(function: Any) -> Any:
     return click.option("--realm", default=None, help=text)(with_appcontext(function))
 
 
-def running(realm: str | None, *, may_create: bool = False) -> Runtime:
+def running(realm: str | None, *, may_create: bool = False, owned: bool = True) -> Runtime:
     """The Tessera of `realm`, of the only one where none is named; its connections end with the command.
 
     Args:
         realm: as it was named on the command line, if it was.
         may_create: whether the ready service's tables may be made by this command.
+        owned: whether the storage must be this application's.
 
     Raises:
         ConfigError: there is none, or several and none was named; or a setting is wrong; or the ready service's storage
@@ -36,11 +37,13 @@ def running(realm: str | None, *, may_create: bool = False) -> Runtime:
     states = current_app.extensions.get("tessera")
     realms = states.hooks if states else {}
     only = next(iter(realms)) if len(realms) == 1 else ""
-    runtime = runtime_of(only if realm is None else realm)
+    states = states_of(current_app)
+    runtime = states.runtime(only if realm is None else realm, owned=False)
     click.get_current_context().call_on_close(runtime.storage.close)
     if not may_create:
         refuse_new(runtime.storage)
-    return runtime
+    # Last, since it writes to a storage that nobody has used.
+    return states.runtime(runtime.realm) if owned else runtime
 
 
 def refuse_new(storage: Any) -> None:

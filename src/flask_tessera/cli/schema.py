@@ -47,5 +47,5 @@ def check(realm: str | None) -> None:
 
 def _migrating(realm: str | None) -> Any:
     """The storage, if it is one with a schema."""
-    storage = running(realm, may_create=True).storage
+    storage = running(realm, may_create=True, owned=False).storage
     return storage if hasattr(storage, "schema_state") else None

@@ -6,8 +6,11 @@ import time
 from typing import TYPE_CHECKING
 
 import click
+from flask import current_app
 
+from ..services import ownership
 from ..services.purging import purge as remove_dead
+from ..web.app_state import states_of
 from .printing import effect, time_text
 from .realm import running, with_realm
 
@@ -30,6 +33,15 @@ def purge(force: bool, realm: str | None) -> None:
         runtime.storage, at=runtime.clock(), batch=_BATCH, force=force, rest=lambda: time.sleep(_REST)
     )
     click.echo(f"removed {removed} sessions")
+
+
+@click.command("adopt")
+@with_realm
+def adopt(realm: str | None) -> None:
+    """Make the storage this application's, though another SECRET_KEY has used it: the key was replaced on purpose."""
+    runtime = running(realm, owned=False)
+    ownership.adopt(runtime.storage, states_of(current_app).storage_ring(), at=runtime.clock())
+    click.echo("the storage belongs to the application with this SECRET_KEY now")
 
 
 @click.command("restored")

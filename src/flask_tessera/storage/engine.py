@@ -38,6 +38,9 @@ class Storage(ABC):
         values: where small values are.
     """
 
+    another_place = "another storage"
+    """How a URL names a place of one's own beside this one, in words."""
+
     def __init__(self, sessions: SessionStore, log: RevocationLog, values: ValueStore) -> None:
         self.sessions = Sessions(sessions)
         """Sessions, each belonging to a principal."""
@@ -221,6 +224,9 @@ class Sessions:
 
 class Records:
     """All records, for moving them to another storage. Not one step: nobody else may write meanwhile."""
+
+    another_place = "another storage"
+    """How a URL names a place of one's own beside this one, in words."""
 
     def __init__(self, sessions: SessionStore, log: RevocationLog, values: KeyValue) -> None:
         self._sessions = sessions

@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import gc
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..clocks import system_clock
 from ..config import Settings, read_settings
-from ..errors import ConfigError
+from ..errors import ConfigError, StorageUnavailableError
 from ..fork import renew_in_children
+from ..services import ownership
+from ..tokens.keys import KeyRing
 from .app_building import build_realm, build_shared, responses_of, throttle_limits
 from .current import current_app_object
 from .legacy_choice import refuse_weak_legacy
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
     from ..accounts.passwords import Passwords
     from ..services.ports import Clock
+    from ..storage.engine import Storage
     from .hooks import Hooks
 
 __all__ = ["AppState", "Runtime", "States", "runtime_of", "states_of"]
@@ -62,6 +66,7 @@ class States:
         self.outages = OutageLog("")
         """Logs failures of the storage."""
         self._shared: AppState | None = None
+        self._is_owner = False
         self._of_parents: list[Any] = []
         renew_in_children(self)
 
@@ -70,7 +75,7 @@ class States:
         self._lock = threading.RLock()
         if self._shared is not None or self.running:
             self._of_parents.append((self._shared, self.running))
-        self._shared, self.running = None, {}
+        self._shared, self.running, self._is_owner = None, {}, False
 
     def add(self, realm: str, hooks: Hooks, *, storage: Any, clock: Clock | None) -> None:
         """Register a realm.
@@ -95,12 +100,33 @@ class States:
         self.responses = responses_of(settings)
         return settings
 
-    def runtime(self, realm: str) -> Runtime:
+    def runtime(self, realm: str, *, owned: bool = True) -> Runtime:
         """What runs for a realm; built at first use.
 
+        Args:
+            realm: which.
+            owned: whether the storage must be this application's.
+
         Raises:
-            ConfigError: there is no such realm, or a setting is wrong.
+            ConfigError: there is no such realm, or a setting is wrong, or the storage is another application's.
         """
+        runtime = self._running(realm)
+        if owned and not self._is_owner:
+            self._refuse_foreign(runtime.storage)
+        return runtime
+
+    def storage_ring(self) -> KeyRing:
+        """The keys of the check value that tells whose a storage is; errors as of `runtime`."""
+        secret, fallbacks = signing_secrets(self._app, self.settings, quiet=True)
+        return KeyRing.from_secret(secret, fallbacks=fallbacks, purpose=ownership.PURPOSE)
+
+    def _refuse_foreign(self, storage: Storage) -> None:
+        # One that does not answer is looked at again with the next request.
+        with suppress(StorageUnavailableError):
+            ownership.refuse_foreign(storage, self.storage_ring(), at=(self._clock or system_clock)())
+            self._is_owner = True
+
+    def _running(self, realm: str) -> Runtime:
         if realm not in self.hooks:
             known = f"; it has those of {', '.join(map(repr, self.hooks))}"
             raise ConfigError(f"this application has no Tessera of realm {realm!r}{known}")
@@ -124,7 +150,7 @@ class States:
     def close(self) -> None:
         """Write what waits, end the threads and let go of the connections; the next use builds all of it anew."""
         with self._lock:
-            shared, self._shared, self.running = self._shared, None, {}
+            shared, self._shared, self.running, self._is_owner = self._shared, None, {}, False
         if shared is not None:
             try:
                 shared.follower.stop()

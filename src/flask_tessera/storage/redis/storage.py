@@ -40,6 +40,8 @@ class RedisStorage(Storage):
         ConfigError: the URL is malformed.
     """
 
+    another_place = "?prefix=NAME in the URL of the storage"
+
     def __init__(self, url: str, *, credentials: CredentialProvider | None = None) -> None:
         address = parse(url)
         self._keys = Keys(address.prefix)

@@ -33,6 +33,8 @@ class PostgresStorage(Storage):
         place: where.
     """
 
+    another_place = "?schema=NAME in the URL of the storage"
+
     def __init__(self, place: address.Address) -> None:
         self._database = PostgresDatabase(place)
         self._writing = Pace(CHECK_WRITES_EVERY)

@@ -30,6 +30,8 @@ class SQLiteStorage(Storage):
         steady: gives seconds that only grow, for the interval between two looks at the file; for tests.
     """
 
+    another_place = "another file"
+
     def __init__(
         self, path: str, *, is_ours: bool = True, makes_folder: bool = False, steady: Callable[[], float] = boot_clock
     ) -> None:
