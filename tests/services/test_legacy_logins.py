@@ -55,7 +55,9 @@ def test_M05_a_spent_token_stays_spent_under_a_new_secret_key(tmp_path: Path, la
     before = make_app(tmp_path, "6f1d5f7a9c3e4b2880a1d4c7e9f20b35", clock).test_client()
     assert before.get("/guarded", headers=headers).status_code == 200
     assert before.post(f"/auth/{last_use}", headers=headers).status_code == 200
-    after = make_app(tmp_path, "b53c02f9e7c4d1a0882b4e3c9a7f5d1f6", clock).test_client()
+    after_it = make_app(tmp_path, "b53c02f9e7c4d1a0882b4e3c9a7f5d1f6", clock)
+    after_it.config["SECRET_KEY_FALLBACKS"] = ["6f1d5f7a9c3e4b2880a1d4c7e9f20b35"]
+    after = after_it.test_client()
     assert after.get("/guarded", headers=headers).status_code == 401
     assert after.post("/auth/exchange", headers=headers).status_code == 401
 
@@ -64,7 +66,9 @@ def test_M05_a_token_that_was_not_spent_can_be_under_a_new_secret_key(tmp_path: 
     clock = Clock()
     headers = {"z-token": old_token(7, clock())}
     make_app(tmp_path, "6f1d5f7a9c3e4b2880a1d4c7e9f20b35", clock).test_client().get("/guarded", headers=headers)
-    after = make_app(tmp_path, "b53c02f9e7c4d1a0882b4e3c9a7f5d1f6", clock).test_client()
+    after_it = make_app(tmp_path, "b53c02f9e7c4d1a0882b4e3c9a7f5d1f6", clock)
+    after_it.config["SECRET_KEY_FALLBACKS"] = ["6f1d5f7a9c3e4b2880a1d4c7e9f20b35"]
+    after = after_it.test_client()
     pair = after.post("/auth/exchange", headers=headers).get_json()["data"]
     assert after.get("/guarded", headers={"z-token": pair["access_token"]}).status_code == 200
 

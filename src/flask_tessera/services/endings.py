@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from .keys import sid_text
+from ..sessions.revocations import Revocation
+from .keys import parse_sid, sid_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ..sessions.revocations import Revocation
+    from collections.abc import Iterable, Iterator
 
     Ending = tuple[str, int]
     Owner = tuple[str, str]
@@ -51,6 +50,15 @@ class OpenEndings:
     def is_undecided(self, sid: str, owner: Owner) -> bool:
         """Whether an ending of this session, or of all of this user, may have been written."""
         return sid in self.intents or owner in self.intents
+
+    def missing_in(self, other: OpenEndings, *, at: int) -> Iterator[Revocation]:
+        """What is open here at Unix second `at` and not known there."""
+        for sid, (reason, forget_at) in list(self.sessions.items()):
+            if forget_at > at and sid not in other.sessions:
+                yield Revocation(forget_at, reason, parse_sid(sid))
+        for owner, entries in list(self.users.items()):
+            known = max((entry.epoch for entry in other.users.get(owner, ())), default=0)
+            yield from (entry for entry in entries if entry.forget_at > at and entry.epoch > known)
 
     def prune(self, at: int) -> None:
         """Drop what may be forgotten at Unix second `at`, a minute's worth at a time."""

@@ -14,7 +14,8 @@ the log tells what became of it, the storage itself is asked at each request of 
 
 Another log. A page names its log (`log_id`). When the name changes, when the cursor goes back, or when the clock steps
 back behind what was pruned, all of the log is read anew into a fresh `OpenEndings`, which then takes the place of the
-old one in one assignment: requests see either, never a mixture.
+old one in one assignment: requests see either, never a mixture. What was known and is not in the log any more stays
+known, and is written again (healing.py).
 
 Unknown means ask. A log knows nothing of what was revoked before it was created (a flushed Redis, a new file). For
 tokens issued up to that second (`created_at`) the storage itself is asked about the session, once per session; the
@@ -68,8 +69,12 @@ class RevocationView:
     by the thread of a `RevocationFollower`, which also tells whether what is seen here is recent enough to be believed.
     """
 
-    def __init__(self, log: RevocationLog) -> None:
+    def __init__(
+        self, log: RevocationLog, write_again: Callable[[dict[Revocation, None], int], None] | None = None
+    ) -> None:
         self._log = log
+        self._write_again = write_again
+        self._lost: dict[Revocation, None] = {}
         self._stamp_of = cast("ChangingLog", log).stamp if log.bound == 0 else None
         self.needs_follower = self._stamp_of is None
         """Whether a `RevocationFollower` reads the log; elsewhere each request sees what is new."""
@@ -218,22 +223,31 @@ class RevocationView:
         while not is_whole:
             page = self._log.after(self.cursor, at=at)
             # Another log; or a clock that ran ahead has made us forget too much.
-            if page.log_id != self._log_id or page.cursor < self.cursor or at < self._pruned_at - CLOCKS_APART:
+            has_gone_back = page.log_id == self._log_id and page.cursor < self.cursor
+            if page.log_id != self._log_id or has_gone_back or at < self._pruned_at - CLOCKS_APART:
+                if has_gone_back:
+                    # It knows nothing of what came between; now its name says so.
+                    self._log.restart(at=at, valid_from=0)
                 self._begin_anew(at)
-                return
+                break
             self._open.take(page.entries, at=at)
             self.cursor, is_whole = page.cursor, page.is_whole
             self._know_valid_from(page.valid_from)
         if at >= self._pruned_at + _PRUNE_EVERY:
             self._pruned_at = at
             self._open.prune(at)
+        if self._lost and self._write_again:
+            self._write_again(self._lost, at)
 
     def _begin_anew(self, at: int) -> None:
-        """Read all of the log, then put it in place of what was known."""
+        """Read all of the log, then put it in place of what was known; what it has lost stays known."""
         for _ in range(_MOST_LOGS):
             fresh = OpenEndings()
             page = self._read_all(fresh, at)
             if page is not None:
+                lost = dict.fromkeys(self._open.missing_in(fresh, at=at))
+                fresh.take(lost, at=at)
+                self._lost = lost
                 # When it was created first, and each in place at once: other threads read without a lock.
                 self.found_live = set()
                 self.created_at = page.created_at + CLOCKS_APART

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..services.access import AccessPolicy, AccessTokens
 from ..services.activity import ActivityWriter
 from ..services.follower import RevocationFollower
+from ..services.healing import write_again
 from ..services.keys import Keys
 from ..services.login_data import SessionPolicy
 from ..services.revocation import RevocationView
@@ -46,7 +47,7 @@ def build_shared(
     app: Flask, settings: Settings, storage: Storage, clock: Clock, responses: Responses, outages: OutageLog
 ) -> AppState:
     """Wire what all realms share, over an opened storage."""
-    view = RevocationView(storage.revocations)
+    view = RevocationView(storage.revocations, lambda lost, at: write_again(storage, lost, at=at))
     return AppState(
         app=app,
         settings=settings,

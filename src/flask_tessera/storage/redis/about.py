@@ -99,6 +99,8 @@ def _kept_on_disk(facts: Facts) -> str:
 def _warnings(facts: Facts) -> Iterator[str]:
     if _kept_on_disk(facts) == _NOTHING:
         yield "Redis keeps nothing on disk: after a restart everybody must log in again; set appendonly yes"
+    if _kept_on_disk(facts) == _SNAPSHOTS:
+        yield "Redis keeps snapshots only: a crash takes back up to an hour of revocations; set appendonly yes"
     policy = facts.get("maxmemory_policy", "noeviction")
     if policy != "noeviction" and facts.get("maxmemory", "0") != "0":
         yield f"Redis may evict sessions when memory is short (maxmemory-policy {policy}); set noeviction"
