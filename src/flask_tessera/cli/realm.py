@@ -57,8 +57,8 @@ def refuse_new(storage: Any) -> None:
         return
     # Whether it answers at all is told by the command itself.
     with suppress(StorageUnavailableError):
+        if hasattr(storage, "is_new") and storage.is_new():
+            raise ConfigError("this Redis is empty, and only `serve` and `users add` begin to use one")
         if hasattr(storage, "schema_state") and storage.schema_state().is_new:
             makers = "`serve`, `users add` and `db upgrade`"
             raise ConfigError(f"this storage has no tables yet, and only {makers} make them")
-        if hasattr(storage, "is_new") and storage.is_new():
-            raise ConfigError("this Redis is empty, and only `serve` and `users add` begin to use one")

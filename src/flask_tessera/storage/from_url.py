@@ -22,8 +22,9 @@ def open_storage(url: str, *, folder: str = "", make_folder: bool = False) -> St
         url: `memory:`, `sqlite:///relative/path` or `sqlite:////absolute/path`;
             `postgresql://user:password@host:5432/database`, with `?schema=` for another than `tessera`;
             `redis://user:password@host:6379/0`, `redis+cluster://host:6379,host:6379` or
-            `redis+sentinel://host:26379,host:26379/master/0`, with `rediss` in place of `redis` for TLS, and `?prefix=`
-            to begin its keys otherwise than with `tessera`.
+            `redis+sentinel://host:26379,host:26379/master/0`, with `rediss` in place of `redis` for TLS, or
+            `redis+unix:///run/redis.sock?db=0`; with `?prefix=` to begin its keys otherwise than with `tessera`,
+            `?pool=` for the connections per process and server, and for a cluster `?remap=there:port=here:port,…`.
         folder: what a relative path is relative to; the working directory by default.
         make_folder: whether `folder` may be created for a file in it, at first use.
 
@@ -45,7 +46,7 @@ def open_storage(url: str, *, folder: str = "", make_folder: bool = False) -> St
         from .sql.postgres import PostgresStorage
 
         return PostgresStorage.at(url)
-    if scheme.partition("+")[0] in ("redis", "rediss"):
+    if scheme.partition("+")[0] in ("redis", "rediss", "unix"):
         return _open_redis(url)
     # The URL may hold a password: only its scheme is repeated.
     raise ConfigError(f"STORE_URL: {scheme!r} is not supported; use {_KNOWN}")

@@ -14,10 +14,13 @@ import pytest
 import redis
 
 from flask_tessera.errors import StorageUnavailableError
+from flask_tessera.storage.from_url import open_storage
 from flask_tessera.storage.redis import server as server_module
 from flask_tessera.storage.redis.address import parse
 from flask_tessera.storage.redis.client import Client
+from flask_tessera.storage.redis.storage import RedisStorage
 from flask_tessera.testing import race
+from flask_tessera.testing.contract.base import begin, stored
 from tests.servers import RedisServer, Sentinel, TlsRelay, wait_until, why_not
 
 from ..calls import assert_unavailable
@@ -167,6 +170,25 @@ def test_a_provider_of_credentials_is_asked_for_each_connection(server, connecte
     server.ask("ACL", "SETUSER", "changing", "resetpass", ">second")
     client.close()
     assert count(client) == 2
+
+
+def test_a_storage_of_a_url_with_a_unix_socket_and_one_with_a_provider_of_credentials_work(server):
+    """As an application opens them."""
+
+    class Provider(redis.CredentialProvider):
+        def get_credentials(self):
+            return "provided", "pass"
+
+    server.ask("ACL", "SETUSER", "provided", "on", ">pass", "~*", "+@all")
+    server.ask("ACL", "SETUSER", "default", "off")
+    storage = RedisStorage(server.url, credential_provider=Provider())
+    session = begin(storage)
+    assert stored(storage, session) == session
+    storage.close()
+    with tempfile.TemporaryDirectory() as folder, RedisServer("redis8", options={"unixsocket": f"{folder}/s"}):
+        storage = open_storage(f"unix://{folder}/s?db=1&pool=2")
+        assert stored(storage, begin(storage))
+        storage.close()
 
 
 def test_X9_a_write_waits_until_a_replica_has_it(server, replica, client):

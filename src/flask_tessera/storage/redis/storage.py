@@ -34,7 +34,8 @@ class RedisStorage(Storage):
 
     Args:
         url: of one of the forms of `open_storage`; it is connected to at first use.
-        credentials: asked for user name and password at each connection, in place of those in the URL.
+        credential_provider: asked for user name and password at each connection, in place of those in the URL, as
+            redis-py has it; `Tessera(app, storage=RedisStorage(url, credential_provider=…))`.
 
     Raises:
         ConfigError: the URL is malformed.
@@ -42,12 +43,12 @@ class RedisStorage(Storage):
 
     another_place = "?prefix=NAME in the URL of the storage"
 
-    def __init__(self, url: str, *, credentials: CredentialProvider | None = None) -> None:
+    def __init__(self, url: str, *, credential_provider: CredentialProvider | None = None) -> None:
         address = parse(url)
         self._keys = Keys(address.prefix)
         self._is_cluster = address.kind == "cluster"
-        self._plain = Client(address, credentials)
-        self._client = Client(address, credentials, first=partial(layout.refuse_old, self._plain, self._keys))
+        self._plain = Client(address, credential_provider)
+        self._client = Client(address, credential_provider, first=partial(layout.refuse_old, self._plain, self._keys))
         log = RedisLog(self._client, self._keys)
         sessions = RedisSessions(self._client, self._keys, log, is_cluster=self._is_cluster)
         super().__init__(sessions, log, RedisValues(self._client, self._keys))
