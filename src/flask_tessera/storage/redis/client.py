@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -38,9 +39,7 @@ _PAUSE: Final = 0.05
 _MOST_ATTEMPTS: Final = 10
 """How often a call is sent that was refused so far."""
 _MOST_AT_ONCE: Final = 200
-"""Commands in one go."""
 _LATE: Final = "LATE"
-"""How a script refuses to write after its time."""
 _FAILURES: Final = (RedisError, OSError)
 
 
@@ -118,10 +117,8 @@ class Client:
 
     def all(self) -> Sequence[Server]:
         """All servers that keep records; errors of `run`."""
-        try:
+        with self._translated():
             return self.servers.all()
-        except _FAILURES as error:
-            raise self._failure(error) from error
 
     def ask(self, server: Server, *commands: Command, may_refuse: bool = False) -> list[Any]:
         """Send plain commands to one server; gives the replies.
@@ -134,10 +131,8 @@ class Client:
         Raises:
             StorageUnavailableError: as of `run`.
         """
-        try:
+        with self._translated():
             replies = server.exchange(commands, give_up_at=deadline())
-        except _FAILURES as error:
-            raise self._failure(error) from error
         for reply in replies:
             if isinstance(reply, ResponseError) and not may_refuse:
                 raise self._failure(reply) from reply
@@ -151,26 +146,20 @@ class Client:
         Raises:
             StorageUnavailableError: as of `run`.
         """
-        try:
+        with self._translated():
             server = self.servers.of(key)
             server.look()
             return server.listen(command, seconds=seconds)
-        except _FAILURES as error:
-            raise self._failure(error) from error
 
     def server_of(self, key: bytes) -> Server:
         """Who keeps this key; errors of `run`."""
-        try:
+        with self._translated():
             return self.servers.of(key)
-        except _FAILURES as error:
-            raise self._failure(error) from error
 
     def has_replicas(self, key: bytes) -> bool:
         """Whether the server that keeps this key has a replica to wait for; errors of `run`."""
-        try:
+        with self._translated():
             return self.servers.of(key).has_replicas(give_up_at=deadline())
-        except _FAILURES as error:
-            raise self._failure(error) from error
 
     def connections_of(self, key: bytes) -> object:
         """Differs from an earlier value if another server may answer for this key now; errors of `run`."""
@@ -185,6 +174,14 @@ class Client:
     def close(self) -> None:
         """Let go of all connections; those in use are closed after use."""
         self.servers.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Errors of the driver leave as ours."""
+        try:
+            yield
+        except _FAILURES as error:
+            raise self._failure(error) from error
 
     def _by_server(self, calls: Sequence[Call], failures: list[Exception]) -> Iterator[tuple[Server, Sequence[Call]]]:
         groups: dict[Server, list[Call]] = {}
@@ -233,6 +230,7 @@ class Client:
         elif isinstance(reply, TryAgainError):
             call.server = server
         elif isinstance(reply, ResponseError) and str(reply).startswith(_LATE):
+            # Its clock is another one than was thought.
             server.doubt()
         else:
             return False

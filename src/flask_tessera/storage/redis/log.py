@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 
     from .client import Client
     from .plan import Row
+
+    Since = tuple[bytes | None, Sequence[Any]]
     from .records import Keys
 
 _NONCE_BITS: Final = 32
 _NONCES: Final = (1 << _NONCE_BITS) - 1
 _MOST: Final = 2000
 """Entries in one reply: it must not make others wait."""
+MOST_SINCE: Final = 500
+"""Entries in one reply about what has happened during a login; `scripts/user.lua` is told so too."""
 _LATE: Final = 0.3
 """Seconds by which the answer to a wait is so late that the server may have been replaced while it stood still."""
 _MOST_HEARD: Final = 64
@@ -122,17 +126,35 @@ class RedisLog:
     def interrupt(self) -> None:
         """Nothing: a wait is short, and its connection may not be closed by another thread."""
 
-    def entries_since(self, checkpoint: Checkpoint) -> tuple[bytes, Sequence[Any]]:
-        """The name of the log, and what it holds after a checkpoint, for `was_revoked`.
+    def was_revoked(self, checkpoint: Checkpoint, realm: str, user_id: str, *, said: Since | None = None) -> bool:
+        """Whether all of a user's sessions were ended, or are about to be, or the log is another one than it was.
+
+        Args:
+            checkpoint: since when.
+            realm: of the user.
+            user_id: of the user.
+            said: the name of the log and its first entries after the checkpoint, where they were read already.
 
         Raises:
             StorageUnavailableError: Redis does not answer.
         """
+        number = checkpoint.number
+        while True:
+            name, rows = said or self._since(number)
+            ended = ((each.realm, each.user_id) for each in _entries(rows) if each.epoch)
+            if (name or b"").decode() != checkpoint.log_id or (realm, user_id) in ended:
+                return True
+            if len(rows) < MOST_SINCE:
+                return False
+            number, said = int(rows[-1][0].partition(b"-")[0]), None
+
+    def _since(self, number: int) -> Since:
         meta, entries, *_ = self.keys
-        name, found = self._client.run(
-            Call(meta, ("HGET", meta, "log_id")), Call(meta, ("XRANGE", entries, checkpoint.number + 1, "+"))
+        name, rows = self._client.run(
+            Call(meta, ("HGET", meta, "log_id")),
+            Call(meta, ("XRANGE", entries, number + 1, "+", "COUNT", MOST_SINCE)),
         )
-        return name or b"", found
+        return name, rows
 
     def _read(self, cursor: int, most: int, at: int) -> LogPage:
         position = cursor >> _NONCE_BITS, cursor & _NONCES
@@ -172,13 +194,6 @@ def entry_rows(entries: Sequence[Revocation], at: int) -> list[Row]:
         )
         for entry in entries
     ]
-
-
-def was_revoked(said: tuple[bytes, Sequence[Any]], checkpoint: Checkpoint, realm: str, user_id: str) -> bool:
-    """Whether all of a user's sessions were ended, or are about to be, or the log is another one than it was."""
-    name, rows = said
-    ended = ((each.realm, each.user_id) for each in _entries(rows) if each.epoch)
-    return name.decode() != checkpoint.log_id or (realm, user_id) in ended
 
 
 def _was_done(entry: Revocation, raw: bytes | None) -> bool:

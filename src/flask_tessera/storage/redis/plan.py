@@ -1,9 +1,12 @@
-"""What is to be written of one unit of work, slot by slot."""
+"""What is to be written of one unit of work, slot by slot, and how often it is tried."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import random
+import time
+from typing import TYPE_CHECKING, Any, Final
 
+from ...errors import StorageUnavailableError
 from ...sessions.ids import tag_in, tag_of
 from ...sessions.revocations import RETENTION_MARGIN
 from .calls import writing
@@ -20,6 +23,12 @@ if TYPE_CHECKING:
     Command = tuple[bytes, bytes, *tuple[bytes | int, ...]]
     Row = tuple[bytes, int, int, int]
     """An entry for the log: its bytes, a nonce, when it may be forgotten, and in how many seconds."""
+
+
+_LATEST_TRY: Final = 1.9
+"""Seconds after which a unit of work is not tried again."""
+_LONGEST_PAUSE: Final = 0.064
+"""Seconds before the next try, at most."""
 
 
 class Batch:
@@ -132,3 +141,22 @@ class Plan:
         if not self._is_cluster or tag == self._tag:
             return self.first
         return self.others.setdefault(tag, Batch())
+
+
+class Unit:
+    """The tries of one unit of work."""
+
+    def __init__(self) -> None:
+        self.give_up_at = time.monotonic() + _LATEST_TRY
+        self.logged: set[Any] = set()
+        """Entries that were appended as intents by an earlier try."""
+
+    def pause(self) -> None:
+        """Wait before the next try.
+
+        Raises:
+            StorageUnavailableError: there is no time for one.
+        """
+        time.sleep(random.uniform(0.001, _LONGEST_PAUSE))  # noqa: S311 - only to part those that collide
+        if time.monotonic() > self.give_up_at:
+            raise StorageUnavailableError("Redis: others have changed the same records all the time", writing=True)

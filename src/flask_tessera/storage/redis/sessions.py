@@ -23,71 +23,42 @@ A unit that ends something waits for a replica, where there is one: a fail-over 
 
 from __future__ import annotations
 
-import random
-import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
-from ...errors import AlreadyExistsError, StorageUnavailableError
+from ...errors import AlreadyExistsError
 from ...sessions.ids import first_sid, tag_in, tag_of
-from ...sessions.model import SessionWithPrincipal
-from ...sessions.revocations import ENDED_KEPT
 from ...sessions.transitions import NOTHING, Changes, UserState
 from ..contract import Page, Wanted
-from .calls import Call, reading
-from .log import entry_rows, was_revoked
-from .plan import Plan
+from .calls import Call
+from .log import entry_rows
+from .plan import Plan, Unit
+from .reader import Reader
 from .records import (
     HEAD_LENGTH,
     idle_until,
     is_session,
-    pairs_of,
     unpack_principal,
     unpack_session,
     unpack_user,
-    version_of,
 )
 from .scan import Scan, read_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ...sessions.model import Principal, Session
+    from ...sessions.model import Principal, Session, SessionWithPrincipal
     from ...sessions.revocations import Revocation
     from .client import Client
     from .log import RedisLog
+    from .reader import Found, Versions
     from .records import Keys
     from .scan import Key
 
-    Found = tuple[SessionWithPrincipal | None, dict[bytes, bytes]]
 
 Result = TypeVar("Result")
-_LATEST_TRY: Final = 1.9
-"""Seconds after which a unit of work is not tried again."""
-_LONGEST_PAUSE: Final = 0.064
-"""Seconds before the next try, at most."""
-_ELSEWHERE: Final = b"elsewhere"
-
-
-class Unit:
-    """The tries of one unit of work."""
-
-    def __init__(self) -> None:
-        self.give_up_at = time.monotonic() + _LATEST_TRY
-        self.logged: set[Any] = set()
-        """Entries that were appended as intents by an earlier try."""
-
-    def pause(self) -> None:
-        """Wait before the next try.
-
-        Raises:
-            StorageUnavailableError: there is no time for one.
-        """
-        time.sleep(random.uniform(0.001, _LONGEST_PAUSE))  # noqa: S311 - only to part those that collide
-        if time.monotonic() > self.give_up_at:
-            raise StorageUnavailableError("Redis: others have changed the same records all the time", writing=True)
 
 
 class RedisSessions:
@@ -98,14 +69,15 @@ class RedisSessions:
         self._keys = keys
         self._log = log
         self._is_cluster = is_cluster
+        self._reader = Reader(client, keys, log, is_cluster=is_cluster)
         self._purging: Scan | None = None
 
     def find(self, sid: bytes) -> SessionWithPrincipal | None:
-        found, _ = self._read([sid])[sid]
+        found, _ = self._reader.sessions([sid])[sid]
         return found
 
     def user(self, realm: str, user_id: str, *, sessions: bool) -> UserState:
-        return self._state(realm, user_id, Wanted(sessions=sessions))[0]
+        return self._reader.user(realm, user_id, Wanted(sessions=sessions))[0]
 
     def change_user(
         self,
@@ -118,7 +90,7 @@ class RedisSessions:
     ) -> Result:
         unit = Unit()
         while True:
-            state, versions, gone = self._state(realm, user_id, wanted)
+            state, versions, gone = self._reader.user(realm, user_id, wanted)
             changes, result = decide(state)
             plan = self._user_plan(state, changes, versions, gone, at)
             if not self._commit({b"": (plan, changes)}, unit, at):
@@ -137,7 +109,7 @@ class RedisSessions:
         results: dict[bytes, Result] = {}
         while waiting:
             plans = {}
-            for sid, found in self._read(waiting, unit.give_up_at).items():
+            for sid, found in self._reader.sessions(waiting, give_up_at=unit.give_up_at).items():
                 changes, results[sid] = decide(sid, found[0])
                 if not changes.is_nothing or changes.repeated:
                     plans[sid] = self._session_plan(sid, found, changes, at), changes
@@ -195,71 +167,8 @@ class RedisSessions:
         rest = keys[over[most] :] if len(over) > most else []
         return [keys[place].name for place in over[:most]], rest
 
-    def _read(self, sids: Sequence[bytes], give_up_at: float = 0) -> dict[bytes, Found]:
-        """Sessions with their principals, and the versions of what a unit of work on them compares."""
-        prefix = self._keys.prefix
-        calls = [reading("read", [self._keys.session(sid)], prefix) for sid in sids]
-        replies = dict(zip(sids, self._client.run(*calls, give_up_at=give_up_at), strict=True))
-        apart = {sid: self._principal_call(sid, reply[0]) for sid, reply in replies.items() if reply and not reply[1:]}
-        for sid, said in zip(apart, self._client.run(*apart.values(), give_up_at=give_up_at), strict=True):
-            replies[sid] = said if apart[sid].script else [replies[sid][0], said]
-        return {sid: self._found(sid, reply) for sid, reply in replies.items()}
-
-    def _principal_call(self, sid: bytes, raw: bytes) -> Call:
-        """How to read the principal of a session, which lies in another slot or is being moved to another server."""
-        session = unpack_session(sid, raw)
-        key = self._keys.user(session.realm, session.user_id).principal
-        if tag_in(sid) == tag_of(session.realm, session.user_id):
-            return reading("read", [self._keys.session(sid), key], self._keys.prefix)
-        return Call(key, ("GET", key))
-
-    def _found(self, sid: bytes, reply: Sequence[bytes | None] | None) -> Found:
-        key = self._keys.session(sid)
-        if reply is None:
-            return None, {key: b""}
-        raw, said = reply[0] or b"", reply[1] or b""
-        session = unpack_session(sid, raw)
-        principal, versions = unpack_principal(session.realm, session.user_id, said), {key: version_of(raw)}
-        if not self._is_cluster or tag_in(sid) == tag_of(session.realm, session.user_id):
-            versions[self._keys.user(session.realm, session.user_id).principal] = version_of(said)
-        return SessionWithPrincipal(session, principal), versions
-
-    def _state(self, realm: str, user_id: str, wanted: Wanted) -> tuple[UserState, dict[bytes, bytes], list[bytes]]:
-        """A user, the versions of what was read, and sids in the index of which there is no session any more."""
-        keys, since = self._keys.user(realm, user_id), wanted.checkpoint
-        log = b"" if self._is_cluster or since is None else self._keys.log
-        kept, number = ENDED_KEPT if wanted.surplus else 0, since.number if since else 0
-        asked = (int(wanted.sessions), wanted.most, wanted.sid, kept, log, number)
-        raw, is_taken, found, gone, surplus, said = self._client.run(reading("user", keys, self._keys.prefix, *asked))[
-            0
-        ]
-        sessions = self._complete(pairs_of(found), gone)
-        if is_taken == _ELSEWHERE:
-            is_taken = self._client.command(self._keys.session(wanted.sid), "EXISTS", self._keys.session(wanted.sid))
-        if since and self._is_cluster:
-            # Read after the principal: who ends all logs it before he writes that.
-            said = self._log.entries_since(since)
-        state = UserState(
-            unpack_principal(realm, user_id, raw),
-            tuple(session for session, _ in sessions if not session.ended_at),
-            tuple(surplus),
-            bool(is_taken),
-            since is not None and was_revoked(said, since, realm, user_id),
-        )
-        versions = {self._keys.session(session.sid): version for session, version in sessions}
-        return state, versions | {keys.principal: version_of(raw)}, gone
-
-    def _complete(self, pairs: Sequence[tuple[bytes, bytes]], gone: list[bytes]) -> list[tuple[Session, bytes]]:
-        """Sessions and their versions; those on other servers are read there, and added to `gone` if they are."""
-        missing = [sid for sid, raw in pairs if raw == _ELSEWHERE]
-        keys = [self._keys.session(sid) for sid in missing]
-        read = dict(zip(missing, self._client.run(*(Call(key, ("GET", key)) for key in keys)), strict=True))
-        gone += [sid for sid, raw in read.items() if raw is None]
-        records = ((sid, read.get(sid, raw)) for sid, raw in pairs)
-        return [(unpack_session(sid, raw), version_of(raw)) for sid, raw in records if raw is not None]
-
     def _user_plan(
-        self, state: UserState, changes: Changes, versions: dict[bytes, bytes], gone: Sequence[bytes], at: int
+        self, state: UserState, changes: Changes, versions: Versions, gone: Sequence[bytes], at: int
     ) -> Plan:
         realm, user_id = state.principal.realm, state.principal.user_id
         plan = Plan(self._keys, tag_of(realm, user_id), versions, is_cluster=self._is_cluster, at=at)

@@ -1,7 +1,7 @@
 -- A user. KEYS: the principal, the indexes of sessions that live and that have ended. ARGV: what keys begin with;
 -- whether sessions are wanted (1); how many of the newest, 0 for all; a sid that is asked for, or nothing; how many ended
 -- sessions are kept, 0 if that is not asked; what the names of the log's keys begin with, if it lies here and is asked
--- for, and the number after which.
+-- for, the number after which, and how many.
 -- Gives the principal's record; whether the sid is in use; sids and records in turn; sids of which there is no session
 -- any more; those of ended sessions that are too many; the name of the log and its entries. 'elsewhere' stands for what
 -- lies on another server.
@@ -40,6 +40,7 @@ if kept > 0 then
 end
 local log = {}
 if ARGV[6] ~= '' then
-  log = {redis.call('HGET', ARGV[6] .. 'meta', 'log_id') or '', redis.call('XRANGE', ARGV[6] .. 'entries', ARGV[7] + 1, '+')}
+  local entries = redis.call('XRANGE', ARGV[6] .. 'entries', ARGV[7] + 1, '+', 'COUNT', ARGV[8])
+  log = {redis.call('HGET', ARGV[6] .. 'meta', 'log_id') or '', entries}
 end
 return {redis.call('GET', KEYS[1]) or '', asked ~= '' and ask('EXISTS', asked) or 0, found, gone, surplus, log}
