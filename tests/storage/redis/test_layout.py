@@ -9,12 +9,16 @@ import json
 from pathlib import Path
 
 import pytest
+from flask import Flask
 
+from flask_tessera import Tessera
 from flask_tessera.errors import ConfigError, LoginRefusedError, StorageUnavailableError
 from flask_tessera.storage.redis.address import parse
 from flask_tessera.storage.redis.client import Client
+from flask_tessera.testing import Clock
 from flask_tessera.testing.contract.base import IDLE, LEEWAY, NO_LIMITS, T0, begin, new_session
 from flask_tessera.testing.contract.breaking import CALLS
+from tests.cli.calling import in_app
 from tests.length import shortly
 from tests.servers import fresh_url, why_not
 
@@ -144,3 +148,20 @@ def test_F06_an_upgrade_that_was_stopped_anywhere_goes_on(opened):
         assert_brought_over(opened(url), sids)
         number += 3
     assert number > 20
+
+
+def test_F06_the_command_line_upgrades_an_older_layout(server):
+    """As it does a schema; the application works afterwards, and not before."""
+    sids = load(server.url, FILES[0])
+    clock = Clock(T0 + 50)
+    app = Flask(__name__)
+    app.config.update(SECRET_KEY="6f1d5f7a9c3e4b2880a1d4c7e9f20b35")
+    tessera = Tessera(app, storage=server.url, clock=clock)
+    with app.app_context(), pytest.raises(ConfigError, match="db upgrade"):
+        tessera.sessions("8")
+    assert in_app(app, "db", "check").exit_code == 1
+    done = in_app(app, "db", "upgrade")
+    assert (done.exit_code, "layout 2: 2 users, 7 sessions" in done.output) == (0, True)
+    assert in_app(app, "db", "check").exit_code == 0
+    with app.app_context():
+        assert [each.sid for each in tessera.sessions("8")] == [sids["led"]]
