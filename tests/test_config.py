@@ -269,7 +269,7 @@ def test_X15_two_storages_are_refused():
 
 
 @pytest.mark.parametrize(
-    "url", ["mysql://u:hunter2@host/db", "nonsense", "sqlite://", "sqlite:///:memory:", "memory:x"]
+    "url", ["oracle://u:hunter2@host/db", "nonsense", "sqlite://", "sqlite:///:memory:", "memory:x"]
 )
 def test_X15_a_storage_url_that_nothing_opens_is_refused_without_repeating_its_password(url):
     with pytest.raises(ConfigError, match="STORE_URL") as caught:

@@ -12,7 +12,17 @@ import sqlalchemy
 from flask_tessera.storage.from_url import open_engine, open_storage
 from flask_tessera.testing import BrokenStorageContract, StorageContract
 from flask_tessera.testing.contract.base import T0, begin
-from tests.servers import Cluster, PostgresServer, RedisServer, fresh, fresh_database, fresh_url, why_not
+from tests.servers import (
+    Cluster,
+    MariaDBServer,
+    PostgresServer,
+    RedisServer,
+    fresh,
+    fresh_database,
+    fresh_url,
+    is_available,
+    why_not,
+)
 
 from .databases import execute
 
@@ -108,6 +118,55 @@ class TestPostgresEngineOfAHost(StorageContract):
         return self.opened[-1]
 
 
+class OnMySQL(StorageContract):
+    """In a database of its own."""
+
+    kind = ""
+
+    @pytest.fixture
+    def storage(self):
+        if reason := why_not(self.kind):
+            pytest.skip(reason)
+        with fresh(self.kind) as self.url:
+            self.opened = [open_storage(self.url)]
+            yield self.opened[0]
+            for storage in self.opened:
+                storage.close()
+
+    def reopen(self, storage):
+        self.opened.append(open_storage(self.url))
+        return self.opened[-1]
+
+
+class TestMariaDB(OnMySQL):
+    kind = "mariadb"
+
+
+if is_available("mysql"):
+
+    class TestMySQL(OnMySQL):
+        kind = "mysql"
+
+
+class TestMariaDBEngineOfAHost(StorageContract):
+    @pytest.fixture
+    def storage(self):
+        if reason := why_not("mariadb"):
+            pytest.skip(reason)
+        with fresh("mariadb") as url:
+            # A name of the driver, and an option for it, that are not for us.
+            self.engine = sqlalchemy.create_engine(url.replace("mysql:", "mariadb+pymysql:") + "?charset=utf8mb4")
+            self.opened = [open_engine(self.engine)]
+            yield self.opened[0]
+            for storage in self.opened:
+                storage.close()
+            self.engine.dispose()
+
+    def reopen(self, storage):
+        self.opened.append(open_engine(self.engine))
+        return self.opened[-1]
+
+
 class OnAServer(StorageContract):
     """On a shared server, under a prefix of its own."""
 
@@ -173,6 +232,13 @@ class TestBrokenPostgres(BrokenStorageContract):
     @pytest.fixture
     def broken_storage(self):
         with PostgresServer() as server:
+            yield broken_by_a_kill(server)
+
+
+class TestBrokenMariaDB(BrokenStorageContract):
+    @pytest.fixture
+    def broken_storage(self):
+        with MariaDBServer() as server:
             yield broken_by_a_kill(server)
 
 

@@ -146,8 +146,8 @@ def test_X15_sqlite_in_memory_or_with_options_is_refused(address):
 
 
 def test_X15_another_dialect_is_refused_by_name():
-    with pytest.raises(ConfigError, match="mysql is not supported"):
-        storage_at(sqlalchemy.make_url("mysql://host/db"))
+    with pytest.raises(ConfigError, match="oracle is not supported"):
+        storage_at(sqlalchemy.make_url("oracle://host/db"))
 
 
 def test_X15_what_has_no_engine_is_refused():

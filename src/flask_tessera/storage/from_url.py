@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from .engine import Storage
 
-_KNOWN = "memory:, sqlite:///file.db, postgresql://host/database or redis://host:6379/0"
+_KNOWN = "memory:, sqlite:///file.db, postgresql://host/database, mysql://host/database or redis://host:6379/0"
 
 
 def open_storage(url: str, *, folder: str = "", make_folder: bool = False) -> Storage:
@@ -21,6 +21,8 @@ def open_storage(url: str, *, folder: str = "", make_folder: bool = False) -> St
     Args:
         url: `memory:`, `sqlite:///relative/path` or `sqlite:////absolute/path`;
             `postgresql://user:password@host:5432/database`, with `?schema=` for another than `tessera`;
+            `mysql://user:password@host:3306/database` (or `mariadb:`), with `?pool=` for more or fewer than 16
+            connections of a process;
             `redis://user:password@host:6379/0`, `redis+cluster://host:6379,host:6379` or
             `redis+sentinel://host:26379,host:26379/master/0`, with `rediss` in place of `redis` for TLS, or
             `redis+unix:///run/redis.sock?db=0`; with `?prefix=` to begin its keys otherwise than with `tessera`,
@@ -46,6 +48,10 @@ def open_storage(url: str, *, folder: str = "", make_folder: bool = False) -> St
         from .sql.postgres import PostgresStorage
 
         return PostgresStorage.at(url)
+    if scheme.partition("+")[0] in {"mysql", "mariadb"}:
+        from .sql.mysql import MySQLStorage
+
+        return MySQLStorage.at(url)
     if scheme.partition("+")[0] in ("redis", "rediss", "unix"):
         return _open_redis(url)
     # The URL may hold a password: only its scheme is repeated.

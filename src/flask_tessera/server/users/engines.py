@@ -1,7 +1,7 @@
 """An engine for each kind of database that the users may live in: with few connections, each of which gives up in time.
 
 Who asks waits for a free connection (`_FREE_WITHIN`) and then for the server: 2 seconds to let us in, or `STEP` from
-the beginning for an answer of PostgreSQL, 2 for one of MySQL or a lock of SQLite. Together that is less than 3.
+the beginning for an answer; 2 for a lock of SQLite. Together that is less than 3.
 All of them commit each statement.
 """
 
@@ -33,11 +33,6 @@ EARLY: Final = 0.3
 _FREE_WITHIN: Final = 0.9
 _LEAST: Final = 0.1
 """Seconds that a server has in any case."""
-_MYSQL_TIMEOUTS: Final = {"connect_timeout": 1, "read_timeout": 2, "write_timeout": 2}
-# Some hosts' servers would cut a text that is too long, and say nothing.
-_MYSQL_SESSION: Final = (
-    "SET SESSION sql_mode = 'STRICT_TRANS_TABLES', innodb_lock_wait_timeout = 1, lock_wait_timeout = 1"
-)
 
 
 class _Step(threading.local):
@@ -115,18 +110,25 @@ def postgres_engine(place: PostgresAddress) -> Engine:
         entry.info["schema"] = place.schema
         raw.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(place.schema)))
 
-    def limit(raw: Connection, *_: object) -> None:
-        raw.deadline = max(_step.give_up_at, time.monotonic() + _LEAST)
-
     sa.event.listen(engine, "connect", use_schema)
-    sa.event.listen(engine, "checkout", limit)
+    sa.event.listen(engine, "checkout", _limit)
     return engine
 
 
 def mysql_engine(place: MySQLAddress) -> Engine:
     """An engine for MySQL or MariaDB."""
-    options = {**place.options, **_MYSQL_TIMEOUTS, "charset": "utf8mb4", "init_command": _MYSQL_SESSION}
-    return _create("mysql+pymysql://", connect_args=options, pool_size=place.pool)
+    from ...storage.sql.mysql.connection import Connection
+
+    def connect() -> Connection:
+        return Connection.dial(place.options, _step.give_up_at)
+
+    engine = _create("mysql+pymysql://", creator=connect, pool_size=min(4, place.pool))
+    sa.event.listen(engine, "checkout", _limit)
+    return engine
+
+
+def _limit(raw: Any, *_: object) -> None:
+    raw.deadline = max(_step.give_up_at, time.monotonic() + _LEAST)
 
 
 def _create(url: sa.URL | str, **options: Any) -> Engine:

@@ -1,4 +1,4 @@
-"""The storage in the database of a host: SQLite or PostgreSQL, as the URL of its engine says."""
+"""The storage in the database of a host: SQLite, PostgreSQL or MySQL, as the URL of its engine says."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def storage_at(url: sqlalchemy.URL) -> Storage:
     """Make the storage in the database of a host; its connections are its own, and are made at first use.
 
     Raises:
-        ConfigError: it is neither SQLite in a file nor PostgreSQL.
+        ConfigError: it is neither SQLite in a file nor PostgreSQL nor MySQL.
     """
     name = url.get_backend_name()
     if name == "sqlite":
@@ -28,7 +28,12 @@ def storage_at(url: sqlalchemy.URL) -> Storage:
         from .postgres import PostgresStorage
 
         return PostgresStorage.of_host(url)
-    raise ConfigError(f"STORE_URL: {name} is not supported; use sqlite:///file, postgresql://host/db or memory:")
+    if name in {"mysql", "mariadb"}:
+        from .mysql import MySQLStorage
+
+        return MySQLStorage.of_host(url)
+    known = "sqlite:///file, postgresql://host/db, mysql://host/db or memory:"
+    raise ConfigError(f"STORE_URL: {name} is not supported; use {known}")
 
 
 def _path_of(url: sqlalchemy.URL) -> str:

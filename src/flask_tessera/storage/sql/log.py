@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ...errors import StorageUnavailableError
 from ..contract import LogPage
-from .rows import ENTRY_COLUMNS, entry_of, entry_row, places
+from .rows import ENTRY_COLUMNS, entry_of, entry_row, places, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,7 +133,8 @@ def head_of(rows: Rows) -> Head:
     """
     if not rows:
         raise StorageUnavailableError("table tessera_log has no row; the next connection writes one")
-    return Head(*rows[0])
+    log_id, created_at, place, *rest = rows[0]
+    return Head(text(log_id), created_at, text(place), *rest)
 
 
 def log_name(rows: Rows, identity: str) -> str:

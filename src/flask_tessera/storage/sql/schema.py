@@ -72,7 +72,8 @@ def statements(metadata: MetaData, dialect: Dialect) -> list[str]:
             str(CreateTable(table, if_not_exists=True).compile(dialect=dialect)) + _options(table, dialect)
             for table in tables
         ),
-        *(str(CreateIndex(index, if_not_exists=True).compile(dialect=dialect)) for index in indexes),
+        # MySQL has no IF NOT EXISTS for them.
+        *(str(CreateIndex(index, if_not_exists=dialect.name != "mysql").compile(dialect=dialect)) for index in indexes),
     ]
 
 

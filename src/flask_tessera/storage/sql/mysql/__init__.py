@@ -1,4 +1,4 @@
-"""MySQL and MariaDB: where they are, and connections of our own to them."""
+"""Records in a MySQL or MariaDB database, our own or a host's."""
 
 from ....errors import missing_extra
 
@@ -7,3 +7,7 @@ try:
     import pymysql as _pymysql  # noqa: F401
 except ImportError as error:
     raise missing_extra("STORE_URL: MySQL needs PyMySQL", "mysql") from error
+
+from .storage import MySQLStorage
+
+__all__ = ["MySQLStorage"]

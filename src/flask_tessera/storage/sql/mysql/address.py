@@ -13,7 +13,7 @@ from ....errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-POOL: Final = 4
+POOL: Final = 16
 """Connections of one process, unless `?pool=` says otherwise."""
 _MOST: Final = 100
 _BOOLEANS: Final = {"ssl_verify_cert", "ssl_verify_identity", "ssl_disabled"}

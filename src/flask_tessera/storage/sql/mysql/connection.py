@@ -1,0 +1,125 @@
+"""A connection that gives up in time, whatever the server does."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import pymysql
+
+from ..pool import LEAST
+from . import failures
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..dialect import Rows, Statement
+
+STEP: Final = 2.4
+"""Seconds for a whole step of ours; with the search for a connection it stays below 3 (DESIGN §1)."""
+_CONNECTING: Final = 1
+_ANSWER: Final = 2
+"""Seconds for one answer. Of the handshake too: a server that hangs still accepts."""
+# Each by itself: the first cannot be combined. The server gives a lock up before we do. Whatever a host's sql_mode is,
+# ours refuses what it cannot keep, in place of cutting it.
+_SETTINGS: Final = (
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    "SET SESSION innodb_lock_wait_timeout = 2, lock_wait_timeout = 2, sql_mode = 'STRICT_TRANS_TABLES'",
+)
+
+
+_contexts: Final[dict[object, Any]] = {}
+"""Of TLS, by their options: the driver would read the system's certificates for each connection, for 50 ms."""
+
+
+class Connection(pymysql.connections.Connection):  # type: ignore[misc] # the driver has no types
+    """One of our own, in autocommit; one thread at a time uses it."""
+
+    identity = ""
+    """Names the server, as far as it has a name, and the tables."""
+    _deadline = 0.0
+
+    def __init__(self, **options: Any) -> None:
+        self.process = os.getpid()
+        """Whose it is. A forked child says nothing on it and does not close it: the server would hear the parent."""
+        super().__init__(**options)
+
+    @classmethod
+    def dial(cls, options: Mapping[str, Any], give_up_at: float) -> Connection:
+        """Connect.
+
+        Args:
+            options: of PyMySQL.
+            give_up_at: steady second until which to wait once the server has let us in.
+
+        Raises:
+            pymysql.err.Error: nobody answers, or not as we need it.
+        """
+        limits = {"connect_timeout": _CONNECTING, "read_timeout": _ANSWER, "write_timeout": _ANSWER}
+        connection = cls(**{**options, **limits, "charset": "utf8mb4", "autocommit": True})
+        connection.deadline = give_up_at
+        for statement in _SETTINGS:
+            connection.all(statement)
+        return connection
+
+    @property
+    def deadline(self) -> float:
+        """Steady second at which it stops waiting for the server."""
+        return self._deadline
+
+    @deadline.setter
+    def deadline(self, steady: float) -> None:
+        self._deadline = steady
+        # The driver asks for them before each read and write; no public name changes them later.
+        self._read_timeout = self._write_timeout = max(LEAST, steady - time.monotonic())
+
+    def close(self) -> None:
+        """Say goodbye and close it; in a forked child nothing, since it is the parent's."""
+        if self.process == os.getpid():
+            with suppress(*failures.ERRORS):
+                super().close()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the server has not said goodbye: nothing it could say is expected now."""
+        if not self.open:
+            return False
+        if not hasattr(select, "poll"):
+            return not select.select([self._sock], [], [], 0)[0]
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        return not poll.poll(0)
+
+    def all(self, sql: str, values: Any = ()) -> list[Any]:
+        """All rows that a statement gives; none if it gives no rows."""
+        with self._in_time() as cursor:
+            cursor.execute(sql, values or None)
+            return list(cursor.fetchall())
+
+    def each(self, sql: str, rows: Any) -> int:
+        """Execute a statement for each row of values; gives how many rows of the table that has changed."""
+        changed = 0
+        for row in rows:
+            with self._in_time() as cursor:
+                changed += cursor.execute(sql, row or None)
+        return changed
+
+    def batch(self, statements: tuple[Statement, ...]) -> list[Rows]:
+        """The rows that each statement gives."""
+        return [self.all(sql, values) for sql, values in statements]
+
+    def _in_time(self) -> Any:
+        """A cursor, for statements that wait no longer than there is time."""
+        if self.process != os.getpid():
+            raise pymysql.err.InterfaceError("the connection is of the parent process")
+        self.deadline = self._deadline
+        return self.cursor()
+
+    def _create_ssl_ctx(self, options: Mapping[str, Any]) -> Any:
+        name = tuple(sorted(options.items()))
+        if name not in _contexts:
+            _contexts[name] = super()._create_ssl_ctx(options)
+        return _contexts[name]

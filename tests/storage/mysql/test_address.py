@@ -1,0 +1,51 @@
+"""URLs of MySQL and MariaDB."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy
+
+from flask_tessera.errors import ConfigError
+from flask_tessera.storage.from_url import open_storage
+from flask_tessera.storage.sql.mysql import MySQLStorage, address
+
+
+@pytest.mark.parametrize("scheme", ["mysql", "mariadb", "mysql+pymysql", "mariadb+pymysql"])
+def test_any_name_of_the_scheme_leads_to_the_same_place(scheme):
+    place = address.parse(f"{scheme}://ada:p%40ss@db.internal:3307/shop")
+    own = {"host": "db.internal", "port": 3307, "user": "ada", "password": "p@ss", "database": "shop"}
+    assert place == (own, address.POOL)
+    assert isinstance(open_storage(f"{scheme}://h/shop"), MySQLStorage)
+
+
+def test_options_are_those_of_the_driver_that_undo_no_promise():
+    query = "pool=4&ssl_ca=ca.pem&ssl_verify_cert=true&ssl_verify_identity=0&unix_socket=/run/s&charset=utf8"
+    place = address.parse(f"mysql://h/x?{query}")
+    tls = {"ssl_ca": "ca.pem", "ssl_verify_cert": True, "ssl_verify_identity": False}
+    assert place == ({"host": "h", "database": "x", "unix_socket": "/run/s", **tls}, 4)
+
+
+def test_what_a_host_tells_its_driver_is_not_for_us():
+    url = sqlalchemy.make_url("mysql+mysqldb://h/x?read_timeout=60&ssl_ca=ca.pem&charset=latin1")
+    assert address.of_host(url) == ({"host": "h", "database": "x", "ssl_ca": "ca.pem"}, address.POOL)
+
+
+@pytest.mark.parametrize(
+    ("rest", "text"),
+    [
+        ("u:hunter2@h:port/x", "this is not mysql://user:password@host:port/database"),
+        ("u:hunter2@h", "must name a database"),
+        ("u:hunt@er2@h/x", "write @ as %40"),
+        ("u:hunter2@h/x?read_timeout=60", "a mysql URL has no option 'read_timeout'"),
+        ("u:hunter2@h/x?ssl_cat=ca.pem", "do you mean 'ssl_ca'?"),
+        ("u:hunter2@h/x?pool=0", "pool must be a number from 1 to 100"),
+        ("u:hunter2@h/x?pool=x", "pool must be a number from 1 to 100"),
+        ("u:hunter2@h/x?ssl_disabled=maybe", "ssl_disabled must be true or false"),
+    ],
+)
+def test_K08_a_url_that_is_none_is_refused_without_its_password(rest, text):
+    with pytest.raises(ConfigError) as caught:
+        open_storage(f"mysql://{rest}")
+    assert str(caught.value).startswith("STORE_URL: ")
+    assert text in str(caught.value)
+    assert "hunt" not in str(caught.value)
