@@ -87,6 +87,8 @@ class Client:
         Raises:
             StorageUnavailableError: some were not executed, or nobody knows, or no replica has confirmed it.
         """
+        if not calls:
+            return []
         if self._first is not None:
             self._first()
             self._first = None
@@ -94,14 +96,7 @@ class Client:
         failures: list[Exception] = []
         waiting: Sequence[Call] = calls
         for _ in range(_MOST_ATTEMPTS):
-            again: list[Call] = []
-            for server, some in self._by_server(waiting, failures):
-                try:
-                    again += self._exchange(server, some, give_up_at)
-                except _FAILURES as error:
-                    # The others are no worse off for it.
-                    failures.append(error)
-            waiting = again
+            waiting = self._send(waiting, failures, give_up_at)
             if not waiting:
                 break
             if any(isinstance(call.reply, TryAgainError) for call in waiting):
@@ -183,6 +178,17 @@ class Client:
         except _FAILURES as error:
             raise self._failure(error) from error
 
+    def _send(self, calls: Sequence[Call], failures: list[Exception], give_up_at: float) -> list[Call]:
+        """Send calls, each where it belongs; gives those that are to be sent again."""
+        again: list[Call] = []
+        for server, some in self._by_server(calls, failures):
+            try:
+                again += self._exchange(server, some, give_up_at)
+            except _FAILURES as error:
+                # The others are no worse off for it.
+                failures.append(error)
+        return again
+
     def _by_server(self, calls: Sequence[Call], failures: list[Exception]) -> Iterator[tuple[Server, Sequence[Call]]]:
         groups: dict[Server, list[Call]] = {}
         for call in calls:
@@ -195,12 +201,7 @@ class Client:
                 yield server, group[begin : begin + _MOST_AT_ONCE]
 
     def _exchange(self, server: Server, calls: Sequence[Call], give_up_at: float) -> list[Call]:
-        """Send calls to one server; gives those that are to be sent again.
-
-        Raises:
-            RedisError: there was no answer, or no replica has confirmed it.
-            OSError: there was no answer.
-        """
+        """Send calls to one server in one go; gives those that are to be sent again."""
         waits = any(call.waits for call in calls) and server.has_replicas(give_up_at=give_up_at)
         last = server.last_second(give_up_at=give_up_at) if any(call.writes and call.script for call in calls) else 0
         needed = dict.fromkeys(call.script for call in calls if call.script and call.needs_script)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 import redis
@@ -42,7 +42,9 @@ class Server:
         self.place = place
         self._make = make
         self._client = make(ANSWER)
-        self._free = threading.BoundedSemaphore(pool)
+        self._free: SimpleQueue[None] = SimpleQueue()
+        for _ in range(pool):
+            self._free.put(None)
         self._listener: tuple[float, redis.Redis] | None = None
         self._learned_at = _LONG_AGO
         self._clock_offset = 0.0
@@ -64,12 +66,14 @@ class Server:
         remaining = give_up_at - time.monotonic()
         if remaining <= 0:
             raise redis.TimeoutError("the call took too long")
-        if not self._free.acquire(timeout=remaining):
-            raise redis.TimeoutError("all connections are in use; see the option pool")
+        try:
+            self._free.get(timeout=remaining)
+        except Empty:
+            raise redis.TimeoutError("all connections are in use; see the option pool") from None
         try:
             return self._exchange(commands)
         finally:
-            self._free.release()
+            self._free.put(None)
 
     def listen(self, command: Command, *, seconds: float) -> Any:
         """Send a command that blocks for `seconds` at most, on a connection that is for this alone; gives the reply.
