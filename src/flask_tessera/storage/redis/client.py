@@ -54,7 +54,7 @@ class Client:
     Args:
         address: where they are.
         credentials: in place of the user name and the password in it.
-        first: is called before the first call that `run` makes, until it has raised nothing.
+        first: is called before anything else is asked, until it has raised nothing.
     """
 
     def __init__(
@@ -89,9 +89,7 @@ class Client:
         """
         if not calls:
             return []
-        if self._first is not None:
-            self._first()
-            self._first = None
+        self._begin()
         give_up_at = give_up_at or deadline()
         failures: list[Exception] = []
         waiting: Sequence[Call] = calls
@@ -112,19 +110,14 @@ class Client:
 
     def all(self) -> Sequence[Server]:
         """All servers that keep records; errors of `run`."""
+        self._begin()
         with self._translated():
             return self.servers.all()
 
     def ask(self, server: Server, *commands: Command, may_refuse: bool = False) -> list[Any]:
-        """Send plain commands to one server; gives the replies.
+        """Send plain commands to one server of `all`; gives the replies, with refusals if it `may_refuse`.
 
-        Args:
-            server: one of `all`.
-            *commands: what to send.
-            may_refuse: whether a refusal is a reply like others.
-
-        Raises:
-            StorageUnavailableError: as of `run`.
+        Errors of `run`.
         """
         with self._translated():
             replies = server.exchange(commands, give_up_at=deadline())
@@ -137,9 +130,7 @@ class Client:
         """Send a command that waits on a key for `seconds` at most, on a connection of its own; gives its reply.
 
         Who is the master is asked before where sentinels know it: they tell one that was replaced late.
-
-        Raises:
-            StorageUnavailableError: as of `run`.
+        Errors of `run`.
         """
         with self._translated():
             server = self.servers.of(key)
@@ -169,6 +160,11 @@ class Client:
     def close(self) -> None:
         """Let go of all connections; those in use are closed after use."""
         self.servers.close()
+
+    def _begin(self) -> None:
+        if self._first is not None:
+            self._first()
+            self._first = None
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
