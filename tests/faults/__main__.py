@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .tally import Tally
 
-SERVERS = ("postgres", *REDIS)
+SERVERS = ("postgres", "mariadb", *REDIS)
 HASHED = (*REDIS, *CLUSTERS)
 
 

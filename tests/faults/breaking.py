@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from . import postgres_faults, redis_faults, sqlite_faults
+from . import mysql_faults, postgres_faults, redis_faults, sqlite_faults
 from .application import InProcess
 from .places import REDIS, private
 from .proxy import Proxy
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
     Faults = Mapping[str, Callable[[Place, Proxy], AbstractContextManager[Any]]]
 
-FAULTS: dict[str, Faults] = {"postgres": postgres_faults.FAULTS, **dict.fromkeys(REDIS, redis_faults.FAULTS)}
-
+FAULTS: dict[str, Faults] = {
+    "postgres": postgres_faults.FAULTS,
+    "mariadb": mysql_faults.FAULTS,
+    **dict.fromkeys(REDIS, redis_faults.FAULTS),
+}
 
 GENTLE = (
     "disconnected",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 REDIS = ("redis8", "redis6", "valkey9")
 CLUSTERS = ("redis8-cluster", "valkey9-cluster")
-NAMES = ("sqlite", "postgres", *REDIS, *CLUSTERS)
+NAMES = ("sqlite", "postgres", "mariadb", *REDIS, *CLUSTERS)
 DURABLE = {"appendonly": "yes", "appendfsync": "always", "auto-aof-rewrite-percentage": "0"}
 """With these a Redis keeps whatever it has answered."""
 
@@ -45,7 +45,7 @@ class Place:
     name: str
     url: str
     server: Any = None
-    """PostgresServer, RedisServer or Cluster."""
+    """PostgresServer, MariaDBServer, RedisServer or Cluster."""
 
 
 @contextlib.contextmanager
@@ -62,6 +62,8 @@ def private(name: str, **options: str) -> Iterator[Place]:
 def _server(name: str, options: dict[str, str]) -> Any:
     if name == "postgres":
         return servers.PostgresServer(fsync=True, settings=options)
+    if name == "mariadb":
+        return servers.MariaDBServer(fsync=True, settings=options)
     if name in CLUSTERS:
         return servers.Cluster(name.removesuffix("-cluster"), replicas=1, options=options)
     return servers.RedisServer(name, options={**DURABLE, **options})

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .application import Reply
 
-LOG = {"postgres": (b"LISTEN",)}
+LOG = {"postgres": (b"LISTEN",), "mariadb": (b"SELECT log_id",)}
 """Marks of the request that waits for something new in the log; of Redis it is XREAD."""
 CHILDREN = 3
 CROWD = 10

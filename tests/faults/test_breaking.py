@@ -28,6 +28,16 @@ def test_X5_F02_F05_postgres_is_broken_under_an_application(name, titles):
     assert tally.unavailable > 0
 
 
+@on(long=("mariadb",))
+@pytest.mark.parametrize(
+    "titles", shortly([POSTGRES_OUTAGES, POSTGRES_LOSSES, POSTGRES_HANGS], 2), ids=["gone", "lossy", "mute"]
+)
+def test_X5_F02_F05_mariadb_is_broken_under_an_application(name, titles):
+    tally = break_server(name, 1, only=titles)
+    assert_clean(tally, faults=len(titles))
+    assert tally.unavailable > 0
+
+
 @on("redis8")
 def test_X6_F02_redis_is_broken_in_every_way_under_an_application(name):
     assert_clean(break_server(name, 1), faults=12)

@@ -18,7 +18,7 @@ def crew():
         yield crew
 
 
-@on("sqlite", "postgres", "redis8", "redis8-cluster", long=("redis6", "valkey9", "valkey9-cluster"))
+@on("sqlite", "postgres", "mariadb", "redis8", "redis8-cluster", long=("redis6", "valkey9", "valkey9-cluster"))
 def test_X7_R03_many_threads_of_many_processes_get_one_successor(crew, name):
     tally = race_crew(crew, name, 3)
     assert tally.notes == []
@@ -35,7 +35,7 @@ def test_S01_logged_out_in_one_process_is_refused_in_every_other():
     assert_clean(log_out("sqlite", 12), faults=12)
 
 
-@on("sqlite", "postgres", "redis8")
+@on("sqlite", "postgres", "redis8", long=("mariadb",))
 def test_X1_F01_a_kill_under_load_loses_nothing_that_was_acknowledged(name):
     tally = crash(name, 1)
     assert_clean(tally, faults=1)

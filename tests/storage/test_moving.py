@@ -11,12 +11,12 @@ from flask_tessera.testing.contract.base import T0, begin, rotate
 from tests.servers import fresh, fresh_url
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres", "redis8"])
+@pytest.fixture(params=["memory", "sqlite", "postgres", "mariadb", "redis8"])
 def target(request, url):
     """A storage to move to."""
-    if request.param == "postgres":
-        with fresh("postgres") as schema:
-            storage = open_storage(schema)
+    if request.param in ("postgres", "mariadb"):
+        with fresh(request.param) as own:
+            storage = open_storage(own)
             yield storage
             storage.close()
         return
