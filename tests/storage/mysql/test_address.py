@@ -19,7 +19,7 @@ def test_any_name_of_the_scheme_leads_to_the_same_place(scheme):
 
 
 def test_options_are_those_of_the_driver_that_undo_no_promise():
-    query = "pool=4&ssl_ca=ca.pem&ssl_verify_cert=true&ssl_verify_identity=0&unix_socket=/run/s&charset=utf8"
+    query = "pool=4&ssl_ca=ca.pem&ssl_verify_identity=0&unix_socket=/run/s&charset=utf8"
     place = address.parse(f"mysql://h/x?{query}")
     tls = {"ssl_ca": "ca.pem", "ssl_verify_cert": True, "ssl_verify_identity": False}
     assert place == ({"host": "h", "database": "x", "unix_socket": "/run/s", **tls}, 4)
@@ -27,7 +27,8 @@ def test_options_are_those_of_the_driver_that_undo_no_promise():
 
 def test_what_a_host_tells_its_driver_is_not_for_us():
     url = sqlalchemy.make_url("mysql+mysqldb://h/x?read_timeout=60&ssl_ca=ca.pem&charset=latin1")
-    assert address.of_host(url) == ({"host": "h", "database": "x", "ssl_ca": "ca.pem"}, address.POOL)
+    tls = {"ssl_ca": "ca.pem", "ssl_verify_cert": True, "ssl_verify_identity": True}
+    assert address.of_host(url) == ({"host": "h", "database": "x", **tls}, address.POOL)
 
 
 @pytest.mark.parametrize(

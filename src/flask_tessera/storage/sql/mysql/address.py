@@ -20,6 +20,7 @@ _BOOLEANS: Final = {"ssl_verify_cert", "ssl_verify_identity", "ssl_disabled"}
 _TEXTS: Final = {"unix_socket", "ssl_ca", "ssl_cert", "ssl_key", "ssl_key_password"}
 _IGNORED: Final = {"charset"}
 """Usual in the URLs of hosts, and for us always utf8mb4."""
+_VERIFIED: Final = {"ssl_verify_cert": True, "ssl_verify_identity": True}
 _WORDS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -81,7 +82,8 @@ def _options(query: Mapping[str, str]) -> dict[str, Any]:
         if query[name].lower() not in _WORDS:
             raise ConfigError(f"STORE_URL: {name} must be true or false")
         options[name] = _WORDS[query[name].lower()]
-    return options
+    # With an authority alone, PyMySQL would ask the server for nothing; SQLAlchemy's engines do.
+    return {**(_VERIFIED if "ssl_ca" in options else {}), **options}
 
 
 def _pool(text: str) -> int:
