@@ -41,7 +41,7 @@ def test_a_server_that_its_authority_vouches_for_is_spoken_to(secure):
         assert cipher_of(storage).startswith("TLS_")
 
 
-def assert_refused(url, words=""):
+def assert_refused(url, words=None):
     with closing(open_storage(url)) as storage, pytest.raises(StorageUnavailableError, match=words):
         storage.check()
 
