@@ -200,6 +200,19 @@ def test_what_the_server_promises_is_told(url, server):
         assert safe.describe().durability.startswith("a commit outlives a power cut")
 
 
+def test_a_session_of_ours_is_as_we_need_it_whatever_the_server_says(server, fragile):
+    strange = {"tx_isolation": "'SERIALIZABLE'", "sql_mode": "''", "innodb_lock_wait_timeout": "100", "autocommit": "0"}
+    usual = dict.fromkeys(strange, "DEFAULT")
+    asked = "SELECT @@tx_isolation, @@sql_mode, @@innodb_lock_wait_timeout, @@autocommit, @@character_set_client"
+    fragile.close()
+    try:
+        execute(server.url, *(f"SET GLOBAL {name} = {value}" for name, value in strange.items()))
+        (((ours,),), _) = fragile._database.read((asked, ()))
+    finally:
+        execute(server.url, *(f"SET GLOBAL {name} = {value}" for name, value in usual.items()))
+    assert ours == ("READ-COMMITTED", "STRICT_TRANS_TABLES", 2, 1, "utf8mb4")
+
+
 FORKING = """
 import os, sys
 from flask_tessera.storage.from_url import open_storage
