@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 from flask_tessera.storage.contract import Wakeup
@@ -43,13 +42,13 @@ class FarLog:
         return self.log.drop_expired(at=at, most=most, is_sure=is_sure)
 
     def wait(self, cursor: int, *, longest: float) -> Wakeup:
-        give_up_at = time.monotonic() + longest
-        while self.log.head(at=0).number <= cursor:
-            left = give_up_at - time.monotonic()
-            if left <= 0 or self._woken.wait(min(left, LOOK_EVERY)):
-                self._woken.clear()
-                return Wakeup(is_unchanged=self.log.head(at=0).number <= cursor)
-        return Wakeup()
+        for _ in range(max(1, round(longest / LOOK_EVERY))):
+            if self.log.head(at=0).number > cursor:
+                return Wakeup()
+            if self._woken.wait(LOOK_EVERY):
+                break
+        self._woken.clear()
+        return Wakeup(is_unchanged=self.log.head(at=0).number <= cursor)
 
     def interrupt(self) -> None:
         self._woken.set()

@@ -15,7 +15,8 @@ import pytest
 from flask_tessera.errors import LoginRefusedError
 from flask_tessera.server import create_app
 from flask_tessera.sessions.model import Principal, Session
-from flask_tessera.storage.contract import Page, Revocation
+from flask_tessera.sessions.revocations import Revocation
+from flask_tessera.storage.contract import Page
 from flask_tessera.storage.from_url import open_storage
 from flask_tessera.storage.memory import MemoryStorage
 from tests.server.locking import write_lock
@@ -41,7 +42,8 @@ def fill(url: str, count: int = 1, *, at: int = NOW) -> None:
     ending = Revocation(forget_at=at + 900, reason="kick", sid=b"x" * 16)
     sessions = tuple(session(number) for number in range(1, count + 1))
     with closing(open_storage(url)) as storage:
-        storage.records.write(Page(sessions, (suspended,), "", (ending,)), at=at)
+        storage.records.write(Page(sessions, (suspended,)), at=at)
+        storage.revocations.append([ending], at=at)
 
 
 def said(sessions: int, users: int, endings: int) -> str:
@@ -160,8 +162,9 @@ def test_what_is_over_stays_behind(run, tmp_path):
     with closing(open_storage(source)) as storage:
         ending = Revocation(forget_at=NOW - 1, reason="kick", sid=b"x" * 16)
         sessions = (session(1), session(2)), (session(3),)
-        storage.records.write(Page(sessions[0], (), "", (ending,)), at=NOW)
-        storage.revocations.restart(at=NOW, valid_from=NOW)
+        storage.records.write(Page(sessions[0]), at=NOW)
+        storage.revocations.append([ending], at=NOW)
+        storage.revocations.restart(at=NOW, valid_from=NOW + 1)
         storage.records.write(Page(sessions[1]), at=NOW)
     assert run("sessions", "move", "--from", source, "--to", target).stdout.startswith(said(1, 0, 0))
     assert [each.sid for each in held(target).sessions] == [session(3).sid]

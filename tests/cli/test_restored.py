@@ -10,6 +10,7 @@ import pytest
 from flask_tessera.errors import SessionEndedError
 from flask_tessera.services.login_data import Login
 from flask_tessera.services.ports import NOBODY
+from flask_tessera.storage.from_url import open_storage
 from flask_tessera.web.app_state import runtime_of
 from flask_tessera.web.request_auth import verify_credential
 from tests.servers import wait_until
@@ -57,7 +58,8 @@ def test_F04_all_sessions_are_over_everywhere_and_who_logs_in_again_is_in(url, h
 
 @pytest.mark.parametrize(("bound", "delay"), [(0, "at once"), (2, "within [23] s")])
 def test_S01_it_says_by_when_every_worker_knows(host, bound, delay):
-    (line,) = in_app(host("", storage=listened_storage(bound)), "restored", "--yes").stdout.splitlines()
+    storage = listened_storage(bound) if bound else open_storage("memory:")
+    (line,) = in_app(host("", storage=storage), "restored", "--yes").stdout.splitlines()
     said = rf"all sessions that began before {TIME} are over; refused by every worker by {TIME}, {delay}"
     assert re.fullmatch(said, line)
 

@@ -114,12 +114,6 @@ def test_F06_a_newer_schema_is_left_alone(run, sql_url):
     assert_refused(run("db", "upgrade", "--store", sql_url), f"newer than {schema.VERSION}")
 
 
-def test_F06_where_alembic_is_missing_it_is_said_how_to_install_it(run_without, old_url):
-    (line,) = run_without("alembic", "db", "upgrade", "--store", old_url).splitlines()
-    assert line.startswith("Error: ")
-    assert "alembic: add the extra [migrations] " in line
-
-
 @pytest.mark.parametrize("act", ["check", "upgrade"])
 @pytest.mark.parametrize("url", ["sqlite:///{}/nowhere/at.db", "postgresql://me:hunter2@127.0.0.1:1/nowhere"])
 def test_F02_K08_a_database_that_cannot_be_reached_is_one_sentence(run, tmp_path, act, url):

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from flask_tessera.storage.contract import WORKER_FORGOTTEN, WORKER_OVERDUE, Worker
+from flask_tessera.services.workers import WORKER_FORGOTTEN, WORKER_OVERDUE, Worker, WorkerRegistry
 from flask_tessera.web.app_state import runtime_of
 from tests.servers import wait_until
 
@@ -19,7 +19,7 @@ NOW = int(time.time())
 
 
 def beat(storage, *, name="web-1:1:ab", age=0):
-    storage.workers.beat(Worker(name, NOW - 3600, int(time.time()) - age))
+    WorkerRegistry(storage).beat(Worker(name, NOW - 3600, int(time.time()) - age))
 
 
 def test_S01_where_every_request_is_told_one_line_says_so(run, service):

@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 
 from flask_tessera.server.health import make_health
-from flask_tessera.storage.contract import WORKER_OVERDUE, Worker
+from flask_tessera.services.workers import WORKER_OVERDUE, Worker, WorkerRegistry
 from flask_tessera.storage.from_url import open_storage
 from tests.cli.stores import SERVERS, STORES, store_url
 from tests.length import shortly
@@ -80,7 +80,7 @@ def test_S01_the_bound_is_the_one_that_holds_in_this_mode(tmp_path, make_service
 def test_S01_on_a_storage_elsewhere_workers_that_are_overdue_are_counted(far_app, far_url):
     storage = open_storage(far_url)
     for name, age in (("one", 0), ("two", WORKER_OVERDUE), ("three", 100)):
-        storage.workers.beat(Worker(name, int(time.time()) - 1000, int(time.time()) - age))
+        WorkerRegistry(storage).beat(Worker(name, int(time.time()) - 1000, int(time.time()) - age))
     storage.close()
     told = health(far_app)["revocation"]
     assert (told["mode"], told["bound"], told["overdue"]) == ("bounded", 5, 2)

@@ -53,8 +53,11 @@ def restored(yes: bool, realm: str | None) -> None:
     if not yes:
         click.confirm("This ends all sessions of all users. Was a backup put back?", abort=True)
     at = runtime.clock()
-    runtime.storage.revocations.restart(at=at, valid_from=at)
-    click.echo(f"all sessions that began before {time_text(at)} are over; {effect(runtime)}, {_delay(runtime, at)}")
+    # Times are whole seconds: what began in this one is over, too, and nobody is to begin in it any more.
+    runtime.storage.revocations.restart(at=at, valid_from=at + 1)
+    time.sleep(1)
+    delay = _delay(runtime, runtime.clock())
+    click.echo(f"all sessions that began before {time_text(at)} are over; {effect(runtime)}, {delay}")
 
 
 def _delay(runtime: Runtime, at: int) -> str:

@@ -11,6 +11,7 @@ from flask.cli import with_appcontext
 
 from ..accounts.phone import normalise
 from ..errors import InputError
+from ..web.app_state import states_of
 from .error_reporting import ErrorReportingGroup
 from .printing import effect, print_row
 from .realm import refuse_new
@@ -133,7 +134,7 @@ def delete_user(phone: str) -> None:
 def _service() -> Service:
     """The service; its connections end with the command."""
     service: Service = current_app.extensions["tessera_service"]
-    runtime = service.tessera.runtime
+    runtime = states_of(current_app).runtime(service.tessera.realm, owned=False)
     storage = runtime.storage
     click.get_current_context().call_on_close(storage.close)
     if service.may_create:

@@ -14,6 +14,7 @@ from ..accounts.passwords import Passwords
 from ..clocks import system_clock
 from ..config import read_settings
 from ..errors import InputError, TesseraError
+from ..web.app_state import states_of
 from ..web.extension import Tessera
 from . import audit
 from .credentials import PhoneLogin
@@ -100,8 +101,8 @@ def make_app(
     _add_routes(app, service.tessera, service.users)
     audit.connect(app, clock, service.tessera.client_info)
     with app.app_context():
-        # Read now, so that a wrong setting is found whatever comes next.
-        _ = service.tessera.runtime
+        # Read now, so that a wrong setting is found whatever comes next; the storage is not asked yet.
+        states_of(app).runtime(service.tessera.realm, owned=False)
     return app
 
 

@@ -8,6 +8,7 @@ import sqlalchemy
 from flask_tessera.errors import ConfigError
 from flask_tessera.storage.from_url import open_engine, open_storage
 from flask_tessera.storage.sql.postgres import address
+from flask_tessera.testing import race
 from flask_tessera.testing.contract.base import begin, stored
 from tests.servers import PostgresServer, fresh_database, shared
 
@@ -22,7 +23,7 @@ def attempts(url):
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg", "postgresql+psycopg2"])
 def test_a_url_says_where_whatever_driver_it_names(scheme):
     place = address.parse(f"{scheme}://me:p%40ss@db.example:6543/app?sslmode=require")
-    assert place.schema == "tessera"
+    assert (place.schema, place.pool) == ("", 16)
     assert attempts(f"{scheme}://me:p%40ss@db.example:6543/app?sslmode=require") == [
         {
             "host": "db.example",
@@ -123,6 +124,48 @@ def test_a_schema_of_an_odd_name_is_a_schema_like_any_other():
     finally:
         storage.close()
         execute(url, 'DROP SCHEMA "Odd ""näme""" CASCADE')
+
+
+def test_the_pool_of_a_url_bounds_the_connections_of_a_process(url):
+    name = "pool of three"
+    storage = open_storage(f"{url}&pool=3&application_name={name.replace(' ', '%20')}")
+    session = begin(storage)
+    found = race(12, lambda _number: [storage.sessions.find(session.sid) for _ in range(20)][-1])
+    assert {each.session.sid for each in found} == {session.sid}
+    (count,) = execute(url, f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{name}'")
+    assert 1 <= count[0] <= 3
+    storage.close()
+
+
+@pytest.mark.parametrize("pool", ["0", "-1", "many", "1001"])
+def test_X15_a_pool_that_is_no_number_of_connections_is_refused(pool):
+    with pytest.raises(ConfigError, match="pool= must be a number"):
+        address.parse(f"postgresql://host/db?pool={pool}")
+
+
+def test_a_hosts_new_tables_do_not_land_among_ours_whatever_its_role_is_called(server):
+    """A schema that is called like the role is the first in its search path."""
+    execute(
+        server.url,
+        "DROP SCHEMA IF EXISTS tessera CASCADE",
+        "DROP DATABASE IF EXISTS of_role",
+        "DROP ROLE IF EXISTS tessera",
+        "CREATE ROLE tessera LOGIN",
+        "CREATE DATABASE of_role OWNER tessera",
+    )
+    url = server.url.replace("postgres@", "tessera@").removesuffix("postgres") + "of_role"
+    storage = open_storage(url)
+    session = begin(storage)
+    execute(url, "CREATE TABLE orders (id int)")
+    assert execute(url, "SELECT schemaname FROM pg_tables WHERE tablename = 'orders'") == [("public",)]
+    assert execute(url, "SELECT schemaname FROM pg_tables WHERE tablename = 'tessera_log'") == [("tessera_storage",)]
+    # Whoever connects finds the same tables, also once the other schema is there.
+    execute(url, "CREATE SCHEMA tessera")
+    other = open_storage(server.url.removesuffix("postgres") + "of_role")
+    assert stored(other, session) == session
+    for each in (storage, other):
+        each.close()
+    execute(server.url, "DROP DATABASE of_role WITH (FORCE)", "DROP ROLE tessera")
 
 
 def test_X5_a_host_that_is_gone_or_hangs_makes_way_for_the_next(server):

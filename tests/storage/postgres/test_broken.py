@@ -14,7 +14,7 @@ import pytest
 
 from flask_tessera.errors import ConfigError, StorageUnavailableError
 from flask_tessera.storage.from_url import open_storage
-from flask_tessera.storage.sql.postgres import pool
+from flask_tessera.storage.sql.postgres.address import DEFAULT_POOL
 from flask_tessera.testing import Crew, race
 from flask_tessera.testing.contract.base import T0, begin, rotate, stored
 from flask_tessera.testing.contract.breaking import CALLS, READS
@@ -240,12 +240,12 @@ def test_X5_more_threads_than_connections_give_up_on_one_another(store, url):
     begin(store)
     with connect(url) as connection, connection.transaction():
         connection.execute("LOCK TABLE tessera_sessions")
-        race(3 * pool.SIZE, lambda _number: assert_unavailable(CALLS["find"], store))
-    assert race(3 * pool.SIZE, lambda _number: store.sessions.find(b"")) == [None] * (3 * pool.SIZE)
+        race(3 * DEFAULT_POOL, lambda _number: assert_unavailable(CALLS["find"], store))
+    assert race(3 * DEFAULT_POOL, lambda _number: store.sessions.find(b"")) == [None] * (3 * DEFAULT_POOL)
     count = (
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'flask-tessera' AND query LIKE '%%tessera%%'"
     )
-    assert execute(url, count)[0][0] <= 10 * pool.SIZE
+    assert execute(url, count)[0][0] <= 10 * DEFAULT_POOL
 
 
 @pytest.mark.usefixtures("patient")

@@ -86,9 +86,9 @@ def sqlite_engine(path: Path) -> Engine:
 def postgres_engine(place: PostgresAddress) -> Engine:
     """An engine for one schema, which its connections need not know."""
     import psycopg
-    from psycopg import sql
 
     from ...storage.sql.postgres.connection import Connection
+    from ...storage.sql.postgres.preparation import use_schema
 
     hosts = deque(place.attempts)
 
@@ -106,11 +106,10 @@ def postgres_engine(place: PostgresAddress) -> Engine:
 
     engine = _create("postgresql+psycopg://", creator=connect, use_native_hstore=False)
 
-    def use_schema(raw: Connection, entry: ConnectionPoolEntry) -> None:
-        entry.info["schema"] = place.schema
-        raw.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(place.schema)))
+    def choose_schema(raw: Connection, entry: ConnectionPoolEntry) -> None:
+        entry.info["schema"] = use_schema(raw, place)
 
-    sa.event.listen(engine, "connect", use_schema)
+    sa.event.listen(engine, "connect", choose_schema)
     sa.event.listen(engine, "checkout", _limit)
     return engine
 

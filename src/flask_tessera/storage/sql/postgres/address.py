@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULT_SCHEMA: Final = "tessera"
-_OWN_OPTIONS: Final = {"schema"}
+OTHER_DEFAULT: Final = "tessera_storage"
+"""Where a role is called like the default: of such a role a schema of its name is the first in its search path, so that
+the new tables of its application would land among ours."""
+DEFAULT_POOL: Final = 16
+"""Connections of one process at most, and one that listens."""
+_OWN_OPTIONS: Final = {"schema", "pool"}
 _NOT_FOR_US: Final = {"client_encoding", "replication", "dbname", "user", "password"}
 _LIBPQ_OPTIONS: Final = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()} - _NOT_FOR_US
 _DEFAULTS: Final = {
@@ -33,15 +38,19 @@ _OTHER_NAMES: Final = {"ssl": "sslmode"}
 
 
 class Address(NamedTuple):
-    """What to connect to, and the schema of our tables; `attempts` are the hosts, in the order in which to try them."""
+    """What to connect to; `attempts` are the hosts, in the order in which to try them.
+
+    `schema` is that of our tables, empty for the default; `pool` says how many connections there may be.
+    """
 
     attempts: tuple[dict[str, str], ...]
     schema: str
+    pool: int = DEFAULT_POOL
 
     @property
     def channel(self) -> str:
         """The name under which this schema's endings are told, of letters and digits."""
-        return "tessera_" + hashlib.sha256(self.schema.encode()).hexdigest()[:16]
+        return "tessera_" + hashlib.sha256((self.schema or DEFAULT_SCHEMA).encode()).hexdigest()[:16]
 
 
 def parse(url: str) -> Address:
@@ -73,12 +82,15 @@ def _address_of(url: sqlalchemy.URL) -> Address:
         # Of a password with an "@" the end would be taken for a host, and be named where it is not found.
         raise ConfigError("STORE_URL: in a password write @ as %40")
     options = {name: value if isinstance(value, str) else ",".join(value) for name, value in url.query.items()}
-    schema = options.pop("schema", DEFAULT_SCHEMA)
-    if not schema or "\0" in schema or len(schema.encode()) > 63 or schema.startswith("pg_"):
+    pool = options.pop("pool", str(DEFAULT_POOL))
+    if not (pool.isascii() and pool.isdigit() and 0 < int(pool) <= 1000):
+        raise ConfigError("STORE_URL: pool= must be a number of connections from 1 to 1000")
+    schema = options.pop("schema", "") if "schema" in options else None
+    if schema is not None and (not schema or "\0" in schema or len(schema.encode()) > 63 or schema.startswith("pg_")):
         raise ConfigError("STORE_URL: schema= must be a name of 1 to 63 bytes that does not begin with pg_")
     own = {"user": url.username, "password": url.password, "dbname": url.database}
     given = {name: str(value) for name, value in own.items() if value}
-    return Address(_attempts(url, _DEFAULTS | options | given), schema)
+    return Address(_attempts(url, _DEFAULTS | options | given), schema or "", int(pool))
 
 
 def _attempts(url: sqlalchemy.URL, options: Mapping[str, str]) -> tuple[dict[str, str], ...]:

@@ -52,7 +52,7 @@ class PostgresDatabase:
     def renew_locks(self) -> None:
         """A child gets connections of its own: it may neither use nor close what its parent talks through."""
         _left_by_parents.extend(self._pools)
-        self._pools[:] = [Pool()]
+        self._pools[:] = [Pool(self.address.pool)]
 
     def read(self, *statements: Statement) -> tuple[list[Rows], str]:
         return self._carry_out(
@@ -106,7 +106,7 @@ class PostgresDatabase:
 
     def close(self) -> None:
         """Close all connections, those in use when they are given back; the next step opens others."""
-        old, self._pools[-1] = self._pools[-1], Pool()
+        old, self._pools[-1] = self._pools[-1], Pool(self.address.pool)
         old.close()
 
     def _dial(self, give_up_at: float) -> Connection:

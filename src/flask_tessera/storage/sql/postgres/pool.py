@@ -15,23 +15,25 @@ if TYPE_CHECKING:
 
     from .connection import Connection
 
-SIZE: Final = 16
 LONGEST_WAIT: Final = 1.5
 """Seconds to wait for a connection that another thread has."""
 LONGEST_BEFORE_CONNECTING: Final = 0.75
 """Seconds of waiting after which there is no time left to open another one: that may take 2."""
-_TOO_LONG: Final = f"waited too long for one of {SIZE} connections"
+_TOO_LONG: Final = "waited too long for one of the connections of this process"
 
 
 class Pool:
     """Lends connections; opens one where none is idle.
 
     It knows nobody who uses it, so that it can be closed when its user is gone.
+
+    Args:
+        size: how many there may be at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, size: int) -> None:
         self._idle: deque[Connection] = deque()
-        self._free = threading.Semaphore(SIZE)
+        self._free = threading.Semaphore(size)
         self._is_closed = False
 
     def take(self, connect: Callable[[float], Connection], *, give_up_at: float) -> Connection:

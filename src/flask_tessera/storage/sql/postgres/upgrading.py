@@ -6,13 +6,13 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
-from psycopg import errors, sql
+from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
 from ....errors import StorageUnavailableError
 from .. import schema, upgrades
 from . import failures
-from .preparation import QUEUE, USE_SCHEMA
+from .preparation import QUEUE, use_schema
 
 if TYPE_CHECKING:
     from .address import Address
@@ -79,5 +79,5 @@ def _connect(address: Address) -> psycopg.Connection[Any]:
             raise
         return _connect(address._replace(attempts=tuple(others)))
     connection.execute(_SETTINGS)
-    connection.execute(USE_SCHEMA.format(sql.Identifier(address.schema)))
+    use_schema(connection, address)
     return connection
