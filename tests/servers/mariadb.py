@@ -34,7 +34,7 @@ SETTINGS = {
     "innodb-buffer-pool-size": "32M",
     "innodb-log-file-size": "16M",
 }
-UNSAFE = {"innodb-flush-log-at-trx-commit": "0"}
+UNSAFE = {"innodb-flush-log-at-trx-commit": "0", "innodb-flush-method": "nosync", "sync-frm": "0"}
 BOOTSTRAP = {
     "log-warnings": "0",
     "enforce-storage-engine": "",

@@ -148,6 +148,7 @@ if is_available("mysql"):
         kind = "mysql"
 
 
+@pytest.mark.long
 class TestMariaDBEngineOfAHost(StorageContract):
     @pytest.fixture
     def storage(self):

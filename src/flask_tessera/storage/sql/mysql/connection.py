@@ -26,7 +26,7 @@ _ANSWER: Final = 2
 # ours refuses what it cannot keep, in place of cutting it.
 _SETTINGS: Final = (
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-    "SET SESSION innodb_lock_wait_timeout = 2, lock_wait_timeout = 2, sql_mode = 'STRICT_TRANS_TABLES'",
+    "SET SESSION innodb_lock_wait_timeout = 2, lock_wait_timeout = 1, sql_mode = 'STRICT_TRANS_TABLES'",
 )
 
 
