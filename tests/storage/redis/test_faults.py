@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from flask_tessera.errors import ConfigError, StorageUnavailableError
+from flask_tessera.sessions.revocations import Revocation
 from flask_tessera.storage.contract import Page
 from flask_tessera.testing import race
 from flask_tessera.testing.contract.base import T0, begin, new_session, rotate, stored
-from flask_tessera.testing.contract.breaking import CALLS, READS, SID
+from flask_tessera.testing.contract.breaking import CALLS, KEY, READS, SID
 from tests.servers import Cluster, NoAnswerError, RedisServer, TlsRelay, wait_until, why_not
 
 from ..calls import assert_unavailable
@@ -263,3 +265,56 @@ def test_S01_records_travel_encrypted(server, opened, tmp_path):
         for _ in range(20):
             assert stored(storage, session)
         assert_unavailable(CALLS["find"], opened(f"rediss://127.0.0.1:{relay.port}/0"))
+
+
+WRITES = {
+    "add": lambda storage, _: begin(storage, "8"),
+    "end": lambda storage, session: storage.sessions.end(session.sid, "kick", at=T0),
+    "rotate": lambda storage, session: rotate(storage, session, 0, T0),
+    "end_user": lambda storage, _: storage.sessions.end_user("", "7", "kick", at=T0),
+    "append": lambda storage, _: storage.revocations.append([Revocation(T0, "kick", SID)], at=T0),
+    "restart": lambda storage, _: storage.revocations.restart(at=T0, valid_from=T0),
+    "put": lambda storage, _: storage.values.put("code", KEY, b"", expires_at=T0 + 9, at=T0),
+    "take": lambda storage, _: storage.values.take("ticket", KEY, at=T0),
+    "increment": lambda storage, _: storage.values.increment("counter", KEY, window=9, at=T0),
+}
+
+
+def scripts_run(server):
+    (said,) = (value for name, value in server.tell("INFO", "commandstats").items() if name == "cmdstat_evalsha")
+    return int(said.partition("calls=")[2].partition(",")[0])
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_X6_no_write_that_has_timed_out_is_made_later(name, server, broken, monkeypatch):
+    """A server that stands still just then goes on, much later, with what lies in its sockets."""
+    monkeypatch.setattr("flask_tessera.storage.redis.server._LATEST", 1)
+    session = begin(broken)
+    broken.values.put("ticket", KEY, b"", expires_at=T0 + 9, at=T0)
+    # All scripts are known to the server.
+    broken.revocations.append([Revocation(T0, "kick", SID)], at=T0)
+    broken.revocations.restart(at=T0, valid_from=0)
+    before = broken.revocations.head(at=T0)
+    run, scripts = broken._client.run, scripts_run(server)
+
+    def stopping(*calls, **options):
+        if any(call.writes for call in calls):
+            server.stop()
+        return run(*calls, **options)
+
+    monkeypatch.setattr(broken._client, "run", stopping)
+    with pytest.raises(StorageUnavailableError) as caught:
+        WRITES[name](broken, session)
+    assert caught.value.writing
+    too_late = int(time.time()) + 2
+    wait_until(lambda: time.time() > too_late, "the time for the write is over")
+    server.cont()
+    reads = 1 if name in ("add", "end", "rotate", "end_user") else 0
+    wait_until(lambda: scripts_run(server) > scripts + reads, "it has looked into its sockets")
+    monkeypatch.undo()
+    assert stored(broken, session) == session
+    assert broken.sessions.list("", "8", at=T0) == []
+    assert broken.sessions.principal("", "7").epoch == 0
+    assert broken.revocations.head(at=T0) == before
+    names = [("code", KEY), ("counter", KEY), ("ticket", KEY)]
+    assert [each is not None for each in broken.values.get_many(names, at=T0)] == [False, False, True]
