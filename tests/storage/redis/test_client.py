@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import socket
 import tempfile
+import threading
 import time
 from contextlib import closing, suppress
 from pathlib import Path
@@ -87,6 +88,27 @@ def test_X6_a_write_that_timed_out_is_not_made_later_nor_twice(text, counted, se
     server.cont()
     wait_until(lambda: has_refused_late(server) or server.ask("GET", "{a}:n"), "it has looked into its sockets")
     assert server.ask("GET", "{a}:n") == counted
+
+
+def test_X6_a_call_whose_connection_breaks_is_not_sent_again(server, client, monkeypatch):
+    """It may have been executed; redis-py alone would send it ten times more."""
+    client.command(b"a", "GET", b"a")
+    sent = []
+    send = redis.Connection.send_packed_command
+
+    def noting(self, command, **options):
+        sent.extend(part for part in command if b"BLPOP" in part)
+        return send(self, command, **options)
+
+    monkeypatch.setattr(redis.Connection, "send_packed_command", noting)
+    thread = threading.Thread(
+        target=assert_unavailable, args=(lambda client: client.command(b"a", "BLPOP", b"a", 0), client)
+    )
+    thread.start()
+    wait_until(lambda: server.tell("INFO", "clients")["blocked_clients"] == "1", "it waits")
+    server.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    thread.join()
+    assert len(sent) == 1
 
 
 def test_X6_a_server_whose_clock_was_set_is_written_to_at_once(server, client):
