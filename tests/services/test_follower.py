@@ -340,7 +340,7 @@ print(follower.name)
 """
 
 
-@pytest.mark.parametrize("kind", ["postgres", "redis8"])
+@pytest.mark.parametrize("kind", ["postgres", "mariadb", "redis8"])
 def test_a_process_that_ends_in_good_order_removes_its_worker(kind):
     if reason := why_not(kind):
         pytest.skip(reason)
