@@ -18,6 +18,7 @@ LONGEST_WAIT: Final = 1.5
 """Seconds to wait for a connection that another thread has."""
 LONGEST_BEFORE_CONNECTING: Final = 0.75
 """Seconds of waiting after which there is no time left to open another one: that may take 2."""
+_TOO_LONG: Final = "waited too long for one of the connections of this process"
 
 
 class Lendable(Protocol):
@@ -50,7 +51,6 @@ class Pool(Generic[Connection]):
 
     def __init__(self, size: int) -> None:
         self._idle: deque[Connection] = deque()
-        self._size = size
         self._free = threading.Semaphore(size)
         self._is_closed = False
 
@@ -66,13 +66,13 @@ class Pool(Generic[Connection]):
         """
         began = time.monotonic()
         if not self._free.acquire(timeout=LONGEST_WAIT):
-            raise self._too_long()
+            raise StorageUnavailableError(_TOO_LONG)
         connection = None
         try:
             connection = self._find_idle()
             if connection is None:
                 if time.monotonic() - began > LONGEST_BEFORE_CONNECTING:
-                    raise self._too_long()
+                    raise StorageUnavailableError(_TOO_LONG)
                 connection = connect(give_up_at)
         finally:
             if connection is None:
@@ -113,6 +113,3 @@ class Pool(Generic[Connection]):
             if connection.is_quiet:
                 return connection
             connection.close()
-
-    def _too_long(self) -> StorageUnavailableError:
-        return StorageUnavailableError(f"waited too long for one of {self._size} connections")

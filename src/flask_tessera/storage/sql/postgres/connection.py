@@ -12,6 +12,8 @@ from psycopg.conninfo import make_conninfo
 from psycopg.types.numeric import Int8Dumper
 from psycopg.waiting import Ready, Wait
 
+from ..pool import LEAST
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
     from typing import Self
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 STEP: Final = 2.4
 """Seconds for a whole step of ours; with the search for a connection it stays below 3 (DESIGN §1)."""
-LEAST: Final = 0.1
-"""Seconds that the server has in any case, however long it took to find a connection."""
 # The server gives up before we do, so that nothing of a step goes on that was given up. All we read has an index, so
 # nothing is worth compiling; the planner's own settings stay as the server has them.
 SETTINGS: Final = """

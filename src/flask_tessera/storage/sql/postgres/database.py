@@ -12,10 +12,10 @@ import psycopg
 
 from ....errors import AlreadyExistsError, StorageUnavailableError, TesseraError
 from ....fork import renew_in_children
+from ..pool import Pool
 from . import failures, upgrading
 from .connection import STEP, Connection
 from .dialect import dialect_of
-from .pool import Pool
 from .preparation import prepare
 from .upgrading import BusyError
 
@@ -32,7 +32,7 @@ _ATTEMPTS: Final = 10
 _BEGIN: Final[Statement] = ("BEGIN", ())
 _COMMIT: Final[Statement] = ("COMMIT", ())
 _ROLLBACK: Final[Statement] = ("ROLLBACK", ())
-_left_by_parents: Final[list[Pool]] = []
+_left_by_parents: Final[list[Pool[Connection]]] = []
 """Kept, never used: the connections in them are the parent's, and not even to be collected here."""
 
 
@@ -44,7 +44,7 @@ class PostgresDatabase:
         self.dialect = dialect_of(address.channel)
         self._next_host = 0
         self._is_first = True
-        self._pools: list[Pool] = []
+        self._pools: list[Pool[Connection]] = []
         renew_in_children(self)
         # A storage that nobody holds any more closes its connections. With the process they go anyway.
         weakref.finalize(self, _close_all, self._pools).atexit = False
@@ -166,7 +166,7 @@ class PostgresDatabase:
         return not is_lost or again or isinstance(error, failures.NotBegunError)
 
 
-def _close_all(pools: list[Pool]) -> None:
+def _close_all(pools: list[Pool[Connection]]) -> None:
     for pool in pools:
         pool.close()
 
