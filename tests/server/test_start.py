@@ -165,11 +165,12 @@ def test_K01_a_secret_that_other_machines_do_not_have_is_warned_about_where_they
         (warned,) = (text for text in warnings_in(caplog) if text.startswith("SECRET_KEY is not set"))
         assert str(tmp_path / "secret-key") in warned
         assert app.config["SECRET_KEY"] not in caplog.text
+        app.extensions["tessera_service"].tessera.close(app)
+    with store_url(kind, tmp_path) as url:
         caplog.clear()
-        given = create_app(environment={"SECRET_KEY": SECRET}, data=str(tmp_path), store=url)
+        app = create_app(environment={"SECRET_KEY": SECRET}, data=str(tmp_path), store=url)
         assert "SECRET_KEY" not in caplog.text
-        for each in (app, given):
-            each.extensions["tessera_service"].tessera.close(each)
+        app.extensions["tessera_service"].tessera.close(app)
 
 
 @pytest.mark.parametrize("url", ["", "sqlite:///other.db", "memory:"])

@@ -360,9 +360,11 @@ def tampered(token: str) -> Iterator[str]:
 def bad_token_headers(app: Flask, token: str) -> dict[str, dict[str, str]]:
     client = app.test_client()
     pair = client.post("/auth/login", json=GOOD).json["data"]
-    other = create_app(
-        environment={"SECRET_KEY": "5f1d0e7ac94b86237fd1a60be8c4953207e9db1fac84"}, data=app.instance_path
-    ).test_client()
+    secrets_of_another = {
+        "SECRET_KEY": "5f1d0e7ac94b86237fd1a60be8c4953207e9db1fac84",
+        "SECRET_KEY_FALLBACKS": app.config["SECRET_KEY"],
+    }
+    other = create_app(environment=secrets_of_another, data=app.instance_path).test_client()
     return {
         "empty": {"z-token": ""},
         "blank": {"z-token": " "},

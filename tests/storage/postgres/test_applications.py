@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import secrets
 
 import flask
 import pytest
@@ -19,6 +18,7 @@ from .leftovers import threads
 APPLICATIONS = 12
 NAME = "of an application"
 REALMS = ("", "admin", "partner")
+SECRET = "9b7e40c1f3a85d26e1908c7745bb3f02d6ea914c58f7230b"
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def connections(url, condition="true"):
 def use(url, realms=("",), *, testing=False):
     """An application that each realm has logged in to, and been asked by."""
     app = flask.Flask("application")
-    app.config.update(TESTING=testing, SECRET_KEY=secrets.token_hex(), TESSERA_STORE_URL=url)
+    app.config.update(TESTING=testing, SECRET_KEY=SECRET, TESSERA_STORE_URL=url)
     tesseras = [Tessera(app, realm=realm) for realm in realms]
     for tessera in tesseras:
         path = f"/{tessera.realm}"

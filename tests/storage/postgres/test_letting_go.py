@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import math
 import os
-import secrets
 
 import flask
 import pytest
@@ -23,6 +22,7 @@ from ..databases import execute
 from .leftovers import threads
 
 NAME = "to be let go"
+SECRET = "9b7e40c1f3a85d26e1908c7745bb3f02d6ea914c58f7230b"
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_an_application_that_nobody_holds_lets_go_of_its_connections(url, named)
 
     def use():
         app = flask.Flask("dropped")
-        app.config.update(TESTING=True, SECRET_KEY=secrets.token_hex(), TESSERA_STORE_URL=named)
+        app.config.update(TESTING=True, SECRET_KEY=SECRET, TESSERA_STORE_URL=named)
         tessera = Tessera(app)
         app.add_url_rule("/", "me", tessera.login_required(lambda: "in"))
         with app.app_context():
