@@ -101,9 +101,7 @@ def test_X6_a_call_whose_connection_breaks_is_not_sent_again(server, client, mon
         return send(self, command, **options)
 
     monkeypatch.setattr(redis.Connection, "send_packed_command", noting)
-    thread = threading.Thread(
-        target=assert_unavailable, args=(lambda client: client.command(b"a", "BLPOP", b"a", 0), client)
-    )
+    thread = threading.Thread(target=assert_unavailable, args=(waiting, client))
     thread.start()
     wait_until(lambda: server.tell("INFO", "clients")["blocked_clients"] == "1", "it waits")
     server.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
@@ -375,3 +373,23 @@ def test_a_child_process_takes_its_own_connections(client):
     outcomes = [results.get() for _ in range(8)]
     assert sorted(outcome[:2] for outcome in outcomes) == [(number, True) for number in range(8)]
     assert len({pid for _, _, pid in outcomes}) == 5
+
+
+def test_a_child_process_does_not_wait_for_a_connection_that_a_thread_of_its_parent_uses(server, connected):
+    """Nobody gives it back there."""
+    client = connected(f"{server.url}?pool=1")
+    count(client)
+    thread = threading.Thread(target=assert_unavailable, args=(waiting, client))
+    thread.start()
+    wait_until(lambda: server.tell("INFO", "clients")["blocked_clients"] == "1", "the only connection is in use")
+    context = multiprocessing.get_context("fork")
+    results = context.SimpleQueue()
+    child = context.Process(target=lambda: results.put(is_available(lambda: count(client))))
+    child.start()
+    child.join()
+    assert results.get()
+    thread.join()
+
+
+def waiting(client):
+    client.command(b"a", "BLPOP", b"a", 0)

@@ -86,7 +86,7 @@ class RedisStorage(Storage):
 
     def check(self) -> None:
         if not self._is_cluster:
-            about.refuse_part_of_cluster(self._client)
+            about.refuse_part_of_cluster(self._plain)
         self._client.command(self._keys.log, "EXISTS", self._keys.log + b"meta")
         if self._writing.is_due:
             self._write_something()
