@@ -76,7 +76,7 @@ class Client:
             self._of_parents.append(self.servers)
         self.servers = self._open()
 
-    def run(self, *calls: Call, give_up_at: float = 0, may_refuse: bool = False) -> list[Any]:
+    def run(self, *calls: Call, give_up_at: float | None = None, may_refuse: bool = False) -> list[Any]:
         """Send calls, in one go for each server; gives their replies.
 
         Args:
@@ -90,7 +90,7 @@ class Client:
         if not calls:
             return []
         self._begin()
-        give_up_at = give_up_at or deadline()
+        give_up_at = deadline() if give_up_at is None else give_up_at
         failures: list[Exception] = []
         waiting: Sequence[Call] = calls
         for _ in range(_MOST_ATTEMPTS):

@@ -43,7 +43,7 @@ class Reader:
         self._log = log
         self._is_cluster = is_cluster
 
-    def sessions(self, sids: Sequence[bytes], *, give_up_at: float = 0) -> dict[bytes, Found]:
+    def sessions(self, sids: Sequence[bytes], *, give_up_at: float | None = None) -> dict[bytes, Found]:
         """Sessions with their principals, and the versions of what a unit of work on them compares.
 
         Raises:
