@@ -237,6 +237,24 @@ def test_X6_no_thread_looks_while_its_caller_waits_when_all_nodes_hang(cluster, 
     wait_until(lambda: is_available(client, keys[0]), "they are back")
 
 
+def test_X12_where_no_thread_can_be_started_the_map_stays_as_it_is(cluster, keys, connected, monkeypatch):
+    """And is looked at again when one can."""
+    client = connected(cluster.url)
+    client.run(*map(counting, keys))
+
+    def start(_thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        client.servers.suspect()
+        assert client.run(*map(counting, keys)) == [[key, 2] for key in keys]
+    servers = client.servers
+    servers._slots = [client.all()[0]] * len(servers._slots)
+    servers.suspect()
+    wait_until(lambda: len(client.all()) == 3, "the map is whole again")
+
+
 def test_nodes_behind_an_address_translation_are_reached_by_a_map(cluster, keys, connected):
     """What the nodes call each other is of no use outside."""
     announced = {node: number for number, node in enumerate(cluster.nodes, start=1)}

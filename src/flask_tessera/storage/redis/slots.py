@@ -111,7 +111,11 @@ class SlotMap(Servers):
     def suspect(self) -> None:
         # Never in the caller's time: nodes may hang.
         if self._looking.acquire(blocking=False):
-            threading.Thread(target=self._look, name="tessera-slots", daemon=True).start()
+            try:
+                threading.Thread(target=self._look, name="tessera-slots", daemon=True).start()
+            except RuntimeError:
+                # None can be started, at the end of the process or at its limits: the next call tries again.
+                self._looking.release()
 
     def close(self) -> None:
         for server in list(self._servers.values()):
