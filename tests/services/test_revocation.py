@@ -246,6 +246,26 @@ def test_F03_what_is_known_of_a_restore_has_to_do_while_the_log_cannot_be_read(b
     assert len(tries) == 1
 
 
+def test_F03_who_waited_in_vain_for_the_log_does_not_wait_for_the_session_as_well(bench, monkeypatch):
+    """Each may take two seconds where a server hangs, and a request is answered within three."""
+    now = [0.0]
+    monkeypatch.setattr("flask_tessera.services.revocation.boot_clock", lambda: now[0])
+    make_far(bench.storage)
+    worker = Bench(bench.storage, clock=bench.clock)
+    issued = worker.log_in()
+
+    def hanging(*, at):
+        now[0] += 2.0
+        raise StorageUnavailableError("no answer")
+
+    monkeypatch.setattr(bench.storage.revocations, "head", hanging)
+    now[0] += 1.0
+    with pytest.raises(StorageUnavailableError):
+        worker.refresh(issued.refresh_token)
+    # The next one asks the session alone: nothing has been written.
+    assert worker.refresh(issued.refresh_token).refresh_token
+
+
 def test_S01_what_is_heard_ahead_is_refused_before_the_log_is_read(bench):
     make_far(bench.storage)
     view, issued = RevocationView(bench.storage.revocations), bench.log_in()

@@ -145,14 +145,17 @@ class RevocationView:
         return self._valid_from
 
     def _ask_for_valid_from(self, at: int) -> None:
+        asked_at = boot_clock()
         try:
-            valid_from = self._log.head(at=at).valid_from
+            self._know_valid_from(self._log.head(at=at).valid_from)
         except StorageUnavailableError:
             if self._valid_from_known_until == _NEVER:
                 raise
             # Sessions may still be there, and what was known has to do; it is not asked for again at once.
-            valid_from = self._valid_from
-        self._know_valid_from(valid_from)
+            self._know_valid_from(self._valid_from)
+            # Who has waited for the log as long as that cannot wait for a session as well.
+            if boot_clock() - asked_at > _QUEUE_WAIT:
+                raise
 
     def _know_valid_from(self, valid_from: int) -> None:
         self._valid_from, self._valid_from_known_until = valid_from, boot_clock() + _VALID_FROM_BELIEVED

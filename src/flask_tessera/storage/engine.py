@@ -225,9 +225,6 @@ class Sessions:
 class Records:
     """All records, for moving them to another storage. Not one step: nobody else may write meanwhile."""
 
-    another_place = "another storage"
-    """How a URL names a place of one's own beside this one, in words."""
-
     def __init__(self, sessions: SessionStore, log: RevocationLog, values: KeyValue) -> None:
         self._sessions = sessions
         self._log = log
