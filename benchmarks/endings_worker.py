@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flask_tessera.errors import StorageUnavailableError
 from flask_tessera.services.keys import sid_text
 from flask_tessera.services.revocation import RevocationView
-from flask_tessera.storage.contract import Page, Revocation
+from flask_tessera.sessions.revocations import Revocation
 from flask_tessera.storage.from_url import open_storage
 from flask_tessera.tokens.claims import Claims
 
@@ -67,7 +67,7 @@ def _write_and_hear(storage: Storage, view: RevocationView, count: int, at: int)
     for first in range(0, count, BATCH):
         entries = tuple(_entries(dice, range(first, min(first + BATCH, count)), count, at))
         before = before or _resident_now()
-        storage.records.write(Page(revocations=entries), at=at)
+        storage.revocations.append(entries, at=at)
         view.catch_up(at)
         given += [entry.sid for entry in entries[:: max(1, count // SAMPLE)]]
     return given, (_resident_now() - before) / count

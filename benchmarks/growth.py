@@ -7,6 +7,8 @@ import random
 import time
 from typing import TYPE_CHECKING, Any
 
+from flask_tessera.sessions.ids import make_sid
+
 from . import population, purging, stores, storing
 from .chart import Axis, Chart
 from .processor_time import ProcessorTime
@@ -37,7 +39,7 @@ NOTES = [
     "write a new one. A session has a device type, id (36 characters) and name, an address and a user agent of 110",
     "characters; three sessions a user. Bytes with all indexes.",
     "Purge: wall time; at most 10,000 dead, half of them among all the living. A call looks at stretches of the table,",
-    "each in a transaction or script of its own, until it has removed 500; others, who write, wait for one of these.",
+    "until it has removed 500, a few in each transaction; others, who write, wait for one of these.",
 ]
 
 
@@ -106,7 +108,7 @@ def logging_in(storage: Storage, at: int) -> Callable[[Session], object]:
     def log_in(other: Session) -> object:
         nonlocal born
         born += 1
-        sid = born.to_bytes(6, "big") + other.sid[6:8] + dice.randbytes(8)
+        sid = make_sid(born, other.realm, other.user_id, dice.randbytes(8))
         return add(population.session(sid, other.user_id, at, dice), limits=population.LIMITS, at=at)
 
     return log_in

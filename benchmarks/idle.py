@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from flask_tessera.storage.contract import Page, Revocation
+from flask_tessera.sessions.revocations import Revocation
 from flask_tessera.storage.from_url import open_storage
 from tests.servers import binaries
 from tests.servers.postgres import PostgresServer
@@ -109,8 +109,8 @@ def _fill(store: Store, count: int) -> None:
         storage.check()
         for begin in range(0, count, 1000):
             some = range(begin, min(begin + 1000, count))
-            entries = tuple(Revocation(now + 86_400, "kick", number.to_bytes(16, "big")) for number in some)
-            storage.records.write(Page(revocations=entries), at=now)
+            entries = [Revocation(now + 86_400, "kick", number.to_bytes(16, "big")) for number in some]
+            storage.revocations.append(entries, at=now)
 
 
 def _measure(store: Store, count: int, seconds: float) -> tuple[float, float]:

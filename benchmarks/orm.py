@@ -54,7 +54,9 @@ class SessionRow(Base):
     user_agent: Mapped[str]
     scope: Mapped[str]
     amr: Mapped[str]
-    era: Mapped[int]
+    user_stamp: Mapped[str]
+    issued_for: Mapped[str]
+    claims: Mapped[str]
     __mapper_args__ = {"version_id_col": gen}  # noqa: RUF012
 
 

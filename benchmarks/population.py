@@ -8,6 +8,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
+from flask_tessera.sessions.ids import make_sid
 from flask_tessera.sessions.limits import Limits
 from flask_tessera.sessions.model import Session
 from flask_tessera.storage.contract import Page
@@ -25,7 +26,6 @@ LIMITS = Limits(most=10, per_device_type=0, overflow="evict")
 """As by default."""
 SPAN = 20 * DAY
 """Seconds in which they began."""
-SEED = bytes(32)
 PER_USER = 3
 USER_AGENT_LENGTH = 110
 BATCH = 2_000
@@ -45,22 +45,20 @@ VERSIONS = 300
 """Of browsers that are about: with the systems, so many times as many user agents."""
 
 
-def sessions(storage: Storage, count: int, *, dice: random.Random, oldest: int, spacing: float) -> Iterator[Session]:
+def sessions(count: int, *, dice: random.Random, oldest: int, spacing: float) -> Iterator[Session]:
     """Sessions of a third as many users, in the order of their birth.
 
     Args:
-        storage: tells the tags of sids.
         count: how many.
         dice: for all that is random.
         oldest: when the first was begun, Unix seconds.
         spacing: seconds between two of them.
     """
-    tag = storage.sessions.tag
     users = max(1, count // PER_USER)
     for number in range(count):
         user_id = str(10_000_000 + dice.randrange(users))
         born = oldest + number * spacing
-        sid = int(born * 1000).to_bytes(6, "big") + tag("", user_id, seed=SEED) + dice.randbytes(8)
+        sid = make_sid(int(born * 1000), "", user_id, dice.randbytes(8))
         yield session(sid, user_id, int(born), dice)
 
 
@@ -97,7 +95,7 @@ def fill(storage: Storage, count: int, *, seed: int = 1) -> list[Session]:
     """Put `count` live sessions of the last weeks into a storage; gives some of them, in any order."""
     at = int(time.time())
     dice = random.Random(seed)
-    some = write(storage, sessions(storage, count, dice=dice, oldest=at - SPAN, spacing=SPAN / count), count, at)
+    some = write(storage, sessions(count, dice=dice, oldest=at - SPAN, spacing=SPAN / count), count, at)
     dice.shuffle(some)
     return some
 

@@ -45,7 +45,7 @@ class Neighbour:
     """Somebody who writes now and then."""
 
     def __init__(self, storage: Storage, sids: Sequence[bytes]) -> None:
-        self._seen = storage.sessions.seen
+        self._touch = storage.sessions.touch
         self._next = enumerate(itertools.cycle(sids), int(time.time()))
         self.steps: list[tuple[float, float]] = []
         """When each was begun, in seconds of a clock that all processes of this machine share; its milliseconds."""
@@ -54,7 +54,7 @@ class Neighbour:
         """Write one last-seen time, and rest."""
         at, sid = next(self._next)
         began = time.perf_counter()
-        self._seen([(sid, at)])
+        self._touch([(sid, at)], at=at)
         self.steps.append((began, 1000 * (time.perf_counter() - began)))
         time.sleep(REST)
 
@@ -81,7 +81,7 @@ def measure(storage: Storage, url: str, size: int, living: Sequence[Session]) ->
         "among": (at - population.SPAN, population.SPAN),
     }
     for name, (oldest, span) in births.items():
-        stream = population.sessions(storage, dead, dice=random.Random(name), oldest=oldest, spacing=span / dead)
+        stream = population.sessions(dead, dice=random.Random(name), oldest=oldest, spacing=span / dead)
         population.write(storage, (replace(each, idle_until=at + SOON) for each in stream), dead, at)
     sids = [each.sid for each in living[: 2 * SIDS]]
     purge = Purge()
