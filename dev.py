@@ -340,7 +340,7 @@ def other_python(version: str) -> tuple[str, str]:
 def fetch_mariadb() -> None:
     """Put MariaDB's server into .dev/mariadb, for the tests: on Debian and its like, where none is installed.
 
-    Without it, those tests are skipped: whatever fails here is said, and no more.
+    Without it, those tests are skipped, as are faults and benchmarks: whatever fails here is said, and no more.
     """
     folder = DEV / "mariadb"
     if os.environ.get("TESSERA_TEST_MARIADB") or shutil.which("mariadbd", path=SYSTEM_PATH) or is_stamped(folder, ""):
@@ -443,6 +443,8 @@ def bench(*names: str) -> None:
     """Become the benchmarks."""
     python = environment("bench")
     fetch_older_peers(python)
+    with one_at_a_time():
+        fetch_mariadb()
     hand_over(python, "-m", "benchmarks", *names, folder=ROOT)
 
 
@@ -460,7 +462,10 @@ def fetch_older_peers(python: Path) -> None:
 
 def faults(*arguments: str) -> None:
     """Become the fault injection, which the tests run in a shorter form."""
-    hand_over(environment("test"), "-m", "tests.faults", *arguments, folder=ROOT)
+    python = environment("test")
+    with one_at_a_time():
+        fetch_mariadb()
+    hand_over(python, "-m", "tests.faults", *arguments, folder=ROOT)
 
 
 def build() -> None:

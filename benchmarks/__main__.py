@@ -52,7 +52,9 @@ BENCHMARKS = {
     "P12": idle.run,
     "endings": endings.run,
 }
-DISTRIBUTIONS = ("flask-tessera", "flask", "werkzeug", "msgspec", "cryptography", "sqlalchemy", "redis", "psycopg")
+DISTRIBUTIONS = (
+    *("flask-tessera", "flask", "werkzeug", "msgspec", "cryptography", "sqlalchemy", "redis", "psycopg", "pymysql"),
+)
 RESULTS = Path(__file__).resolve().parent / "results"
 
 

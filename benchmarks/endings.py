@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import peers, stores
 from .endings_worker import FAILURE
 from .results import Goal, Result
-from .stores import POSTGRES, REDIS, SQLITE
+from .stores import KINDS
 from .timing import SHORT
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def run(effort: Effort) -> Result:
     """Let a process hear of them, on one storage after the other."""
     rows: list[tuple[Any, ...]] = []
     goals: list[Goal] = []
-    for kind in (SQLITE, REDIS, POSTGRES):
+    for kind in KINDS:
         if kind not in stores.present():
             goals += _goals(kind, {}, None)
             continue

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from . import orm
-from .stores import POSTGRES, REDIS, SQLITE
+from .stores import MARIADB, POSTGRES, REDIS, SQLITE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,15 +20,15 @@ NAMES = [column.name for column in orm.SessionRow.__table__.columns]
 _FIND = f"""
 SELECT {", ".join(f"s.{name}" for name in NAMES)}, p.epoch, p.suspended_until FROM peer_sessions AS s
   LEFT JOIN peer_principals AS p ON p.user_id = s.user_id AND p.realm = s.realm WHERE s.sid = ?"""
-_ROTATE = f"""
+_UPDATE = """
 UPDATE peer_sessions
-   SET gen = gen + 1, predecessor = gen, rotated_at = ?, confirmed = false, last_seen_at = ?,
+   SET predecessor = gen, gen = gen + 1, rotated_at = ?, confirmed = false, last_seen_at = ?,
        idle_until = CASE WHEN until < ? THEN until ELSE ? END
  WHERE sid = ? AND gen = ? AND ended_at = 0 AND idle_until > ? AND until > ?
    AND NOT EXISTS (SELECT 1 FROM peer_principals AS p
                     WHERE p.user_id = peer_sessions.user_id AND p.realm = peer_sessions.realm
-                      AND (p.epoch > peer_sessions.epoch OR p.suspended_until > ?))
-RETURNING {", ".join(NAMES)}"""
+                      AND (p.epoch > peer_sessions.epoch OR p.suspended_until > ?))"""
+_ROTATE = f"{_UPDATE} RETURNING {', '.join(NAMES)}"
 _VALUE_BYTES = 400
 """About what a session takes."""
 _SCRIPT = "return redis.call('GET', KEYS[1])"
@@ -35,7 +36,7 @@ _SCRIPT = "return redis.call('GET', KEYS[1])"
 
 def steps(store: Store, url: str, sids: Sequence[bytes], *, at: int, idle: int) -> dict[str, Step]:
     """What there is to call for each step, on an item of `storing.Item`."""
-    return {SQLITE: _sqlite, POSTGRES: _postgres, REDIS: _redis}[store.kind](url, sids, at, idle)
+    return {SQLITE: _sqlite, POSTGRES: _postgres, MARIADB: _mariadb, REDIS: _redis}[store.kind](url, sids, at, idle)
 
 
 def _values(item: Any, at: int, idle: int) -> tuple[Any, ...]:
@@ -72,6 +73,26 @@ def _postgres(url: str, _sids: Sequence[bytes], at: int, idle: int) -> dict[str,
 
     def rotate(item: Any) -> object:
         return cursor.execute(rotate_text, _values(item, at, idle), prepare=True).fetchone()
+
+    return {"find": find, "rotate": rotate}
+
+
+def _mariadb(url: str, _sids: Sequence[bytes], at: int, idle: int) -> dict[str, Step]:
+    import pymysql
+
+    place = urlsplit(url)
+    connection = pymysql.connect(
+        host=place.hostname, port=place.port, user=place.username, database=place.path[1:], autocommit=True
+    )
+    find_text, rotate_text = (text.replace("?", "%s") for text in (_FIND, _UPDATE))
+    cursor = connection.cursor()
+
+    def find(item: Any) -> object:
+        cursor.execute(find_text, (item.sid,))
+        return cursor.fetchone()
+
+    def rotate(item: Any) -> object:
+        return cursor.execute(rotate_text, _values(item, at, idle))
 
     return {"find": find, "rotate": rotate}
 

@@ -13,7 +13,7 @@ from . import population, purging, stores, storing
 from .chart import Axis, Chart
 from .processor_time import ProcessorTime
 from .results import Goal, Result, ratio_goal
-from .stores import POSTGRES, REDIS, SQLITE
+from .stores import KINDS, MARIADB, POSTGRES, REDIS, SQLITE
 from .timing import Contestant, compare
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 STEPS = ("find", "rotate", "log in")
 GROWTH = 1.3
 MOST_BYTES = {SQLITE: 400, REDIS: 600}
-LARGEST_POSTGRES = 1_000_000
+LARGEST = {POSTGRES: 1_000_000, MARIADB: 1_000_000}
 COLUMNS = ("storage", "what", "rows", "min", "median", "÷ smallest (medians)", "÷ smallest (minima)")
 NOTES = [
     "CPU µs unless something else is said, of the client and of the server's processes. All sizes in turns, each in a",
@@ -48,8 +48,8 @@ def run(effort: Effort) -> Result:
     rows: list[tuple[Any, ...]] = []
     goals: list[Goal] = []
     curves: dict[str, list[tuple[float, float]]] = {}
-    for kind in (SQLITE, REDIS, POSTGRES):
-        sizes = [size for size in effort.sizes if kind != POSTGRES or size <= LARGEST_POSTGRES]
+    for kind in KINDS:
+        sizes = [size for size in effort.sizes if size <= LARGEST.get(kind, size)]
         if kind not in stores.present():
             goals += [Goal(f"{kind}: {step}, largest ÷ smallest", GROWTH, False, None) for step in STEPS]
             goals += purging.goals(kind, None)
@@ -116,9 +116,8 @@ def logging_in(storage: Storage, at: int) -> Callable[[Session], object]:
 
 def stored_bytes(store: Store) -> int:
     """What the database takes now."""
-    if store.kind == REDIS:
-        return redis_bytes(store)
-    return sqlite_bytes(store) if store.kind == SQLITE else postgres_bytes(store)
+    measure = {SQLITE: sqlite_bytes, REDIS: redis_bytes, POSTGRES: postgres_bytes, MARIADB: mariadb_bytes}
+    return measure[store.kind](store)
 
 
 def redis_bytes(store: Store) -> int:
@@ -143,6 +142,12 @@ def postgres_bytes(store: Store) -> int:
     tables = "pg_class WHERE relkind = 'r' AND relnamespace = 'grown'::regnamespace"
     with psycopg.connect(store.server_url) as connection:
         (found,) = connection.execute(f"SELECT sum(pg_total_relation_size(oid)) FROM {tables}").fetchone() or (0,)
+    return int(found)
+
+
+def mariadb_bytes(store: Store) -> int:
+    files = "information_schema.innodb_sys_tablespaces WHERE name LIKE 'tessera/%'"
+    ((found,),) = store.ask_mariadb(f"SELECT sum(file_size) FROM {files}")
     return int(found)
 
 

@@ -20,7 +20,7 @@ from tests.servers.postgres import PostgresServer
 from . import peers, stores
 from .processor_time import ProcessorTime
 from .results import Goal, Result
-from .stores import POSTGRES, REDIS, Store
+from .stores import MARIADB, POSTGRES, REDIS, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +34,7 @@ MOST_PROCESSOR = 1.0
 MOST_GROWTH = 1.5
 """How many times more a worker of many may cost than a worker of few."""
 WORKERS = (1, 8, 32)
+SERVERS = (POSTGRES, REDIS, MARIADB)
 SETTLE = 12.0
 """Seconds between the first reads and the measurement."""
 SYSTEM_POSTGRES = "*/bin/postgres"
@@ -44,7 +45,7 @@ COLUMNS = ("storage", "workers", "seconds", "statements/s per worker", "% of a c
 NOTES = [
     "Followers as every worker (process) has one, each with connections of its own, in one process that does nothing",
     "else; nothing is revoked meanwhile. Statements are counted by the server (transactions of pg_stat_database;",
-    "EVALSHA and XREAD of INFO commandstats). CPU is that of all processes of the server.",
+    "EVALSHA and XREAD of INFO commandstats; MariaDB's own count). CPU is that of all processes of the server.",
 ]
 
 
@@ -52,8 +53,8 @@ def run(effort: Effort) -> Result:
     """Let 1, 8 and 32 workers idle, on one storage after the other."""
     rows: list[tuple[Any, ...]] = []
     goals: list[Goal] = []
-    for kind in (POSTGRES, REDIS):
-        if kind not in stores.present((POSTGRES, REDIS)):
+    for kind in SERVERS:
+        if kind not in stores.present():
             goals += _goals(kind, [])
             continue
         with _started(kind) as store:
@@ -64,7 +65,7 @@ def run(effort: Effort) -> Result:
             for count, statements, share in found
         ]
         goals += _goals(kind, found)
-    notes = [*NOTES, f"The revocation log has {effort.idle_entries} open entries.", *stores.left_out((POSTGRES, REDIS))]
+    notes = [*NOTES, f"The revocation log has {effort.idle_entries} open entries.", *stores.left_out(SERVERS)]
     return Result("P12", "what idle workers cost their storage", COLUMNS, rows, goals, notes)
 
 
@@ -83,8 +84,8 @@ def _goals(kind: str, found: list[tuple[int, float, float]]) -> list[Goal]:
 @contextlib.contextmanager
 def _started(kind: str) -> Iterator[Store]:
     """A server with the defaults of its maker: Debian's PostgreSQL where it is installed."""
-    if kind == REDIS:
-        with stores.started(REDIS) as store:
+    if kind != POSTGRES:
+        with stores.started(kind) as store:
             yield store
         return
     homes = sorted(Path("/usr/lib/postgresql").glob(SYSTEM_POSTGRES))
@@ -129,6 +130,9 @@ def _statements(store: Store) -> int:
     if store.kind == REDIS:
         stats = store.server.tell("INFO", "commandstats") if store.server is not None else {}
         return sum(int(str(stats[name]).partition("calls=")[2].partition(",")[0]) for name in CLIENT_COMMANDS)
+    if store.kind == MARIADB:
+        ((_, count),) = store.ask_mariadb("SHOW GLOBAL STATUS LIKE 'Questions'")
+        return int(count)
     import psycopg
 
     with psycopg.connect(store.server_url, autocommit=True) as connection:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
-from sqlalchemy import LargeBinary, and_, exists, or_, select, update
+from sqlalchemy import LargeBinary, String, Text, and_, exists, or_, select, update
+from sqlalchemy.dialects.mysql import VARBINARY
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 if TYPE_CHECKING:
@@ -16,8 +17,17 @@ if TYPE_CHECKING:
     from flask_tessera.sessions.model import Session as Record
 
 
+DIALECTS = {"postgresql://": "postgresql+psycopg://", "mysql://": "mysql+pymysql://"}
+"""What we know a database by, and with which driver SQLAlchemy is to speak to it."""
+
+
 class Base(DeclarativeBase):
-    type_annotation_map = {int: sqlalchemy.BigInteger, bytes: LargeBinary, str: sqlalchemy.Text}  # noqa: RUF012
+    type_annotation_map = {  # noqa: RUF012
+        int: sqlalchemy.BigInteger,
+        # What MySQL can index has a longest length.
+        bytes: LargeBinary().with_variant(VARBINARY(16), "mysql"),
+        str: Text().with_variant(String(255), "mysql"),
+    }
 
 
 class PrincipalRow(Base):
@@ -130,7 +140,9 @@ def _refuse(row: SessionRow, principal: PrincipalRow | None, at: int) -> None:
 
 def open_engine(url: str) -> Engine:
     """With the durability of our own connections: SQLite flushes at each commit."""
-    engine = sqlalchemy.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    for scheme, dialect in DIALECTS.items():
+        url = url.replace(scheme, dialect)
+    engine = sqlalchemy.create_engine(url)
     if engine.dialect.name == "sqlite":
         sqlalchemy.event.listen(engine, "connect", _set_pragmas)
     return engine

@@ -15,7 +15,7 @@ from . import peers, stores
 from .chart import Axis, Chart
 from .propagation_worker import LOADS, boot_nanoseconds
 from .results import Goal, Result
-from .stores import POSTGRES, REDIS, SQLITE
+from .stores import KINDS, MARIADB
 from .world import open_world
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ NOTES = [
     "counts from before the call, and so what the storage's write takes. An idle worker sends itself a request each",
     "0.1 ms; a busy one has one thread that does nothing but Python, 0.3 ms a request, a crowded one has four such:",
     "whatever else it does waits for them to let go of the interpreter, 5 ms each time. There are more busy threads",
-    "than cores. Crowded workers are shown, not judged.",
+    "than cores. Crowded workers are shown, not judged. MariaDB tells nobody of an ending: a worker looks every 0.7 s,",
+    "which is judged by the declared bound alone.",
 ]
 
 
@@ -50,7 +51,7 @@ def run(effort: Effort) -> Result:
     rows: list[tuple[Any, ...]] = []
     goals: list[Goal] = []
     curves: dict[str, list[tuple[float, float]]] = {}
-    for kind in (SQLITE, REDIS, POSTGRES):
+    for kind in KINDS:
         if kind not in stores.present():
             goals += _goals(kind)
             continue
@@ -157,6 +158,7 @@ def _goals(kind: str, delays: Delays | None = None, bound: float = 2_000) -> lis
     goals = [
         Goal(f"{kind}: p99, {load} workers", limit, False, percentile(delays[load], 99) if delays else None, unit=" ms")
         for load, limit in LIMITS.items()
+        if kind != MARIADB
     ]
     longest = max(max(found) for found in delays.values()) if delays else None
     return [*goals, Goal(f"{kind}: longest, within the declared bound", bound, False, longest, unit=" ms")]

@@ -13,7 +13,7 @@ from .load import CONNECTIONS, request
 from .login_service import cores
 from .results import Goal, Result, ratio_goal
 from .served import PATH, STORE, WHICH, jwt_library, jwt_tokens
-from .stores import POSTGRES, REDIS, SQLITE
+from .stores import KINDS
 from .timing import Timing
 from .web_servers import GRANIAN, GUNICORN, WebServer
 from .world import USERS, open_world
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LEAST_OF_BARE = 0.92
 LEAST_OF_PEER = {"gunicorn": 1.5, "granian": 1.9}
-OURS = {kind: f"ours, {kind}" for kind in (SQLITE, REDIS, POSTGRES)}
+OURS = {kind: f"ours, {kind}" for kind in KINDS}
 COLUMNS = (
     "server",
     "who",

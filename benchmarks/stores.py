@@ -7,11 +7,13 @@ import os
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from flask_tessera.errors import ConfigError
 from flask_tessera.storage.from_url import open_storage
 from tests.servers.binaries import why_not
+from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer
 
@@ -22,10 +24,12 @@ if TYPE_CHECKING:
 
     from flask_tessera.storage.engine import Storage
 
-SQLITE, REDIS, POSTGRES = "SQLite", "Redis", "PostgreSQL"
+SQLITE, REDIS, POSTGRES, MARIADB = "SQLite", "Redis", "PostgreSQL", "MariaDB"
+KINDS = (SQLITE, REDIS, POSTGRES, MARIADB)
 MEMORY = Path("/dev/shm")
 """A file system in memory, where there is one: there a flush costs nothing, so that what is left is work."""
 POSTGRES_SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "8GB"}
+MARIADB_SETTINGS = {"innodb-buffer-pool-size": "1G", "innodb-log-file-size": "1G"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class Store:
     kind: str
     version: str
     folder: Path
-    server: RedisServer | PostgresServer | None = None
+    server: RedisServer | PostgresServer | MariaDBServer | None = None
     port: int = 0
     """Of something that stands before the server; 0: nothing does."""
 
@@ -44,10 +48,10 @@ class Store:
         return replace(self, port=port)
 
     def url(self, name: str) -> str:
-        """Of the database of this name: another name is another database, but for Redis, which has one."""
+        """Of the database of this name: another name is another database, but for Redis and MariaDB, which have one."""
         if self.kind == SQLITE:
             return f"sqlite:///{self.folder / name}.db"
-        return self.server_url if self.kind == REDIS else f"{self.server_url}?schema={name}"
+        return f"{self.server_url}?schema={name}" if self.kind == POSTGRES else self.server_url
 
     @property
     def server_url(self) -> str:
@@ -57,12 +61,25 @@ class Store:
         return self.server.url.replace(f":{self.server.port}", f":{self.port or self.server.port}")
 
     def settle(self) -> None:
-        """Have done now what PostgreSQL does within a minute of many writes: else it plans for an empty table."""
+        """Have done now what servers do some time after many writes: else they plan for an empty table."""
         if self.kind == POSTGRES:
             import psycopg
 
             with psycopg.connect(self.server_url, autocommit=True) as connection:
                 connection.execute("VACUUM ANALYZE")
+        if self.kind == MARIADB:
+            for (table,) in self.ask_mariadb("SHOW TABLES"):
+                self.ask_mariadb(f"ANALYZE TABLE {table}")
+
+    def ask_mariadb(self, statement: str) -> list[tuple[Any, ...]]:
+        """What MariaDB answers, asked on a connection of one's own."""
+        import pymysql
+
+        url = urlsplit(self.server_url)
+        place = {"host": url.hostname, "port": url.port, "user": url.username, "database": url.path[1:]}
+        with contextlib.closing(pymysql.connect(**place)) as connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return list(cursor.fetchall())
 
     @contextlib.contextmanager
     def opened(self, name: str) -> Iterator[Storage]:
@@ -80,6 +97,7 @@ def reason_against(kind: str) -> str:
     url, program = {
         REDIS: ("redis://127.0.0.1:1/0", "redis8"),
         POSTGRES: ("postgresql://127.0.0.1:1/none", "postgres"),
+        MARIADB: ("mysql://127.0.0.1:1/none", "mariadb"),
     }[kind]
     try:
         open_storage(url).close()
@@ -113,6 +131,8 @@ def started(kind: str) -> Iterator[Store]:
             yield Store(
                 kind, f"{redis.tell('INFO')['redis_version']}, redis-py {peers.version_of('redis')}", folder, redis
             )
+        elif kind == MARIADB:
+            yield mariadb(folder, stack.enter_context(MariaDBServer(folder, settings=MARIADB_SETTINGS)))
         else:
             postgres = stack.enter_context(PostgresServer(folder, settings=POSTGRES_SETTINGS))
             yield Store(kind, _postgres_version(postgres), folder, postgres)
@@ -126,11 +146,18 @@ def _postgres_version(server: PostgresServer) -> str:
     return f"{number // 10_000}.{number % 10_000}, psycopg {peers.version_of('psycopg')}"
 
 
-def left_out(kinds: tuple[str, ...] = (SQLITE, REDIS, POSTGRES)) -> list[str]:
+def mariadb(folder: Path, server: MariaDBServer) -> Store:
+    """The store on a server that runs."""
+    nameless = Store(MARIADB, "", folder, server)
+    ((version,),) = nameless.ask_mariadb("SELECT substring_index(version(), '-', 1)")
+    return replace(nameless, version=f"{version}, PyMySQL {peers.version_of('pymysql')}")
+
+
+def left_out(kinds: tuple[str, ...] = KINDS) -> list[str]:
     """A sentence for each kind that cannot be measured here."""
     return [f"Not measured: {kind}: {reason}." for kind in kinds if (reason := reason_against(kind))]
 
 
-def present(kinds: tuple[str, ...] = (SQLITE, REDIS, POSTGRES)) -> list[str]:
+def present(kinds: tuple[str, ...] = KINDS) -> list[str]:
     """The kinds that can be measured here."""
     return [kind for kind in kinds if not reason_against(kind)]
