@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import gc
 import threading
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from ..clocks import system_clock
+from ..clocks import boot_clock, system_clock
 from ..config import Settings, read_settings
 from ..errors import ConfigError, StorageUnavailableError
 from ..fork import renew_in_children
@@ -38,6 +37,10 @@ if TYPE_CHECKING:
     from ..services.ports import Clock
     from ..storage.engine import Storage
     from .hooks import Hooks
+
+_SLOW: Final = 0.5
+_LOOK_AGAIN_AFTER: Final = 3.0
+"""Seconds for which a storage that took more than `_SLOW` seconds, in vain, is not asked again whose it is."""
 
 __all__ = ["AppState", "Runtime", "States", "runtime_of", "states_of"]
 
@@ -76,6 +79,7 @@ class States:
         if self._shared is not None or self.running:
             self._of_parents.append((self._shared, self.running))
         self._shared, self.running, self._is_owner = None, {}, False
+        self._look_again_at = 0.0
 
     def add(self, realm: str, hooks: Hooks, *, storage: Any, clock: Clock | None) -> None:
         """Register a realm.
@@ -121,10 +125,16 @@ class States:
         return KeyRing.from_secret(secret, fallbacks=fallbacks, purpose=ownership.PURPOSE)
 
     def _refuse_foreign(self, storage: Storage) -> None:
-        # One that does not answer is looked at again with the next request.
-        with suppress(StorageUnavailableError):
+        begun = boot_clock()
+        if begun < self._look_again_at:
+            return
+        try:
             ownership.refuse_foreign(storage, self.storage_ring(), at=(self._clock or system_clock)())
             self._is_owner = True
+        except StorageUnavailableError:
+            # Nobody is kept from what does not need the storage; what does will say so. One wait a request is enough.
+            if boot_clock() > begun + _SLOW:
+                self._look_again_at = boot_clock() + _LOOK_AGAIN_AFTER
 
     def _running(self, realm: str) -> Runtime:
         if realm not in self.hooks:
