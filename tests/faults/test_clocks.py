@@ -13,12 +13,12 @@ def test_X10_F07_a_clock_steps_and_is_set_right_again(name):
     assert_clean(step_clocks(name, 1), faults=len(STEPS))
 
 
-@on("postgres", "redis8")
+@on("postgres", "redis8", long=("mariadb",))
 def test_X10_F07_a_clock_steps_where_workers_listen_for_endings(name):
     assert_clean(step_clocks(name, 1, only=("-1 day", "+10 years")), faults=2)
 
 
-@on("sqlite", long=("postgres", "redis8"))
+@on("sqlite", long=("postgres", "mariadb", "redis8"))
 def test_X10_two_workers_25_s_apart_answer_the_same_clients_by_turns(name):
     assert_clean(set_clocks_apart(name, 1), faults=1)
 

@@ -17,31 +17,31 @@ def crew():
 
 
 @pytest.mark.unix("fork")
-@on("sqlite", "postgres", long=("redis8", "redis8-cluster"))
+@on("sqlite", "postgres", long=("mariadb", "redis8", "redis8-cluster"))
 def test_X12_a_process_forks_after_it_has_used_its_storage(crew, name):
     assert_clean(fork_after_use(name, 2, crew=crew), faults=2)
 
 
 @pytest.mark.unix("SIGSTOP")
-@on("sqlite", "postgres", "redis8")
+@on("sqlite", "postgres", "redis8", long=("mariadb",))
 def test_X12_a_worker_that_slept_refuses_with_its_very_next_request(crew, name):
     assert_clean(stop_worker(name, 1, crew=crew), faults=1)
 
 
 @pytest.mark.unix("limits of resources")
-@on("redis8", long=("sqlite", "postgres", "redis8-cluster"))
+@on("redis8", long=("sqlite", "postgres", "mariadb", "redis8-cluster"))
 def test_X12_F02_without_file_descriptors_it_is_503_and_all_is_well_once_there_are_some(crew, name):
     tally = exhaust_descriptors(name, 1, crew=crew)
     assert_clean(tally, faults=1)
     assert tally.unavailable > 0
 
 
-@on("postgres", "redis8")
+@on("postgres", "redis8", long=("mariadb",))
 def test_X12_F03_a_worker_that_cannot_hear_asks_the_storage_and_alone_it_refuses(name):
     assert_clean(deafen(name, 2), faults=3)
 
 
-@on("postgres", long=("redis8",))
+@on("postgres", long=("mariadb", "redis8"))
 def test_X12_one_gevent_worker_serves_a_crowd_on_a_slow_storage(name):
     assert_clean(cooperate(name, 1), faults=1)
 
