@@ -145,7 +145,7 @@ def test_the_metadata_of_the_wheel_is_complete(metadata: Message):
     assert metadata["License-Expression"] == "MIT"
     assert metadata["License-File"] == "LICENSE"
     assert metadata["Requires-Python"] == ">=3.11"
-    extras = {"accounts", "async", "migrations", "mysql", "postgres", "redis", "server"}
+    extras = {"accounts", "async", "mysql", "postgres", "redis", "server"}
     assert set(metadata.get_all("Provides-Extra")) == extras
     assert metadata["Summary"]
     assert metadata["Description-Content-Type"] == "text/markdown"
