@@ -56,8 +56,9 @@ SETTINGS = {
         "以前的密钥，用它们签发的 token 仍然有效；默认用 Flask 自己的",
     ),
     "STORE_URL": (
-        "where sessions are kept: `sqlite:///file.db`, `postgresql://…`, `redis://…`, `redis+cluster://…` or `memory:`",
-        "会话存放处：`sqlite:///file.db`、`postgresql://…`、`redis://…`、`redis+cluster://…` 或 `memory:`",
+        "where sessions are kept: `sqlite:///file.db`, `postgresql://…`, `mysql://…`, `redis://…`,"
+        " `redis+cluster://…` or `memory:`",
+        "会话存放处：`sqlite:///file.db`、`postgresql://…`、`mysql://…`、`redis://…`、`redis+cluster://…` 或 `memory:`",
     ),
     "ACCESS_LIFETIME": ("longest life of an access token", "access token 的最长有效期"),
     "TOKEN_LIFETIME": ("life of the single token of `create_token`", "`create_token` 所发单 token 的有效期"),
@@ -81,8 +82,8 @@ SETTINGS = {
         "`strict` 每次请求都查存储，`stateless` 从不查",
     ),
     "REVOCATION_BOUND": (
-        "an ending must reach every worker within it; on PostgreSQL and Redis at least 2",
-        "吊销须在此时间内传到所有 worker；用 PostgreSQL 或 Redis 时至少为 2",
+        "an ending must reach every worker within it; at least 2 unless it is SQLite",
+        "吊销须在此时间内传到所有 worker；除 SQLite 外至少为 2",
     ),
     "MAX_SESSIONS": ("live sessions of one user; 0: no limit", "每个用户的在线会话数；0 表示不限"),
     "SESSIONS_PER_DEVICE_TYPE": (
