@@ -56,8 +56,10 @@ SETTINGS = {
         "以前的密钥，用它们签发的 token 仍然有效；默认用 Flask 自己的",
     ),
     "STORE_URL": (
-        "where sessions are kept: `sqlite:///file.db`, `postgresql://…`, `mysql://…`, `redis://…`,"
-        " `redis+cluster://…` or `memory:`",
+        (
+            "where sessions are kept: `sqlite:///file.db`, `postgresql://…`, `mysql://…`, `redis://…`,"
+            " `redis+cluster://…` or `memory:`"
+        ),
         "会话存放处：`sqlite:///file.db`、`postgresql://…`、`mysql://…`、`redis://…`、`redis+cluster://…` 或 `memory:`",
     ),
     "ACCESS_LIFETIME": ("longest life of an access token", "access token 的最长有效期"),
