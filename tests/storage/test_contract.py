@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 import flask
 import flask_sqlalchemy
 import pytest
 import sqlalchemy
 
+from flask_tessera.errors import StorageUnavailableError
 from flask_tessera.storage.from_url import open_engine, open_storage
 from flask_tessera.testing import BrokenStorageContract, StorageContract
 from flask_tessera.testing.contract.base import T0, begin
@@ -21,6 +23,7 @@ from tests.servers import (
     fresh_database,
     fresh_url,
     is_available,
+    wait_until,
     why_not,
 )
 
@@ -168,6 +171,14 @@ class TestMariaDBEngineOfAHost(StorageContract):
         return self.opened[-1]
 
 
+def answers(storage):
+    try:
+        storage.check()
+    except StorageUnavailableError:
+        return False
+    return True
+
+
 class OnAServer(StorageContract):
     """On a shared server, under a prefix of its own."""
 
@@ -179,6 +190,9 @@ class OnAServer(StorageContract):
             pytest.skip(reason)
         self.url = fresh_url(self.kind)
         self.opened = [open_storage(self.url)]
+        if self.kind.endswith("cluster"):
+            # On a busy machine it takes longer than a step may until it is known who keeps what.
+            wait_until(partial(answers, self.opened[0]), "the cluster is known")
         yield self.opened[0]
         for storage in self.opened:
             storage.close()
