@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from functools import partial
 
 import pytest
@@ -29,15 +30,13 @@ def bench():
 
 def snapshot(bench):
     """What puts the storage back to how it is now."""
-    records = bench.storage.sessions._store._records
-    names = ("sessions", "principals", "values", "log", "last_entry", "log_id", "log_created_at")
-    kept = {name: value.copy() if isinstance(value := getattr(records, name), dict) else value for name in names}
-    users = {owner: dict(sids) for owner, sids in records.users.items()}
+    connection = bench.storage.sessions._store._database.connection
+    kept = sqlite3.connect(":memory:")
+    connection.backup(kept)
 
     def restore():
-        for name, value in kept.items():
-            setattr(records, name, value)
-        records.users = users
+        kept.backup(connection)
+        bench.storage.revocations.announce()
 
     return restore
 

@@ -241,7 +241,7 @@ class Forgetful:
         app.add_url_rule("/guarded", "guarded", self.tessera.login_required(lambda: "in"))
 
     def forget(self) -> None:
-        self.storage.sessions._store._records.__init__()
+        self.storage.sessions._store._database.__init__()
 
     def spend(self, token: str, use: str) -> None:
         if use == "suspension":

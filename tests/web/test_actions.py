@@ -23,6 +23,7 @@ from flask_tessera import (
     signals,
 )
 from flask_tessera.errors import SessionLimitError
+from flask_tessera.sessions.transitions import Changes
 from flask_tessera.web.actions import FOR_EVER
 from flask_tessera.web.user_ids import id_of
 
@@ -437,7 +438,9 @@ def test_R06_a_storage_that_has_forgotten_a_rotation_is_told_by_a_signal(site):
 
     with site.app.app_context(), signals.store_behind.connected_to(hear, sender=site.app):
         again = site.tessera.refresh(pair.refresh_token)
-        storage.sessions._store._records.sessions[remembered.sid] = remembered
+        storage.sessions._store.change_sessions(
+            [remembered.sid], lambda _sid, _found: (Changes(sessions=(remembered,)), None), at=site.clock()
+        )
         site.clock.advance(60)
         site.tessera.refresh(again.refresh_token)
     assert heard == ["store_behind"]
