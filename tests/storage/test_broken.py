@@ -300,7 +300,7 @@ storage.revocations.stamp()
 view, activity = RevocationView(storage.revocations), ActivityWriter(storage.sessions, lambda: T0, lambda event: None)
 memory = open_storage("memory:")
 locks = [storage._database._opening, storage._database.write_lock, view._lock, activity._lock,
-         memory.sessions._store._records.lock]
+         memory.sessions._store._database.write_lock]
 watch = storage.revocations.stamp.__self__
 locks.append(watch._lock)
 held, done = threading.Event(), threading.Event()

@@ -1,1 +1,1 @@
-"""Records in a SQL database: what SQLite and PostgreSQL share, and a folder for each."""
+"""Records in a SQL database: what SQLite, PostgreSQL and MySQL share, and a folder for each."""
