@@ -132,7 +132,15 @@ def _execute(statement: str, name: str) -> None:
     from psycopg import sql
 
     with psycopg.connect(shared("postgres").url, autocommit=True) as connection:
-        connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
+        for tries_left in reversed(range(10)):
+            try:
+                connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
+            except psycopg.errors.DeadlockDetected:
+                # The server is still at a statement of a process that was killed.
+                if not tries_left:
+                    raise
+            else:
+                return
 
 
 def _execute_mysql(url: str, statement: str) -> None:
