@@ -13,6 +13,7 @@ from .contract import Description
 from .engine import Storage
 from .sql.log import SQLLog
 from .sql.sessions import SQLSessions
+from .sql.sqlite.database import SQLiteTransaction
 from .sql.sqlite.dialect import SQLITE
 from .sql.sqlite.preparation import create_or_upgrade
 from .sql.values import SQLValues
@@ -63,15 +64,14 @@ class MemoryDatabase:
 
     def read(self, *statements: Statement) -> tuple[list[Rows], str]:
         with self.write_lock:
-            return self._execute(statements), _IDENTITY
+            return SQLiteTransaction(self.connection, _IDENTITY).read(*statements), _IDENTITY
 
-    def transact(self, work: Callable[[MemoryTransaction], Result], *, again: bool = False) -> Result:  # noqa: ARG002 - no commit is lost
+    def transact(self, work: Callable[[SQLiteTransaction], Result], *, again: bool = False) -> Result:  # noqa: ARG002 - no commit is lost
         with self._writing():
-            return work(MemoryTransaction(self.connection, self._execute))
+            return work(SQLiteTransaction(self.connection, _IDENTITY))
 
     def run(self, *statements: Statement, again: bool = True) -> list[Rows]:  # noqa: ARG002 - as above
-        with self._writing():
-            return self._execute(statements)
+        return self.transact(lambda transaction: transaction.read(*statements))
 
     def remove(self, statement: str, rows: Sequence[Values]) -> int:
         with self._writing():
@@ -83,36 +83,13 @@ class MemoryDatabase:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        with self.write_lock:
-            self.connection.execute("BEGIN")
-            try:
+        try:
+            # The connection commits, or rolls back where an error comes out.
+            with self.write_lock, self.connection:
+                self.connection.execute("BEGIN")
                 yield
-            except sqlite3.IntegrityError as error:
-                self.connection.execute("ROLLBACK")
-                raise AlreadyExistsError("a row of this key") from error
-            except BaseException:
-                self.connection.execute("ROLLBACK")
-                raise
-            self.connection.execute("COMMIT")
-
-    def _execute(self, statements: Sequence[Statement]) -> list[Rows]:
-        return [self.connection.execute(sql, values).fetchall() for sql, values in statements]
-
-
-class MemoryTransaction:
-    """The transaction that goes on in a connection."""
-
-    identity = _IDENTITY
-
-    def __init__(self, connection: sqlite3.Connection, execute: Callable[[Sequence[Statement]], list[Rows]]) -> None:
-        self._connection = connection
-        self._execute = execute
-
-    def read(self, *statements: Statement) -> list[Rows]:
-        return self._execute(statements)
-
-    def write(self, statement: str, rows: Sequence[Values]) -> None:
-        self._connection.executemany(statement, rows)
+        except sqlite3.IntegrityError as error:
+            raise AlreadyExistsError("a row of this key") from error
 
 
 class MemoryLog(SQLLog):

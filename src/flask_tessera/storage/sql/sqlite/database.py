@@ -237,7 +237,7 @@ class SQLiteDatabase:
 class SQLiteTransaction:
     """A connection that holds the write lock."""
 
-    def __init__(self, connection: PoolProxiedConnection, identity: str) -> None:
+    def __init__(self, connection: PoolProxiedConnection | sqlite3.Connection, identity: str) -> None:
         self._cursor = connection.cursor()
         self.identity = identity
 
