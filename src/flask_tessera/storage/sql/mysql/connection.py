@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from ..dialect import Rows, Statement
 
-STEP: Final = 2.4
-"""Seconds for a whole step of ours; with the search for a connection it stays below 3 (DESIGN §1)."""
 _CONNECTING: Final = 1
 _ANSWER: Final = 2
 """Seconds for one answer. Of the handshake too: a server that hangs still accepts."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import random
 import time
-import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from ....errors import AlreadyExistsError, StorageUnavailableError, TesseraError
-from ....fork import renew_in_children
-from ..pool import Pool
+from ....errors import AlreadyExistsError, TesseraError
+from ..pooled import STEP, PooledDatabase
 from . import failures
-from .connection import STEP, Connection
+from .connection import Connection
 from .dialect import MYSQL
 from .preparation import prepare
 
@@ -27,32 +25,16 @@ _PATIENCE: Final = 0.3
 """Seconds after which an attempt has taken too long for another one on a new connection."""
 _LONGEST_PAUSE: Final = 0.03
 """Seconds between two attempts of those of whom the server has ended one for another."""
-_left_by_parents: Final[list[Pool[Connection]]] = []
-"""Kept, never used: the connections in them are the parent's, and not even to be collected here."""
 
 
-class MySQLDatabase:
-    """A MySQL or MariaDB database; the connections are ours, also where it is a host's."""
+class MySQLDatabase(PooledDatabase[Connection]):
+    """A MySQL or MariaDB database."""
 
     dialect = MYSQL
 
     def __init__(self, address: Address) -> None:
         self.address = address
-        self._is_first = True
-        self._pools: list[Pool[Connection]] = []
-        renew_in_children(self)
-        # A storage that nobody holds any more closes its connections. With the process they go anyway.
-        weakref.finalize(self, _close_all, self._pools).atexit = False
-
-    def renew_locks(self) -> None:
-        """A child gets connections of its own: it may neither use nor close what its parent talks through."""
-        _left_by_parents.extend(self._pools)
-        self._pools[:] = [Pool(self.address.pool)]
-
-    def read(self, *statements: Statement) -> tuple[list[Rows], str]:
-        return self._carry_out(
-            lambda connection: (connection.batch(statements), connection.identity), writing=False, again=True
-        )
+        super().__init__(address.pool)
 
     def run(self, *statements: Statement, again: bool = True) -> list[Rows]:
         if len(statements) == 1:
@@ -65,31 +47,11 @@ class MySQLDatabase:
     def remove(self, statement: str, rows: Sequence[Values]) -> int:
         return self.transact(lambda transaction: transaction.remove(statement, rows), again=True)
 
-    def connect(self, give_up_at: float) -> Connection:
-        """A new connection, the schema in place.
+    def _dial(self, give_up_at: float) -> Connection:
+        return Connection.dial(self.address.options, give_up_at)
 
-        Args:
-            give_up_at: steady second until which it may wait for the server.
-
-        Raises:
-            pymysql.err.Error: nobody answers.
-            ConfigError: the database is not one we can work with.
-        """
-        connection = Connection.dial(self.address.options, give_up_at)
-        is_good = False
-        try:
-            prepare(connection, is_first=self._is_first)
-            is_good = True
-        finally:
-            if not is_good:
-                connection.close()
-        self._is_first = False
-        return connection
-
-    def close(self) -> None:
-        """Close all connections, those in use when they are given back; the next step opens others."""
-        old, self._pools[-1] = self._pools[-1], Pool(self.address.pool)
-        old.close()
+    def _prepare(self, connection: Connection, *, is_first: bool) -> None:
+        prepare(connection, is_first=is_first)
 
     def _carry_out(self, work: Callable[[Connection], Result], *, writing: bool, again: bool) -> Result:
         began = time.monotonic()
@@ -107,24 +69,6 @@ class MySQLDatabase:
                     raise failures.unavailable(error, writing=writing) from error
                 is_new = True
 
-    def _try(self, work: Callable[[Connection], Result], give_up_at: float) -> Result:
-        pool = self._pools[-1]
-        connection = pool.take(self.connect, give_up_at=give_up_at)
-        is_good = False
-        try:
-            result = work(connection)
-            is_good = True
-        except StorageUnavailableError:
-            # What it found there must not be: the next connection puts it right.
-            pool.clear()
-            raise
-        except TesseraError:
-            is_good = True
-            raise
-        finally:
-            pool.give_back(connection, is_good=is_good)
-        return result
-
     def _is_harmless(self, error: Exception, again: bool) -> bool:
         """Whether the step may be carried out once more, on a connection that is new."""
         if not failures.is_lost(error) and not failures.is_stale(error):
@@ -132,11 +76,6 @@ class MySQLDatabase:
         # The others are of the same age, and of the same opinion about the tables.
         self.close()
         return again or failures.is_stale(error) or isinstance(error, failures.NotCommittedError)
-
-
-def _close_all(pools: list[Pool[Connection]]) -> None:
-    for pool in pools:
-        pool.close()
 
 
 class MySQLTransaction:

@@ -10,10 +10,11 @@ from ...contract import CHECK_WRITES_EVERY
 from ...engine import Storage
 from ...pace import Pace
 from .. import schema, upgrades
+from ..pooled import STEP
 from ..sessions import SQLSessions
 from ..values import SQLValues
 from . import address, failures
-from .connection import STEP, Connection
+from .connection import Connection
 from .database import MySQLDatabase
 from .description import describe
 from .log import MySQLLog

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from ..dialect import Statement
 
 Result = TypeVar("Result")
-STEP: Final = 2.4
-"""Seconds for a whole step of ours; with the search for a connection it stays below 3 (DESIGN §1)."""
 # The server gives up before we do, so that nothing of a step goes on that was given up. All we read has an index, so
 # nothing is worth compiling; the planner's own settings stay as the server has them.
 SETTINGS: Final = """

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import time
-import weakref
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import psycopg
 
-from ....errors import AlreadyExistsError, StorageUnavailableError, TesseraError
-from ....fork import renew_in_children
-from ..pool import Pool
+from ....errors import AlreadyExistsError, TesseraError
+from ..pooled import STEP, PooledDatabase
 from . import failures, upgrading
-from .connection import STEP, Connection
+from .connection import Connection
 from .dialect import dialect_of
 from .preparation import prepare
 from .upgrading import BusyError
@@ -32,32 +30,16 @@ _ATTEMPTS: Final = 10
 _BEGIN: Final[Statement] = ("BEGIN", ())
 _COMMIT: Final[Statement] = ("COMMIT", ())
 _ROLLBACK: Final[Statement] = ("ROLLBACK", ())
-_left_by_parents: Final[list[Pool[Connection]]] = []
-"""Kept, never used: the connections in them are the parent's, and not even to be collected here."""
 
 
-class PostgresDatabase:
-    """A PostgreSQL database; the connections are ours, also where it is a host's."""
+class PostgresDatabase(PooledDatabase[Connection]):
+    """A PostgreSQL database."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
         self.dialect = dialect_of(address.channel)
         self._next_host = 0
-        self._is_first = True
-        self._pools: list[Pool[Connection]] = []
-        renew_in_children(self)
-        # A storage that nobody holds any more closes its connections. With the process they go anyway.
-        weakref.finalize(self, _close_all, self._pools).atexit = False
-
-    def renew_locks(self) -> None:
-        """A child gets connections of its own: it may neither use nor close what its parent talks through."""
-        _left_by_parents.extend(self._pools)
-        self._pools[:] = [Pool(self.address.pool)]
-
-    def read(self, *statements: Statement) -> tuple[list[Rows], str]:
-        return self._carry_out(
-            lambda connection: (connection.batch(statements), connection.identity), writing=False, again=True
-        )
+        super().__init__(address.pool)
 
     def run(self, *statements: Statement, again: bool = True) -> list[Rows]:
         # Several statements in one pipeline are one transaction of the server's (PostgreSQL manual, 34.5.1.1).
@@ -86,29 +68,6 @@ class PostgresDatabase:
                 return upgrading.upgrade(self.address)
         return upgrading.upgrade(self.address)
 
-    def connect(self, give_up_at: float) -> Connection:
-        """A new connection, the schema in place.
-
-        Args:
-            give_up_at: steady second until which it may wait for the server once that has answered.
-
-        Raises:
-            psycopg.Error: nobody answers.
-            ConfigError: the database is not one we can work with.
-        """
-        connection = self._dial(give_up_at)
-        with ExitStack() as undoing:
-            undoing.callback(connection.close)
-            prepare(connection, self.address, is_first=self._is_first)
-            undoing.pop_all()
-        self._is_first = False
-        return connection
-
-    def close(self) -> None:
-        """Close all connections, those in use when they are given back; the next step opens others."""
-        old, self._pools[-1] = self._pools[-1], Pool(self.address.pool)
-        old.close()
-
     def _dial(self, give_up_at: float) -> Connection:
         """Try the hosts, the one that answered last first; there is time for one that hangs, not for two."""
         hosts = self.address.attempts
@@ -125,6 +84,9 @@ class PostgresDatabase:
                 return connection
         raise OSError("no host to connect to")
 
+    def _prepare(self, connection: Connection, *, is_first: bool) -> None:
+        prepare(connection, self.address, is_first=is_first)
+
     def _carry_out(self, work: Callable[[Connection], Result], *, writing: bool, again: bool) -> Result:
         give_up_at = time.monotonic() + STEP
         try:
@@ -138,24 +100,6 @@ class PostgresDatabase:
         except failures.ERRORS as error:
             raise failures.unavailable(error, writing=writing) from error
 
-    def _try(self, work: Callable[[Connection], Result], give_up_at: float) -> Result:
-        pool = self._pools[-1]
-        connection = pool.take(self.connect, give_up_at=give_up_at)
-        is_good = False
-        try:
-            result = work(connection)
-            is_good = True
-        except StorageUnavailableError:
-            # What it found there must not be: the next connection puts it right.
-            pool.clear()
-            raise
-        except TesseraError:
-            is_good = True
-            raise
-        finally:
-            pool.give_back(connection, is_good=is_good)
-        return result
-
     def _is_harmless(self, error: Exception, again: bool) -> bool:
         """Whether the step may be carried out once more, on a connection that is new."""
         is_lost = failures.is_lost(error)
@@ -164,11 +108,6 @@ class PostgresDatabase:
         # The others are of the same age, and of the same opinion about the tables.
         self.close()
         return not is_lost or again or isinstance(error, failures.NotBegunError)
-
-
-def _close_all(pools: list[Pool[Connection]]) -> None:
-    for pool in pools:
-        pool.close()
 
 
 class PostgresTransaction:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 from ....errors import StorageUnavailableError
 from ....fork import renew_in_children
+from ..pooled import STEP
 from . import failures
-from .connection import STEP, Connection
 
 if TYPE_CHECKING:
+    from .connection import Connection
     from .database import PostgresDatabase
 
 _left_by_parents: Final[list[_Channel]] = []
