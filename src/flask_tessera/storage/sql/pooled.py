@@ -5,10 +5,12 @@ from __future__ import annotations
 import weakref
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, Generic, Protocol, TypeVar
 
 from ...errors import StorageUnavailableError, TesseraError
 from ...fork import renew_in_children
+from ..contract import CHECK_WRITES_EVERY
+from ..pace import Pace
 from .pool import Lendable, Pool
 
 if TYPE_CHECKING:
@@ -47,8 +49,12 @@ class PooledDatabase(ABC, Generic[Connection]):
         pool: how many connections there may be.
     """
 
+    write_something: ClassVar[str]
+    """Writes a row that nobody reads: not the one that polls read."""
+
     def __init__(self, pool: int) -> None:
         self._pool_size = pool
+        self._writing = Pace(CHECK_WRITES_EVERY)
         self._is_first = True
         self._pools: list[Pool[Connection]] = []
         renew_in_children(self)
@@ -84,10 +90,25 @@ class PooledDatabase(ABC, Generic[Connection]):
         self._is_first = False
         return connection
 
+    def check(self) -> None:
+        """See that it can be read, and now and then that it can be written.
+
+        Raises:
+            StorageUnavailableError: it cannot.
+        """
+        self.read(("SELECT 1 FROM tessera_log WHERE id = 1", ()))
+        if self._writing.is_due:
+            self.run((self.write_something, ()))
+            self._writing.note_done()
+
     def close(self) -> None:
         """Close all connections, those in use when they are given back; the next step opens others."""
         old, self._pools[-1] = self._pools[-1], Pool(self._pool_size)
         old.close()
+
+    @abstractmethod
+    def run(self, *statements: Statement, again: bool = True) -> list[Rows]:
+        """As `Database.run`."""
 
     @abstractmethod
     def _dial(self, give_up_at: float) -> Connection:

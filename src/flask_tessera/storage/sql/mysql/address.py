@@ -5,13 +5,13 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import sqlalchemy
-from sqlalchemy.exc import ArgumentError
-
 from ....errors import ConfigError
+from ..url import parse_own, refuse_cut_password
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import sqlalchemy
 
 POOL: Final = 16
 """Connections of one process, unless `?pool=` says otherwise."""
@@ -42,10 +42,7 @@ def parse(url: str) -> Address:
     Raises:
         ConfigError: it is malformed, or has an option that is not known. No part of it is repeated but that name.
     """
-    try:
-        parsed = sqlalchemy.make_url(url)
-    except (ArgumentError, ValueError):
-        raise ConfigError("STORE_URL: this is not mysql://user:password@host:port/database") from None
+    parsed = parse_own(url, "mysql://user:password@host:port/database")
     known = _BOOLEANS | _TEXTS | _IGNORED | {"pool"}
     for name in parsed.query.keys() - known:
         near = get_close_matches(name, known, 1)
@@ -65,9 +62,7 @@ def of_host(url: sqlalchemy.URL) -> Address:
 
 
 def _address_of(url: sqlalchemy.URL) -> Address:
-    if "@" in (url.host or ""):
-        # Of a password with an "@" the end would be taken for a host, and be named where it is not found.
-        raise ConfigError("STORE_URL: in a password write @ as %40")
+    refuse_cut_password(url)
     if not url.database:
         raise ConfigError("STORE_URL: the URL must name a database: mysql://user:password@host:port/database")
     query = {name: value if isinstance(value, str) else value[-1] for name, value in url.query.items()}

@@ -30,6 +30,9 @@ _LONGEST_PAUSE: Final = 0.03
 class MySQLDatabase(PooledDatabase[Connection]):
     """A MySQL or MariaDB database."""
 
+    write_something = """
+INSERT INTO tessera_values (kind, name, value, version, expires_at, owner) VALUES ('check', '', '', 0, 0, '')
+ON DUPLICATE KEY UPDATE version = version + 1"""
     dialect = MYSQL
 
     def __init__(self, address: Address) -> None:

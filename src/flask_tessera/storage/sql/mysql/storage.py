@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from ...contract import CHECK_WRITES_EVERY
 from ...engine import Storage
-from ...pace import Pace
 from .. import schema, upgrades
 from ..pooled import STEP
 from ..sessions import SQLSessions
@@ -25,11 +23,6 @@ if TYPE_CHECKING:
 
     from ...contract import Description, SchemaState
 
-# Not to a row that polls read.
-_WRITE_SOMETHING: Final = """
-INSERT INTO tessera_values (kind, name, value, version, expires_at, owner) VALUES ('check', '', '', 0, 0, '')
-ON DUPLICATE KEY UPDATE version = version + 1"""
-
 
 class MySQLStorage(Storage):
     """All records in tables of one database, each called `tessera_…`.
@@ -42,7 +35,6 @@ class MySQLStorage(Storage):
 
     def __init__(self, place: address.Address) -> None:
         self._database = MySQLDatabase(place)
-        self._writing = Pace(CHECK_WRITES_EVERY)
         super().__init__(SQLSessions(self._database), MySQLLog(self._database), SQLValues(self._database))
 
     @classmethod
@@ -90,10 +82,7 @@ class MySQLStorage(Storage):
         return [schema.revision_of(schema.VERSION)] if is_new else []
 
     def check(self) -> None:
-        self._database.read(("SELECT 1 FROM tessera_log WHERE id = 1", ()))
-        if self._writing.is_due:
-            self._database.run((_WRITE_SOMETHING, ()))
-            self._writing.note_done()
+        self._database.check()
 
     def close(self) -> None:
         self._database.close()

@@ -7,13 +7,14 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import psycopg
-import sqlalchemy
-from sqlalchemy.exc import ArgumentError
 
 from ....errors import ConfigError
+from ..url import parse_own, refuse_cut_password
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import sqlalchemy
 
 DEFAULT_SCHEMA: Final = "tessera"
 OTHER_DEFAULT: Final = "tessera_storage"
@@ -59,10 +60,7 @@ def parse(url: str) -> Address:
     Raises:
         ConfigError: it is malformed, or has an option that is not known. No part of it is repeated but that name.
     """
-    try:
-        parsed = sqlalchemy.make_url(url)
-    except (ArgumentError, ValueError):
-        raise ConfigError("STORE_URL: this is not postgresql://user:password@host:port/database") from None
+    parsed = parse_own(url, "postgresql://user:password@host:port/database")
     for name in parsed.query:
         if name not in _LIBPQ_OPTIONS | _OWN_OPTIONS:
             near = get_close_matches(name, _LIBPQ_OPTIONS | _OWN_OPTIONS, 1)
@@ -78,9 +76,7 @@ def of_host(url: sqlalchemy.URL) -> Address:
 
 
 def _address_of(url: sqlalchemy.URL) -> Address:
-    if "@" in (url.host or ""):
-        # Of a password with an "@" the end would be taken for a host, and be named where it is not found.
-        raise ConfigError("STORE_URL: in a password write @ as %40")
+    refuse_cut_password(url)
     options = {name: value if isinstance(value, str) else ",".join(value) for name, value in url.query.items()}
     pool = options.pop("pool", str(DEFAULT_POOL))
     if not (pool.isascii() and pool.isdigit() and 0 < int(pool) <= 1000):

@@ -35,6 +35,10 @@ _ROLLBACK: Final[Statement] = ("ROLLBACK", ())
 class PostgresDatabase(PooledDatabase[Connection]):
     """A PostgreSQL database."""
 
+    write_something = """
+INSERT INTO tessera_values (kind, name, value, version, expires_at, owner) VALUES ('check', '', '', 0, 0, '')
+ON CONFLICT (kind, name) DO UPDATE SET version = tessera_values.version + 1"""
+
     def __init__(self, address: Address) -> None:
         self.address = address
         self.dialect = dialect_of(address.channel)

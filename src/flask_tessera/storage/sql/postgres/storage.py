@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from ...contract import CHECK_WRITES_EVERY
 from ...engine import Storage
-from ...pace import Pace
 from .. import upgrades
 from ..sessions import SQLSessions
 from ..values import SQLValues
@@ -20,11 +18,6 @@ if TYPE_CHECKING:
 
     from ...contract import Description, SchemaState
 
-# Not to a row that polls read.
-_WRITE_SOMETHING: Final = """
-INSERT INTO tessera_values (kind, name, value, version, expires_at, owner) VALUES ('check', '', '', 0, 0, '')
-ON CONFLICT (kind, name) DO UPDATE SET version = tessera_values.version + 1"""
-
 
 class PostgresStorage(Storage):
     """All records in one schema.
@@ -37,7 +30,6 @@ class PostgresStorage(Storage):
 
     def __init__(self, place: address.Address) -> None:
         self._database = PostgresDatabase(place)
-        self._writing = Pace(CHECK_WRITES_EVERY)
         self._log = PostgresLog(self._database)
         super().__init__(SQLSessions(self._database), self._log, SQLValues(self._database))
 
@@ -80,10 +72,7 @@ class PostgresStorage(Storage):
         return self._database.upgrade()
 
     def check(self) -> None:
-        self._database.read(("SELECT 1 FROM tessera_log WHERE id = 1", ()))
-        if self._writing.is_due:
-            self._database.run((_WRITE_SOMETHING, ()))
-            self._writing.note_done()
+        self._database.check()
 
     def close(self) -> None:
         self._log.close()
