@@ -7,19 +7,15 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 from typing import TYPE_CHECKING, ClassVar
 
 from . import binaries
-from .server import Server, ServerError
-from .users import unprivileged_user
+from .unprivileged import UnprivilegedServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from .run import Owner
-    from .supervisor import ServerJob
 
 DATABASE = "tessera"
 """Made with the data, empty."""
@@ -48,34 +44,16 @@ PROTOCOL = 10
 """The first byte of a handshake; an error begins with 255."""
 
 
-class MariaDBServer(Server):
-    """A MariaDB server, with the user `root`, who has all rights and no password, and the empty database `tessera`.
-
-    Args:
-        folder: for its data and its log; by default one of its own, which `close` removes. As root, it must be one
-            that every user can enter; else the data lie in a folder of their own.
-        fsync: whether what is committed is on the disk, as in production.
-        settings: of mariadbd's command line, over `SETTINGS`.
-        owner: whose end is its own, in place of the calling process.
-    """
+class MariaDBServer(UnprivilegedServer):
+    """A MariaDB server, with the user `root`, who has all rights and no password, and the empty database `tessera`."""
 
     name = "mariadb"
     ending: ClassVar[signal.Signals] = signal.SIGTERM
+    settings = SETTINGS
+    unsafe = UNSAFE
 
-    def __init__(
-        self,
-        folder: Path | None = None,
-        *,
-        fsync: bool = False,
-        settings: Mapping[str, str] | None = None,
-        owner: Owner | None = None,
-    ) -> None:
-        binaries.refuse_elsewhere()
-        usable = folder if folder and (os.geteuid() or binaries.can_everybody_enter(folder.parent)) else None
-        super().__init__(usable, owner=owner)
-        self._settings = {**SETTINGS, **({} if fsync else UNSAFE), **(settings or {})}
-        self._home = binaries.mariadb_home() if os.geteuid() else binaries.mariadb_home_for_everybody()
-        self._data = self.folder / "data"
+    def _find_home(self) -> Path:
+        return binaries.mariadb_home() if os.geteuid() else binaries.mariadb_home_for_everybody()
 
     @property
     def url(self) -> str:
@@ -85,26 +63,8 @@ class MariaDBServer(Server):
         if (self._data / DATABASE).exists():
             return
         shutil.rmtree(self._data, ignore_errors=True)
-        self._data.mkdir(mode=0o700)
-        user = unprivileged_user()
-        if user:
-            self.folder.chmod(0o755)
-            shutil.chown(self._data, *user)
-        done = subprocess.run(
-            [*self._words(BOOTSTRAP), "--bootstrap"],
-            input=BEFORE_SCRIPTS + self._system_tables() + f"CREATE DATABASE {DATABASE};\n",
-            cwd=self.folder,
-            env={"LC_ALL": "C", "PATH": os.defpath, "TZ": "UTC"},
-            check=False,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            user=user and user[0],
-            group=user and user[1],
-            extra_groups=user and [],
-        )
-        if done.returncode:
-            raise ServerError(f"mariadbd --bootstrap failed:\n{done.stdout}")
+        text = BEFORE_SCRIPTS + self._system_tables() + f"CREATE DATABASE {DATABASE};\n"
+        self._make_data([*self._words(BOOTSTRAP), "--bootstrap"], text)
 
     def _system_tables(self) -> str:
         folder = next(path for path in (self._home / "share").glob("m*/mysql_system_tables.sql")).parent
@@ -119,9 +79,6 @@ class MariaDBServer(Server):
 
     def _command(self, port: int) -> list[str]:
         return self._words({**self._settings, "port": str(port)})
-
-    def _job(self, port: int) -> ServerJob:
-        return {**super()._job(port), "user": unprivileged_user()}
 
     def _is_ready(self, port: int) -> bool:
         """Its port answers before it has decided to live, and another's may be there in its place."""

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import subprocess
 from typing import TYPE_CHECKING, ClassVar
 
 from . import binaries
-from .server import Server, ServerError
-from .users import unprivileged_user
+from .unprivileged import UnprivilegedServer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-    from .run import Owner
     from .supervisor import ServerJob
 
 SETTINGS = {
@@ -33,34 +28,16 @@ STATUS_LINE = 7
 """Of `postmaster.pid`: LOCK_FILE_LINE_PM_STATUS in PostgreSQL's src/include/utils/pidfile.h, counted from 0."""
 
 
-class PostgresServer(Server):
-    """A PostgreSQL server, with the superuser `postgres` and no passwords.
-
-    Args:
-        folder: for its data and its log; by default one of its own, which `close` removes. As root, it must be one
-            that every user can enter; else the data lie in a folder of their own.
-        fsync: whether what is committed is on the disk, as in production.
-        settings: of postgresql.conf, over `SETTINGS`.
-        owner: whose end is its own, in place of the calling process.
-    """
+class PostgresServer(UnprivilegedServer):
+    """A PostgreSQL server, with the superuser `postgres` and no passwords."""
 
     name = "postgres"
     ending: ClassVar[signal.Signals] = getattr(signal, "SIGQUIT", signal.SIGTERM)
+    settings = SETTINGS
+    unsafe = UNSAFE
 
-    def __init__(
-        self,
-        folder: Path | None = None,
-        *,
-        fsync: bool = False,
-        settings: Mapping[str, str] | None = None,
-        owner: Owner | None = None,
-    ) -> None:
-        binaries.refuse_elsewhere()
-        usable = folder if folder and (os.geteuid() or binaries.can_everybody_enter(folder.parent)) else None
-        super().__init__(usable, owner=owner)
-        self._settings = {**SETTINGS, **({} if fsync else UNSAFE), **(settings or {})}
-        self._home = binaries.postgres_home() if os.geteuid() else binaries.home_for_everybody()
-        self._data = self.folder / "data"
+    def _find_home(self) -> Path:
+        return binaries.postgres_home() if os.geteuid() else binaries.home_for_everybody()
 
     @property
     def url(self) -> str:
@@ -69,26 +46,8 @@ class PostgresServer(Server):
     def _prepare(self) -> None:
         if (self._data / "PG_VERSION").exists():
             return
-        self._data.mkdir(mode=0o700, exist_ok=True)
-        user = unprivileged_user()
-        if user:
-            self.folder.chmod(0o755)
-            shutil.chown(self._data, *user)
         options = ("-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "-U", "postgres")
-        done = subprocess.run(
-            [self._home / "bin" / "initdb", *options, "-D", self._data],
-            cwd=self.folder,
-            env={"LC_ALL": "C", "PATH": os.defpath, "TZ": "UTC"},
-            check=False,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            user=user and user[0],
-            group=user and user[1],
-            extra_groups=user and [],
-        )
-        if done.returncode:
-            raise ServerError(f"initdb failed:\n{done.stdout}")
+        self._make_data([self._home / "bin" / "initdb", *options, "-D", self._data])
 
     def _command(self, port: int) -> list[str]:
         settings = {**self._settings, "port": str(port)}
@@ -96,7 +55,7 @@ class PostgresServer(Server):
         return [str(self._home / "bin" / "postgres"), "-D", str(self._data), *options]
 
     def _job(self, port: int) -> ServerJob:
-        return {**super()._job(port), "user": unprivileged_user(), "shared_memory": str(self._data / "postmaster.pid")}
+        return {**super()._job(port), "shared_memory": str(self._data / "postmaster.pid")}
 
     def _is_ready(self, port: int) -> bool:
         file = self._data / "postmaster.pid"

@@ -21,7 +21,7 @@ def url(path):
 
 @pytest.fixture
 def store(url):
-    """A storage in that file."""
+    """A storage there."""
     storage = open_storage(url)
     yield storage
     storage.close()
@@ -29,7 +29,7 @@ def store(url):
 
 @pytest.fixture
 def other(url, store):
-    """A second handle on that file, as another process has one."""
+    """A second handle on it, as another process has one."""
     storage = open_storage(url)
     yield storage
     storage.close()

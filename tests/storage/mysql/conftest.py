@@ -16,13 +16,6 @@ def url():
 
 
 @pytest.fixture
-def store(url):
-    storage = open_storage(url)
-    yield storage
-    storage.close()
-
-
-@pytest.fixture
 def patient(monkeypatch):
     """However busy the machine is, a step that lost its connection comes early enough to be tried again."""
     monkeypatch.setattr(database, "STEP", 60)

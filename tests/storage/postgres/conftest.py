@@ -16,25 +16,10 @@ def url():
 
 
 @pytest.fixture
-def store(url):
-    storage = open_storage(url)
-    yield storage
-    storage.close()
-
-
-@pytest.fixture
 def patient(monkeypatch):
     """However busy the machine is, a step that lost its connection comes early enough to be tried again."""
     monkeypatch.setattr(database, "STEP", 60)
     monkeypatch.setattr(database, "_PATIENCE", 60)
-
-
-@pytest.fixture
-def other(url, store):
-    """A second handle on that schema, as another process has one."""
-    storage = open_storage(url)
-    yield storage
-    storage.close()
 
 
 @pytest.fixture(scope="module")
