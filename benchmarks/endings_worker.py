@@ -60,12 +60,12 @@ def _write_and_hear(storage: Storage, view: RevocationView, count: int, at: int)
 
     They are spread evenly over the time for which they are kept.
     """
-    dice = random.Random(5)
+    rng = random.Random(5)
     given: list[bytes] = []
     view.catch_up(at)
     before = 0
     for first in range(0, count, BATCH):
-        entries = tuple(_entries(dice, range(first, min(first + BATCH, count)), count, at))
+        entries = tuple(_entries(rng, range(first, min(first + BATCH, count)), count, at))
         before = before or _resident_now()
         storage.revocations.append(entries, at=at)
         view.catch_up(at)
@@ -78,10 +78,10 @@ def _resident_now() -> int:
     return resident("VmRSS")
 
 
-def _entries(dice: random.Random, numbers: range, count: int, at: int) -> Iterator[Revocation]:
+def _entries(rng: random.Random, numbers: range, count: int, at: int) -> Iterator[Revocation]:
     for number in numbers:
         forget_at = at + 1 + LIFE * number // count
-        yield Revocation(forget_at, "logout", sid=(forget_at * 1000).to_bytes(6, "big") + dice.randbytes(10))
+        yield Revocation(forget_at, "logout", sid=(forget_at * 1000).to_bytes(6, "big") + rng.randbytes(10))
 
 
 def _hear_all(storage: Storage, at: int, count: int) -> dict[str, Any]:

@@ -103,13 +103,13 @@ def _contestants(step: str, tables: dict[int, tuple[Storage, list[Session]]]) ->
 def logging_in(storage: Storage, at: int) -> Callable[[Session], object]:
     """Begin one more session of the user of an existing one, born a moment after the one before."""
     add, born = storage.sessions.add, at * 1000
-    dice = random.Random(at)
+    rng = random.Random(at)
 
     def log_in(other: Session) -> object:
         nonlocal born
         born += 1
-        sid = make_sid(born, other.realm, other.user_id, dice.randbytes(8))
-        return add(population.session(sid, other.user_id, at, dice), limits=population.LIMITS, at=at)
+        sid = make_sid(born, other.realm, other.user_id, rng.randbytes(8))
+        return add(population.session(sid, other.user_id, at, rng), limits=population.LIMITS, at=at)
 
     return log_in
 

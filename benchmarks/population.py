@@ -45,26 +45,26 @@ VERSIONS = 300
 """Of browsers that are about: with the systems, so many times as many user agents."""
 
 
-def sessions(count: int, *, dice: random.Random, oldest: int, spacing: float) -> Iterator[Session]:
+def sessions(count: int, *, rng: random.Random, oldest: int, spacing: float) -> Iterator[Session]:
     """Sessions of a third as many users, in the order of their birth.
 
     Args:
         count: how many.
-        dice: for all that is random.
+        rng: for all that is random.
         oldest: when the first was begun, Unix seconds.
         spacing: seconds between two of them.
     """
     users = max(1, count // PER_USER)
     for number in range(count):
-        user_id = str(10_000_000 + dice.randrange(users))
+        user_id = str(10_000_000 + rng.randrange(users))
         born = oldest + number * spacing
-        sid = make_sid(int(born * 1000), "", user_id, dice.randbytes(8))
-        yield session(sid, user_id, int(born), dice)
+        sid = make_sid(int(born * 1000), "", user_id, rng.randbytes(8))
+        yield session(sid, user_id, int(born), rng)
 
 
-def session(sid: bytes, user_id: str, born: int, dice: random.Random) -> Session:
+def session(sid: bytes, user_id: str, born: int, rng: random.Random) -> Session:
     """One of them; `born` in Unix seconds."""
-    kind = dice.randrange(len(DEVICES))
+    kind = rng.randrange(len(DEVICES))
     return Session(
         sid=sid,
         realm="",
@@ -77,10 +77,10 @@ def session(sid: bytes, user_id: str, born: int, dice: random.Random) -> Session
         rotated_at=born,
         last_seen_at=born,
         device_type=TYPES[kind],
-        device_id=str(uuid.UUID(int=dice.getrandbits(128), version=4)),
+        device_id=str(uuid.UUID(int=rng.getrandbits(128), version=4)),
         device_name=DEVICES[kind],
-        ip=f"203.0.{dice.randrange(256)}.{dice.randrange(256)}",
-        user_agent=user_agent(kind, dice.randrange(VERSIONS)),
+        ip=f"203.0.{rng.randrange(256)}.{rng.randrange(256)}",
+        user_agent=user_agent(kind, rng.randrange(VERSIONS)),
         amr="pwd",
     )
 
@@ -94,9 +94,9 @@ def user_agent(kind: int, version: int) -> str:
 def fill(storage: Storage, count: int, *, seed: int = 1) -> list[Session]:
     """Put `count` live sessions of the last weeks into a storage; gives some of them, in any order."""
     at = int(time.time())
-    dice = random.Random(seed)
-    some = write(storage, sessions(count, dice=dice, oldest=at - SPAN, spacing=SPAN / count), count, at)
-    dice.shuffle(some)
+    rng = random.Random(seed)
+    some = write(storage, sessions(count, rng=rng, oldest=at - SPAN, spacing=SPAN / count), count, at)
+    rng.shuffle(some)
     return some
 
 

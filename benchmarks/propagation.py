@@ -128,11 +128,11 @@ def _expect(worker: subprocess.Popen[str], sign: str) -> None:
 
 def _end_all(world: World, sids: list[str]) -> list[tuple[int, int]]:
     """End one after the other; when each was asked for, and when that had returned."""
-    dice = random.Random(4)
+    rng = random.Random(4)
     times = []
     with world.app.app_context():
         for sid in sids:
-            time.sleep(dice.uniform(*PAUSES))
+            time.sleep(rng.uniform(*PAUSES))
             asked = boot_nanoseconds()
             world.tessera.revoke_session(sid)
             times.append((asked, boot_nanoseconds()))

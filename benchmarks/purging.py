@@ -81,7 +81,7 @@ def measure(storage: Storage, url: str, size: int, living: Sequence[Session]) ->
         "among": (at - population.SPAN, population.SPAN),
     }
     for name, (oldest, span) in births.items():
-        stream = population.sessions(dead, dice=random.Random(name), oldest=oldest, spacing=span / dead)
+        stream = population.sessions(dead, rng=random.Random(name), oldest=oldest, spacing=span / dead)
         population.write(storage, (replace(each, idle_until=at + SOON) for each in stream), dead, at)
     sids = [each.sid for each in living[: 2 * SIDS]]
     purge = Purge()

@@ -20,7 +20,7 @@ def test_sessions_are_listed_and_ended(run, service):
         tessera = tessera_of(service)
         phone, laptop = (tessera.login(id_of(service), device=Device(name=name)) for name in ("phone", "laptop"))
     lines = run("sessions", "list", str(id_of(service))).stdout.splitlines()
-    # In one second, the order is a matter of dice.
+    # In one second, the order is random.
     for pair, name in ((phone, "phone"), (laptop, "laptop")):
         (line,) = (line for line in lines if line.startswith(pair.session_id))
         times = re.fullmatch(rf"\S+\tsince (\S+Z)\tseen (\S+Z)\t-\t{name}", line)

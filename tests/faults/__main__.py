@@ -66,7 +66,7 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="by default all")
     parser.add_argument("--storages", default="", help=f"of {', '.join(NAMES)}; by default all that fit")
     parser.add_argument("--rounds", type=int, default=0, help="instead of each part's own number")
-    parser.add_argument("--seed", type=int, default=int(time.time()), help="of what is left to dice")
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="of what is random")
     chosen = parser.parse_args()
     logging.disable(logging.ERROR)
     wanted = [name for name in chosen.storages.split(",") if name]

@@ -39,7 +39,7 @@ GENTLE = (
 
 
 def break_server(name: str, rounds: int, seed: int = 0, *, only: Collection[str] = ()) -> Tally:
-    """Each fault of a storage so many times, in an order by dice."""
+    """Each fault of a storage so many times, in a random order."""
     tally = Tally()
     titles = [title for title in FAULTS[name] if not only or title in only] * rounds
     random.Random(seed).shuffle(titles)

@@ -45,13 +45,13 @@ class Life:
 
 def crash(name: str, rounds: int, seed: int = 0) -> Tally:
     """So many kills, each in the middle of refreshes by several threads: of a worker, or of the storage's server."""
-    tally, dice = Tally(context=name), random.Random(seed)
+    tally, rng = Tally(context=name), random.Random(seed)
     ours, theirs = multiprocessing.Pipe(duplex=False)
     with (
         private(name) as place,
         Crew(PROCESSES, workers.loader, place.url, secrets.token_hex(), theirs) as crew,
     ):
-        siege = Siege(tally, place, crew, Heard(tally, ours.fileno()), dice)
+        siege = Siege(tally, place, crew, Heard(tally, ours.fileno()), rng)
         for number in range(rounds):
             if place.server is not None and number % 2:
                 siege.kill_server()
@@ -127,14 +127,14 @@ class Siege:
     place: Place
     crew: Crew
     heard: Heard
-    dice: random.Random
+    rng: random.Random
 
     def __post_init__(self) -> None:
         self.pids = [self.crew.call(number, ("start",)) for number in range(PROCESSES)]
 
     def kill_worker(self, victim: int) -> None:
         """Kill a process amid its refreshes, and see how soon a fresh one works and what the old one has left."""
-        self.heard.listen(self.dice.randrange(1, MOST_LINES))
+        self.heard.listen(self.rng.randrange(1, MOST_LINES))
         self.crew.kill(victim)
         began = time.monotonic()
         self.tally.add("faults_injected")
@@ -146,7 +146,7 @@ class Siege:
 
     def kill_server(self) -> None:
         """Kill the storage's server under all of them, and see how soon they work with the next one."""
-        self.heard.listen(self.dice.randrange(1, MOST_LINES))
+        self.heard.listen(self.rng.randrange(1, MOST_LINES))
         self.place.server.kill()
         self.tally.add("faults_injected")
         self.place.server.restart()

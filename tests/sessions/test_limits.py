@@ -128,11 +128,11 @@ def test_limits_know_whether_there_are_any(limits: Limits, expected: bool) -> No
     assert limits.are_set is expected
 
 
-@given(live=live_sessions, newcomer=st.sampled_from(TYPES), limits=any_limits, dice=st.randoms())
+@given(live=live_sessions, newcomer=st.sampled_from(TYPES), limits=any_limits, rng=st.randoms())
 def test_the_order_in_which_a_storage_lists_them_does_not_matter(
-    live: list[Live], newcomer: str, limits: Limits, dice: Random
+    live: list[Live], newcomer: str, limits: Limits, rng: Random
 ) -> None:
     """Every storage names the same sessions."""
     shuffled = list(live)
-    dice.shuffle(shuffled)
+    rng.shuffle(shuffled)
     assert overflowing(shuffled, newcomer, limits) == overflowing(live, newcomer, limits)

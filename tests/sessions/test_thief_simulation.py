@@ -176,16 +176,16 @@ class Run:
 
     def __init__(self, rules: Rules, strategy: Strategy, seed: int) -> None:
         self.rules = rules
-        self.dice = Random(seed)
+        self.rng = Random(seed)
         self.record: RotationState | None = RotationState(1, 0, 0, True)
         self.agenda: list[tuple[int, float, Callable[[int], None]]] = []
         self.victim = 1
         life = self.life()
-        self.stolen_at = self.dice.randrange(1, life - MARGIN)
+        self.stolen_at = self.rng.randrange(1, life - MARGIN)
         self.view = View(rules.span, self.stolen_at, renewed=0, own_expires=life, expires=life, access={1: (0, life)})
         self.plan = strategy(self.view)
         self.later(life - MARGIN, self.victim_renews)
-        self.later(self.dice.randrange(60), self.victim_uses)
+        self.later(self.rng.randrange(60), self.victim_uses)
         self.later(self.stolen_at, self.thief_uses)
         self.thief_plans()
 
@@ -199,11 +199,11 @@ class Run:
 
     def later(self, when: int, act: Callable[[int], None]) -> None:
         """Put it on the agenda; at one moment, chance decides the order."""
-        heapq.heappush(self.agenda, (when, self.dice.random(), act))
+        heapq.heappush(self.agenda, (when, self.rng.random(), act))
 
     def life(self) -> int:
         """How long a new access token lives."""
-        return ACCESS - self.dice.randint(0, self.rules.span)
+        return ACCESS - self.rng.randint(0, self.rules.span)
 
     def refresh(self, presented: int, now: int) -> Decision | None:
         """The server answers; None and the end of the session if this is reuse."""
@@ -217,7 +217,7 @@ class Run:
         assert self.record is not None
         if mark(self.record, generation) is None:
             self.record = None
-        self.later(now + self.dice.randint(0, MARK_DELAY), lambda _: self.note(generation))
+        self.later(now + self.rng.randint(0, MARK_DELAY), lambda _: self.note(generation))
 
     def note(self, generation: int) -> None:
         """The mark arrives."""

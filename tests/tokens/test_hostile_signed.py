@@ -654,18 +654,18 @@ def test_T13_a_ring_for_another_purpose_accepts_nothing_even_under_its_own_key(p
     assert refusal(access.verify, HONEST, ring) == "TokenInvalidError"
 
 
-def edits(token, dice, count, alphabet):
+def edits(token, rng, count, alphabet):
     for _ in range(count):
         text = list(token)
-        for _ in range(dice.choice((1, 1, 1, 2, 3))):
-            at = dice.randrange(len(text) + 1)
-            match dice.randrange(5):
+        for _ in range(rng.choice((1, 1, 1, 2, 3))):
+            at = rng.randrange(len(text) + 1)
+            match rng.randrange(5):
                 case 0:
-                    text.insert(at, dice.choice(alphabet))
+                    text.insert(at, rng.choice(alphabet))
                 case 1:
-                    del text[at : at + dice.choice((1, 1, 2, 10))]
+                    del text[at : at + rng.choice((1, 1, 2, 10))]
                 case 2:
-                    text[at : at + 1] = dice.choice(alphabet)
+                    text[at : at + 1] = rng.choice(alphabet)
                 case 3:
                     text[at : at + 4] = reversed(text[at : at + 4])
                 case 4:
@@ -694,30 +694,30 @@ def test_T04_every_edit_of_a_single_character_is_refused():
         assert refusal(access.verify, HONEST[:at] + HONEST[at + 1 :], RING) == "TokenInvalidError"
 
 
-def random_json(dice, depth=0):
-    match dice.randrange(9 if depth < 4 else 6):
+def random_json(rng, depth=0):
+    match rng.randrange(9 if depth < 4 else 6):
         case 0:
-            return dice.choice(list(NUMBERS.values()))
+            return rng.choice(list(NUMBERS.values()))
         case 1:
-            return dice.choice(list(TEXTS.values()))
+            return rng.choice(list(TEXTS.values()))
         case 2:
-            return str(dice.randrange(-5, 2**70))
+            return str(rng.randrange(-5, 2**70))
         case 3:
-            return repr(dice.uniform(-1e3, 1e3))
+            return repr(rng.uniform(-1e3, 1e3))
         case 4 | 5:
-            return json.dumps(dice.choice(list(MEMBERS)))
+            return json.dumps(rng.choice(list(MEMBERS)))
         case 6:
-            return "[" + ",".join(random_json(dice, depth + 1) for _ in range(dice.randrange(3))) + "]"
+            return "[" + ",".join(random_json(rng, depth + 1) for _ in range(rng.randrange(3))) + "]"
         case _:
-            return "{" + ",".join(f'"{n}":{random_json(dice, depth + 1)}' for n in range(dice.randrange(3))) + "}"
+            return "{" + ",".join(f'"{n}":{random_json(rng, depth + 1)}' for n in range(rng.randrange(3))) + "}"
 
 
 def test_T18_random_claims_under_the_right_key_raise_only_documented_errors():
-    dice = random.Random(9)
+    rng = random.Random(9)
     count = 200_000 if os.environ.get("TESSERA_LONG") == "1" else 5_000
     for _ in range(count):
-        name = dice.choice([*MEMBERS, "realm", "act", "cnf", "ext"])
-        data = payload(**{name: random_json(dice)})
+        name = rng.choice([*MEMBERS, "realm", "act", "cnf", "ext"])
+        data = payload(**{name: random_json(rng)})
         try:
             claims = access.verify(sign(data), RING, **PLACE)
         except REFUSALS:

@@ -203,15 +203,15 @@ def test_K01_a_weak_secret_is_told_why(secret, reason):
 @pytest.mark.parametrize("make", ["bytes", "hex", "base64url", "letters", "uuid", "words"])
 @pytest.mark.parametrize("size", [16, 24, 32, 64])
 def test_K01_a_random_secret_is_never_refused(make, size):
-    dice = random.Random(f"{make} {size}")
+    rng = random.Random(f"{make} {size}")
     words = ["correct", "horse", "battery", "staple", "玻璃", "Ольга", "mañana"]
     made = {
-        "bytes": lambda: dice.randbytes(size),
-        "hex": lambda: dice.randbytes(size).hex(),
-        "base64url": lambda: encode(dice.randbytes(size)),
-        "letters": lambda: "".join(dice.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=size)),
-        "uuid": lambda: dice.randbytes(16).hex("-", 4),
-        "words": lambda: " ".join(dice.sample(words, 5)),
+        "bytes": lambda: rng.randbytes(size),
+        "hex": lambda: rng.randbytes(size).hex(),
+        "base64url": lambda: encode(rng.randbytes(size)),
+        "letters": lambda: "".join(rng.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=size)),
+        "uuid": lambda: rng.randbytes(16).hex("-", 4),
+        "words": lambda: " ".join(rng.sample(words, 5)),
     }
     assert {weakness(made[make]()) for _ in range(1000)} == {""}
 

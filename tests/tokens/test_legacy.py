@@ -327,45 +327,43 @@ def test_T18_a_thing_that_is_no_text_is_an_invalid_token(thing):
 # Agreement and hostility in numbers
 
 
-def random_user_id(dice: random.Random):
-    if dice.random() < 0.5:
-        return dice.randrange(10 ** dice.randrange(1, 19))
+def random_user_id(rng: random.Random):
+    if rng.random() < 0.5:
+        return rng.randrange(10 ** rng.randrange(1, 19))
     letters = 'abcXYZ019-_.@ é中文用户😀"\\/\u00a0ß'
-    return "".join(dice.choices(letters, k=dice.randrange(1, 40)))
+    return "".join(rng.choices(letters, k=rng.randrange(1, 40)))
 
 
-def honest(dice: random.Random):
+def honest(rng: random.Random):
     """A reader, a token that it must accept, and what it says."""
-    algorithm = dice.choice(list(DIGESTS))
+    algorithm = rng.choice(list(DIGESTS))
     options = {
-        "secret": "".join(dice.choices("abcdefghijklmnop é中", k=dice.randrange(1, 200))),
-        "salt": dice.choice([None, None, "auth", "", "盐"]),
+        "secret": "".join(rng.choices("abcdefghijklmnop é中", k=rng.randrange(1, 200))),
+        "salt": rng.choice([None, None, "auth", "", "盐"]),
     }
-    user_key = dice.choice(["id", "user_id", "uid", "用户"])
-    issued_at = dice.randrange(LAST_SECOND - 10**8)
-    expires_at = issued_at + dice.randrange(1, 10**8)
+    user_key = rng.choice(["id", "user_id", "uid", "用户"])
+    issued_at = rng.randrange(LAST_SECOND - 10**8)
+    expires_at = issued_at + rng.randrange(1, 10**8)
     members = [("alg", algorithm), ("iat", issued_at), ("exp", expires_at)]
-    dice.shuffle(members)
-    user_id = random_user_id(dice)
-    token = issue(
-        {user_key: user_id}, algorithm=algorithm, header=dict(members), escaped=dice.random() < 0.5, **options
-    )
+    rng.shuffle(members)
+    user_id = random_user_id(rng)
+    token = issue({user_key: user_id}, algorithm=algorithm, header=dict(members), escaped=rng.random() < 0.5, **options)
     reader = LegacyTokens(**options, user_key=user_key, algorithm=algorithm, until=FOREVER)
     return reader, token, LegacyClaims(user_id, issued_at, expires_at)
 
 
 def test_M06_ten_thousand_honest_tokens_are_accepted():
-    dice = random.Random(6)
+    rng = random.Random(6)
     for _ in range(10_000):
-        reader, token, expected = honest(dice)
-        at = dice.choice([expected.issued_at, expected.expires_at - 1])
+        reader, token, expected = honest(rng)
+        at = rng.choice([expected.issued_at, expected.expires_at - 1])
         assert reader.verify(token, at=at) == expected
 
 
-def edited(text: str, dice: random.Random) -> str:
-    place = dice.randrange(len(text))
-    letter = dice.choice("ABCyz019-_.=+/ \n\0é")
-    match dice.randrange(7):
+def edited(text: str, rng: random.Random) -> str:
+    place = rng.randrange(len(text))
+    letter = rng.choice("ABCyz019-_.=+/ \n\0é")
+    match rng.randrange(7):
         case 0:
             return text[:place] + letter + text[place + 1 :]
         case 1:
@@ -379,17 +377,17 @@ def edited(text: str, dice: random.Random) -> str:
         case 5:
             return text[:place] + text[place + 1 : place + 2] + text[place] + text[place + 2 :]
         case _:
-            start = dice.randrange(len(text))
-            return text[:place] + text[start : start + dice.randrange(1, 30)] + text[place:]
+            start = rng.randrange(len(text))
+            return text[:place] + text[start : start + rng.randrange(1, 30)] + text[place:]
 
 
 def test_T18_none_of_twenty_thousand_edits_of_a_genuine_token_is_accepted():
-    dice = random.Random(18)
+    rng = random.Random(18)
     tokens = [(reader_of(vector), vector["token"]) for vector in GOOD]
     tried = 0
     while tried < 20_000:
-        reader, token = dice.choice(tokens)
-        text = edited(token, dice)
+        reader, token = rng.choice(tokens)
+        text = edited(token, rng)
         if text != token:
             with pytest.raises(TokenInvalidError):
                 reader.verify(text, at=ISSUED)
