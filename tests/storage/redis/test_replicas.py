@@ -185,6 +185,26 @@ def test_S01_a_master_that_stood_still_while_another_took_over_is_not_believed(s
         assert [entry.sid for entry in storage.revocations.after(cursor, at=T0).entries] == [session.sid]
 
 
+def test_S01_a_master_that_did_not_answer_a_wait_is_not_asked_by_connections_from_before(server, replica, opened):
+    """It goes on when another has taken over, and still believes that it is the master."""
+    with Sentinel("redis8", master=server, down_after=100) as sentinel, ThreadPoolExecutor(1) as executor:
+        storage = opened(sentinel.url)
+        session = begin(storage)
+        cursor = storage.revocations.after(0, at=T0).cursor
+        server.stop()
+        try:
+            wakeup = executor.submit(storage.revocations.wait, cursor, longest=0.7)
+            wait_until(lambda: sentinel.master_port() == replica.port, "the replica has taken over")
+            late = opened(sentinel.url)
+            wait_until(lambda: is_done(late.sessions.end, session.sid, "kick", at=T0), "the new master is found")
+            with suppress(StorageUnavailableError):
+                # Where it began when the sentinels had another one already, it is answered by that one.
+                wakeup.result()
+        finally:
+            server.cont()
+        assert [entry.sid for entry in storage.revocations.after(cursor, at=T0).entries] == [session.sid]
+
+
 def is_done(step, *arguments, **options):
     with suppress(StorageUnavailableError):
         return step(*arguments, **options) is not None

@@ -87,11 +87,13 @@ class Server:
         client, is_answered = self._listener[1], False
         try:
             (reply,) = _in_one_go(client, [command])
-            is_answered = not isinstance(reply, ResponseError)
+            is_answered = True
         finally:
             if not is_answered:
-                self._listener = None
+                # Others may lead to a server that stands still, while another one takes over.
+                self.replace_connections()
         if isinstance(reply, ResponseError):
+            self._listener = None
             raise reply
         return reply
 
