@@ -18,8 +18,8 @@ BOUND = "every worker that is ok sees a revocation within 2 s (TESSERA_REVOCATIO
 NOW = int(time.time())
 
 
-def beat(storage, *, name="web-1:1:ab", age=0):
-    WorkerRegistry(storage).beat(Worker(name, NOW - 3600, int(time.time()) - age))
+def beat(storage, *, name="web-1:1:ab", age=0, delay=0):
+    WorkerRegistry(storage).beat(Worker(name, NOW - 3600, int(time.time()) - age, delay))
 
 
 def test_S01_where_every_request_is_told_one_line_says_so(run, service):
@@ -41,12 +41,14 @@ def test_S01_nobody_listens_before_the_first_request(host):
 
 def test_S01_every_worker_is_listed_with_its_beat(host):
     storage = listened_storage()
-    beat(storage, name="web-1:17:ab", age=3)
+    beat(storage, name="web-1:17:ab", age=3, delay=1250)
     beat(storage, name="web-2:18:cd", age=60)
     beat(storage, name="web-3:19:ef", age=-5)
     first, second, third, last = in_app(host("", storage=storage), "workers").stdout.splitlines()
-    assert re.fullmatch(r"web-1:17:ab\tsince \S+Z\tbeat [3-9] s ago\tok", first)
-    assert re.fullmatch(r"web-2:18:cd\tsince \S+Z\tbeat 6\d s ago\tOVERDUE: stuck or killed, .+", second)
+    assert re.fullmatch(r"web-1:17:ab\tsince \S+Z\tbeat [3-9] s ago\tslowest revocation 1\.250 s\tok", first)
+    assert re.fullmatch(
+        r"web-2:18:cd\tsince \S+Z\tbeat 6\d s ago\tslowest revocation 0\.000 s\tOVERDUE: stuck or killed, .+", second
+    )
     # Its clock is ahead.
     assert "\tbeat 0 s ago\t" in third
     assert last == BOUND
@@ -72,7 +74,7 @@ def test_G02_a_worker_with_a_hostile_name_forges_no_line(host, name):
     beat(storage, name=HOSTILE[name])
     line, _ = in_app(host("", storage=storage), "workers").stdout.splitlines()
     assert line.replace("\t", "").isprintable()
-    assert len(line.split("\t")) == 4
+    assert len(line.split("\t")) == 5
 
 
 def test_S01_a_worker_is_listed_as_soon_as_it_listens(url, host):
@@ -86,7 +88,6 @@ def test_S01_a_worker_is_listed_as_soon_as_it_listens(url, host):
         wait_until(lambda: runtime.shared.follower.name in in_app(app, "workers").stdout, "it is listed")
         result = in_app(host("", storage=url), "workers")
     assert result.exit_code == 0
-    assert re.fullmatch(
-        rf"{runtime.shared.follower.name}\tsince \S+Z\tbeat \d s ago\tok", result.stdout.splitlines()[0]
-    )
+    line = rf"{runtime.shared.follower.name}\tsince \S+Z\tbeat \d s ago\tslowest revocation 0\.000 s\tok"
+    assert re.fullmatch(line, result.stdout.splitlines()[0])
     assert result.stdout.splitlines()[1:] == [BOUND]

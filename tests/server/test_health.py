@@ -58,7 +58,7 @@ def test_all_is_told_where_every_request_is_told_of_endings(tmp_path, make_servi
     assert told == {
         "status": "ok",
         "storage": {"durability": told["storage"]["durability"], "warnings": 0},
-        "revocation": {"mode": "bounded", "bound": 0, "workers": 0, "overdue": 0, "heard": True},
+        "revocation": {"mode": "bounded", "bound": 0, "workers": 0, "overdue": 0, "slowest_ms": 0, "heard": True},
     }
     assert told["storage"]["durability"].endswith("a commit outlives its process and a power cut")
 
@@ -79,11 +79,11 @@ def test_S01_the_bound_is_the_one_that_holds_in_this_mode(tmp_path, make_service
 
 def test_S01_on_a_storage_elsewhere_workers_that_are_overdue_are_counted(far_app, far_url):
     storage = open_storage(far_url)
-    for name, age in (("one", 0), ("two", WORKER_OVERDUE), ("three", 100)):
-        WorkerRegistry(storage).beat(Worker(name, int(time.time()) - 1000, int(time.time()) - age))
+    for name, age, delay in (("one", 0, 7), ("two", WORKER_OVERDUE, 86_400_000), ("three", 100, 8)):
+        WorkerRegistry(storage).beat(Worker(name, int(time.time()) - 1000, int(time.time()) - age, delay))
     storage.close()
     told = health(far_app)["revocation"]
-    assert (told["mode"], told["bound"], told["overdue"]) == ("bounded", 5, 2)
+    assert (told["mode"], told["bound"], told["overdue"], told["slowest_ms"]) == ("bounded", 5, 2, 86_400_000)
     # Asked for what it hears, the worker begins to listen.
     wait_until(lambda: health(far_app)["revocation"]["heard"], "it hears")
     wait_until(lambda: health(far_app)["revocation"]["workers"] == 4, "it is one of the workers")

@@ -15,7 +15,7 @@ import pytest
 from flask_tessera.errors import StorageUnavailableError
 from flask_tessera.services.follower import RevocationFollower
 from flask_tessera.services.revocation import RevocationView
-from flask_tessera.services.workers import BEAT_EVERY, WorkerRegistry
+from flask_tessera.services.workers import BEAT_EVERY, WORKER_FORGOTTEN, WorkerRegistry
 from flask_tessera.storage.contract import Wakeup
 from flask_tessera.storage.from_url import open_storage
 from flask_tessera.testing.contract.base import T0
@@ -210,6 +210,32 @@ def test_a_worker_beats_after_it_has_read(bench, follower, steady, monkeypatch):
     follower.poll_once()
     (later,) = listed(bench)
     assert later.beat_at == worker.beat_at + 5
+
+
+def test_S01_a_beat_tells_how_late_the_slowest_revocation_was_read(bench, follower, steady):
+    bench.service.end(bench.log_in().session.sid, "logout")
+    follower.poll_once()
+
+    def read_of_one(at_least):
+        bench.service.end(bench.log_in().session.sid, "logout")
+        while bench.storage.revocations.after(bench.view.cursor, at=bench.clock()).delay < at_least:
+            pass
+        follower.poll_once()
+        steady.now += BEAT_EVERY
+        follower.poll_once()
+        return listed(bench)[0].delay
+
+    slow = read_of_one(20)
+    assert slow >= 20
+    slowest = read_of_one(slow + 20)
+    assert slowest >= slow + 20
+    steady.now += WORKER_FORGOTTEN / 2
+    assert read_of_one(0) >= slowest
+    steady.now += WORKER_FORGOTTEN
+    follower.poll_once()
+    steady.now += BEAT_EVERY
+    follower.poll_once()
+    assert listed(bench)[0].delay == 0
 
 
 def test_a_worker_that_is_stopped_removes_itself(bench):

@@ -41,7 +41,8 @@ def _print_worker(worker: Worker, at: int) -> None:
     # Their clocks may be ahead of ours.
     age = max(0, at - worker.beat_at)
     state = f"OVERDUE: stuck or killed, beats are due every {BEAT_EVERY} s" if _is_overdue(worker, at) else "ok"
-    print_row(worker.name, f"since {time_text(worker.started_at)}", f"beat {age} s ago", state)
+    delay = f"slowest revocation {worker.delay / 1000:.3f} s"
+    print_row(worker.name, f"since {time_text(worker.started_at)}", f"beat {age} s ago", delay, state)
 
 
 def _promise(runtime: Runtime) -> str:

@@ -88,6 +88,7 @@ def _revocation(runtime: Runtime) -> dict[str, Any]:
         "bound": _bound(runtime),
         "workers": len(workers),
         "overdue": sum(now - each.beat_at >= WORKER_OVERDUE for each in workers),
+        "slowest_ms": max((each.delay for each in workers), default=0),
         # Nobody listens where nobody would ask.
         "heard": mode != "stateless" and runtime.shared.follower.is_current(),
     }

@@ -7,7 +7,8 @@ dictionary look-ups. The follower is the thread that keeps the view current. One
 1. Read, at first and when it is due: `view.catch_up` reads the log after the view's cursor, to its end.
 2. Beat: every few seconds the worker writes its name and the time to the registry of the storage, which is what
    `flask tessera workers` shows. It does so only after a read that succeeded, so the age of a beat bounds what the
-   worker may have missed. A beat wakes nobody.
+   worker may have missed. It also tells how late revocations were read: for how long they had been in the log by then,
+   by the clock of the storage. A beat wakes nobody.
 3. Wait: the storage blocks until it has something new (PostgreSQL: NOTIFY; Redis: XREAD BLOCK), at most 0.7 of the
    `patience`. Then the log is read, so that a lost notification delays a revocation and never loses it. Where the
    storage itself answers after the wait that nothing was added (`Wakeup.is_unchanged`), that answer counts like a read;
@@ -17,9 +18,8 @@ So an idle worker causes fewer than two statements a second, however many others
 
 How long a read is believed. `is_current` is true for `patience` seconds after the last successful read was *sent*, not
 received: what is revoked while the answer is under way is not in it. On an idle machine it is true all the time, so
-requests ask the storage nothing. The steady clock goes on while the machine is
-suspended; a process that was stopped (SIGSTOP, a frozen container) therefore does not trust what it knew, and asks the
-storage on each request until the thread has read again.
+requests ask the storage nothing. The steady clock goes on while the machine is suspended: a process that was stopped
+(SIGSTOP, a frozen container) asks the storage on each request until the thread has read again.
 
 Life of the thread. It starts with the first request that needs it, in each process: after a fork a child has a name and
 a thread of its own. It ends when `stop` is called, when nobody holds the follower any more (the thread holds a weak
@@ -36,6 +36,7 @@ import secrets
 import socket
 import threading
 import weakref
+from collections import deque
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
@@ -44,7 +45,7 @@ from ..clocks import boot_clock
 from ..errors import StorageUnavailableError
 from ..fork import renew_in_children
 from ..storage.contract import Wakeup
-from .workers import BEAT_EVERY, TIDY_EVERY, Worker, WorkerRegistry
+from .workers import BEAT_EVERY, TIDY_EVERY, WORKER_FORGOTTEN, Worker, WorkerRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,6 +113,7 @@ class RevocationFollower:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
         self._started_at = self._clock()
         self._next_beat = self._next_tidy = self._next_read = _NEVER
+        self._delays: deque[tuple[float, int]] = deque()
         self._is_failing = False
 
     def is_current(self) -> bool:
@@ -137,7 +139,7 @@ class RevocationFollower:
             thread.join(_LONGEST_STOP)
 
     def close_storage(self) -> None:
-        """Let go of the connections of the storage, at the end of the process."""
+        """Let go of the storage's connections, at the end of the process."""
         with suppress(StorageUnavailableError):
             self._storage.close()
 
@@ -158,7 +160,7 @@ class RevocationFollower:
 
     def _read(self) -> None:
         sent = self._steady()
-        self._view.catch_up(self._clock())
+        self._note(self._view.catch_up(self._clock()))
         self._believe(sent)
         self._next_read = sent + _READ_EVERY
         if self._is_failing:
@@ -179,6 +181,15 @@ class RevocationFollower:
         else:
             self._read()
 
+    def _note(self, delay: int) -> None:
+        """Keep the delays that are the longest from some moment on, the first of which is the longest of all."""
+        now, delays = self._steady(), self._delays
+        while delays and delays[-1][1] <= delay:
+            delays.pop()
+        while delays and delays[0][0] <= now - WORKER_FORGOTTEN:
+            delays.popleft()
+        delays.append((now, delay))
+
     def _believe(self, sent: float) -> None:
         if not self.is_stopped:
             self._good_until = sent + self._patience
@@ -191,7 +202,7 @@ class RevocationFollower:
         # Reading does not depend on it: where nothing can be written, there is still a log to be read.
         with suppress(StorageUnavailableError):
             at = self._clock()
-            self._workers.beat(Worker(self.name, self._started_at, at))
+            self._workers.beat(Worker(self.name, self._started_at, at, self._delays[0][1]))
             if now >= self._next_tidy:
                 self._next_tidy = now + TIDY_EVERY
                 self._workers.tidy(at=at)

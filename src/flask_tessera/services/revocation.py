@@ -173,14 +173,14 @@ class RevocationView:
             found_live.clear()
         found_live.add(claims.sid)
 
-    def catch_up(self, at: int) -> None:
-        """Read on to the end of the log.
+    def catch_up(self, at: int) -> int:
+        """Read on to the end of the log; gives its longest `LogPage.delay` in milliseconds.
 
         Raises:
             StorageUnavailableError: it cannot be read.
         """
         with self._alone():
-            self._read_on(at)
+            return self._read_on(at)
 
     def confirm(self) -> None:
         """The storage says that the log has not changed since it was read."""
@@ -221,8 +221,8 @@ class RevocationView:
         """Whether the log may have changed, or the clock has stepped back behind what was dropped."""
         return at < self._pruned_at - CLOCKS_APART or (self._stamp_of is not None and self._stamp_of() != self._stamp)
 
-    def _read_on(self, at: int) -> None:
-        is_whole = False
+    def _read_on(self, at: int) -> int:
+        is_whole, delay = False, 0
         while not is_whole:
             page = self._log.after(self.cursor, at=at)
             # Another log; or a clock that ran ahead has made us forget too much.
@@ -234,13 +234,14 @@ class RevocationView:
                 self._begin_anew(at)
                 break
             self._open.take(page.entries, at=at)
-            self.cursor, is_whole = page.cursor, page.is_whole
+            self.cursor, is_whole, delay = page.cursor, page.is_whole, max(delay, page.delay)
             self._know_valid_from(page.valid_from)
         if at >= self._pruned_at + _PRUNE_EVERY:
             self._pruned_at = at
             self._open.prune(at)
         if self._lost and self._write_again:
             self._write_again(self._lost, at)
+        return delay
 
     def _begin_anew(self, at: int) -> None:
         """Read all of the log, then put it in place of what was known; what it has lost stays known."""

@@ -36,12 +36,15 @@ _DROPPED: Final = 10_000
 class Worker(msgspec.Struct, frozen=True):
     """What a process that follows the revocation log says of itself. Times are Unix seconds of its own clock.
 
-    It beats only after it has read the log to its end: at `beat_at` it knew of all that had been revoked.
+    It beats only after it has read the log to its end: at `beat_at` it knew of all that had been revoked. `delay` is
+    the longest time in milliseconds, of the last `WORKER_FORGOTTEN` seconds, between a revocation and when this worker
+    had read of it, by the clock of the storage; 0 if there was none.
     """
 
     name: str
     started_at: int
     beat_at: int
+    delay: int = 0
 
 
 _decode: Final = msgspec.json.Decoder(Worker).decode

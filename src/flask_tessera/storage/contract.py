@@ -65,6 +65,8 @@ class LogPage(msgspec.Struct, frozen=True):
     up to `created_at` (Unix seconds) it knows nothing. Sessions that began before Unix second `valid_from` are over:
     the storage was restored from a backup, and has forgotten which of them had ended. Where `is_whole` is False there
     are more entries after `cursor`. `number` is that of the newest entry of the log, if it was asked for its head.
+    `delay` says for how many milliseconds the oldest of these entries had been in the log, by the clock of the storage
+    itself; 0 where the log was read from its beginning, or nothing was new.
     """
 
     entries: tuple[Revocation, ...]
@@ -74,6 +76,7 @@ class LogPage(msgspec.Struct, frozen=True):
     valid_from: int = 0
     is_whole: bool = True
     number: int = 0
+    delay: int = 0
 
     @property
     def checkpoint(self) -> Checkpoint:

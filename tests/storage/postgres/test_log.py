@@ -241,7 +241,7 @@ def test_a_wait_ends_when_the_storage_is_closed_or_it_is_interrupted(how, store)
 
 
 READS = {
-    "after": (log._ENTRIES, (1, log._PAGE), "tessera_entries_pkey"),
+    "after": (log._ENTRIES.format(now="0"), (1, log._PAGE), "tessera_entries_pkey"),
     "expired": (log._EXPIRED, (T0 - 10**9, 1000), "tessera_entries_forget_at"),
     "of_a_user": (sessions._UNENDED, ("7", ""), "tessera_sessions_owner"),
     "surplus": (sessions._SURPLUS, ("7", ""), "tessera_sessions_owner"),
@@ -267,7 +267,7 @@ def test_F07_what_is_dead_by_both_clocks_is_dropped(store, url, caller_is_late, 
     ended, kept = end(store), end(store)
     if server_is_late:
         with connect(url) as server:
-            server.execute("UPDATE tessera_entries SET noted = noted - 86400 WHERE sid = %s", (ended,))
+            server.execute("UPDATE tessera_entries SET noted = noted - 86400000 WHERE sid = %s", (ended,))
     (forget_at, *_) = [entry.forget_at for entry in store.revocations.after(0, at=T0).entries]
     at = forget_at if caller_is_late else forget_at - 1
     store.revocations.drop_expired(at=at, most=10, is_sure=False)

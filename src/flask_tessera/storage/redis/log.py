@@ -160,12 +160,13 @@ class RedisLog:
         position = cursor >> _NONCE_BITS, cursor & _NONCES
         arguments = (at, secrets.token_hex(8), self._valid_from, *position, most)
         reply = self._client.run(reading("after", self._reading, *arguments))[0]
-        log_id, created_at, number, nonce, valid_from, is_whole, rows = reply
+        log_id, created_at, number, nonce, valid_from, is_whole, rows, delay = reply
         self._valid_from = max(self._valid_from, valid_from)
         if log_id != self._log_id:
             self._log_id, self._pulse = log_id, _FIRST
         cursor = number << _NONCE_BITS | int(nonce)
-        return LogPage(_entries(rows), cursor, log_id.decode(), int(created_at), valid_from, bool(is_whole))
+        page = LogPage(_entries(rows), cursor, log_id.decode(), int(created_at), valid_from, bool(is_whole))
+        return replace(page, delay=delay)
 
     def _resolved(self, entries: tuple[Revocation, ...]) -> tuple[Revocation, ...]:
         """The entries, of which those are no intents any more that were carried out."""

@@ -30,7 +30,7 @@ class Dialect:
         lock_principal: statements, each with user id and realm, of which the last gives epoch and suspension, and after
             which nobody else gets at the principal, whether it was there or not.
         put_principal: writes one (user id, realm, epoch, suspension), over the one that is there.
-        now: the server's own Unix second.
+        now: the milliseconds of Unix time by the server's own clock, at the moment.
         put_value: writes a value over one that has expired, or over any; given its columns, the expected version
             (0 or `ANY_VERSION`) twice, and the time.
         increment: changes a counter; its values are the columns of a value, then the time twice.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LOG: Final = "SELECT log_id, created_at, place, valid_from, head FROM tessera_log WHERE id = 1"
 # By nothing but the number, and so few that PostgreSQL takes the key before any ANALYZE, too.
 _ENTRIES: Final = f"""
-SELECT number, {ENTRY_COLUMNS} FROM tessera_entries WHERE number > ? ORDER BY number LIMIT ?"""  # noqa: S608 - constants
+SELECT number, {{now}} - noted, {ENTRY_COLUMNS} FROM tessera_entries WHERE number > ? ORDER BY number LIMIT ?"""  # noqa: S608
 _PAGE: Final = 500
 """Entries that are read at once: some 2 ms."""
 _BEGIN: Final = "UPDATE tessera_log SET created_at = ?, place = ? WHERE created_at IS NULL OR place <> ?"
@@ -38,7 +38,7 @@ _EXPIRED: Final = "SELECT number FROM tessera_entries WHERE forget_at <= ? ORDER
 # By the server's own clock as well as by the caller's: one alone may have jumped.
 _SURELY_EXPIRED: Final = """
 SELECT number FROM tessera_entries
- WHERE forget_at <= ? AND noted <= {now} - (forget_at - noted_at) ORDER BY forget_at LIMIT ?"""
+ WHERE forget_at <= ? AND noted <= {now} - 1000 * (forget_at - noted_at) ORDER BY forget_at LIMIT ?"""
 _DROP: Final = "DELETE FROM tessera_entries WHERE number = ?"
 
 
@@ -55,10 +55,12 @@ class Head(NamedTuple):
         """Whether somebody has read it, here: a copy that was put back has forgotten what came later."""
         return self.created_at is not None and self.place == identity
 
-    def page(self, entries: tuple[Revocation, ...], cursor: int, identity: str, *, is_whole: bool = True) -> LogPage:
+    def page(
+        self, entries: tuple[Revocation, ...], cursor: int, identity: str, *, is_whole: bool = True, delay: int = 0
+    ) -> LogPage:
         """Some of the log."""
         name = f"{self.log_id}.{identity}"
-        return LogPage(entries, cursor, name, self.created_at or 0, self.valid_from, is_whole, self.number)
+        return LogPage(entries, cursor, name, self.created_at or 0, self.valid_from, is_whole, self.number, delay)
 
 
 class SQLLog:
@@ -75,12 +77,15 @@ class SQLLog:
         head, rows, identity = self._begun(cursor, at)
         if cursor > head.number:
             # A log that is shorter than what was read is another one: a copy was restored.
-            head, rows, identity = self._begun(0, at)
-        entries = tuple(entry for row in rows if (entry := entry_of(row[1:])).forget_at > at)
+            cursor = 0
+            head, rows, identity = self._begun(cursor, at)
+        entries = tuple(entry for row in rows if (entry := entry_of(row[2:])).forget_at > at)
         # Where a page is not full, all that follows was dropped.
         reached = rows[-1][0] if rows else 0
         is_whole = len(rows) < _PAGE
-        return head.page(entries, max(reached, head.number) if is_whole else reached, identity, is_whole=is_whole)
+        delay = int(rows[0][1]) if rows and cursor else 0
+        reached = max(reached, head.number) if is_whole else reached
+        return head.page(entries, reached, identity, is_whole=is_whole, delay=delay)
 
     def head(self, *, at: int) -> LogPage:
         head, _, identity = self._begun(None, at)
@@ -112,8 +117,9 @@ class SQLLog:
 
     def _begun(self, cursor: int | None, at: int) -> tuple[Head, Rows, str]:
         """The head, and entries after `cursor`, of a log that has begun here, or does by this call."""
-        sql = self._database.dialect.sql
-        statements = [(sql(LOG), ()), *([] if cursor is None else [(sql(_ENTRIES), (cursor, _PAGE))])]
+        sql, now = self._database.dialect.sql, self._database.dialect.now
+        entries = sql(_ENTRIES.format(now=now))
+        statements = [(sql(LOG), ()), *([] if cursor is None else [(entries, (cursor, _PAGE))])]
         while True:
             results, identity = self._database.read(*statements)
             if not results[0]:

@@ -148,7 +148,7 @@ def _entries(metadata: MetaData) -> None:
         _exact("user_id", _USER_ID),
         _integer("epoch"),
         _bytes("except_sid", 16),
-        # When it was appended, by the clock of who appended it and by the server's own.
+        # When it was appended, by the clock of who appended it and, in milliseconds, by the server's own.
         _integer("noted_at"),
         _integer("noted"),
         Index("tessera_entries_forget_at", "forget_at"),

@@ -92,6 +92,19 @@ class LogCases(Cases):
         page = storage.revocations.after(cursor, at=T0)
         assert (page.entries, page.cursor) == ((), cursor)
 
+    def test_S01_a_page_tells_for_how_long_its_first_entry_has_been_there(self, storage: Storage) -> None:
+        """By the storage's own clock; nothing where all of it is read, or nothing is new."""
+        log, other = storage.revocations, self.reopen(storage).revocations
+        storage.sessions.end(begin(storage).sid, "logout", at=T0)
+        cursor = other.after(0, at=T0).cursor
+        storage.sessions.end(begin(storage).sid, "logout", at=T0)
+        while other.after(cursor, at=T0).delay < 10:
+            pass
+        storage.sessions.end(begin(storage).sid, "logout", at=T0)
+        page = log.after(cursor, at=T0)
+        assert (len(page.entries), page.delay >= 10) == (2, True)
+        assert log.after(0, at=T0).delay == log.after(page.cursor, at=T0).delay == 0
+
     def test_an_entry_outlives_the_last_token_that_it_contradicts(self, storage: Storage) -> None:
         """By the session's own access lifetime, never past its end by more than the margin."""
         long = begin(storage, access_lifetime=3600)

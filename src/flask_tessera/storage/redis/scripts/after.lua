@@ -3,7 +3,8 @@
 -- when sessions are valid as far as the caller knows, number and nonce of the cursor, how many at most (0: only what is
 -- known of the log).
 -- Gives the log's name, when it was created, number and nonce of where the page ends, since when sessions are valid,
--- whether the log ends there, and the entries.
+-- whether the log ends there, the entries, and for how many milliseconds the first of them had been there if the cursor
+-- was not 0.
 local log, number, most = string.sub(KEYS[1], 1, -5), tonumber(ARGV[4]), tonumber(ARGV[6])
 local last, valid = last_number(log), valid_from(log, ARGV[3])
 
@@ -29,4 +30,9 @@ if number > 0 and not is_ours() then number = 0 end
 local page = most > 0 and redis.call('XRANGE', KEYS[2], number + 1, '+', 'COUNT', most) or {}
 local reached = #page == most and #page > 0 and tonumber(string.match(page[#page][1], '^%d+')) or last
 if reached ~= last then nonce = page[#page][2][4] end
-return {log_id, created_at, reached, nonce or '0', valid, reached == last and 1 or 0, page}
+local delay, first = 0, number > 0 and page[1] and page[1][2][6]
+if first then
+  local time = redis.call('TIME')
+  delay = time[1] * 1000 + math.floor(time[2] / 1000) - first
+end
+return {log_id, created_at, reached, nonce or '0', valid, reached == last and 1 or 0, page, delay}

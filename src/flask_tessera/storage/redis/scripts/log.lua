@@ -18,14 +18,17 @@ end
 
 -- Each entry: the bytes that Python reads, a nonce, when it may be forgotten, and in how many seconds. The nonce tells
 -- it from another one of the same number, which a fail-over may bring about; the seconds are for the server's own clock.
+-- Kept with it is when it was appended, in milliseconds of that clock.
 local function append(log, entries)
   local number = last_number(log)
   -- Where only one of the two was lost, the log is another one; it gets its name when it is read.
   local is_as_known = tonumber(redis.call('HGET', log .. 'meta', 'n') or 0) == number
-  local now, nonce = tonumber(redis.call('TIME')[1]), '0'
+  local time, nonce = redis.call('TIME'), '0'
+  local now = tonumber(time[1])
+  local now_ms = string.format('%d', now * 1000 + math.floor(time[2] / 1000))
   for _, entry in ipairs(entries) do
     number, nonce = number + 1, entry[2]
-    redis.call('XADD', log .. 'entries', number .. '-0', 'e', entry[1], 'n', nonce)
+    redis.call('XADD', log .. 'entries', number .. '-0', 'e', entry[1], 'n', nonce, 't', now_ms)
     redis.call('ZADD', log .. 'forget', entry[3], number .. ':' .. now + tonumber(entry[4]))
   end
   redis.call('HSET', log .. 'meta', 'n', number, 'nonce', nonce, 'layout', 2)

@@ -34,7 +34,7 @@ MYSQL: Final = Dialect(
     lock=" FOR UPDATE",
     lock_principal=(_CREATE_PRINCIPAL, _LOCK_PRINCIPAL),
     put_principal=_PUT_PRINCIPAL,
-    now="UNIX_TIMESTAMP()",
+    now="CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)",
     put_value=_PUT_VALUE,
     increment=_INCREMENT,
 )

@@ -36,7 +36,7 @@ def dialect_of(channel: str) -> Dialect:
         lock=" FOR NO KEY UPDATE",
         lock_principal=(_CREATE_PRINCIPAL, _LOCK_PRINCIPAL),
         put_principal=_PUT_PRINCIPAL,
-        now="extract(epoch FROM now())::bigint",
+        now="(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
         put_value=_PUT_VALUE,
         increment=_INCREMENT,
         # Sent when the transaction is committed. Those who append queue for the head of the log in any case.

@@ -16,7 +16,7 @@ SQLITE: Final = Dialect(
 INSERT INTO tessera_principals (user_id, realm, epoch, suspended_until) VALUES (?, ?, ?, ?)
 ON CONFLICT (user_id, realm) DO UPDATE SET epoch = excluded.epoch, suspended_until = excluded.suspended_until""",
     # The server is this machine: its clock tells nothing that the caller's does not.
-    now="CAST(strftime('%s', 'now') AS INTEGER)",
+    now="CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
     put_value=f"""
 INSERT INTO tessera_values ({VALUE_COLUMNS}) VALUES ({places(VALUE_COLUMNS.split())})
 ON CONFLICT (kind, name) DO UPDATE SET value = excluded.value, version = excluded.version,
