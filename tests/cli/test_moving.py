@@ -28,7 +28,7 @@ from .stores import store_url
 OTHER = "13900139000"
 NOW = int(time.time())
 NEXT = "next: set TESSERA_STORE_URL to the new storage and restart every worker; if one wrote to the old storage"
-JOURNEY = ("sqlite", "redis8", "redis8-cluster", "postgres", "sqlite")
+JOURNEY = ("sqlite", "redis8", "redis8-cluster", "mariadb", "postgres", "sqlite")
 
 
 def session(number: int, user: str = "u-1", **values) -> Session:
@@ -194,6 +194,19 @@ def test_a_storage_on_a_server_is_not_moved_onto_itself_either(run, url):
     fill(url)
     assert_refused(run("sessions", "move", "--from", url, "--to", url), "--from and --to are the same storage")
     assert_refused(run("sessions", "move", "--store", url, "--to", url), "--from and --to are the same storage")
+
+
+def test_a_storage_of_an_application_with_another_secret_is_no_target(run, host, tmp_path):
+    fill(f"sqlite:///{tmp_path}/host.db")
+    url = f"sqlite:///{tmp_path}/service.db"
+    assert add(run, PHONE, "--store", url).exit_code == 0
+    assert run("sessions", "list", PHONE, "--store", url).exit_code == 0
+    before = held(url)
+    assert_refused(
+        in_app(host("", SECRET_KEY=SECRET[::-1]), "sessions", "move", "--to", url),
+        "--to: this storage belongs to an application with another SECRET_KEY",
+    )
+    assert held(url) == before
 
 
 def test_the_memory_of_another_process_cannot_be_reached(run, host, tmp_path):

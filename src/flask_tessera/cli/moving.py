@@ -12,7 +12,9 @@ from flask import current_app
 from ..config import PREFIX
 from ..errors import ConfigError, InputError
 from ..services.moving import Moved, move
+from ..services.ownership import refuse_foreign
 from ..storage.from_url import open_storage
+from ..web.app_state import states_of
 from .realm import running, with_realm
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ def move_sessions(source_url: str | None, target_url: str, realm: str | None) ->
         source = runtime.storage if source_url is None else opened.enter_context(_opened("--from", source_url))
         target = opened.enter_context(_opened("--to", target_url))
         _refuse_what_cannot_be(source, target, at=runtime.clock())
+        _refuse_anothers(target, at=runtime.clock())
         with _progress() as tell:
             moved = move(source, target, at=runtime.clock(), batch=_BATCH, tell=tell)
     _report(moved)
@@ -67,6 +70,13 @@ def _refuse_what_cannot_be(source: Storage, target: Storage, *, at: int) -> None
     # However they are spelt: each log has a name of its own.
     if source.revocations.head(at=at).log_id == target.revocations.head(at=at).log_id:
         raise InputError("--from and --to are the same storage")
+
+
+def _refuse_anothers(target: Storage, *, at: int) -> None:
+    try:
+        refuse_foreign(target, states_of(current_app).storage_ring(), at=at)
+    except ConfigError as error:
+        raise ConfigError(f"--to: {error}") from error
 
 
 @contextmanager
