@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PREFIX: Final = "TESSERA_"
 _log = logging.getLogger("flask_tessera")
 MARK_DELAY: Final = 5
-"""Seconds within which a used generation is written (DESIGN §5)."""
+"""Seconds within which a used generation is written."""
 _YEAR: Final = 31_536_000
 
 
@@ -72,7 +72,7 @@ class Settings:
 
 
 def jitter_of(lifetime: int, leeway: int) -> int:
-    """The span of random shortening for access tokens of `lifetime` seconds (DESIGN §4)."""
+    """The span of random shortening for access tokens of `lifetime` seconds."""
     return max(lifetime // 10, 3 * max(leeway, MARK_DELAY))
 
 

@@ -290,7 +290,7 @@ def way_to(scene: Scene, came: dict[Scene, tuple[str, Scene] | None]) -> list[st
     ],
 )
 def test_nobody_honest_is_logged_out(model: Model, record_property: Callable[[str, object], None]) -> None:
-    """DESIGN §1.2, searched to closure: there is no further scene."""
+    """Searched to closure: there is no further scene."""
     found = search(model)
     record_property("scenes", found.scenes)
     print(found.scenes, "scenes")
@@ -525,7 +525,7 @@ def surviving(rules: Rules, lives: int) -> tuple[Fraction, int]:
 
 
 SHORTEST_SPAN = 3 * LEEWAY_SLOTS
-"""The least that DESIGN §4 admits; a longer span is worse for the thief."""
+"""The least that is allowed; a longer span is worse for the thief."""
 
 
 # Whoever is told the times too knows more, so the first case holds for both.
@@ -533,7 +533,7 @@ SHORTEST_SPAN = 3 * LEEWAY_SLOTS
 def test_no_thief_and_victim_go_on_for_ever(
     told: Callable[[Decision], object], record_property: Callable[[str, object], None]
 ) -> None:
-    """DESIGN §5: from any start, whatever the thief's plan, both get through two lives in at most 7 of 9 cases.
+    """From any start, whatever the thief's plan, both get through two lives in at most 7 of 9 cases.
 
     So through n pairs of lives with a chance of at most (7/9)^n. Searched by hand for the default span of 90 s:
     at most 7/18, and 2/3 if replies tell times.

@@ -30,7 +30,7 @@ ACCESS = 900
 LEEWAY = 15
 MARK_DELAY = 5
 SPAN = max(ACCESS // 10, 3 * max(LEEWAY, MARK_DELAY))
-"""Seconds by which an access life is shortened at most (DESIGN §4)."""
+"""Seconds by which an access life is shortened at most."""
 
 MARGIN = 30
 """Seconds before the expiry of its access token at which the victim renews."""
@@ -277,7 +277,7 @@ def found(rules: Rules, strategy: Strategy, runs: int = RUNS) -> list[int]:
 def test_a_thief_is_found_within_two_access_lives(
     strategy: Strategy, telling: bool, record_property: Callable[[str, object], None]
 ) -> None:
-    """DESIGN §1.2: in the median; and always within a day. It holds even if replies told him more."""
+    """In the median; and always within a day. It holds even if replies told him more."""
     times = found(Rules(telling=telling), strategy)
     record_property("median", median(times))
     print(strategy.__name__, "median", median(times), "s, longest", max(times), "s")

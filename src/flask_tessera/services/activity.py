@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .ports import Clock, Listener
 
 _WRITE_EVERY: Final = 2.0
-"""Seconds; well within the 5 s in which a confirmation must be written (DESIGN §5)."""
+"""Seconds; well within the 5 s in which a confirmation must be written."""
 _CHUNK: Final = 500
 """Sessions that are written at once: SQLite's write lock is held for some 5 ms, PostgreSQL's rows for no longer."""
 _GAP: Final = 0.025

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 Outcome = Literal["rotated", "same", "replaced", "reuse", "adopted"]
-"""What a refresh is answered with; DESIGN §5 has the table."""
+"""What a refresh is answered with; `decide` has the table."""
 
 _Place = Literal["ahead", "current", "burnt", "predecessor", "older"]
 

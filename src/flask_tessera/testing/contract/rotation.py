@@ -1,4 +1,4 @@
-"""The contract: refreshes, row by row of the decision table (DESIGN §5)."""
+"""The contract: refreshes, row by row of the decision table."""
 
 from __future__ import annotations
 
