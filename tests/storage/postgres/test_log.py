@@ -241,7 +241,7 @@ def test_a_wait_ends_when_the_storage_is_closed_or_it_is_interrupted(how, store)
 
 
 READS = {
-    "after": (log._ENTRIES.format(now="0"), (1, log._PAGE), "tessera_entries_pkey"),
+    "after": (log._PAGE_AFTER.format(now="0"), (1, log._PAGE), "tessera_entries_pkey"),
     "expired": (log._EXPIRED, (T0 - 10**9, 1000), "tessera_entries_forget_at"),
     "of_a_user": (sessions._UNENDED, ("7", ""), "tessera_sessions_owner"),
     "surplus": (sessions._SURPLUS, ("7", ""), "tessera_sessions_owner"),

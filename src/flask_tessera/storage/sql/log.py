@@ -21,9 +21,15 @@ if TYPE_CHECKING:
     from .dialect import Database, Dialect, Rows, Transaction
 
 LOG: Final = "SELECT log_id, created_at, place, valid_from, head FROM tessera_log WHERE id = 1"
-# By nothing but the number, and so few that PostgreSQL takes the key before any ANALYZE, too.
-_ENTRIES: Final = f"""
-SELECT number, {{now}} - noted, {ENTRY_COLUMNS} FROM tessera_entries WHERE number > ? ORDER BY number LIMIT ?"""  # noqa: S608
+# One statement, since idle workers ask it all the time. The entries by nothing but the number, and so few that
+# PostgreSQL takes the key before any ANALYZE, too.
+_PAGE_AFTER: Final = f"""
+SELECT log_id, created_at, place, valid_from, head, number, {{now}} - noted, {ENTRY_COLUMNS}
+  FROM tessera_log LEFT JOIN
+       (SELECT * FROM tessera_entries WHERE number > ? ORDER BY number LIMIT ?) entries ON 1 = 1
+ WHERE id = 1 ORDER BY number"""  # noqa: S608 - constants
+_HEAD: Final = 5
+"""Columns of the head; those of an entry follow."""
 _PAGE: Final = 500
 """Entries that are read at once: some 2 ms."""
 _BEGIN: Final = "UPDATE tessera_log SET created_at = ?, place = ? WHERE created_at IS NULL OR place <> ?"
@@ -74,11 +80,11 @@ class SQLLog:
         self._database = database
 
     def after(self, cursor: int, *, at: int) -> LogPage:
-        head, rows, identity = self._begun(cursor, at)
+        head, rows, identity = self._read(cursor, _PAGE, at)
         if cursor > head.number:
             # A log that is shorter than what was read is another one: a copy was restored.
             cursor = 0
-            head, rows, identity = self._begun(cursor, at)
+            head, rows, identity = self._read(cursor, _PAGE, at)
         entries = tuple(entry for row in rows if (entry := entry_of(row[2:])).forget_at > at)
         # Where a page is not full, all that follows was dropped.
         reached = rows[-1][0] if rows else 0
@@ -88,7 +94,7 @@ class SQLLog:
         return head.page(entries, reached, identity, is_whole=is_whole, delay=delay)
 
     def head(self, *, at: int) -> LogPage:
-        head, _, identity = self._begun(None, at)
+        head, _, identity = self._read(0, 0, at)
         return head.page((), 0, identity)
 
     def append(self, entries: Sequence[Revocation], *, at: int) -> None:
@@ -115,32 +121,30 @@ class SQLLog:
     def announce(self) -> None:
         """Tell those who would not notice by themselves that the log has grown; called after a commit."""
 
-    def _begun(self, cursor: int | None, at: int) -> tuple[Head, Rows, str]:
+    def _read(self, cursor: int, most: int, at: int) -> tuple[Head, Rows, str]:
         """The head, and entries after `cursor`, of a log that has begun here, or does by this call."""
-        sql, now = self._database.dialect.sql, self._database.dialect.now
-        entries = sql(_ENTRIES.format(now=now))
-        statements = [(sql(LOG), ()), *([] if cursor is None else [(entries, (cursor, _PAGE))])]
+        dialect = self._database.dialect
         while True:
-            results, identity = self._database.read(*statements)
-            if not results[0]:
+            (rows,), identity = self._database.read((dialect.sql(_PAGE_AFTER.format(now=dialect.now)), (cursor, most)))
+            if not rows:
                 # Whoever connects next writes one.
                 self._database.close()
-            head = head_of(results[0])
+            head = head_of(rows)
             if head.is_begun(identity):
-                return head, results[-1], identity
-            self._database.run((sql(_BEGIN), (at, identity, identity)))
+                return head, [row[_HEAD:] for row in rows if row[_HEAD] is not None], identity
+            self._database.run((dialect.sql(_BEGIN), (at, identity, identity)))
 
 
 def head_of(rows: Rows) -> Head:
-    """The head in the rows of `LOG`.
+    """The head in rows that begin with the columns of `LOG`.
 
     Raises:
         StorageUnavailableError: there is none.
     """
     if not rows:
         raise StorageUnavailableError("table tessera_log has no row; the next connection writes one")
-    log_id, created_at, place, *rest = rows[0]
-    return Head(text(log_id), created_at, text(place), *rest)
+    log_id, created_at, place, valid_from, number = rows[0][:_HEAD]
+    return Head(text(log_id), created_at, text(place), valid_from, number)
 
 
 def log_name(rows: Rows, identity: str) -> str:
