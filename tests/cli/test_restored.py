@@ -9,7 +9,7 @@ import pytest
 
 from flask_tessera.errors import SessionEndedError
 from flask_tessera.services.login_data import Login
-from flask_tessera.services.ports import NOBODY
+from flask_tessera.services.ports import UNKNOWN_CLIENT
 from flask_tessera.storage.from_url import open_storage
 from flask_tessera.web.app_state import runtime_of
 from flask_tessera.web.request_auth import verify_credential
@@ -38,7 +38,7 @@ def is_good(app, issued):
 
 def assert_spent(app, issued):
     with app.app_context(), pytest.raises(SessionEndedError):
-        runtime_of("").sessions.refresh(issued.refresh_token, NOBODY)
+        runtime_of("").sessions.refresh(issued.refresh_token, UNKNOWN_CLIENT)
 
 
 def test_F04_all_sessions_are_over_everywhere_and_who_logs_in_again_is_in(url, host):

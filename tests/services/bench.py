@@ -48,9 +48,9 @@ class Bench:
         return self.service.log_in(Login(user_id, **fields))
 
     def refresh(self, text):
-        from flask_tessera.services.ports import Caller
+        from flask_tessera.services.ports import ClientInfo
 
-        return self.service.refresh(text, Caller("203.0.113.9", "test"))
+        return self.service.refresh(text, ClientInfo("203.0.113.9", "test"))
 
     def claims(self, issued):
         return self.access.verify(issued.access_token, at=self.clock())

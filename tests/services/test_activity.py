@@ -124,7 +124,7 @@ def test_F02_the_thread_outlives_a_storage_that_is_away_for_a_while(written, cap
     assert stored(written.storage, session).confirmed
 
 
-def test_R05_a_burnt_generation_in_use_ends_the_session_and_is_told(written):
+def test_R05_a_superseded_generation_in_use_ends_the_session_and_is_told(written):
     session = begin(written.storage)
     rotate(written.storage, session, 0, T0)
     rotate(written.storage, session, 0, T0 + LEEWAY + 1)
@@ -140,10 +140,10 @@ def test_a_listener_that_raises_keeps_nothing_from_being_written(bench):
 
     sessions = Sessions(bench.storage.sessions)
     writer = ActivityWriter(sessions, steady, raising)
-    burnt, other = begin(bench.storage), begin(bench.storage)
-    rotate(bench.storage, burnt, 0, T0)
-    rotate(bench.storage, burnt, 0, T0 + LEEWAY + 1)
-    writer.record(sid_text(burnt.sid), 1, T0 + 60)
+    superseded, other = begin(bench.storage), begin(bench.storage)
+    rotate(bench.storage, superseded, 0, T0)
+    rotate(bench.storage, superseded, 0, T0 + LEEWAY + 1)
+    writer.record(sid_text(superseded.sid), 1, T0 + 60)
     writer.record(sid_text(other.sid), 0, T0 + 60)
     with pytest.raises(RuntimeError):
         writer.flush()
@@ -158,10 +158,10 @@ def test_a_thread_that_a_listener_has_ended_is_followed_by_another(bench):
 
     sessions = Sessions(bench.storage.sessions)
     writer = ActivityWriter(sessions, steady, raising)
-    burnt, other = begin(bench.storage), begin(bench.storage)
-    rotate(bench.storage, burnt, 0, T0)
-    rotate(bench.storage, burnt, 0, T0 + LEEWAY + 1)
-    writer.record(sid_text(burnt.sid), 1, T0 + 60)
+    superseded, other = begin(bench.storage), begin(bench.storage)
+    rotate(bench.storage, superseded, 0, T0)
+    rotate(bench.storage, superseded, 0, T0 + LEEWAY + 1)
+    writer.record(sid_text(superseded.sid), 1, T0 + 60)
     first = writer._thread
     first.join(60)
     assert not first.is_alive()

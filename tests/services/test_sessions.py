@@ -16,7 +16,7 @@ from flask_tessera.errors import (
 )
 from flask_tessera.services.keys import parse_sid, sid_text
 from flask_tessera.services.login_data import Login
-from flask_tessera.services.ports import NOBODY, Caller
+from flask_tessera.services.ports import UNKNOWN_CLIENT, ClientInfo
 from flask_tessera.sessions.limits import Limits
 from flask_tessera.sessions.model import Device
 from flask_tessera.testing import race
@@ -31,7 +31,7 @@ def reason_of(function, *arguments, **options):
 
 
 def test_a_login_gives_a_pair_and_tells_who_it_was(bench):
-    issued = bench.log_in(device=Device("phone", "d1", "Ana's"), caller=Caller("203.0.113.5", "agent"), scope="a b")
+    issued = bench.log_in(device=Device("phone", "d1", "Ana's"), caller=ClientInfo("203.0.113.5", "agent"), scope="a b")
     session = issued.session
     assert (session.user_id, session.device_type, session.ip, session.user_agent) == (
         "7",
@@ -44,7 +44,7 @@ def test_a_login_gives_a_pair_and_tells_who_it_was(bench):
     claims = bench.claims(issued)
     assert (claims.sub, parse_sid(claims.sid), claims.gen, claims.scope) == ("7", session.sid, 0, "a b")
     (event,) = bench.events
-    assert (event.name, event.session, event.caller) == ("session_started", session, Caller("203.0.113.5", "agent"))
+    assert (event.name, event.session, event.caller) == ("session_started", session, ClientInfo("203.0.113.5", "agent"))
 
 
 def test_S05_every_login_has_a_name_of_its_own(bench):
@@ -106,7 +106,7 @@ def test_R05_a_token_two_generations_old_ends_that_session_only(bench):
     assert reason_of(bench.refresh, first.refresh_token) == "reuse"
     events = list(bench.events)
     assert [event.name for event in events] == ["token_reused", "session_ended"]
-    assert {event.caller for event in events} == {Caller("203.0.113.9", "test")}
+    assert {event.caller for event in events} == {ClientInfo("203.0.113.9", "test")}
     assert reason_of(bench.refresh, third.refresh_token) == "reuse"
     assert [bench.use(each) for each in (third, other)] == ["reuse", ""]
     assert bench.refresh(other.refresh_token).session.gen == 1
@@ -204,9 +204,9 @@ def test_S01_ending_a_session_kills_both_its_tokens(bench):
     issued = bench.log_in()
     assert bench.use(issued) == ""
     bench.heard()
-    bench.service.end(issued.session.sid, "logout", Caller("203.0.113.1"))
+    bench.service.end(issued.session.sid, "logout", ClientInfo("203.0.113.1"))
     (event,) = bench.events
-    assert (event.name, event.reason, event.caller) == ("session_ended", "logout", Caller("203.0.113.1"))
+    assert (event.name, event.reason, event.caller) == ("session_ended", "logout", ClientInfo("203.0.113.1"))
     assert bench.use(issued) == "logout"
     assert reason_of(bench.refresh, issued.refresh_token) == "logout"
     bench.heard()
@@ -285,7 +285,7 @@ def test_S09_a_strict_check_compares_the_owner(bench):
     assert reason_of(bench.service.check_live, mixed, at=bench.clock()) == "expiry"
 
 
-def test_R05_a_strict_check_of_a_burnt_generation_ends_the_session(bench):
+def test_R05_a_strict_check_of_a_superseded_generation_ends_the_session(bench):
     first = bench.log_in()
     lost = bench.refresh(first.refresh_token)
     bench.clock.advance(60)
@@ -298,11 +298,11 @@ def test_R05_a_strict_check_of_a_burnt_generation_ends_the_session(bench):
 def test_the_owner_of_a_refresh_token_is_told_live_or_not(bench):
     issued = bench.log_in()
     bench.service.end(issued.session.sid, "kick")
-    assert bench.service.owner_of(issued.refresh_token, NOBODY, current=False).user_id == "7"
-    owner = bench.service.owner_of(issued.refresh_token, NOBODY, current=False)
+    assert bench.service.owner_of(issued.refresh_token, UNKNOWN_CLIENT, current=False).user_id == "7"
+    owner = bench.service.owner_of(issued.refresh_token, UNKNOWN_CLIENT, current=False)
     assert reason_of(bench.service.refuse_ended, owner) == "kick"
     with pytest.raises(TokenInvalidError):
-        bench.service.owner_of(refresh.render(b"\1" * 16, 0, bench.keys.refresh.active), NOBODY, current=False)
+        bench.service.owner_of(refresh.render(b"\1" * 16, 0, bench.keys.refresh.active), UNKNOWN_CLIENT, current=False)
     assert bench.service.refuse_ended(bench.log_in().session) is None
 
 

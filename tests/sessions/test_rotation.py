@@ -14,8 +14,8 @@ T0 = 4_000_000_000
 
 HELD = RotationState(gen=7, predecessor=6, rotated_at=T0, confirmed=True)
 LOST = RotationState(gen=7, predecessor=6, rotated_at=T0, confirmed=False)
-BURNT = RotationState(gen=9, predecessor=6, rotated_at=T0, confirmed=False)
-BURNT_HELD = RotationState(gen=9, predecessor=6, rotated_at=T0, confirmed=True)
+SUPERSEDING = RotationState(gen=9, predecessor=6, rotated_at=T0, confirmed=False)
+SUPERSEDING_HELD = RotationState(gen=9, predecessor=6, rotated_at=T0, confirmed=True)
 NEW = RotationState(gen=0, predecessor=-1, rotated_at=T0, confirmed=False)
 
 
@@ -32,23 +32,23 @@ def written(gen: int, predecessor: int, age: int) -> RotationState:
         pytest.param(HELD, 7, 900, "rotated", written(8, 7, 900), id="current, confirmed"),
         pytest.param(LOST, 7, 900, "rotated", written(8, 7, 900), id="current, mark lost"),
         pytest.param(HELD, 7, -900, "rotated", written(8, 7, -900), id="current, clock stepped back"),
-        pytest.param(BURNT, 9, 900, "rotated", written(10, 9, 900), id="current, after a replacement"),
+        pytest.param(SUPERSEDING, 9, 900, "rotated", written(10, 9, 900), id="current, after a replacement"),
         pytest.param(LOST, 6, 0, "same", LOST, id="second tab, same second"),
         pytest.param(HELD, 6, 15, "same", HELD, id="second tab, last second of the leeway"),
         pytest.param(LOST, 6, 15, "same", LOST, id="retry, last second of the leeway"),
         pytest.param(HELD, 6, -3, "same", HELD, id="second tab on a worker whose clock is behind"),
         pytest.param(LOST, 6, -86_400, "same", LOST, id="clock stepped back a day"),
-        pytest.param(BURNT, 6, 15, "same", BURNT, id="second retry within the leeway"),
+        pytest.param(SUPERSEDING, 6, 15, "same", SUPERSEDING, id="second retry within the leeway"),
         pytest.param(LOST, 6, 16, "replaced", written(8, 6, 16), id="lost reply, first second after the leeway"),
         pytest.param(LOST, 6, 86_400, "replaced", written(8, 6, 86_400), id="lost reply, a day asleep"),
-        pytest.param(BURNT, 6, 16, "replaced", written(10, 6, 16), id="lost again"),
+        pytest.param(SUPERSEDING, 6, 16, "replaced", written(10, 6, 16), id="lost again"),
         pytest.param(HELD, 6, 16, "reuse", HELD, id="predecessor, somebody holds its successor"),
         pytest.param(HELD, 5, 0, "reuse", HELD, id="older, within the leeway"),
         pytest.param(LOST, 5, 0, "reuse", LOST, id="older, unconfirmed, within the leeway"),
         pytest.param(LOST, 0, 900, "reuse", LOST, id="oldest"),
-        pytest.param(BURNT, 8, 0, "reuse", BURNT, id="burnt, newest, within the leeway"),
-        pytest.param(BURNT, 7, 900, "reuse", BURNT, id="burnt, oldest"),
-        pytest.param(BURNT_HELD, 6, 16, "reuse", BURNT_HELD, id="predecessor of a confirmed replacement"),
+        pytest.param(SUPERSEDING, 8, 0, "reuse", SUPERSEDING, id="superseded, newest, within the leeway"),
+        pytest.param(SUPERSEDING, 7, 900, "reuse", SUPERSEDING, id="superseded, oldest"),
+        pytest.param(SUPERSEDING_HELD, 6, 16, "reuse", SUPERSEDING_HELD, id="predecessor of a confirmed replacement"),
         pytest.param(HELD, 8, 900, "adopted", written(9, 8, 900), id="ahead by one, was confirmed"),
         pytest.param(LOST, 11, 0, "adopted", written(12, 11, 0), id="far ahead"),
         pytest.param(NEW, 3, 0, "adopted", written(4, 3, 0), id="storage fell back to the login"),
@@ -72,12 +72,12 @@ def test_without_leeway_only_the_second_of_the_write_is_answered_alike() -> None
     [
         pytest.param(LOST, 7, HELD, id="current: confirmed"),
         pytest.param(HELD, 7, HELD, id="current, again"),
-        pytest.param(BURNT, 9, BURNT_HELD, id="current after a replacement"),
+        pytest.param(SUPERSEDING, 9, SUPERSEDING_HELD, id="current after a replacement"),
         pytest.param(LOST, 6, LOST, id="predecessor: lives on beside its successor"),
         pytest.param(LOST, 2, LOST, id="older"),
         pytest.param(LOST, 8, LOST, id="ahead: the storage has forgotten"),
-        pytest.param(BURNT, 7, None, id="burnt, oldest"),
-        pytest.param(BURNT_HELD, 8, None, id="burnt, newest"),
+        pytest.param(SUPERSEDING, 7, None, id="superseded, oldest"),
+        pytest.param(SUPERSEDING_HELD, 8, None, id="superseded, newest"),
     ],
 )
 def test_a_mark_becomes(state: RotationState, used: int, becomes: RotationState | None) -> None:
@@ -153,7 +153,7 @@ def test_a_lost_reply_heals_however_late(
 
 @given(state=states(), presented=generations, leeway=leeways)
 def test_spent_generations_are_reuse_at_any_time(state: RotationState, presented: int, leeway: int) -> None:
-    """R04: no clock, stepped or not, brings an older or burnt generation back."""
+    """R04: no clock, stepped or not, brings an older or superseded generation back."""
     if presented < state.gen and presented != state.predecessor:
         outcomes = {decide(state, presented, at=at, leeway=leeway).outcome for at in (0, 30, 60, 10**10)}
         assert outcomes == {"reuse"}
@@ -185,7 +185,7 @@ def test_one_generation_is_issued_for_one_state_only(events: list[tuple[str, int
 
 
 def renumbered(state: RotationState, shift: int, stretch: int) -> RotationState:
-    """The same state with `stretch` more burnt generations, everything `shift` higher."""
+    """The same state with `stretch` more superseded generations, everything `shift` higher."""
     return RotationState(state.gen + shift + stretch, state.predecessor + shift, state.rotated_at, state.confirmed)
 
 
@@ -200,7 +200,7 @@ def test_only_the_place_of_a_generation_matters(
         "older": (state.predecessor - 1, state.predecessor + shift - data.draw(st.integers(1, 3))),
     }
     if state.gen - state.predecessor > 1:
-        places["burnt"] = (state.gen - 1, state.predecessor + shift + data.draw(st.integers(1, 1 + stretch)))
+        places["superseded"] = (state.gen - 1, state.predecessor + shift + data.draw(st.integers(1, 1 + stretch)))
     other = renumbered(state, shift, stretch)
     for one, two in places.values():
         first, second = decide(state, one, at=at, leeway=LEEWAY), decide(other, two, at=at, leeway=LEEWAY)

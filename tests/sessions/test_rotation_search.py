@@ -12,7 +12,7 @@ state while nothing is in flight. Premises, without which it does log the client
 * `patient`: no tab presents a new generation while a request with an older one is still in flight, that is,
   nobody renews twice within one flight;
 * not `astride`: nothing is in flight at the end of a leeway. Otherwise, after a lost reply, of two retries
-  the one before the end is answered with the generation that the one after it burns. Not needed where no
+  the one before the end is answered with the generation that the one after it supersedes. Not needed where no
   reply is lost, nor where never more than one request is in flight.
 
 Not modelled: workers whose clocks differ by more than half a leeway, copies of the refresh token outside
@@ -489,7 +489,7 @@ def used(world: World, generation: int) -> World | None:
 def moves(stolen: frozenset[int], worlds: tuple[World, ...]) -> Iterator[tuple[str, int]]:
     """What a thief may do in a slot, without what can only harm him or has no effect in any world.
 
-    That is to present what is burnt or older, and to use an access token of what is not current.
+    That is to present what is superseded or older, and to use an access token of what is not current.
     """
     yield "wait", 0
     for held in stolen:
@@ -499,7 +499,7 @@ def moves(stolen: frozenset[int], worlds: tuple[World, ...]) -> Iterator[tuple[s
 
 
 def start_after(world: World, stolen: frozenset[int]) -> Start:
-    """The next life's start; what is burnt or older opens nothing and is left out (0 for the client)."""
+    """The next life's start; what is superseded or older opens nothing and is left out (0 for the client)."""
     number = {world.record.predecessor: 1, world.record.gen: 2}
     kept = frozenset(number[held] for held in stolen if held in number)
     return Start(world.record.confirmed, number.get(world.client, 0), kept)

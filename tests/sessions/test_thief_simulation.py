@@ -213,7 +213,7 @@ class Run:
         return decision if self.record else None
 
     def use(self, generation: int, now: int) -> None:
-        """An access token is accepted; a burnt one is seen at once, another within the mark delay."""
+        """An access token is accepted; a superseded one is seen at once, another within the mark delay."""
         assert self.record is not None
         if mark(self.record, generation) is None:
             self.record = None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from flask import Flask, Response
 
-    from ..services.ports import Caller, Clock, Event
+    from ..services.ports import ClientInfo, Clock, Event
 
 _LONGEST_REQUEST_ID: Final = 64
 _ENTRANCES: Final = {
@@ -44,7 +44,7 @@ class _Claimed(msgspec.Struct, frozen=True):
     phone: str = ""
 
 
-def connect(app: Flask, clock: Clock, client_info: Callable[[], Caller]) -> None:
+def connect(app: Flask, clock: Clock, client_info: Callable[[], ClientInfo]) -> None:
     """Log every authentication event of `app`; to standard error where no logging is configured.
 
     No line holds a token, password or key.
@@ -107,7 +107,7 @@ def _one_line(entry: dict[str, str]) -> str:
     return json.dumps(entry).replace("\x7f", "\\u007f")
 
 
-def _where(caller: Caller) -> dict[str, str]:
+def _where(caller: ClientInfo) -> dict[str, str]:
     return {"ip": caller.ip, "user_agent": caller.user_agent}
 
 

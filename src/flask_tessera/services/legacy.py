@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..tokens.keys import Key
     from ..tokens.legacy import LegacyClaims, LegacyTokens
     from .keys import Keys
-    from .ports import Caller, Clock
+    from .ports import ClientInfo, Clock
     from .sessions import SessionService
 
 
@@ -177,7 +177,7 @@ class LegacyLogins:
             raise TokenExpiredError("exchanged already") from error
         return issued
 
-    def end(self, text: str, caller: Caller) -> None:
+    def end(self, text: str, caller: ClientInfo) -> None:
         """Log an old token out: it is spent without a session having lived.
 
         Raises:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..sessions.model import UNKNOWN_DEVICE, Device, Session
 from ..tokens.claims import is_safe_text
-from .ports import NOBODY, Caller
+from .ports import UNKNOWN_CLIENT, ClientInfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +57,7 @@ class Login:
 
     user_id: str
     device: Device = UNKNOWN_DEVICE
-    caller: Caller = NOBODY
+    caller: ClientInfo = UNKNOWN_CLIENT
     scope: str = ""
     amr: str = "pwd"
     checkpoint: Checkpoint | None = None

@@ -20,14 +20,14 @@ RandomBytes = Callable[[int], bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class ClientInfo:
     """Who sent a request, as far as it shows; empty where unknown."""
 
     ip: str = ""
     user_agent: str = ""
 
 
-NOBODY: Final = Caller()
+UNKNOWN_CLIENT: Final = ClientInfo()
 """For what was not brought about by a request."""
 
 
@@ -42,7 +42,7 @@ class Event:
     name: str
     session: Session
     reason: str = ""
-    caller: Caller = NOBODY
+    caller: ClientInfo = UNKNOWN_CLIENT
 
 
 EVENTS = ("session_started", "session_refreshed", "session_ended", "token_reused", "store_behind")

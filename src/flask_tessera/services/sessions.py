@@ -18,7 +18,7 @@ from ..sessions.transitions import OTHER_ISSUER
 from ..tokens import refresh
 from .keys import parse_sid
 from .login_data import Issued, Login, SessionPolicy, refuse_unusable, session_of
-from .ports import NOBODY, Caller, Event
+from .ports import UNKNOWN_CLIENT, ClientInfo, Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -115,7 +115,7 @@ class SessionService:
         # Release 0.1 kept that as a session that had ended at once.
         return bool(self._storage.values.get(_SPENT, sid, at=at) or self._storage.sessions.find(sid))
 
-    def rotate(self, text: str, caller: Caller) -> Session:
+    def rotate(self, text: str, caller: ClientInfo) -> Session:
         """Exchange a refresh token for the next generation of its session (RFC 6749 §6, RFC 9700 §4.14.2).
 
         `issue` makes the pair of it.
@@ -153,7 +153,7 @@ class SessionService:
         self._listener(Event("session_refreshed", session, caller=caller))
         return session
 
-    def refresh(self, text: str, caller: Caller) -> Issued:
+    def refresh(self, text: str, caller: ClientInfo) -> Issued:
         """Exchange a refresh token for the next pair; errors as of `rotate`."""
         return self.issue(self.rotate(text, caller))
 
@@ -161,7 +161,7 @@ class SessionService:
         """Ask the storage whether the session of an access token is live at Unix second `at`; unknown means refused.
 
         Raises:
-            SessionEndedError: it is not, or the token's generation was burnt, which ends it.
+            SessionEndedError: it is not, or the token's generation was superseded, which ends it.
             StorageUnavailableError: that cannot be told.
         """
         sid = parse_sid(claims.sid)
@@ -173,10 +173,10 @@ class SessionService:
         if rotation.mark(found.session.rotation, claims.gen) is None:
             for session in self._storage.sessions.confirm([(sid, claims.gen)], at=at):
                 self._listener(Event("token_reused", session, "reuse"))
-                self._tell_ended([session], "reuse", NOBODY)
+                self._tell_ended([session], "reuse", UNKNOWN_CLIENT)
             raise SessionEndedError("reuse")
 
-    def owner_of(self, text: str, caller: Caller, *, current: bool) -> Session:
+    def owner_of(self, text: str, caller: ClientInfo, *, current: bool) -> Session:
         """The session of a refresh token, live or not.
 
         Args:
@@ -199,7 +199,7 @@ class SessionService:
             self._refuse_spent(session, presented, caller)
         return session
 
-    def _refuse_spent(self, session: Session, presented: int, caller: Caller) -> NoReturn:
+    def _refuse_spent(self, session: Session, presented: int, caller: ClientInfo) -> NoReturn:
         """A token that `rotate` would take for a reuse is one here too; any other must be refreshed first."""
         decision = rotation.decide(session.rotation, presented, at=self._clock(), leeway=self._policy.leeway)
         if decision.outcome == "reuse":
@@ -221,7 +221,7 @@ class SessionService:
         if reason := found.rejection_reason(at, valid_from=self.valid_from(at=at)):
             raise SessionEndedError(reason)
 
-    def end(self, sid: bytes, reason: str, caller: Caller = NOBODY, *, owner: str | None = None) -> Session:
+    def end(self, sid: bytes, reason: str, caller: ClientInfo = UNKNOWN_CLIENT, *, owner: str | None = None) -> Session:
         """End a session; one that is over already keeps its reason.
 
         Raises:
@@ -238,7 +238,7 @@ class SessionService:
         return ended.session
 
     def end_user(
-        self, user_id: str, reason: str, caller: Caller = NOBODY, *, except_sid: bytes = b""
+        self, user_id: str, reason: str, caller: ClientInfo = UNKNOWN_CLIENT, *, except_sid: bytes = b""
     ) -> Sequence[Session]:
         """End all sessions of a user but `except_sid`, and every token that was issued for them.
 
@@ -252,7 +252,7 @@ class SessionService:
         )
         return self._tell_ended(ended, reason, caller)
 
-    def suspend(self, user_id: str, *, until: int, caller: Caller = NOBODY) -> Sequence[Session]:
+    def suspend(self, user_id: str, *, until: int, caller: ClientInfo = UNKNOWN_CLIENT) -> Sequence[Session]:
         """End all sessions of a user and let none begin before Unix second `until`; errors as of `end_user`."""
         refuse_unusable(user_id)
         at = self._clock()
@@ -293,8 +293,8 @@ class SessionService:
                 checkpoint=checkpoint,
             )
         for ended in added.ended:
-            self._listener(Event("session_ended", ended, ended.end_reason, _caller_of(session)))
-        self._listener(Event("session_started", added.session, caller=_caller_of(session)))
+            self._listener(Event("session_ended", ended, ended.end_reason, _client_of(session)))
+        self._listener(Event("session_started", added.session, caller=_client_of(session)))
         return added.session
 
     def issue(self, session: Session, loaded_claims: Mapping[str, Any] = _NO_CLAIMS) -> Issued:
@@ -322,7 +322,7 @@ class SessionService:
         self._last_milliseconds = following if at * 1000 <= following < (at + 1) * 1000 else at * 1000
         return make_sid(self._last_milliseconds, self._realm, user_id, self._random_bytes(8))
 
-    def _tell_ended(self, ended: Iterable[Session], reason: str, caller: Caller) -> Sequence[Session]:
+    def _tell_ended(self, ended: Iterable[Session], reason: str, caller: ClientInfo) -> Sequence[Session]:
         sessions = tuple(ended)
         for session in sessions:
             self._listener(Event("session_ended", session, reason, caller))
@@ -348,5 +348,5 @@ def _ext_of(session: Session, loaded: Mapping[str, Any]) -> dict[str, Any]:
     return ext
 
 
-def _caller_of(session: Session) -> Caller:
-    return Caller(session.ip, session.user_agent)
+def _client_of(session: Session) -> ClientInfo:
+    return ClientInfo(session.ip, session.user_agent)

@@ -8,14 +8,14 @@ from typing import Literal
 Outcome = Literal["rotated", "same", "replaced", "reuse", "adopted"]
 """What a refresh is answered with; `decide` has the table."""
 
-_Place = Literal["ahead", "current", "burnt", "predecessor", "older"]
+_Place = Literal["ahead", "current", "superseded", "predecessor", "older"]
 
 
 @dataclass(frozen=True, slots=True)
 class RotationState:
     """How far the refresh token of one session has been rotated.
 
-    `predecessor < gen` always holds. The generations between the two are burnt: issued, then replaced
+    `predecessor < gen` always holds. The generations between the two are superseded: issued, then replaced
     because nobody was seen to hold them.
 
     Attributes:
@@ -51,7 +51,7 @@ def decide(state: RotationState, presented: int, *, at: int, leeway: int) -> Dec
     Reuse of a spent token ends the session (RFC 9700 §4.14.2); a retry after a lost reply must not.
     The two are told apart by the leeway and by whether the current generation has been confirmed.
     A refresh before `rotated_at` (two workers' clocks differ, or a clock stepped back) counts as
-    within the leeway: to replace there would burn what an honest second tab has just been given.
+    within the leeway: to replace there would supersede what an honest second tab has just been given.
 
     Every state that is written is unconfirmed, also under "replaced" and "adopted": `confirmed`
     speaks of the current generation, and that one has only just been made. Kept on, it would turn
@@ -82,7 +82,7 @@ def mark(state: RotationState, used: int) -> RotationState | None:
 
     The access token of a predecessor or of an older generation may live on after a refresh, so its
     use proves nothing. One ahead of the state proves that the storage has forgotten; the next
-    refresh adopts it. A burnt generation should be held by nobody: it was replaced because its
+    refresh adopts it. A superseded generation should be held by nobody: it was replaced because its
     reply seemed lost, so whoever uses it is a second holder of the predecessor (RFC 9700 §4.14.2).
 
     Args:
@@ -91,12 +91,12 @@ def mark(state: RotationState, used: int) -> RotationState | None:
 
     Returns:
         The state, confirmed if `used` is the current generation; the very state that was given if
-        nothing changes; None if `used` is burnt, in which case the session must end as reused.
+        nothing changes; None if `used` is superseded, in which case the session must end as reused.
     """
     match _place(state, used), state.confirmed:
         case "current", False:
             return replace(state, confirmed=True)
-        case "burnt", _:
+        case "superseded", _:
             return None
         case _:
             return state
@@ -106,7 +106,7 @@ def _place(state: RotationState, generation: int) -> _Place:
     if generation >= state.gen:
         return "ahead" if generation > state.gen else "current"
     if generation > state.predecessor:
-        return "burnt"
+        return "superseded"
     return "predecessor" if generation == state.predecessor else "older"
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ..services.ports import Caller
+    from ..services.ports import ClientInfo
     from ..storage.contract import Checkpoint
     from .app_state import Runtime
     from .identity import Identity
@@ -339,7 +339,7 @@ class Actions(Generic[User]):
         """
         self.runtime.sessions.unsuspend(self.id_of(user))
 
-    def client_info(self) -> Caller:
+    def client_info(self) -> ClientInfo:
         """Who sent the present request; nobody outside one."""
         return client_info(self.runtime.settings.TRUSTED_PROXIES)
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from flask import has_request_context
 
-from ..services.ports import NOBODY, Caller
+from ..services.ports import UNKNOWN_CLIENT, ClientInfo
 from ..sessions.model import Device
 from .current import current_app_object, current_request_object
 
@@ -32,12 +32,12 @@ def clean_device(device: Device) -> Device:
     return Device(clean(device.type, _LONGEST_TYPE), clean(device.id, _LONGEST_NAME), clean(device.name, _LONGEST_NAME))
 
 
-def client_info(trusted_proxies: int) -> Caller:
+def client_info(trusted_proxies: int) -> ClientInfo:
     """Who sent the present request, believing so many proxies; nobody outside a request."""
     if not has_request_context():
-        return NOBODY
+        return UNKNOWN_CLIENT
     user_agent = _as_sent(current_request_object().environ.get("HTTP_USER_AGENT", ""))
-    return Caller(clean(address(trusted_proxies), _LONGEST_ADDRESS), clean(user_agent, _LONGEST_USER_AGENT))
+    return ClientInfo(clean(address(trusted_proxies), _LONGEST_ADDRESS), clean(user_agent, _LONGEST_USER_AGENT))
 
 
 def address(trusted_proxies: int) -> str:

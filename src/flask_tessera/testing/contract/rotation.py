@@ -48,7 +48,7 @@ class RotationCases(Cases):
         assert stored(storage, session) == before
 
     def test_R04_a_lost_reply_heals_after_any_delay(self, storage: Storage) -> None:
-        """The unseen generation is burnt, the predecessor stays, again and again."""
+        """The unseen generation is superseded, the predecessor stays, again and again."""
         session = begin(storage)
         rotate(storage, session, 0, T0)
         for count, at in enumerate((T0 + LEEWAY + 1, T0 + 86_400, T0 + 20 * 86_400), start=2):
@@ -78,7 +78,7 @@ class RotationCases(Cases):
             refused = rotate(storage, session, presented, T0)
             assert (refused.outcome, refused.reason) == ("refused", "reuse")
 
-    def test_R05_a_burnt_generation_ends_the_session(self, storage: Storage) -> None:
+    def test_R05_a_superseded_generation_ends_the_session(self, storage: Storage) -> None:
         """Whoever presents it is a second holder."""
         session = begin(storage)
         rotate(storage, session, 0, T0)
@@ -133,7 +133,7 @@ class RotationCases(Cases):
         for at in (T0 + 1, T0 + 10, T0 + 11):
             assert rotate(storage, session, 0, at).reason == "suspension"
 
-    def test_R05_a_mark_for_a_burnt_generation_ends_the_session(self, storage: Storage) -> None:
+    def test_R05_a_confirmation_of_a_superseded_generation_ends_the_session(self, storage: Storage) -> None:
         """Once: later marks pass over it."""
         session = begin(storage)
         rotate(storage, session, 0, T0)
