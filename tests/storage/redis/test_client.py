@@ -19,6 +19,7 @@ from flask_tessera.storage.from_url import open_storage
 from flask_tessera.storage.redis import server as server_module
 from flask_tessera.storage.redis.address import parse
 from flask_tessera.storage.redis.client import Client
+from flask_tessera.storage.redis.servers import Servers
 from flask_tessera.storage.redis.storage import RedisStorage
 from flask_tessera.testing import race
 from flask_tessera.testing.contract.base import begin, stored
@@ -34,12 +35,12 @@ def connected():
     clients = []
 
     def connect(url, credentials=None):
-        clients.append(Client(parse(url), credentials))
+        clients.append(Client(Servers(parse(url), credentials)))
         return clients[-1]
 
     yield connect
     for client in clients:
-        client.close()
+        client.servers.close()
 
 
 @pytest.fixture
@@ -112,7 +113,7 @@ def test_X6_a_call_whose_connection_breaks_is_not_sent_again(server, client, mon
 def test_X6_a_server_whose_clock_was_set_is_written_to_at_once(server, client):
     """What it refuses as late is sent again with its own time."""
     count(client)
-    (found,) = client.all()
+    (found,) = client.servers.all()
     found._clock_offset -= 3600
     assert count(client) == 2
     assert has_refused_late(server)
@@ -147,8 +148,8 @@ def test_a_server_is_reached_by_its_unix_socket(scheme, connected):
             assert count(client) == 1
             assert "addr=" + str(path) in server.ask("CLIENT", "LIST")
             assert "db=3" in server.ask("CLIENT", "LIST")
-            (found,) = client.all()
-            assert found._client.connection_pool.connection_kwargs["socket_connect_timeout"] < 1
+            (found,) = client.servers.all()
+            assert found.connections[0].socket_connect_timeout < 1
 
 
 def test_S01_a_server_is_reached_encrypted_and_its_certificate_verified(server, connected, tmp_path):
@@ -188,7 +189,7 @@ def test_a_provider_of_credentials_is_asked_for_each_connection(server, connecte
     assert count(client) == 1
     provider.password = "second"
     server.ask("ACL", "SETUSER", "changing", "resetpass", ">second")
-    client.close()
+    client.servers.close()
     assert count(client) == 2
 
 

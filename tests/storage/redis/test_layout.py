@@ -15,6 +15,7 @@ from flask_tessera import Tessera
 from flask_tessera.errors import ConfigError, LoginRefusedError, StorageUnavailableError
 from flask_tessera.storage.redis.address import parse
 from flask_tessera.storage.redis.client import Client
+from flask_tessera.storage.redis.servers import Servers
 from flask_tessera.testing import Clock
 from flask_tessera.testing.contract.base import IDLE, LEEWAY, NO_LIMITS, T0, begin, new_session
 from flask_tessera.testing.contract.breaking import CALLS
@@ -36,12 +37,12 @@ def load(url, name):
     """Put the keys of a file under the prefix of a URL; gives the sids by their names."""
     said = json.loads(Path(__file__).with_name(name).read_text())
     address = parse(url)
-    client = Client(address)
+    client = Client(Servers(address))
     for text, (kind, _, value) in said["keys"].items():
         key = address.prefix.encode() + bytes.fromhex(text).removeprefix(b"old")
         for command in _commands(kind, value):
             client.command(key, command[0], key, *command[1:])
-    client.close()
+    client.servers.close()
     return {name: bytes.fromhex(sid) for name, sid in said["sessions"].items()}
 
 

@@ -11,6 +11,7 @@ from redis.crc import key_slot
 from flask_tessera.errors import StorageUnavailableError
 from flask_tessera.storage.redis.address import parse
 from flask_tessera.storage.redis.client import Client
+from flask_tessera.storage.redis.servers import Servers
 from flask_tessera.testing import race
 from tests.servers import Cluster, NoAnswerError, RedisServer, wait_until, why_not
 
@@ -37,12 +38,12 @@ def connected():
     clients = []
 
     def connect(url):
-        clients.append(Client(parse(url)))
+        clients.append(Client(Servers(parse(url))))
         return clients[-1]
 
     yield connect
     for client in clients:
-        client.close()
+        client.servers.close()
 
 
 @pytest.fixture
@@ -183,9 +184,9 @@ def test_X6_a_map_that_is_wrong_is_put_right_by_the_nodes(cluster, keys, connect
     client = connected(cluster.url)
     client.run(*map(counting, keys))
     servers = client.servers
-    servers._slots = [client.all()[0]] * len(servers._slots)
+    servers._slots = [servers.all()[0]] * len(servers._slots)
     assert client.run(*map(counting, keys)) == [[key, 2] for key in keys]
-    wait_until(lambda: len(client.all()) == 3, "the map is whole again")
+    wait_until(lambda: len(client.servers.all()) == 3, "the map is whole again")
 
 
 def test_X6_a_node_that_hangs_keeps_nobody_from_the_others(cluster, keys, connected):
@@ -250,9 +251,9 @@ def test_X12_where_no_thread_can_be_started_the_map_stays_as_it_is(cluster, keys
         client.servers.suspect()
         assert client.run(*map(counting, keys)) == [[key, 2] for key in keys]
     servers = client.servers
-    servers._slots = [client.all()[0]] * len(servers._slots)
+    servers._slots = [servers.all()[0]] * len(servers._slots)
     servers.suspect()
-    wait_until(lambda: len(client.all()) == 3, "the map is whole again")
+    wait_until(lambda: len(client.servers.all()) == 3, "the map is whole again")
 
 
 def test_nodes_behind_an_address_translation_are_reached_by_a_map(cluster, keys, connected):
@@ -271,7 +272,7 @@ def test_nodes_behind_an_address_translation_are_reached_by_a_map(cluster, keys,
             connected(seed).run(*map(counting, keys))
         client = connected(f"{seed}?remap={pairs}")
         assert client.run(*map(counting, keys))
-        client.servers._slots = [client.all()[0]] * len(client.servers._slots)
+        client.servers._slots = [client.servers.all()[0]] * len(client.servers._slots)
         assert len(client.run(*map(counting, keys))) == len(keys)
     finally:
         for node in cluster.nodes:
@@ -286,6 +287,6 @@ def test_nodes_behind_an_address_translation_are_reached_by_a_map(cluster, keys,
 
 def test_X6_no_node_that_answers_is_unavailable(connected):
     client = connected("redis+cluster://127.0.0.1:1")
-    for call in (lambda: client.run(counting(b"{a}")), client.all):
+    for call in (lambda: client.run(counting(b"{a}")), client.servers.all):
         with pytest.raises(StorageUnavailableError):
             call()

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import parse_qsl, unquote
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from ...errors import ConfigError
 
@@ -18,17 +23,13 @@ Kind = Literal["single", "unix", "cluster", "sentinel"]
 Place = tuple[str, int]
 """Host and port; of a Unix socket its path and 0."""
 
-_PORTS: Final[dict[Kind, int]] = {"single": 6379, "cluster": 6379, "sentinel": 26379}
 _SCHEME: Final = re.compile(r"redis(s?)(?:\+(cluster|sentinel))?|(?:redis\+)?(unix)")
 _PLACE: Final = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\]\s]+)(?::([0-9]{1,5}))?")
-_PREFIX: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _TLS_FILES: Final = {
     "ca": "ssl_ca_certs",
     "cert": "ssl_certfile",
     "key": "ssl_keyfile",
-    "ssl_ca_certs": "ssl_ca_certs",
-    "ssl_certfile": "ssl_certfile",
-    "ssl_keyfile": "ssl_keyfile",
+    **{name: name for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")},
 }
 _OWN_OPTIONS: Final[dict[Kind, tuple[str, ...]]] = {
     "single": (),
@@ -39,7 +40,6 @@ _OWN_OPTIONS: Final[dict[Kind, tuple[str, ...]]] = {
 _UNVERIFIED: Final = ("ssl_cert_reqs", "ssl_check_hostname")
 _FIXED: Final = re.compile(r"(socket|retry|health|max_conn|timeout|protocol|lib_|driver_)\w*")
 """Options of redis-py that would undo the bounds of each call."""
-_LARGEST_POOL: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -50,31 +50,45 @@ class Address:
         kind: one server, by TCP or by a Unix socket, a cluster, or servers watched by sentinels.
         places: of the server, of some nodes of the cluster, or of the sentinels.
         prefix: begins the names of all keys.
-        database: its number; 0 in a cluster.
-        service: what the sentinels call the master.
-        username: empty for the default user.
-        password: empty for none.
-        sentinel_username: of the sentinels themselves.
-        sentinel_password: of the sentinels themselves.
-        is_encrypted: whether connections are TLS.
-        tls_files: files for it, by redis-py's names.
         pool: connections per process and server, at most; the one that waits for revocations comes on top.
         remap: pairs of what a cluster calls a node and where it is reached from here (NAT, mapped ports).
+        service: what the sentinels call the master.
+        database: its number; 0 in a cluster.
+        login: user name and password, by redis-py's names; empty for the default user, and for none.
+        sentinel_login: likewise, for the sentinels themselves.
+        is_encrypted: whether connections are TLS.
+        tls_files: files for it, by redis-py's names.
     """
 
     kind: Kind
     places: tuple[Place, ...]
     prefix: str = "tessera"
-    database: int = 0
-    service: str = ""
-    username: str = ""
-    password: str = ""
-    sentinel_username: str = ""
-    sentinel_password: str = ""
-    is_encrypted: bool = False
-    tls_files: tuple[tuple[str, str], ...] = ()
     pool: int = 64
     remap: tuple[tuple[Place, Place], ...] = ()
+    service: str = ""
+    database: int = 0
+    login: dict[str, str] = field(default_factory=dict)
+    sentinel_login: dict[str, str] = field(default_factory=dict)
+    is_encrypted: bool = False
+    tls_files: dict[str, str] = field(default_factory=dict)
+
+    def options(self, answer: float) -> dict[str, Any]:
+        """What redis-py is told for each connection: an answer takes `answer` seconds at most, and nothing is repeated.
+
+        Without database, user name and password, which are other ones for sentinels.
+        """
+        # Else each connection would begin by saying the name and version of redis-py, by these names before 7.2.
+        unsaid = ("driver_info",) if "driver_info" in signature(Redis).parameters else ("lib_name", "lib_version")
+        encrypted = {"ssl_cert_reqs": "required", "ssl_check_hostname": True, **self.tls_files}
+        return {
+            "socket_timeout": answer,
+            "socket_connect_timeout": answer,
+            "retry": Retry(NoBackoff(), 0),
+            # RESP3 would begin each connection with greetings, each with a time-out of its own.
+            "protocol": 2,
+            **dict.fromkeys(unsaid),
+            **(encrypted if self.is_encrypted else {}),
+        }
 
 
 def parse(url: str) -> Address:
@@ -91,21 +105,27 @@ def parse(url: str) -> Address:
     main, _, query = rest.partition("?")
     authority, _, path = main.partition("/")
     login, _, hosts = authority.rpartition("@")
-    username, _, password = login.partition(":")
     # First, since a password with a "/" or "?" of its own shows here.
     places = _places(hosts, kind) if kind != "unix" else _socket(hosts, unquote(path))
     options = _options(query, kind, is_encrypted=bool(match[1]))
-    if kind == "unix":
-        path = options.pop("db", "")
+    service, _, number = unquote(path).partition("/") if kind == "sentinel" else ("", "", unquote(path))
+    if kind == "sentinel" and not service:
+        raise ConfigError("STORE_URL: redis+sentinel:// needs the name of the master, redis+sentinel://host:26379/name")
     return Address(
-        kind=kind,
-        places=places,
-        username=unquote(username),
-        password=unquote(password),
+        kind,
+        places,
+        service=service,
+        database=_database(options.pop("db", "") if kind == "unix" else number, kind),
+        login=_login(*map(unquote, login.partition(":")[::2])),
+        sentinel_login=_login(options.pop("sentinel_username", ""), options.pop("sentinel_password", "")),
         is_encrypted=bool(match[1]),
-        **_service_and_database(kind, unquote(path)),
+        tls_files={driver: options.pop(name) for name, driver in _TLS_FILES.items() if name in options},
         **options,
     )
+
+
+def _login(username: str, password: str) -> dict[str, str]:
+    return {name: value for name, value in (("username", username), ("password", password)) if value}
 
 
 def _socket(hosts: str, path: str) -> tuple[Place, ...]:
@@ -118,10 +138,10 @@ def _places(hosts: str, kind: Kind) -> tuple[Place, ...]:
     texts = hosts.split(",")
     if kind == "single" and len(texts) > 1:
         raise ConfigError("STORE_URL: redis:// takes one host; for several use redis+cluster:// or redis+sentinel://")
-    return tuple(_place(text, _PORTS[kind]) for text in texts)
+    return tuple(_place(text, 26379 if kind == "sentinel" else 6379) for text in texts)
 
 
-def _place(text: str, default_port: int) -> Place:
+def _place(text: str, default_port: int = 6379) -> Place:
     match = _PLACE.fullmatch(text)
     port = int(match[2] or default_port) if match else 0
     if match is None or not 0 < port < 65536:
@@ -130,75 +150,44 @@ def _place(text: str, default_port: int) -> Place:
     return match[1].strip("[]"), port
 
 
-def _service_and_database(kind: Kind, path: str) -> dict[str, Any]:
-    if kind != "sentinel":
-        database = _database(path)
-        if kind == "cluster" and database:
-            raise ConfigError("STORE_URL: a Redis Cluster has database 0 only")
-        return {"database": database}
-    service, _, number = path.partition("/")
-    if not service:
-        raise ConfigError("STORE_URL: redis+sentinel:// needs the name of the master, redis+sentinel://host:26379/name")
-    return {"service": service, "database": _database(number)}
-
-
-def _database(number: str) -> int:
-    if number and not (number.isascii() and number.isdigit()):
+def _database(number: str, kind: Kind) -> int:
+    if not re.fullmatch(r"[0-9]*", number):
         raise ConfigError("STORE_URL: the number of a Redis database stands after the host, redis://host:6379/0")
+    if kind == "cluster" and int(number or 0):
+        raise ConfigError("STORE_URL: a Redis Cluster has database 0 only")
     return int(number or 0)
+
+
+def _remap(value: str) -> tuple[tuple[Place, Place], ...]:
+    pairs = [pair.partition("=") for pair in value.split(",")]
+    return tuple((_place(there), _place(here)) for there, _, here in pairs)
+
+
+_READERS: Final[dict[str, tuple[str, Callable[[str], Any], str]]] = {
+    "prefix": (r"[A-Za-z0-9_.:-]{1,64}", str, "1 to 64 letters, digits and _ . : -"),
+    "pool": (r"[1-9][0-9]{0,3}|10000", int, "a number of connections from 1 to 10000"),
+    "remap": (r"([^=,]+=[^=,]+)(,[^=,]+=[^=,]+)*", _remap, "there:port=here:port,there:port=here:port"),
+}
+"""What the value of an option looks like, how it is read, and what it takes, in words."""
 
 
 def _options(query: str, kind: Kind, *, is_encrypted: bool) -> dict[str, Any]:
     known = ["prefix", "pool", *(_TLS_FILES if is_encrypted else ()), *_OWN_OPTIONS[kind]]
     options: dict[str, Any] = {}
-    files: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
-        if name not in known or name in options or name in files:
-            raise ConfigError(f"STORE_URL: {_refusal(name, known, is_known=name in known)}")
-        if name in _TLS_FILES:
-            files[name] = _file(name, value)
-        else:
-            options[name] = _READERS[name](value)
-    return options | {"tls_files": tuple((_TLS_FILES[name], value) for name, value in files.items())}
+        if name not in known or name in options:
+            raise ConfigError(f"STORE_URL: {_refusal(name, known)}")
+        if name in _TLS_FILES and not Path(value).is_file():
+            raise ConfigError(f"STORE_URL: the option {name} names no file")
+        pattern, read, takes = _READERS.get(name, (r"(?s).*", str, ""))
+        if not re.fullmatch(pattern, value):
+            raise ConfigError(f"STORE_URL: the option {name} takes {takes}")
+        options[name] = read(value)
+    return options
 
 
-def _file(name: str, value: str) -> str:
-    if not Path(value).is_file():
-        raise ConfigError(f"STORE_URL: the option {name} names no file")
-    return value
-
-
-def _prefix(value: str) -> str:
-    if not _PREFIX.fullmatch(value):
-        raise ConfigError("STORE_URL: the option prefix takes 1 to 64 letters, digits and _ . : -")
-    return value
-
-
-def _pool(value: str) -> int:
-    if not (value.isascii() and value.isdigit() and 0 < int(value) <= _LARGEST_POOL):
-        raise ConfigError(f"STORE_URL: the option pool takes a number of connections from 1 to {_LARGEST_POOL}")
-    return int(value)
-
-
-def _remap(value: str) -> tuple[tuple[Place, Place], ...]:
-    pairs = [pair.partition("=") for pair in value.split(",")]
-    if not all(there and here for there, _, here in pairs):
-        raise ConfigError("STORE_URL: the option remap takes there:port=here:port,there:port=here:port")
-    return tuple((_place(there, _PORTS["cluster"]), _place(here, _PORTS["cluster"])) for there, _, here in pairs)
-
-
-_READERS: Final[dict[str, Callable[[str], Any]]] = {
-    "prefix": _prefix,
-    "pool": _pool,
-    "remap": _remap,
-    "db": str,
-    "sentinel_username": str,
-    "sentinel_password": str,
-}
-
-
-def _refusal(name: str, known: list[str], *, is_known: bool) -> str:
-    if is_known:
+def _refusal(name: str, known: list[str]) -> str:
+    if name in known:
         return f"the option {name} stands twice"
     if name in _UNVERIFIED:
         return f"the option {name} is not supported: certificates are always verified; name yours with ca="

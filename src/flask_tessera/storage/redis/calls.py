@@ -1,17 +1,40 @@
-"""What is sent to Redis: a script or a command for records of one slot."""
+"""What is sent to Redis: a command for records of one slot, or a script of those in `scripts/`, each an atomic step."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from .scripts import script
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .scripts import Script
     from .server import Command, Server
+
+_NEEDS: Final = "-- needs: log\n"
+"""Begins a script that stands on the functions of `log.lua`."""
+
+
+class Script(NamedTuple):
+    """A text of Lua by its name, and what the server calls it."""
+
+    name: str
+    text: bytes
+    sha: bytes
+
+
+@cache
+def script(name: str) -> Script:
+    """The script of that name, read once."""
+    text = _read(name)
+    whole = (_read("log") + text if text.startswith(_NEEDS) else text).encode()
+    return Script(name, whole, hashlib.sha1(whole, usedforsecurity=False).hexdigest().encode())
+
+
+def _read(name: str) -> str:
+    return (files(__package__) / "scripts" / f"{name}.lua").read_text("utf-8")
 
 
 @dataclass(slots=True)
@@ -23,10 +46,10 @@ class Call:
         command: what is sent; of a script its keys and arguments.
         script: the script, if it is one.
         keys: how many there are in `command`.
-        writes: whether it changes anything; a script is then given the last second for it.
+        writes: whether it changes anything; a script is then given the last second for it, before its arguments.
         waits: whether a replica must have what it writes, where there is one.
         reply: what came back.
-        server: the one to send it to, where another has named that.
+        server: the one to send it to, where another has named that; the slot of the key does not count then.
         is_asking: whether that one is to be told that it has been named.
         needs_script: whether it has said that it does not know the script.
     """
@@ -43,7 +66,7 @@ class Call:
     needs_script: bool = False
 
     def as_sent(self, last_second: int) -> Command:
-        """What is sent; a script that writes is given the last second for that before its own arguments."""
+        """What is sent by the time that the server's clock must not have passed."""
         if self.script is None:
             return self.command
         keys, arguments = self.command[: self.keys], self.command[self.keys :]

@@ -23,7 +23,7 @@ from ..contract import SchemaState
 from .calls import Call
 from .plan import Plan
 from .records import unpack_principal, unpack_user, version_of
-from .scan import Scan
+from .scan import all_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,9 +101,8 @@ class _Upgrade:
 
     def run(self) -> list[str]:
         counts = [self._bring_over(kind) for kind in (b"p", b"s")]
-        scan = Scan(self._client, self._keys, b"uo")
-        while not scan.is_over:
-            self._drop([each.key for each in scan.next()])
+        for page in all_keys(self._client, self._keys, b"uo"):
+            self._drop([each.key for each in page])
         meta, *names = self._keys.log_keys(b"meta", b"entries", b"era", b"pulse", b"workers", b"beats", b"tag_key")
         self._drop(names[:-1])
         # Of tokens issued before this moment the new log knows nothing: workers ask for their sessions.
@@ -114,9 +113,8 @@ class _Upgrade:
         return [f"layout 2: {counts[0]} users, {counts[1]} sessions"]
 
     def _bring_over(self, kind: bytes) -> int:
-        scan, count = Scan(self._client, self._keys, kind), 0
-        while not scan.is_over:
-            found = scan.next()
+        count = 0
+        for found in all_keys(self._client, self._keys, kind):
             raws = self._client.run(*(Call(each.key, ("GET", each.key)) for each in found))
             for key, raw in zip(found, raws, strict=True):
                 if raw and _is_old(raw):

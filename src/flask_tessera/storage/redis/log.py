@@ -72,7 +72,7 @@ class RedisLog:
 
     def after(self, cursor: int, *, at: int) -> LogPage:
         # Taken before: after a fail-over the answer may be of another server than the next one.
-        read_from = self._client.connections_of(self.keys[0])
+        read_from = self._client.servers.of(self.keys[0]).connections
         page = self._read(cursor, _MOST, at)
         self._read_from = read_from
         return replace(page, entries=self._resolved(page.entries), number=0)
@@ -117,7 +117,7 @@ class RedisLog:
         if is_late:
             self._client.doubt(entries)
         if not found:
-            return Wakeup(is_unchanged=not is_late and self._read_from == self._client.connections_of(entries))
+            return Wakeup(is_unchanged=not is_late and self._read_from is self._client.servers.of(entries).connections)
         read = dict(found)
         if pulses := read.get(pulse):
             self._pulse = pulses[-1][0]

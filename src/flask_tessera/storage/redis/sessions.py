@@ -24,6 +24,7 @@ A unit that ends something waits for a replica, where there is one: a fail-over 
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
@@ -33,6 +34,7 @@ from ...sessions.ids import first_sid, tag_in, tag_of
 from ...sessions.transitions import NOTHING, Changes, UserState
 from ..contract import Page, Wanted
 from .calls import Call
+from .client import deadline
 from .log import entry_rows
 from .plan import Plan, Unit
 from .reader import Reader
@@ -44,10 +46,10 @@ from .records import (
     unpack_session,
     unpack_user,
 )
-from .scan import Scan, read_page
+from .scan import all_keys, read_page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ...sessions.model import Principal, Session, SessionWithPrincipal
     from ...sessions.revocations import Revocation
@@ -70,7 +72,7 @@ class RedisSessions:
         self._log = log
         self._is_cluster = is_cluster
         self._reader = Reader(client, keys, log, is_cluster=is_cluster)
-        self._purging: Scan | None = None
+        self._purging: Iterator[Sequence[Key]] | None = None
 
     def find(self, sid: bytes) -> SessionWithPrincipal | None:
         found, _ = self._reader.sessions([sid])[sid]
@@ -128,23 +130,24 @@ class RedisSessions:
             self.change_user(realm, user_id, decide_user, wanted=Wanted(sessions=False), at=at)
 
     def newest(self, *, before: int) -> int:
-        scan, end, newest = Scan(self._client, self._keys, b"s"), first_sid(before), b""
-        while not scan.is_over:
-            newest = max([newest, *(each.name for each in scan.next() if each.name < end)])
+        end, newest = first_sid(before), b""
+        for page in all_keys(self._client, self._keys, b"s"):
+            newest = max([newest, *(each.name for each in page if each.name < end)])
         found = self.find(newest) if newest else None
         return found.session.created_at if found else 0
 
     def purge(self, *, at: int, most: int) -> int:
-        # Where this scan stopped the next call goes on, else the live ones in front would be looked at each time.
-        scan, self._purging = self._purging or Scan(self._client, self._keys, b"s"), None
+        # Where this walk stopped the next call goes on, else the live ones in front would be looked at each time.
+        pages, self._purging = self._purging or all_keys(self._client, self._keys, b"s"), None
         removed = 0
-        while removed < most and not scan.is_over:
-            over, rest = self._over(scan.next(), at, most - removed)
+        while removed < most and (page := next(pages, None)) is not None:
+            over, rest = self._over(page, at, most - removed)
             removed += sum(self.change_sessions(over, partial(_remove, at=at), at=at))
-            # There are more than wanted: the next call looks at these keys once more.
-            scan.put_back(rest)
+            if rest:
+                # There are more than wanted: the next call looks at these keys once more.
+                pages = chain([rest], pages)
         # One that is over is kept where the caller will ask for more: there is none.
-        self._purging = scan if removed == most else None
+        self._purging = pages if removed == most else None
         return removed
 
     def read(self, cursor: str, *, most: int) -> Page:
@@ -186,7 +189,7 @@ class RedisSessions:
         plan.fill(changes)
         for session in changes.repeated:
             # Whoever ended it may have been told that no replica has it.
-            if self._client.has_replicas(self._keys.session(sid)):
+            if self._client.servers.of(self._keys.session(sid)).has_replicas(give_up_at=deadline()):
                 plan.put(session)
         if known and changes.removed:
             plan.forget(known.session.realm, known.session.user_id, changes.removed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from ...errors import StorageUnavailableError
@@ -16,6 +17,7 @@ from .address import parse
 from .client import Client
 from .log import RedisLog
 from .records import Keys
+from .servers import Servers
 from .sessions import RedisSessions
 from .values import RedisValues
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from redis.credentials import CredentialProvider
 
     from ..contract import Description, SchemaState
+    from .server import Server
 
 _CHECK_KEPT: Final = 60
 """Seconds for which the server keeps what was written to try it."""
@@ -47,8 +50,9 @@ class RedisStorage(Storage):
         address = parse(url)
         self._keys = Keys(address.prefix)
         self._is_cluster = address.kind == "cluster"
-        self._plain = Client(address, credential_provider)
-        self._client = Client(address, credential_provider, first=partial(layout.refuse_old, self._plain, self._keys))
+        self._servers = Servers(address, credential_provider)
+        self._plain = Client(self._servers)
+        self._client = Client(self._servers, first=partial(layout.refuse_old, self._plain, self._keys))
         log = RedisLog(self._client, self._keys)
         sessions = RedisSessions(self._client, self._keys, log, is_cluster=self._is_cluster)
         super().__init__(sessions, log, RedisValues(self._client, self._keys))
@@ -85,20 +89,18 @@ class RedisStorage(Storage):
         return layout.upgrade(self._plain, self._keys, is_cluster=self._is_cluster)
 
     def check(self) -> None:
-        if not self._is_cluster:
-            about.refuse_part_of_cluster(self._plain)
+        warnings = about.describe(self._plain, is_cluster=self._is_cluster).warnings
         self._client.command(self._keys.log, "EXISTS", self._keys.log + b"meta")
         if self._writing.is_due:
             self._write_something()
             self._writing.note_done()
-        for warning in self.describe().warnings:
+        for warning in warnings:
             if warning not in self._warned:
                 self._warned.add(warning)
                 _log.warning("%s", warning)
 
     def close(self) -> None:
-        self._client.close()
-        self._plain.close()
+        self._servers.close()
 
     def _write_something(self) -> None:
         for base in self._bases():
@@ -109,11 +111,10 @@ class RedisStorage(Storage):
 
     def _bases(self) -> list[bytes]:
         """Beginnings of keys, one for each server."""
-        bases = {self._client.server_of(self._keys.log): self._keys.log}
-        count = len(self._client.all())
-        for number in range(1 << 16):
+        bases: dict[Server, bytes] = {}
+        count = len(self._servers.all())
+        for base in chain([self._keys.log], (self._keys.base(tag.to_bytes(2, "big")) for tag in range(1 << 16))):
+            bases.setdefault(self._servers.of(base), base)
             if len(bases) >= count:
                 break
-            base = self._keys.base(number.to_bytes(2, "big"))
-            bases.setdefault(self._client.server_of(base), base)
         return list(bases.values())

@@ -11,12 +11,12 @@ import threading
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-import redis
 from redis.crc import key_slot
-from redis.exceptions import MovedError, RedisError
+from redis.exceptions import MovedError
 
-from .connecting import ANSWER, maker_of_clients, maker_of_master_clients
-from .server import Server
+from ...errors import StorageUnavailableError
+from ...fork import renew_in_children
+from .server import ANSWER, Server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,75 +32,55 @@ _FIRST_LOOK: Final = 1.0
 
 
 class Servers:
-    """Of which one keeps all; of a cluster there is a `SlotMap`.
+    """The servers behind an address; none is asked yet. What is no cluster has one slot.
 
     Args:
-        server: the one.
-    """
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-
-    def of(self, key: bytes) -> Server:  # noqa: ARG002 - it keeps all
-        """The server that keeps this key.
-
-        Raises:
-            RedisError: none is known.
-        """
-        return self._server
-
-    def all(self) -> Sequence[Server]:
-        """All that keep records; errors of `of`."""
-        return (self._server,)
-
-    def redirected(self, error: AskError, asked: Server) -> Server:  # noqa: ARG002 - nothing moves
-        """The server that this refusal names; it is believed from now on if it says MOVED.
-
-        Raises:
-            RedisError: that cannot be, since this is no cluster.
-        """
-        raise redis.ConnectionError("the server is a node of a cluster: write redis+cluster:// in STORE_URL")
-
-    def suspect(self) -> None:
-        """Find out again who keeps what, in the background."""
-
-    def close(self) -> None:
-        """Let go of all connections; those in use are closed after use."""
-        self._server.replace_connections()
-
-
-class SlotMap(Servers):
-    """The masters of a cluster.
-
-    Args:
-        address: some nodes to begin with, and how to log in.
-        credentials: in place of a user name and a password.
+        address: where they are; of a cluster some nodes to begin with.
+        credentials: in place of the user name and the password in it.
     """
 
     def __init__(self, address: Address, credentials: CredentialProvider | None = None) -> None:
         self._address = address
         self._credentials = credentials
+        self._is_cluster = address.kind == "cluster"
         self._remapped = dict(address.remap)
-        self._servers: dict[Place, Server] = {}
-        self._slots: list[Server | None] = [None] * _SLOTS
+        renew_in_children(self)
+
+    def renew_locks(self) -> None:
+        """A child takes no connection and no lock of its parent."""
+        self._known: dict[Place, Server] = {}
         self._looking = threading.Lock()
+        self._slots: list[Server | None] = [None] * _SLOTS if self._is_cluster else [self._at(self._address.places[0])]
 
     def of(self, key: bytes) -> Server:
+        """The server that keeps this key.
+
+        Raises:
+            StorageUnavailableError: none is known.
+        """
         self._wait_for_first_look()
-        server = self._slots[key_slot(key)]
+        server = self._slots[key_slot(key, len(self._slots))]
         if server is None:
             self.suspect()
-            raise redis.ConnectionError("no node of the Redis Cluster keeps these records now")
+            raise StorageUnavailableError("Redis: no node of the cluster keeps these records now")
         return server
 
     def all(self) -> Sequence[Server]:
+        """All that keep records; errors of `of`."""
         self._wait_for_first_look()
         servers = {server for server in self._slots if server}
         if not servers:
-            raise redis.ConnectionError("no node says where the records of the Redis Cluster are")
+            raise StorageUnavailableError("Redis: no node says where the records of the cluster are")
         return sorted(servers, key=lambda server: server.place)
 
     def redirected(self, error: AskError, asked: Server) -> Server:
+        """The server that this refusal names; it is believed from now on if it says MOVED.
+
+        Raises:
+            StorageUnavailableError: a node of a cluster was named as if it were all.
+        """
+        if not self._is_cluster:
+            raise StorageUnavailableError("Redis: this is a node of a cluster; write redis+cluster:// in STORE_URL")
         server = self._at((error.host or asked.place[0], error.port))
         # MOVED is a kind of ASK that holds from now on.
         if isinstance(error, MovedError):
@@ -109,8 +89,8 @@ class SlotMap(Servers):
         return server
 
     def suspect(self) -> None:
-        # Never in the caller's time: nodes may hang.
-        if self._looking.acquire(blocking=False):
+        """Find out again who keeps what, in the background: never in the caller's time, since nodes may hang."""
+        if self._is_cluster and self._looking.acquire(blocking=False):
             try:
                 threading.Thread(target=self._look, name="tessera-slots", daemon=True).start()
             except RuntimeError:
@@ -118,18 +98,15 @@ class SlotMap(Servers):
                 self._looking.release()
 
     def close(self) -> None:
-        for server in list(self._servers.values()):
+        """Let go of all connections; those in use are closed after use."""
+        for server in list(self._known.values()):
             server.replace_connections()
 
     def _at(self, place: Place) -> Server:
         """The server of this name, which may be reached at another place."""
         place = self._remapped.get(place, place)
-        known = self._servers.get(place)
-        if known:
-            return known
-        made = Server(maker_of_clients(self._address, place, self._credentials), place, self._address.pool)
         # Two threads may both make one: the first stays.
-        return self._servers.setdefault(place, made)
+        return self._known.get(place) or self._known.setdefault(place, Server(self._address, place, self._credentials))
 
     def _wait_for_first_look(self) -> None:
         if not any(self._slots):
@@ -146,7 +123,8 @@ class SlotMap(Servers):
                 slots = self._slots_by(server)
                 if any(slots):
                     self._slots = slots
-                    self._forget_others()
+                    for place in self._known.keys() - {each.place for each in slots if each}:
+                        self._known.pop(place).replace_connections()
                     return
         finally:
             self._looking.release()
@@ -156,27 +134,10 @@ class SlotMap(Servers):
         slots: list[Server | None] = [None] * _SLOTS
         try:
             (reply,) = server.exchange([("CLUSTER", "SLOTS")], give_up_at=monotonic() + ANSWER)
-        except (RedisError, OSError):
+        except StorageUnavailableError:
             return slots
         for first, last, (host, port, *_), *_replicas in reply if type(reply) is list else ():
             # A node that does not know its own name is where it was asked.
             name = (host or b"").decode().strip("?")
             slots[first : last + 1] = [self._at((name, port)) if name else server] * (last + 1 - first)
         return slots
-
-    def _forget_others(self) -> None:
-        known = {server.place for server in self._slots if server}
-        for place in self._servers.keys() - known:
-            self._servers.pop(place).replace_connections()
-
-
-def open_servers(address: Address, credentials: CredentialProvider | None = None) -> Servers:
-    """The servers behind `address`; none is asked yet."""
-    if address.kind == "cluster":
-        return SlotMap(address, credentials)
-    if address.kind == "sentinel":
-        make, place = maker_of_master_clients(address, credentials), (address.service, 0)
-    else:
-        place = address.places[0]
-        make = maker_of_clients(address, place, credentials)
-    return Servers(Server(make, place, address.pool))
