@@ -8,7 +8,7 @@ from unittest import mock
 
 import redis
 
-from flask_tessera.storage.redis.calls import Call, Script
+from flask_tessera.storage.redis.client import Script, scripted
 
 REFUSES_LATE = b"""
 if tonumber(redis.call('TIME')[1]) > tonumber(ARGV[1]) then return redis.error_reply('LATE by its own clock') end
@@ -16,10 +16,10 @@ if tonumber(redis.call('TIME')[1]) > tonumber(ARGV[1]) then return redis.error_r
 COUNTS = b"return {KEYS[1], redis.call('INCR', KEYS[1])}"
 
 
-def counting(key, *, waits=False, text=REFUSES_LATE + COUNTS):
-    """Adds one to a counter, and gives its key and the new count."""
+def counting(key, *others, waits=False, text=REFUSES_LATE + COUNTS):
+    """Adds one to a counter, and gives its key and the new count; names other keys, too."""
     sha = hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
-    return Call(key, (key,), Script("counting", text, sha), 1, writes=True, waits=waits)
+    return scripted(Script("counting", text, sha), [key, *others], writes=True, waits=waits)
 
 
 @contextmanager

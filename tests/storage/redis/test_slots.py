@@ -156,10 +156,8 @@ def test_X6_a_script_on_two_keys_of_which_one_has_moved_waits_for_the_other(clus
     slot, source = key_slot(first), cluster.holder_of(first.decode())
     begin_move(slot, source, fresh)
     source.ask("MIGRATE", "127.0.0.1", fresh.port, first.decode(), 0, 2000)
-    call = counting(first)
-    call.command, call.keys = (first, second), 2
     done = []
-    thread = threading.Thread(target=lambda: done.append(client.run(call)))
+    thread = threading.Thread(target=lambda: done.append(client.run(counting(first, second))))
     thread.start()
     wait_until(
         lambda: any("errorstat_TRYAGAIN" in node.tell("INFO", "errorstats") for node in (source, fresh)),

@@ -15,34 +15,33 @@ PASSWORD = "hunter2/?@#"
 GOOD = {
     "redis://localhost": Address("single", (("localhost", 6379),)),
     "redis://localhost/": Address("single", (("localhost", 6379),)),
-    "redis://10.0.0.1:7000/3": Address("single", (("10.0.0.1", 7000),), database=3),
+    "redis://10.0.0.1:7000/3": Address("single", (("10.0.0.1", 7000),), options={"db": 3}),
     "redis://[::1]:7000": Address("single", (("::1", 7000),)),
-    "redis://:p%40ss@h": Address("single", (("h", 6379),), login={"password": "p@ss"}),
-    "redis://u%3A:p:q@h/0": Address("single", (("h", 6379),), login={"username": "u:", "password": "p:q"}),
+    "redis://:p%40ss@h": Address("single", (("h", 6379),), options={"password": "p@ss"}),
+    "redis://u%3A:p:q@h/0": Address("single", (("h", 6379),), options={"username": "u:", "password": "p:q"}),
     "redis://h?prefix=my-app.1": Address("single", (("h", 6379),), prefix="my-app.1"),
     "redis://h?pool=4": Address("single", (("h", 6379),), pool=4),
     "unix:///run/redis.sock": Address("unix", (("/run/redis.sock", 0),)),
     "redis+unix://u:p%2F@/run/redis.sock?db=2&prefix=x": Address(
-        "unix", (("/run/redis.sock", 0),), prefix="x", database=2, login={"username": "u", "password": "p/"}
+        "unix", (("/run/redis.sock", 0),), prefix="x", options={"db": 2, "username": "u", "password": "p/"}
     ),
     "redis+cluster://a?remap=10.0.0.1:1=b:2,10.0.0.2:1=[::1]:3": Address(
         "cluster",
         (("a", 6379),),
-        remap=((("10.0.0.1", 1), ("b", 2)), (("10.0.0.2", 1), ("::1", 3))),
+        remap={("10.0.0.1", 1): ("b", 2), ("10.0.0.2", 1): ("::1", 3)},
     ),
     "rediss://h:1": Address("single", (("h", 1),), is_encrypted=True),
     "redis+cluster://a:1,b,[::1]:3/0": Address("cluster", (("a", 1), ("b", 6379), ("::1", 3))),
     "rediss+cluster://u:p@a": Address(
-        "cluster", (("a", 6379),), login={"username": "u", "password": "p"}, is_encrypted=True
+        "cluster", (("a", 6379),), options={"username": "u", "password": "p"}, is_encrypted=True
     ),
     "redis+sentinel://a,b:5/mymaster": Address("sentinel", (("a", 26379), ("b", 5)), service="mymaster"),
     "rediss+sentinel://:x@a/m/2?sentinel_username=s&sentinel_password=%26": Address(
         "sentinel",
         (("a", 26379),),
         service="m",
-        database=2,
-        login={"password": "x"},
-        sentinel_login={"username": "s", "password": "&"},
+        options={"db": 2, "password": "x"},
+        sentinel_options={"username": "s", "password": "&"},
         is_encrypted=True,
     ),
 }
@@ -136,7 +135,7 @@ def test_files_for_tls_are_given_by_short_names_or_by_those_of_the_driver(tmp_pa
     short = parse(f"rediss://h?ca={file}&cert={file}&key={file}")
     long = parse(f"rediss://h?ssl_ca_certs={file}&ssl_certfile={file}&ssl_keyfile={file}")
     assert short == long
-    assert short.tls_files == dict.fromkeys(("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"), str(file))
+    assert short.options == dict.fromkeys(("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"), str(file))
 
 
 def test_P11_the_driver_is_imported_by_its_storage_only():

@@ -37,9 +37,15 @@ _OWN_OPTIONS: Final[dict[Kind, tuple[str, ...]]] = {
     "cluster": ("remap",),
     "sentinel": ("sentinel_username", "sentinel_password"),
 }
-_UNVERIFIED: Final = ("ssl_cert_reqs", "ssl_check_hostname")
-_FIXED: Final = re.compile(r"(socket|retry|health|max_conn|timeout|protocol|lib_|driver_)\w*")
-"""Options of redis-py that would undo the bounds of each call."""
+_REFUSED: Final = {
+    r"ssl_(cert_reqs|check_hostname)": "is not supported: certificates are always verified; name yours with ca=",
+    # Options of redis-py that would undo the bounds of each call.
+    r"(socket|retry|health|max_conn|timeout|protocol|lib_|driver_)\w*": (
+        "is not supported: time-outs are fixed and nothing is repeated; see pool"
+    ),
+    "|".join(_TLS_FILES): "needs TLS, rediss:// instead of redis://",
+}
+"""Why an option is not known, by what its name looks like."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -51,35 +57,27 @@ class Address:
         places: of the server, of some nodes of the cluster, or of the sentinels.
         prefix: begins the names of all keys.
         pool: connections per process and server, at most; the one that waits for revocations comes on top.
-        remap: pairs of what a cluster calls a node and where it is reached from here (NAT, mapped ports).
+        remap: where a node of a cluster is reached from here, by what the cluster calls it (NAT, mapped ports).
         service: what the sentinels call the master.
-        database: its number; 0 in a cluster.
-        login: user name and password, by redis-py's names; empty for the default user, and for none.
-        sentinel_login: likewise, for the sentinels themselves.
         is_encrypted: whether connections are TLS.
-        tls_files: files for it, by redis-py's names.
+        options: database, user name, password and files for TLS where they are given, by redis-py's names.
+        sentinel_options: likewise, for the sentinels themselves.
     """
 
     kind: Kind
     places: tuple[Place, ...]
     prefix: str = "tessera"
     pool: int = 64
-    remap: tuple[tuple[Place, Place], ...] = ()
+    remap: dict[Place, Place] = field(default_factory=dict)
     service: str = ""
-    database: int = 0
-    login: dict[str, str] = field(default_factory=dict)
-    sentinel_login: dict[str, str] = field(default_factory=dict)
     is_encrypted: bool = False
-    tls_files: dict[str, str] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    sentinel_options: dict[str, Any] = field(default_factory=dict)
 
-    def options(self, answer: float) -> dict[str, Any]:
-        """What redis-py is told for each connection: an answer takes `answer` seconds at most, and nothing is repeated.
-
-        Without database, user name and password, which are other ones for sentinels.
-        """
+    def bounds(self, answer: float) -> dict[str, Any]:
+        """What redis-py is told for each connection: so many seconds for an answer, and nothing is repeated."""
         # Else each connection would begin by saying the name and version of redis-py, by these names before 7.2.
         unsaid = ("driver_info",) if "driver_info" in signature(Redis).parameters else ("lib_name", "lib_version")
-        encrypted = {"ssl_cert_reqs": "required", "ssl_check_hostname": True, **self.tls_files}
         return {
             "socket_timeout": answer,
             "socket_connect_timeout": answer,
@@ -87,7 +85,7 @@ class Address:
             # RESP3 would begin each connection with greetings, each with a time-out of its own.
             "protocol": 2,
             **dict.fromkeys(unsaid),
-            **(encrypted if self.is_encrypted else {}),
+            **({"ssl_cert_reqs": "required", "ssl_check_hostname": True} if self.is_encrypted else {}),
         }
 
 
@@ -105,27 +103,29 @@ def parse(url: str) -> Address:
     main, _, query = rest.partition("?")
     authority, _, path = main.partition("/")
     login, _, hosts = authority.rpartition("@")
+    username, _, password = map(unquote, login.partition(":"))
     # First, since a password with a "/" or "?" of its own shows here.
     places = _places(hosts, kind) if kind != "unix" else _socket(hosts, unquote(path))
-    options = _options(query, kind, is_encrypted=bool(match[1]))
+    said = _options(query, kind, is_encrypted=bool(match[1]))
     service, _, number = unquote(path).partition("/") if kind == "sentinel" else ("", "", unquote(path))
     if kind == "sentinel" and not service:
         raise ConfigError("STORE_URL: redis+sentinel:// needs the name of the master, redis+sentinel://host:26379/name")
+    files = {driver: said.pop(name) for name, driver in _TLS_FILES.items() if name in said}
+    database = _database(said.pop("db", "") if kind == "unix" else number, kind)
+    own = {"username": said.pop("sentinel_username", ""), "password": said.pop("sentinel_password", "")}
     return Address(
         kind,
         places,
         service=service,
-        database=_database(options.pop("db", "") if kind == "unix" else number, kind),
-        login=_login(*map(unquote, login.partition(":")[::2])),
-        sentinel_login=_login(options.pop("sentinel_username", ""), options.pop("sentinel_password", "")),
         is_encrypted=bool(match[1]),
-        tls_files={driver: options.pop(name) for name, driver in _TLS_FILES.items() if name in options},
-        **options,
+        options=_given(db=database, username=username, password=password, **files),
+        sentinel_options=_given(**own, **files),
+        **said,
     )
 
 
-def _login(username: str, password: str) -> dict[str, str]:
-    return {name: value for name, value in (("username", username), ("password", password)) if value}
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value}
 
 
 def _socket(hosts: str, path: str) -> tuple[Place, ...]:
@@ -158,9 +158,8 @@ def _database(number: str, kind: Kind) -> int:
     return int(number or 0)
 
 
-def _remap(value: str) -> tuple[tuple[Place, Place], ...]:
-    pairs = [pair.partition("=") for pair in value.split(",")]
-    return tuple((_place(there), _place(here)) for there, _, here in pairs)
+def _remap(value: str) -> dict[Place, Place]:
+    return {_place(there): _place(here) for there, _, here in (pair.partition("=") for pair in value.split(","))}
 
 
 _READERS: Final[dict[str, tuple[str, Callable[[str], Any], str]]] = {
@@ -189,12 +188,9 @@ def _options(query: str, kind: Kind, *, is_encrypted: bool) -> dict[str, Any]:
 def _refusal(name: str, known: list[str]) -> str:
     if name in known:
         return f"the option {name} stands twice"
-    if name in _UNVERIFIED:
-        return f"the option {name} is not supported: certificates are always verified; name yours with ca="
-    if _FIXED.fullmatch(name):
-        return f"the option {name} is not supported: time-outs are fixed and nothing is repeated; see pool"
-    if name in _TLS_FILES:
-        return f"the option {name} needs TLS, rediss:// instead of redis://"
+    for pattern, why in _REFUSED.items():
+        if re.fullmatch(pattern, name):
+            return f"the option {name} {why}"
     near = get_close_matches(name, known, 1)
     # Anything else may be the rest of a password.
     shown = repr(name) if name.isidentifier() else "of this name"

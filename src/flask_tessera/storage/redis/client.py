@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from redis.exceptions import AskError, MovedError, NoScriptError, ResponseError, TryAgainError
 
 from ...errors import StorageUnavailableError
-from .calls import Call
 from .server import WAIT, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .server import Command, Server
+    from .server import Command, Server, Word
     from .servers import Servers
 
 _LATEST_SENDING: Final = 1.1
@@ -25,19 +28,72 @@ _MOST_ATTEMPTS: Final = 10
 """How often a call is sent that was refused so far."""
 _MOST_AT_ONCE: Final = 200
 _LATE: Final = "LATE"
+_NEEDS_LOG: Final = "-- needs: log\n"
+"""Begins a script that stands on the functions of `log.lua`."""
 
 
-def deadline() -> float:
-    """The second of the monotonic clock after which a call that begins now sends nothing more."""
-    return time.monotonic() + _LATEST_SENDING
+class Script(NamedTuple):
+    """A text of Lua by its name, and what the server calls it."""
+
+    name: str
+    text: bytes
+    sha: bytes
+
+
+@cache
+def _script(name: str) -> Script:
+    """The script of that name, read once."""
+    text = _read(name)
+    whole = (_read("log") + text if text.startswith(_NEEDS_LOG) else text).encode()
+    return Script(name, whole, hashlib.sha1(whole, usedforsecurity=False).hexdigest().encode())
+
+
+def _read(name: str) -> str:
+    return (files(__package__) / "scripts" / f"{name}.lua").read_text("utf-8")
+
+
+@dataclass(slots=True)
+class Call:
+    """A script or a command for records of one slot.
+
+    Attributes:
+        key: one of that slot.
+        command: what is sent.
+        writes: whether it changes anything.
+        waits: whether a replica must have what it writes, where there is one.
+        script: the script, if it is one.
+        limit_at: where in the command the last second for a script that writes is put in; 0 for others.
+        reply: what came back.
+        server: the one to send it to, where another has named that; the slot of the key does not count then.
+        is_asking: whether that one is to be told that it has been named.
+        needs_script: whether it has said that it does not know the script.
+    """
+
+    key: bytes
+    command: Command
+    writes: bool = False
+    waits: bool = False
+    script: Script | None = None
+    limit_at: int = 0
+    reply: Any = None
+    server: Server | None = None
+    is_asking: bool = False
+    needs_script: bool = False
+
+
+def scripted(
+    script: str | Script, keys: Sequence[bytes], *arguments: Word, writes: bool = False, waits: bool = False
+) -> Call:
+    """A script; one that writes is given, before its arguments, the server's second after which it may not."""
+    found = _script(script) if isinstance(script, str) else script
+    command = ("EVALSHA", found.sha, len(keys), *keys, *arguments)
+    return Call(keys[0], command, writes, waits, found, 3 + len(keys) if writes else 0)
 
 
 class Client:
     """Sends calls to servers. What is refused in a way that says so was not executed, and is sent once more.
 
-    Args:
-        servers: all there are.
-        first: is called before anything else is asked, until it has raised nothing.
+    `first` is called before anything else is asked, until it has raised nothing.
     """
 
     def __init__(self, servers: Servers, *, first: Callable[[], object] | None = None) -> None:
@@ -58,7 +114,7 @@ class Client:
         if self._first is not None:
             self._first()
             self._first = None
-        give_up_at = deadline() if give_up_at is None else give_up_at
+        give_up_at = time.monotonic() + _LATEST_SENDING if give_up_at is None else give_up_at
         failures: list[StorageUnavailableError] = []
         waiting: Sequence[Call] = calls
         for _ in range(_MOST_ATTEMPTS):
@@ -74,25 +130,22 @@ class Client:
             raise StorageUnavailableError(str(failures[0]), writing=any(call.writes for call in calls)) from failures[0]
         return [call.reply for call in calls]
 
-    def command(self, key: bytes, *command: bytes | int | str, writes: bool = False) -> Any:
+    def command(self, key: bytes, *command: Word, writes: bool = False) -> Any:
         """Send a plain command on a key; gives its reply. Errors of `run`."""
         return self.run(Call(key, command, writes=writes))[0]
 
-    def listen(self, key: bytes, *command: bytes | int | str, seconds: float) -> Any:
+    def listen(self, key: bytes, *command: Word, seconds: float) -> Any:
         """Send a command that waits on a key for `seconds` at most, on a connection of its own; gives its reply.
 
         Errors of `run`.
         """
+        server = self.servers.of(key)
+        known = server.connections
         try:
-            return self.servers.of(key).listen(command, seconds=seconds)
-        except StorageUnavailableError:
-            self.servers.suspect()
-            raise
-
-    def doubt(self, key: bytes) -> None:
-        """Use no connection again that leads to who keeps this key now: it may have been replaced; errors of `run`."""
-        self.servers.of(key).replace_connections()
-        self.servers.suspect()
+            return server.listen(command, seconds=seconds)
+        finally:
+            if server.connections is not known:
+                self.servers.suspect()
 
     def _send(self, calls: Sequence[Call], failures: list[StorageUnavailableError], give_up_at: float) -> list[Call]:
         """Send calls, each where it belongs; gives those that are to be sent again."""
@@ -115,14 +168,15 @@ class Client:
     def _exchange(self, server: Server, calls: Sequence[Call], give_up_at: float) -> list[Call]:
         """Send calls to one server in one go; gives those that are to be sent again."""
         waits = any(call.waits for call in calls) and server.has_replicas(give_up_at=give_up_at)
-        last = server.last_second(give_up_at=give_up_at) if any(call.writes and call.script for call in calls) else 0
+        last = server.last_second(give_up_at=give_up_at) if any(call.limit_at for call in calls) else 0
         needed = dict.fromkeys(call.script for call in calls if call.script and call.needs_script)
         commands: list[Command] = [("SCRIPT", "LOAD", each.text) for each in needed]
         places = []
         for call in calls:
             commands += [("ASKING",)] if call.is_asking else []
             places.append(len(commands))
-            commands.append(call.as_sent(last))
+            at = call.limit_at
+            commands.append((*call.command[:at], last, *call.command[at:]) if at else call.command)
         replies = server.exchange([*commands, WAIT] if waits else commands, give_up_at=give_up_at)
         for call, place in zip(calls, places, strict=True):
             call.reply = replies[place]

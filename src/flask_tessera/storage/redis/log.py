@@ -6,51 +6,32 @@ import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import astuple, fields, replace
 
-from ...clocks import boot_clock
 from ...errors import StorageUnavailableError
 from ...sessions.revocations import Revocation
 from ..contract import Checkpoint, LogPage, Wakeup
-from .calls import Call, reading, writing
-from .plan import Batch
+from .client import Call, scripted
 from .records import unpack_principal, unpack_session
+from .units import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .client import Client
-    from .plan import Row
-
-    Since = tuple[bytes | None, Sequence[Any]]
     from .records import Keys
 
 _NONCE_BITS: Final = 32
 _NONCES: Final = (1 << _NONCE_BITS) - 1
 _MOST: Final = 2000
 """Entries in one reply: it must not make others wait."""
-MOST_SINCE: Final = 500
-"""Entries in one reply about what has happened during a login; `scripts/user.lua` is told so too."""
-_LATE: Final = 0.3
-"""Seconds by which the answer to a wait is so late that the server may have been replaced while it stood still."""
+_MOST_SINCE: Final = 500
+"""Entries in one reply about what has happened during a login."""
 _MOST_HEARD: Final = 64
 _FIRST: Final = b"0-0"
 """Before all entries of a stream."""
-
-
-class _Entry(msgspec.Struct, array_like=True, gc=False):
-    """The fields of a `Revocation`; a later release may add some behind these."""
-
-    forget_at: int
-    reason: str
-    sid: bytes
-    realm: str
-    user_id: str
-    epoch: int
-    except_sid: bytes
-    is_intent: bool
-
-
+_Entry: Final = msgspec.defstruct("_Entry", [(each.name, each.type) for each in fields(Revocation)], array_like=True)
+"""What is kept of a `Revocation` are its fields in their order; a later release may add some behind these."""
 _decode: Final = msgspec.msgpack.Decoder(_Entry).decode
 _encode: Final = msgspec.msgpack.Encoder().encode
 
@@ -78,18 +59,26 @@ class RedisLog:
         return replace(page, entries=self._resolved(page.entries), number=0)
 
     def head(self, *, at: int) -> LogPage:
-        page = self._read(0, 0, at)
-        return replace(page, cursor=0, number=page.cursor >> _NONCE_BITS)
+        return replace(self._read(0, 0, at), cursor=0)
 
     def append(self, entries: Sequence[Revocation], *, at: int) -> None:
+        batch = Batch()
+        self.add_to(batch, entries, at)
         if entries:
-            call = Batch().call(log=self.keys, entries=entry_rows(entries, at), waits=True)
-            self._client.run(call)
+            self._client.run(batch.call(waits=True))
+
+    def add_to(self, batch: Batch, entries: Sequence[Revocation], at: int) -> None:
+        """Let a step append entries: bytes, a nonce, when each may be forgotten, and in how many seconds."""
+        if entries:
+            batch.others = self.keys
+        for entry in entries:
+            nonce, seconds = secrets.randbits(_NONCE_BITS), max(entry.forget_at - at, 0)
+            batch.commands.append((b"LOG", self.keys[0], _encode(astuple(entry)), nonce, entry.forget_at, seconds))
 
     def restart(self, *, at: int, valid_from: int) -> None:
         keys = self._keys.log_keys(b"meta", b"entries", b"valid", b"pulse")
         known = max(valid_from, self._valid_from)
-        self._client.run(writing("restart", keys, secrets.token_hex(8), at, known, waits=True))
+        self._client.run(scripted("restart", keys, secrets.token_hex(8), at, known, writes=True, waits=True))
 
     def drop_expired(self, *, at: int, most: int, is_sure: bool) -> int:
         meta, entries, forget, _ = self.keys
@@ -107,17 +96,11 @@ class RedisLog:
 
     def wait(self, cursor: int, *, longest: float) -> Wakeup:
         _, entries, _, pulse = self.keys
-        milliseconds = max(1, int(longest * 1000))
+        bounds = ("COUNT", _MOST_HEARD, "BLOCK", max(1, int(longest * 1000)))
         places = (entries, pulse, f"{cursor >> _NONCE_BITS}-0", self._pulse)
-        sent = boot_clock()
-        found = self._client.listen(
-            entries, "XREAD", "COUNT", _MOST_HEARD, "BLOCK", milliseconds, "STREAMS", *places, seconds=longest
-        )
-        is_late = boot_clock() - sent > longest + _LATE
-        if is_late:
-            self._client.doubt(entries)
+        found = self._client.listen(entries, "XREAD", *bounds, "STREAMS", *places, seconds=longest)
         if not found:
-            return Wakeup(is_unchanged=not is_late and self._read_from is self._client.servers.of(entries).connections)
+            return Wakeup(is_unchanged=self._read_from is self._client.servers.of(entries).connections)
         read = dict(found)
         if pulses := read.get(pulse):
             self._pulse = pulses[-1][0]
@@ -126,82 +109,56 @@ class RedisLog:
     def interrupt(self) -> None:
         """Nothing: a wait is short, and its connection may not be closed by another thread."""
 
-    def was_revoked(self, checkpoint: Checkpoint, realm: str, user_id: str, *, said: Since | None = None) -> bool:
+    def since(self, number: int) -> list[Call]:
+        """Asks for the name of the log and its first entries after this number."""
+        meta, entries, *_ = self.keys
+        found = ("XRANGE", entries, number + 1, "+", "COUNT", _MOST_SINCE)
+        return [Call(meta, ("HGET", meta, "log_id")), Call(meta, found)]
+
+    def was_revoked(self, checkpoint: Checkpoint, realm: str, user_id: str, said: Sequence[Any]) -> bool:
         """Whether all of a user's sessions were ended, or are about to be, or the log is another one than it was.
 
-        Args:
-            checkpoint: since when.
-            realm: of the user.
-            user_id: of the user.
-            said: the name of the log and its first entries after the checkpoint, where they were read already.
-
-        Raises:
-            StorageUnavailableError: Redis does not answer.
+        That is since the checkpoint; `since` has given what was `said` first.
         """
-        number = checkpoint.number
         while True:
-            name, rows = said or self._since(number)
+            name, rows = said
             ended = ((each.realm, each.user_id) for each in _entries(rows) if each.epoch)
             if (name or b"").decode() != checkpoint.log_id or (realm, user_id) in ended:
                 return True
-            if len(rows) < MOST_SINCE:
+            if len(rows) < _MOST_SINCE:
                 return False
-            number, said = int(rows[-1][0].partition(b"-")[0]), None
-
-    def _since(self, number: int) -> Since:
-        meta, entries, *_ = self.keys
-        name, rows = self._client.run(
-            Call(meta, ("HGET", meta, "log_id")),
-            Call(meta, ("XRANGE", entries, number + 1, "+", "COUNT", MOST_SINCE)),
-        )
-        return name, rows
+            said = self._client.run(*self.since(int(rows[-1][0].partition(b"-")[0])))
 
     def _read(self, cursor: int, most: int, at: int) -> LogPage:
         position = cursor >> _NONCE_BITS, cursor & _NONCES
         arguments = (at, secrets.token_hex(8), self._valid_from, *position, most)
-        reply = self._client.run(reading("after", self._reading, *arguments))[0]
+        reply = self._client.run(scripted("after", self._reading, *arguments))[0]
         log_id, created_at, number, nonce, valid_from, is_whole, rows, delay = reply
         self._valid_from = max(self._valid_from, valid_from)
         if log_id != self._log_id:
             self._log_id, self._pulse = log_id, _FIRST
         cursor = number << _NONCE_BITS | int(nonce)
-        page = LogPage(_entries(rows), cursor, log_id.decode(), int(created_at), valid_from, bool(is_whole))
-        return replace(page, delay=delay)
+        return LogPage(
+            _entries(rows), cursor, log_id.decode(), int(created_at), valid_from, bool(is_whole), number, delay
+        )
 
     def _resolved(self, entries: tuple[Revocation, ...]) -> tuple[Revocation, ...]:
         """The entries, of which those are no intents any more that were carried out."""
         intents = [entry for entry in entries if entry.is_intent]
         if not intents:
             return entries
-        keys = [self._key_of(entry) for entry in intents]
+        of_user, of_session = self._keys.user, self._keys.session
+        keys = [of_session(each.sid) if each.sid else of_user(each.realm, each.user_id).principal for each in intents]
         found = self._client.run(*(Call(key, ("GET", key)) for key in keys))
         done = {entry for entry, raw in zip(intents, found, strict=True) if _was_done(entry, raw)}
         return tuple(dict.fromkeys(replace(entry, is_intent=False) if entry in done else entry for entry in entries))
-
-    def _key_of(self, entry: Revocation) -> bytes:
-        if entry.sid:
-            return self._keys.session(entry.sid)
-        return self._keys.user(entry.realm, entry.user_id).principal
-
-
-def entry_rows(entries: Sequence[Revocation], at: int) -> list[Row]:
-    """What `scripts/log.lua` appends: bytes, a nonce, when it may be forgotten, and in how many seconds."""
-    return [
-        (
-            _encode(_Entry(*msgspec.structs.astuple(entry))),
-            secrets.randbits(_NONCE_BITS),
-            entry.forget_at,
-            max(entry.forget_at - at, 0),
-        )
-        for entry in entries
-    ]
 
 
 def _was_done(entry: Revocation, raw: bytes | None) -> bool:
     if entry.sid:
         # One that is not known is refused as well.
         return raw is None or bool(unpack_session(entry.sid, raw).ended_at)
-    return unpack_principal(entry.realm, entry.user_id, raw or b"").epoch >= entry.epoch
+    return unpack_principal(entry.realm, entry.user_id, raw).epoch >= entry.epoch
 
 
 def _entries(rows: Sequence[Any]) -> tuple[Revocation, ...]:
@@ -209,4 +166,4 @@ def _entries(rows: Sequence[Any]) -> tuple[Revocation, ...]:
         found = [_decode(fields[1]) for _, fields in rows]
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StorageUnavailableError("an entry of the revocation log cannot be read") from error
-    return tuple(Revocation(*msgspec.structs.astuple(entry)) for entry in found)
+    return tuple(Revocation(*astuple(entry)) for entry in found)

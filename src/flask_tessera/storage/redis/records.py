@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
+from msgspec.structs import astuple, fields
 
 from ...errors import StorageUnavailableError
 from ...sessions.ids import tag_in, tag_of
 from ...sessions.model import Principal, Session
 from ..key_value import owner_key
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-VERSION_LENGTH: Final = 8
+_VERSION_LENGTH: Final = 8
 HEAD_LENGTH: Final = 13
 """A session begins with its version, of eight bytes, and `idle_until`, of five."""
 _USER_BEGINS: Final = 17
-_LARGEST_FIRST_BYTE: Final = 0x7F
+_LARGEST_FIRST_BYTE: Final = b"\x7f"
 """What release 0.1 has written begins with a greater one (an array of msgpack)."""
 
 
@@ -36,10 +34,12 @@ class Keys:
 
     Args:
         prefix: begins them all.
+        is_cluster: whether what has another tag lies apart: it is not written in one step.
     """
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, *, is_cluster: bool = False) -> None:
         self.prefix = prefix.encode()
+        self.is_cluster = is_cluster
         self.log = self.prefix + b":{log}:"
         """Begins the keys of the revocation log."""
 
@@ -61,89 +61,60 @@ class Keys:
         return [self.log + name for name in names]
 
 
-class _Body(msgspec.Struct, array_like=True, gc=False):
-    """The fields of a session but for those before it. New ones are added at the end, with a default.
-
-    `auth_at`, `rotated_at` and `last_seen_at` are kept as seconds after `created_at`: a byte instead of five, often.
-    """
-
-    created_at: int
-    auth_at: int
-    until: int
-    access_lifetime: int
-    gen: int
-    predecessor: int
-    rotated_at: int
-    confirmed: bool
-    epoch: int
-    last_seen_at: int
-    ended_at: int
-    end_reason: str
-    device_type: str
-    device_id: str
-    device_name: str
-    ip: str
-    user_agent: str
-    scope: str
-    amr: str
-    user_stamp: str
-    issued_for: str
-    claims: str
-
-
+_BODY: Final = (
+    *("created_at", "auth_at", "until", "access_lifetime", "gen", "predecessor", "rotated_at", "confirmed", "epoch"),
+    *("last_seen_at", "ended_at", "end_reason", "device_type", "device_id", "device_name", "ip", "user_agent"),
+    *("scope", "amr", "user_stamp", "issued_for", "claims"),
+)
+"""The fields of a session as they follow those before the body. A new one is added at the end, with a default."""
+_RELATIVE: Final = ("auth_at", "rotated_at", "last_seen_at")
+"""These are kept as seconds after `created_at`: a byte instead of five, often."""
+_types: Final = {field.name: field.type for field in fields(Session)}
+_Body: Final = msgspec.defstruct("_Body", [(name, _types[name]) for name in _BODY], array_like=True, gc=False)
 _decode_body: Final = msgspec.msgpack.Decoder(_Body).decode
 _decode_principal: Final = msgspec.msgpack.Decoder(tuple[int, int]).decode
 _encode: Final = msgspec.msgpack.Encoder().encode
-_BODY: Final = _Body.__struct_fields__
-_RELATIVE: Final = ("auth_at", "rotated_at", "last_seen_at")
 
 
 def pack_session(session: Session) -> bytes:
     """A version, `idle_until`, the user with his tag, and the rest; the version is a new one."""
-    user = owner_key(session.realm, session.user_id)
-    body = _Body(*[getattr(session, name) for name in _BODY])
+    user, tag = owner_key(session.realm, session.user_id), tag_of(session.realm, session.user_id)
+    body = {name: getattr(session, name) for name in _BODY}
     for name in _RELATIVE:
-        setattr(body, name, getattr(body, name) - body.created_at)
-    tag = tag_of(session.realm, session.user_id)
-    return b"".join(
-        (_version(), session.idle_until.to_bytes(5, "big"), tag, len(user).to_bytes(2, "big"), user, _encode(body))
-    )
+        body[name] -= session.created_at
+    head = _version() + session.idle_until.to_bytes(5, "big") + tag + len(user).to_bytes(2, "big")
+    return head + user + _encode(list(body.values()))
 
 
 def unpack_session(sid: bytes, raw: bytes) -> Session:
-    """The session of this sid.
-
-    Raises:
-        StorageUnavailableError: this is no session.
-    """
+    """The session of this sid; StorageUnavailableError if it cannot be read."""
     try:
         end = _USER_BEGINS + int.from_bytes(raw[15:_USER_BEGINS], "big")
         realm, user_id = unpack_user(raw[_USER_BEGINS:end])
-        body = _decode_body(raw[end:])
+        body = dict(zip(_BODY, astuple(_decode_body(raw[end:])), strict=True))
     except (msgspec.DecodeError, ValueError) as error:
         raise StorageUnavailableError("a stored session cannot be read") from error
     for name in _RELATIVE:
-        setattr(body, name, getattr(body, name) + body.created_at)
-    fields = msgspec.structs.asdict(body)
-    return Session(sid=sid, realm=realm, user_id=user_id, idle_until=idle_until(raw), **fields)
+        body[name] += body["created_at"]
+    return Session(sid=sid, realm=realm, user_id=user_id, idle_until=_idle_until(raw), **body)
 
 
-def is_session(head: object) -> bool:
-    """Whether a reply is the beginning of a session as this release writes it."""
-    return type(head) is bytes and len(head) == HEAD_LENGTH and head[0] <= _LARGEST_FIRST_BYTE
+def is_over(head: object, at: int) -> bool:
+    """Whether a reply is the first `HEAD_LENGTH` bytes of a session that is over at a Unix second."""
+    return type(head) is bytes and len(head) == HEAD_LENGTH and not is_old(head) and _idle_until(head) <= at
 
 
-def idle_until(head: bytes) -> int:
-    """What the first `HEAD_LENGTH` bytes of a session say about when it is over."""
-    return int.from_bytes(head[VERSION_LENGTH:HEAD_LENGTH], "big")
+def is_old(raw: bytes) -> bool:
+    """Whether a record is one of release 0.1."""
+    return raw[:1] > _LARGEST_FIRST_BYTE
+
+
+def _idle_until(raw: bytes) -> int:
+    return int.from_bytes(raw[_VERSION_LENGTH:HEAD_LENGTH], "big")
 
 
 def unpack_user(user: bytes) -> tuple[str, str]:
-    """Realm and user id, as `owner_key` has written them.
-
-    Raises:
-        ValueError: it has not.
-    """
+    """Realm and user id, as `owner_key` has written them; ValueError if it has not."""
     length, _, rest = user.partition(b":")
     return rest[: int(length)].decode(), rest[int(length) :].decode()
 
@@ -153,30 +124,21 @@ def pack_principal(principal: Principal) -> bytes:
     return _version() + _encode((principal.epoch, principal.suspended_until))
 
 
-def unpack_principal(realm: str, user_id: str, raw: bytes) -> Principal:
-    """The principal, a new one where nothing is kept.
-
-    Raises:
-        StorageUnavailableError: this is no principal.
-    """
+def unpack_principal(realm: str, user_id: str, raw: bytes | None) -> Principal:
+    """The principal, a new one where nothing is kept; StorageUnavailableError if it cannot be read."""
     if not raw:
         return Principal(realm, user_id)
     try:
-        return Principal(realm, user_id, *_decode_principal(raw[VERSION_LENGTH:]))
+        return Principal(realm, user_id, *_decode_principal(raw[_VERSION_LENGTH:]))
     except msgspec.DecodeError as error:
         raise StorageUnavailableError("a stored principal cannot be read") from error
 
 
-def version_of(raw: bytes) -> bytes:
+def version_of(raw: bytes | None) -> bytes:
     """The version of a record; empty where there is none."""
-    return raw[:VERSION_LENGTH]
-
-
-def pairs_of(reply: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
-    """What stands in turn, in pairs."""
-    return list(zip(reply[::2], reply[1::2], strict=True))
+    return (raw or b"")[:_VERSION_LENGTH]
 
 
 def _version() -> bytes:
-    first, *rest = os.urandom(VERSION_LENGTH)
-    return bytes((first & _LARGEST_FIRST_BYTE, *rest))
+    first, *rest = os.urandom(_VERSION_LENGTH)
+    return bytes((first & _LARGEST_FIRST_BYTE[0], *rest))

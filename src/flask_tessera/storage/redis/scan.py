@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ...errors import StorageUnavailableError
 from ...sessions.ids import SID_LENGTH
-from .calls import Call
+from .client import Call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,11 +34,11 @@ def all_keys(client: Client, keys: Keys, kinds: bytes) -> Iterator[list[Key]]:
     Raises:
         StorageUnavailableError: a server does not answer, or the servers have changed meanwhile.
     """
-    found, cursor = read_page(client, keys, "", _COUNT, kinds)
-    yield found
-    while cursor:
+    is_over, cursor = False, ""
+    while not is_over:
         found, cursor = read_page(client, keys, cursor, _COUNT, kinds)
         yield found
+        is_over = not cursor
 
 
 def read_page(client: Client, keys: Keys, cursor: str, most: int, kinds: bytes) -> tuple[list[Key], str]:
@@ -57,12 +57,10 @@ def read_page(client: Client, keys: Keys, cursor: str, most: int, kinds: bytes) 
     if following == b"0":
         # It is through; the next one begins.
         name = dict(pairwise(names)).get(name, "")
-    begin = len(keys.prefix) + 2
-    split = [_key(key, key[begin:]) for key in found]
+    # Such as "prefix:{ab12}:s:name".
+    tag = len(keys.prefix) + 2
+    split = (
+        Key(key, bytes.fromhex(key[tag : tag + 4].decode()), key[tag + 6 : tag + 7], key[tag + 8 :]) for key in found
+    )
     cursor = f"{name}|{following.decode()}" if name else ""
     return [each for each in split if each.kind != b"s" or len(each.name) == SID_LENGTH], cursor
-
-
-def _key(key: bytes, rest: bytes) -> Key:
-    # Such as "ab12}:s:name".
-    return Key(key, bytes.fromhex(rest[:4].decode()), rest[6:7], rest[8:])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import redis
 from redis.exceptions import AuthenticationError, ReadOnlyError, RedisError, ResponseError
 
+from ...clocks import boot_clock
 from ...errors import StorageUnavailableError
 
 if TYPE_CHECKING:
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
 
     from .address import Address, Place
 
-    Command = tuple[bytes | int | str, ...]
+    Word = bytes | int | str
+    Command = tuple[Word, ...]
 
 ANSWER: Final = 0.9
 """Seconds to wait for a connection, and again for each answer."""
 _SENTINEL_ANSWER: Final = 0.3
 """Seconds to wait for a sentinel: each new connection asks them in turn."""
+_LATE: Final = 0.3
+"""Seconds by which the answer to a wait is late."""
 _ROLE_BELIEVED: Final = 1.0
 """Seconds for which it is believed whether a server has replicas."""
 _CLOCK_BELIEVED: Final = 60.0
@@ -58,12 +62,13 @@ class Server:
     def __init__(self, address: Address, place: Place, credentials: CredentialProvider | None = None) -> None:
         self.place = place
         self._address = address
-        self._options = {**address.options(ANSWER), "db": address.database}
-        self._options |= {"credential_provider": credentials} if credentials else address.login
+        self._options = address.bounds(ANSWER) | address.options
+        if credentials:
+            self._options |= {"username": None, "password": None, "credential_provider": credentials}
         if address.kind != "cluster":
             # A replica would be read though it lags behind; in a cluster it says itself who is the master.
             self._options["redis_connect_func"] = _refuse_replica
-        own = {**address.options(_SENTINEL_ANSWER), "ssl": address.is_encrypted, **address.sentinel_login}
+        own = {**address.bounds(_SENTINEL_ANSWER), "ssl": address.is_encrypted, **address.sentinel_options}
         self._sentinel = _driver.Sentinel(address.places, sentinel_kwargs=own) if address.kind == "sentinel" else None
         self._master: Place | None = None
         self._free: SimpleQueue[None] = SimpleQueue()
@@ -71,7 +76,7 @@ class Server:
             self._free.put(None)
         self.connections: deque[Any] = deque()
         """Those that nobody uses now. Another object stands here when all were given up."""
-        self._listener: Any = None
+        self._listeners: list[Any] = []
         self._learned_at = _LONG_AGO
         self._clock_offset = 0.0
         self._has_replicas = False
@@ -79,9 +84,7 @@ class Server:
     def exchange(self, commands: Sequence[Command], *, give_up_at: float) -> list[Any]:
         """Send commands in one go on one connection, once; gives the replies, refusals among them.
 
-        Args:
-            commands: what to send.
-            give_up_at: second of the monotonic clock after which nothing is sent any more.
+        After second `give_up_at` of the monotonic clock nothing is sent any more.
         """
         remaining = give_up_at - time.monotonic()
         if remaining <= 0:
@@ -98,22 +101,26 @@ class Server:
     def listen(self, command: Command, *, seconds: float) -> Any:
         """Send a command that blocks for `seconds` at most, on a connection that is for this alone; gives the reply.
 
-        Who is the master is asked before where sentinels know it: they tell one that was replaced late.
+        Who is the master is asked before where sentinels know it: they tell one that was replaced late. Connections are
+        given up if there is no answer, or one so late that the server may have been replaced while it stood still.
         """
+        # Before connecting: a server that stands still may take this long, too.
+        began, answer = boot_clock(), seconds + ANSWER
         try:
             self._find()
-            listener, answer = self._listener, seconds + ANSWER
-            if listener is None or listener.socket_timeout < answer or not _is_fresh(listener):
-                listener = self._connect(answer)
-            self._listener = listener
+            known, patient = self.connections, [each for each in self._listeners if each.socket_timeout >= answer]
+            listener = _fresh(patient) or self._connect(answer)
             (reply,) = _in_one_go(listener, [command])
+            if isinstance(reply, ResponseError):
+                raise reply
         except _FAILURES as error:
             # Others may lead to a server that stands still, while another one takes over.
             self.replace_connections()
             raise unavailable(error) from error
-        if isinstance(reply, ResponseError):
-            self._listener = None
-            raise unavailable(reply) from reply
+        if boot_clock() - began > seconds + _LATE:
+            self.replace_connections()
+        elif known is self.connections:
+            self._listeners = [listener]
         return reply
 
     def last_second(self, *, give_up_at: float) -> int:
@@ -133,7 +140,7 @@ class Server:
     def replace_connections(self) -> None:
         """Use none of the connections again; those in use are closed after use."""
         idle, self.connections = self.connections, deque()
-        self._listener, self._learned_at = None, _LONG_AGO
+        self._listeners, self._learned_at = [], _LONG_AGO
         with suppress(IndexError):
             while True:
                 idle.pop().disconnect()
@@ -209,20 +216,15 @@ def _refuse_replica(connection: Any) -> None:
         raise redis.ConnectionError("the server is a replica")
 
 
-def _fresh(idle: deque[Any]) -> Any:
-    """One of these connections; None if none is of use."""
+def _fresh(idle: deque[Any] | list[Any]) -> Any:
+    """One of these connections on which nothing has come since, neither a reply of before nor its end; else None."""
     with suppress(IndexError):
-        while not _is_fresh(connection := idle.pop()):
+        while True:
+            connection = idle.pop()
+            with suppress(*_FAILURES):
+                if not connection.can_read():
+                    return connection
             connection.disconnect()
-        return connection
-    return None
-
-
-def _is_fresh(connection: Any) -> bool:
-    """Whether nothing has come on a connection since, neither a reply of before nor its end."""
-    with suppress(*_FAILURES):
-        return not connection.can_read()
-    return False
 
 
 def _in_one_go(connection: Any, commands: Sequence[Command]) -> list[Any]:

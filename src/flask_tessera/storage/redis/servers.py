@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import threading
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -41,9 +42,8 @@ class Servers:
 
     def __init__(self, address: Address, credentials: CredentialProvider | None = None) -> None:
         self._address = address
-        self._credentials = credentials
+        self._make = partial(Server, address, credentials=credentials)
         self._is_cluster = address.kind == "cluster"
-        self._remapped = dict(address.remap)
         renew_in_children(self)
 
     def renew_locks(self) -> None:
@@ -104,9 +104,9 @@ class Servers:
 
     def _at(self, place: Place) -> Server:
         """The server of this name, which may be reached at another place."""
-        place = self._remapped.get(place, place)
+        place = self._address.remap.get(place, place)
         # Two threads may both make one: the first stays.
-        return self._known.get(place) or self._known.setdefault(place, Server(self._address, place, self._credentials))
+        return self._known.get(place) or self._known.setdefault(place, self._make(place))
 
     def _wait_for_first_look(self) -> None:
         if not any(self._slots):

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -33,79 +33,64 @@ from ...errors import AlreadyExistsError
 from ...sessions.ids import first_sid, tag_in, tag_of
 from ...sessions.transitions import NOTHING, Changes, UserState
 from ..contract import Page, Wanted
-from .calls import Call
-from .client import deadline
-from .log import entry_rows
-from .plan import Plan, Unit
-from .reader import Reader
-from .records import (
-    HEAD_LENGTH,
-    idle_until,
-    is_session,
-    unpack_principal,
-    unpack_session,
-    unpack_user,
-)
+from .client import Call
+from .records import HEAD_LENGTH, is_over, unpack_principal, unpack_session, unpack_user
 from .scan import all_keys, read_page
+from .units import Plan, Reader, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ...sessions.model import Principal, Session, SessionWithPrincipal
-    from ...sessions.revocations import Revocation
+    from ..contract import Result
     from .client import Client
     from .log import RedisLog
-    from .reader import Found, Versions
     from .records import Keys
     from .scan import Key
+    from .units import Found
 
-
-Result = TypeVar("Result")
+    OfUser = Callable[[UserState], tuple[Changes, Result]]
+    OfSession = Callable[[bytes, SessionWithPrincipal | None], tuple[Changes, Result]]
 
 
 class RedisSessions:
     """Each method is one step, of one or two round trips."""
 
-    def __init__(self, client: Client, keys: Keys, log: RedisLog, *, is_cluster: bool) -> None:
+    def __init__(self, client: Client, keys: Keys, log: RedisLog) -> None:
         self._client = client
         self._keys = keys
         self._log = log
-        self._is_cluster = is_cluster
-        self._reader = Reader(client, keys, log, is_cluster=is_cluster)
+        self._reader = Reader(client, keys, log)
         self._purging: Iterator[Sequence[Key]] | None = None
 
     def find(self, sid: bytes) -> SessionWithPrincipal | None:
-        found, _ = self._reader.sessions([sid])[sid]
-        return found
+        return self._reader.sessions([sid])[sid][0]
 
     def user(self, realm: str, user_id: str, *, sessions: bool) -> UserState:
         return self._reader.user(realm, user_id, Wanted(sessions=sessions))[0]
 
-    def change_user(
-        self,
-        realm: str,
-        user_id: str,
-        decide: Callable[[UserState], tuple[Changes, Result]],
-        *,
-        wanted: Wanted,
-        at: int,
-    ) -> Result:
+    def change_user(self, realm: str, user_id: str, decide: OfUser[Result], *, wanted: Wanted, at: int) -> Result:
         unit = Unit()
         while True:
             state, versions, gone = self._reader.user(realm, user_id, wanted)
             changes, result = decide(state)
-            plan = self._user_plan(state, changes, versions, gone, at)
-            if not self._commit({b"": (plan, changes)}, unit, at):
+            plan = Plan(self._keys, tag_of(realm, user_id), versions, changes, at)
+            if changes.added:
+                # So that it conflicts with all others that begin a session or end all.
+                plan.put_principal(state.principal, changes.added.until)
+            if not changes.is_nothing:
+                plan.forget(realm, user_id, [*gone, *changes.removed])
+            if not self._commit({b"": plan}, unit, at):
                 return result
             unit.pause()
 
-    def change_sessions(
+    def change_sessions(  # nothing is locked, whatever is mostly unchanged
         self,
         sids: Sequence[bytes],
-        decide: Callable[[bytes, SessionWithPrincipal | None], tuple[Changes, Result]],
+        decide: OfSession[Result],
         *,
         at: int,
-        mostly_unchanged: bool = False,  # noqa: ARG002 - nothing is locked
+        mostly_unchanged: bool = False,  # noqa: ARG002
     ) -> list[Result]:
         unit, waiting = Unit(), list(sids)
         results: dict[bytes, Result] = {}
@@ -114,7 +99,7 @@ class RedisSessions:
             for sid, found in self._reader.sessions(waiting, give_up_at=unit.give_up_at).items():
                 changes, results[sid] = decide(sid, found[0])
                 if not changes.is_nothing or changes.repeated:
-                    plans[sid] = self._session_plan(sid, found, changes, at), changes
+                    plans[sid] = self._session_plan(sid, found, changes, at, unit.give_up_at)
             waiting = self._commit(plans, unit, at)
             if waiting:
                 unit.pause()
@@ -123,11 +108,9 @@ class RedisSessions:
     def change_principals(
         self, owners: Sequence[tuple[str, str]], decide: Callable[[Principal], Changes], *, at: int
     ) -> None:
-        def decide_user(state: UserState) -> tuple[Changes, None]:
-            return decide(state.principal), None
-
         for realm, user_id in owners:
-            self.change_user(realm, user_id, decide_user, wanted=Wanted(sessions=False), at=at)
+            wanted = Wanted(sessions=False)
+            self.change_user(realm, user_id, lambda state: (decide(state.principal), None), wanted=wanted, at=at)
 
     def newest(self, *, before: int) -> int:
         end, newest = first_sid(before), b""
@@ -166,67 +149,47 @@ class RedisSessions:
         calls = [Call(each.key, ("GETRANGE", each.key, 0, HEAD_LENGTH - 1)) for each in keys]
         # What is no session, or cannot be read, keeps no other from being removed.
         heads = self._client.run(*calls, may_refuse=True)
-        over = [place for place, head in enumerate(heads) if is_session(head) and idle_until(head) <= at]
+        over = [place for place, head in enumerate(heads) if is_over(head, at)]
         rest = keys[over[most] :] if len(over) > most else []
         return [keys[place].name for place in over[:most]], rest
 
-    def _user_plan(
-        self, state: UserState, changes: Changes, versions: Versions, gone: Sequence[bytes], at: int
-    ) -> Plan:
-        realm, user_id = state.principal.realm, state.principal.user_id
-        plan = Plan(self._keys, tag_of(realm, user_id), versions, is_cluster=self._is_cluster, at=at)
-        if changes.added:
-            # So that it conflicts with all others that begin a session or end all.
-            plan.put_principal(state.principal, changes.added.until)
-        plan.fill(changes)
-        if not changes.is_nothing:
-            plan.forget(realm, user_id, [*gone, *changes.removed])
-        return plan
-
-    def _session_plan(self, sid: bytes, found: Found, changes: Changes, at: int) -> Plan:
+    def _session_plan(self, sid: bytes, found: Found, changes: Changes, at: int, give_up_at: float) -> Plan:
         known, versions = found
-        plan = Plan(self._keys, tag_in(sid), versions, is_cluster=self._is_cluster, at=at)
-        plan.fill(changes)
+        plan = Plan(self._keys, tag_in(sid), versions, changes, at)
         for session in changes.repeated:
             # Whoever ended it may have been told that no replica has it.
-            if self._client.servers.of(self._keys.session(sid)).has_replicas(give_up_at=deadline()):
+            if self._client.servers.of(self._keys.session(sid)).has_replicas(give_up_at=give_up_at):
                 plan.put(session)
         if known and changes.removed:
             plan.forget(known.session.realm, known.session.user_id, changes.removed)
         plan.first.checks |= versions
         return plan
 
-    def _commit(self, plans: dict[bytes, tuple[Plan, Changes]], unit: Unit, at: int) -> list[bytes]:
+    def _commit(self, plans: dict[bytes, Plan], unit: Unit, at: int) -> list[bytes]:
         """Write what was planned; gives the names of those plans of which something had changed since it was read."""
-        plans = {name: each for name, each in plans.items() if each[0].first.commands}
-        if self._is_cluster:
-            self._log_intents([entry for _, changes in plans.values() for entry in changes.entries], unit, at)
-        calls = []
-        for plan, changes in plans.values():
-            rows = () if self._is_cluster else entry_rows(changes.entries, at)
-            calls.append(plan.first.call(log=self._log.keys if rows else (), entries=rows, waits=_must_last(changes)))
+        plans = {name: plan for name, plan in plans.items() if plan.first.commands}
+        if not plans:
+            return []
+        if self._keys.is_cluster:
+            fresh = [entry for plan in plans.values() for entry in plan.entries if entry not in unit.logged]
+            self._log.append([replace(entry, is_intent=True) for entry in fresh], at=at)
+            unit.logged.update(fresh)
+        else:
+            for plan in plans.values():
+                self._log.add_to(plan.first, plan.entries, at)
+        calls = (plan.first.call(waits=plan.waits) for plan in plans.values())
         replies = dict(zip(plans, self._client.run(*calls, give_up_at=unit.give_up_at), strict=True))
-        for name in [name for name, place in replies.items() if not place]:
-            self._write_others(*plans[name], at)
+        for name, place in replies.items():
+            if not place:
+                self._write_others(plans[name], at)
         return [name for name, place in replies.items() if place]
 
-    def _log_intents(self, entries: Sequence[Revocation], unit: Unit, at: int) -> None:
-        fresh = [entry for entry in entries if entry not in unit.logged]
-        self._log.append([replace(entry, is_intent=True) for entry in fresh], at=at)
-        unit.logged.update(fresh)
-
-    def _write_others(self, plan: Plan, changes: Changes, at: int) -> None:
+    def _write_others(self, plan: Plan, at: int) -> None:
         """In a cluster: what of a unit of work lies in other slots, after what was decided has been written."""
-        calls = [batch.call(waits=_must_last(changes)) for batch in plan.others.values()]
-        if any(self._client.run(*calls)):
+        if any(self._client.run(*(batch.call(waits=plan.waits) for batch in plan.others.values()))):
             # Nothing else is compared there but that a newcomer's sid is not in use.
             raise AlreadyExistsError("a session of this sid")
         self.change_sessions(list(plan.elsewhere), partial(_follow, plan.elsewhere), at=at)
-
-
-def _must_last(changes: Changes) -> bool:
-    """Whether a fail-over must not lose it."""
-    return bool(changes.entries or changes.repeated or any(each.ended_at for each in changes.sessions))
 
 
 def _remove(_: bytes, found: SessionWithPrincipal | None, *, at: int) -> tuple[Changes, int]:
@@ -237,10 +200,7 @@ def _remove(_: bytes, found: SessionWithPrincipal | None, *, at: int) -> tuple[C
 
 def _follow(decided: Mapping[bytes, Session], sid: bytes, found: SessionWithPrincipal | None) -> tuple[Changes, None]:
     """Bring what was decided about a session to it as it is by now."""
-    wanted = decided[sid]
     if found is None or found.session.ended_at:
         return NOTHING, None
-    session = replace(found.session, epoch=wanted.epoch)
-    if wanted.ended_at:
-        session = replace(session, ended_at=wanted.ended_at, end_reason=wanted.end_reason, idle_until=wanted.idle_until)
-    return Changes(sessions=(session,)), None
+    wanted = decided[sid]
+    return Changes(sessions=(wanted if wanted.ended_at else replace(found.session, epoch=wanted.epoch),)), None

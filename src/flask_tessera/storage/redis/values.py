@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...sessions.ids import tag_of
 from ..contract import Counter, Page, Value
-from .calls import Call, reading, writing
+from .client import Call, scripted
 from .records import unpack_user
 from .scan import read_page
 
@@ -33,7 +33,7 @@ class RedisValues:
     def get(self, names: Sequence[tuple[str, bytes]], *, at: int) -> list[Value | None]:
         keys = [self._key(kind, key) for kind, key in names]
         found = self._client.run(*(Call(key, ("HMGET", key, *_FIELDS)) for key in keys))
-        return [_live(_value(kind, key, said), at) for (kind, key), said in zip(names, found, strict=True)]
+        return [_value(kind, key, said, at) for (kind, key), said in zip(names, found, strict=True)]
 
     def put(self, value: Value, *, expected: int, at: int) -> bool:
         said = (expected, value.value, value.version, value.expires_at, value.owner)
@@ -51,18 +51,17 @@ class RedisValues:
 
     def list(self, kind: str, owner: bytes, *, at: int) -> builtins.list[Value]:
         begin = len(kind) + 1
-        base, key = self._owner_keys(owner)
         # It writes nothing that could be too late.
-        found = self._client.run(reading("value", [key], _ALWAYS, base, "list", at, kind))[0]
-        values = [_live(_value(kind, name[begin:], said), at) for name, said in found]
+        found = self._client.run(scripted("value", [self._owner_key(owner)], _ALWAYS, "list", at, kind))[0]
+        values = [_value(kind, name[begin:], said, at) for name, said in found]
         return sorted((each for each in values if each), key=lambda each: each.key)
 
     def delete(self, kind: str, key: bytes) -> None:
-        self._client.run(self._call("delete", kind, key, 0))
+        # At second 0 none has expired.
+        self.take(kind, key, at=0)
 
     def delete_owner(self, owner: bytes) -> None:
-        base, key = self._owner_keys(owner)
-        self._client.run(writing("value", [key], base, "delete_owner", 0))
+        self._client.run(scripted("value", [self._owner_key(owner)], "delete_owner", 0, writes=True))
 
     def purge(self, *, at: int, most: int) -> int:  # noqa: ARG002 - as below
         # The server lets go of them by itself: there is nothing to do but to tell whether it is there.
@@ -80,20 +79,15 @@ class RedisValues:
         return b"%bk:%b:%b" % (self._keys.base(key[:2]), kind.encode(), key)
 
     def _call(self, action: str, kind: str, key: bytes, at: int, *arguments: bytes | int) -> Call:
-        return writing("value", [self._key(kind, key)], self._keys.base(key[:2]), action, at, *arguments)
+        return scripted("value", [self._key(kind, key)], action, at, *arguments, writes=True)
 
-    def _owner_keys(self, owner: bytes) -> tuple[bytes, bytes]:
-        """What keys of the owner's slot begin with, and the set of names."""
-        base = self._keys.base(tag_of(*unpack_user(owner)))
-        return base, base + b"w:" + owner
+    def _owner_key(self, owner: bytes) -> bytes:
+        """The set of the names of what belongs to somebody."""
+        return self._keys.base(tag_of(*unpack_user(owner))) + b"w:" + owner
 
 
-def _value(kind: str, key: bytes, fields: Sequence[Any] | None) -> Value | None:
-    if fields is None or fields[2] is None:
+def _value(kind: str, key: bytes, fields: Sequence[Any] | None, at: int = 0) -> Value | None:
+    if fields is None or int(fields[2] or 0) <= at:
         return None
     value, version, expires_at, owner = fields
     return Value(kind, key, value, int(version), int(expires_at), owner)
-
-
-def _live(value: Value | None, at: int) -> Value | None:
-    return value if value is not None and value.expires_at > at else None

@@ -1,10 +1,8 @@
 -- A user. KEYS: the principal, the indexes of sessions that live and that have ended. ARGV: what keys begin with;
 -- whether sessions are wanted (1); how many of the newest, 0 for all; a sid that is asked for, or nothing; how many ended
--- sessions are kept, 0 if that is not asked; what the names of the log's keys begin with, if it lies here and is asked
--- for, the number after which, and how many.
+-- sessions are kept, 0 if that is not asked.
 -- Gives the principal's record; whether the sid is in use; sids and records in turn; sids of which there is no session
--- any more; those of ended sessions that are too many; the name of the log and its entries. 'elsewhere' stands for what
--- lies on another server.
+-- any more; those of ended sessions that are too many. 'elsewhere' stands for what lies on another server.
 local most, asked, kept = tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 
 local function ask(command, sid)
@@ -38,9 +36,4 @@ if kept > 0 then
   local count = redis.call('ZCARD', KEYS[3]) - kept
   if count > 0 then surplus = redis.call('ZRANGE', KEYS[3], 0, math.min(count, 20) - 1) end
 end
-local log = {}
-if ARGV[6] ~= '' then
-  local entries = redis.call('XRANGE', ARGV[6] .. 'entries', ARGV[7] + 1, '+', 'COUNT', ARGV[8])
-  log = {redis.call('HGET', ARGV[6] .. 'meta', 'log_id') or '', entries}
-end
-return {redis.call('GET', KEYS[1]) or '', asked ~= '' and ask('EXISTS', asked) or 0, found, gone, surplus, log}
+return {redis.call('GET', KEYS[1]) or '', asked ~= '' and ask('EXISTS', asked) or 0, found, gone, surplus}

@@ -1,8 +1,9 @@
 -- Small values. A value is a hash: v, n (its version, or a count), e (first second in which it is gone), o (its owner).
 -- The set of an owner holds the kinds and keys of what belongs to him. KEYS: of one value, or of an owner. ARGV: the last
--- second for it, what keys of the slot begin with, what is to be done, the time, and what that takes.
+-- second for it, what is to be done, the time, and what that takes.
 if tonumber(redis.call('TIME')[1]) > tonumber(ARGV[1]) then return redis.error_reply('LATE by the clock of the server') end
-local key, base, at = KEYS[1], ARGV[2], tonumber(ARGV[4])
+local key, at = KEYS[1], tonumber(ARGV[3])
+local base = string.sub(key, 1, string.find(key, '}:', 1, true) + 1)
 local LONGEST, MARGIN = 315360000, 120
 
 -- Keep a key for as long as something in it is needed; `before` is the time to live that it had, -1 for no end.
@@ -71,10 +72,6 @@ function actions.count(amount, ends_at, only_running)
   return {redis.call('HINCRBY', key, 'n', amount), tonumber(present and present[3] or ends_at)}
 end
 
-function actions.delete()
-  remove()
-end
-
 -- Kinds and keys, with the fields of each. Those that have expired are let go of.
 function actions.list(kind)
   local found = {}
@@ -96,4 +93,4 @@ function actions.delete_owner()
   redis.call('DEL', key)
 end
 
-return actions[ARGV[3]](unpack(ARGV, 5))
+return actions[ARGV[2]](unpack(ARGV, 4))
