@@ -38,7 +38,8 @@ def test_another_application_is_refused_and_told_where_to_go(kind, tmp_path):
         pair = log_in(*mine)
         with pytest.raises(ConfigError, match="another SECRET_KEY") as caught:
             log_in(*other)
-        hint = {"sqlite": "another file", "postgres": "?schema="}.get(kind, "?prefix=")
+        hints = {"sqlite": "another file", "postgres": "?schema=", "mariadb": "another database"}
+        hint = hints.get(kind, "?prefix=")
         assert hint in str(caught.value)
         assert "flask tessera adopt" in str(caught.value)
         assert other[0].test_client().get("/who", headers={"z-token": pair.access_token}).status_code == 401
