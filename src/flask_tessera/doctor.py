@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .config import PREFIX
 from .errors import ConfigError, TesseraError
@@ -12,6 +11,7 @@ from .services import ownership
 from .services.legacy import legacy_warnings
 from .tokens.keys import RECOMMENDED_BYTES, weakness
 from .web.app_state import states_of
+from .web.outages import url_without_login
 from .web.signing_secrets import signing_secrets
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from .web.app_state import Runtime
 
 # libpq takes a password there too.
-_PASSWORD_IN_QUERY: Final = re.compile(r"(?<=password)=[^&]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +55,10 @@ def _settings(settings: Settings) -> Iterator[Finding]:
     for each in fields(settings):
         value: Any = getattr(settings, each.name)
         if each.name == "STORE_URL":
-            value = _without_password(value)
+            value = url_without_login(value)
         elif each.name in ("LEGACY", "SECRET_KEY", "SECRET_KEY_FALLBACKS"):
             value = "on" if value else "off"
         yield Finding("SET", f"{PREFIX}{each.name} = {value!r}")
-
-
-def _without_password(url: str) -> str:
-    before, at, after = _PASSWORD_IN_QUERY.sub("=…", url).rpartition("@")
-    return f"{before.partition('//')[0]}//…@{after}" if at else after
 
 
 def _secret(app: Flask, settings: Settings) -> Iterator[Finding]:

@@ -196,17 +196,20 @@ def test_a_storage_on_a_server_is_not_moved_onto_itself_either(run, url):
     assert_refused(run("sessions", "move", "--store", url, "--to", url), "--from and --to are the same storage")
 
 
-def test_a_storage_of_an_application_with_another_secret_is_no_target(run, host, tmp_path):
+def test_a_storage_of_an_application_with_another_secret_is_neither_source_nor_target(run, host, tmp_path):
     fill(f"sqlite:///{tmp_path}/host.db")
-    url = f"sqlite:///{tmp_path}/service.db"
+    url, empty = (f"sqlite:///{tmp_path}/{name}.db" for name in ("service", "empty"))
     assert add(run, PHONE, "--store", url).exit_code == 0
     assert run("sessions", "list", PHONE, "--store", url).exit_code == 0
     before = held(url)
-    assert_refused(
-        in_app(host("", SECRET_KEY=SECRET[::-1]), "sessions", "move", "--to", url),
-        "--to: this storage belongs to an application with another SECRET_KEY",
-    )
+    other = host("", SECRET_KEY=SECRET[::-1])
+    for words, option in ((("--to", url), "--to"), (("--from", url, "--to", empty), "--from")):
+        refused = f"{option}: this storage belongs to an application with another SECRET_KEY"
+        assert_refused(in_app(other, "sessions", "move", *words), refused)
     assert held(url) == before
+    # Whoever moves to a place that nobody has used owns it.
+    assert in_app(other, "sessions", "move", "--to", empty).exit_code == 0
+    assert_refused(run("sessions", "move", "--from", url, "--to", empty), "--to: this storage belongs")
 
 
 def test_the_memory_of_another_process_cannot_be_reached(run, host, tmp_path):

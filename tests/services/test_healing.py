@@ -6,12 +6,14 @@ import sqlite3
 from functools import partial
 
 import pytest
+import redis
 
 from flask_tessera.errors import SessionEndedError, StorageUnavailableError
 from flask_tessera.services.healing import write_again
-from flask_tessera.services.revocation import RevocationView
+from flask_tessera.services.revocation import RevocationView, UndecidedError
+from flask_tessera.sessions.revocations import Revocation
 from flask_tessera.storage.from_url import open_storage
-from tests.servers import RedisServer, why_not
+from tests.servers import RedisServer, fresh, why_not
 
 from .bench import Bench
 
@@ -81,6 +83,54 @@ def test_F04_of_tokens_from_before_the_storage_is_asked_as_after_a_lost_log(benc
     assert bench.view.must_ask(bench.claims(lost))
     with pytest.raises(SessionEndedError):
         bench.service.check_live(bench.claims(lost), at=bench.clock())
+
+
+def test_F04_an_older_log_that_comes_back_in_place_of_a_later_one_is_trusted_no_more_than_a_lost_one(bench):
+    """It has another name, so that no cursor tells that it has gone back."""
+    bench.service.end(bench.log_in().session.sid, "logout")
+    bench.view.catch_up(bench.clock())
+    go_back = snapshot(bench)
+    bench.clock.advance(100)
+    bench.storage.revocations.restart(at=bench.clock(), valid_from=0)
+    bench.view.catch_up(bench.clock())
+    bench.clock.advance(100)
+    lost = bench.log_in("8")
+    assert not bench.view.must_ask(bench.claims(lost))
+    go_back()
+    bench.view.catch_up(bench.clock())
+    assert bench.view.must_ask(bench.claims(lost))
+    late = Bench(bench.storage, clock=bench.clock)
+    late.view.catch_up(bench.clock())
+    assert late.view.must_ask(bench.claims(lost))
+
+
+def test_F04_what_was_about_to_end_is_still_undecided_after_a_loss():
+    """It is announced again: whether it was carried out only the storage can tell."""
+    if reason := why_not("redis8"):
+        pytest.skip(reason)
+    with fresh("redis8") as url:
+        bench = heal(Bench(open_storage(url)))
+        one, all_of_one = bench.log_in(), bench.log_in("8")
+        forget_at = bench.clock() + 900
+        intents = (
+            Revocation(forget_at, "logout", one.session.sid, is_intent=True),
+            Revocation(forget_at, "kick", b"", "", "8", 1, is_intent=True),
+        )
+        bench.storage.revocations.append(intents, at=bench.clock())
+        bench.view.catch_up(bench.clock())
+        bench.storage.revocations.restart(at=bench.clock() + 1, valid_from=0)
+        address, _, prefix = url.partition("?prefix=")
+        with redis.Redis.from_url(address) as server:
+            entries = next(key for key in server.scan_iter(f"*{prefix}*") if key.endswith(b"entries"))
+            server.xtrim(entries, maxlen=0)
+        for _ in range(2):
+            bench.view.catch_up(bench.clock())
+        for issued in (one, all_of_one):
+            with pytest.raises(UndecidedError):
+                bench.use(issued)
+        assert bench.storage.revocations.after(0, at=bench.clock()).entries == intents
+        assert [bench.storage.sessions.find(each.session.sid).session.ended_at for each in (one, all_of_one)] == [0, 0]
+        bench.storage.close()
 
 
 def test_F04_a_worker_that_finds_that_another_has_healed_it_writes_nothing(bench, caplog):

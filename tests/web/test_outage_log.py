@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flask_tessera import StorageUnavailableError, login_required
-from flask_tessera.web.outages import OutageLog, without_password
+from flask_tessera.web.outages import OutageLog, url_without_login, without_password
 
 
 class Seconds:
@@ -105,3 +105,25 @@ def test_the_url_of_the_settings_is_named(new_site, lines):
     assert site.get("/signin").status_code == 503
     ((_, _, text),) = [line for line in lines() if line[0] == "flask_tessera.storage"]
     assert "sqlite:////proc/self/tessera.db" in text
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("sqlite:////srv/tessera.db", "sqlite:////srv/tessera.db"),
+        ("redis://db:6379/0?prefix=x", "redis://db:6379/0?prefix=x"),
+        ("postgresql://me:hunter2@db/x", "postgresql://…@db/x"),
+        ("postgresql://me:hun/ter2@db/x", "postgresql://…@db/x"),
+        ("postgresql://an na:hun ter2@db/x?ssl_key_password=a b", "postgresql://…@db/x?ssl_key_password=…"),
+        ("redis://:hunter2@db:6379/0", "redis://…@db:6379/0"),
+        ("redis://me:hun@ter2@db/0", "redis://…@db/0"),
+        ("redis+cluster://me:hunter2@a:1,me:hunter2@db/0", "redis+cluster://…@db/0"),
+        (
+            "postgresql://db/y?password=hunter2&sslPassword=hunter2&a=x",
+            "postgresql://db/y?password=…&sslPassword=…&a=x",
+        ),
+        ("postgresql://me:p@db/y?user=me&password=hun@ter2&a=/x", "postgresql://…@db/y?user=me&password=…&a=/x"),
+    ],
+)
+def test_K08_the_password_of_a_database_is_not_printed(url, shown):
+    assert url_without_login(url) == shown

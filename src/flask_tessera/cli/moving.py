@@ -45,7 +45,8 @@ def move_sessions(source_url: str | None, target_url: str, realm: str | None) ->
         source = runtime.storage if source_url is None else opened.enter_context(_opened("--from", source_url))
         target = opened.enter_context(_opened("--to", target_url))
         _refuse_what_cannot_be(source, target, at=runtime.clock())
-        _refuse_anothers(target, at=runtime.clock())
+        _refuse_anothers("--from", source, at=runtime.clock(), claims=False)
+        _refuse_anothers("--to", target, at=runtime.clock(), claims=True)
         with _progress() as tell:
             moved = move(source, target, at=runtime.clock(), batch=_BATCH, tell=tell)
     _report(moved)
@@ -72,11 +73,11 @@ def _refuse_what_cannot_be(source: Storage, target: Storage, *, at: int) -> None
         raise InputError("--from and --to are the same storage")
 
 
-def _refuse_anothers(target: Storage, *, at: int) -> None:
+def _refuse_anothers(option: str, storage: Storage, *, at: int, claims: bool) -> None:
     try:
-        refuse_foreign(target, states_of(current_app).storage_ring(), at=at)
+        refuse_foreign(storage, states_of(current_app).storage_ring(), at=at, claims=claims)
     except ConfigError as error:
-        raise ConfigError(f"--to: {error}") from error
+        raise ConfigError(f"{option}: {error}") from error
 
 
 @contextmanager

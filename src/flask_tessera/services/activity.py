@@ -23,7 +23,7 @@ from itertools import islice
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
 
-from ..errors import StorageUnavailableError
+from ..errors import ConfigError, StorageUnavailableError
 from ..fork import renew_in_children
 from ..sessions.model import LAST_SEEN_RESOLUTION
 from .keys import parse_sid
@@ -129,7 +129,7 @@ class ActivityWriter:
         """The process ends: write what waits, or say that it is lost."""
         try:
             self.flush()
-        except StorageUnavailableError as error:
+        except (ConfigError, StorageUnavailableError) as error:
             _log.warning("the last activity of sessions could not be written and is lost: %s", error)
 
     def _has_room(self, sid: bytes) -> bool:
@@ -144,7 +144,7 @@ class ActivityWriter:
         """False where the storage is away; the first time of a series is logged."""
         try:
             self._flush(gap)
-        except StorageUnavailableError as error:
+        except (ConfigError, StorageUnavailableError) as error:
             if not self._is_failing:
                 _log.warning("activity of sessions could not be written, trying again: %s", error)
             self._is_failing = True

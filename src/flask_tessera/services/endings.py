@@ -31,7 +31,7 @@ class OpenEndings:
     def __init__(self) -> None:
         self.sessions: dict[str, Ending] = {}
         self.users: dict[Owner, tuple[Revocation, ...]] = {}
-        self.intents: dict[str | Owner, dict[int, int]] = {}
+        self.intents: dict[str | Owner, dict[int, Revocation]] = {}
         self._due: dict[int, list[str | Owner]] = {}
         self._shared: dict[Ending, Ending] = {}
 
@@ -59,13 +59,17 @@ class OpenEndings:
         for owner, entries in list(self.users.items()):
             known = max((entry.epoch for entry in other.users.get(owner, ())), default=0)
             yield from (entry for entry in entries if entry.forget_at > at and entry.epoch > known)
+        for name, waiting in list(self.intents.items()):
+            known_there = other.intents.get(name, {})
+            yield from (each for each in waiting.values() if each.forget_at > at and each.epoch not in known_there)
 
     def prune(self, at: int) -> None:
         """Drop what may be forgotten at Unix second `at`, a minute's worth at a time."""
         # Those of one second are most often of one reason, and then share what is kept of them.
         self._shared = {}
-        for name in [name for name, waiting in list(self.intents.items()) if max(waiting.values()) <= at]:
-            self.intents.pop(name, None)
+        for name, waiting in list(self.intents.items()):
+            if all(each.forget_at <= at for each in waiting.values()):
+                self.intents.pop(name, None)
         for minute in [minute for minute in self._due if (minute + 1) * _MINUTE <= at]:
             for name in self._due.pop(minute):
                 if isinstance(name, str):
@@ -78,7 +82,7 @@ class OpenEndings:
         name = sid_text(entry.sid) if entry.sid else (entry.realm, entry.user_id)
         waiting = dict(self.intents.get(name, ()))
         if entry.is_intent and entry.forget_at > at:
-            waiting[entry.epoch] = entry.forget_at
+            waiting[entry.epoch] = entry
         else:
             waiting.pop(entry.epoch, None)
         if waiting:

@@ -42,7 +42,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from ..clocks import boot_clock
-from ..errors import StorageUnavailableError
+from ..errors import ConfigError, StorageUnavailableError
 from ..fork import renew_in_children
 from ..storage.contract import Wakeup
 from .workers import BEAT_EVERY, TIDY_EVERY, WORKER_FORGOTTEN, Worker, WorkerRegistry
@@ -150,7 +150,7 @@ class RevocationFollower:
                 self._read()
             self._beat()
             self._wait()
-        except StorageUnavailableError as error:
+        except (ConfigError, StorageUnavailableError) as error:
             if self.is_stopped:
                 return
             if not self._is_failing:

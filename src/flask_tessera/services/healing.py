@@ -39,10 +39,12 @@ def write_again(storage: Storage, lost: dict[Revocation, None], *, at: int) -> N
         StorageUnavailableError: what was not written is still in `lost`.
     """
     chunk = list(islice(lost, _CHUNK))
-    for entry in chunk:
+    # Of an intent nobody knows whether it was carried out: it is announced again.
+    over = [entry for entry in chunk if not entry.is_intent]
+    for entry in over:
         if entry.sid:
             storage.sessions.end(entry.sid, entry.reason, at=at)
-    principals = tuple(Principal(each.realm, each.user_id, each.epoch) for each in chunk if not each.sid)
+    principals = tuple(Principal(each.realm, each.user_id, each.epoch) for each in over if not each.sid)
     if principals:
         storage.records.write(Page(principals=principals), at=at)
     storage.revocations.append(chunk, at=at)

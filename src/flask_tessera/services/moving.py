@@ -57,7 +57,8 @@ def move(
         target.records.write(Page(sessions, page.principals, values), at=at)
         moved = Moved(
             moved.sessions + len(sessions),
-            moved.principals + len(page.principals),
+            # On SQL a user who has logged in has a row, which says nothing.
+            moved.principals + sum(each.epoch > 0 or each.suspended_until > at for each in page.principals),
             moved.endings,
             moved.values + len(values),
         )

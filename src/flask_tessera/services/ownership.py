@@ -25,13 +25,14 @@ _FOR_EVER: Final = 1 << 40
 """Unix second; nothing of ours is kept as long."""
 
 
-def refuse_foreign(storage: Storage, ring: KeyRing, *, at: int) -> None:
+def refuse_foreign(storage: Storage, ring: KeyRing, *, at: int, claims: bool = True) -> None:
     """Go on only if the storage is this application's; one that nobody has used becomes so.
 
     Args:
         storage: that is about to be used.
         ring: for `PURPOSE`, of the application's secret and its fallbacks.
         at: now, Unix seconds.
+        claims: whether one that nobody has used becomes this application's; else nothing is written.
 
     Raises:
         ConfigError: it is another one's.
@@ -40,7 +41,7 @@ def refuse_foreign(storage: Storage, ring: KeyRing, *, at: int) -> None:
     checks = [key.mac(_CONSTANT) for key in ring.keys]
     values = storage.values
     found = values.get(*_NAME, at=at)
-    if found is None and not values.put(*_NAME, checks[0], expires_at=_FOR_EVER, at=at, expected_version=0):
+    if found is None and claims and not values.put(*_NAME, checks[0], expires_at=_FOR_EVER, at=at, expected_version=0):
         # Another process of this application, or another application, was faster.
         found = values.get(*_NAME, at=at)
     if found is None or hmac.compare_digest(found.value, checks[0]):
@@ -52,7 +53,8 @@ def refuse_foreign(storage: Storage, ring: KeyRing, *, at: int) -> None:
             f" name another place ({another_place}); if the key was replaced on purpose, keep the old one in"
             " SECRET_KEY_FALLBACKS, or run: flask tessera adopt"
         )
-    values.put(*_NAME, checks[0], expires_at=_FOR_EVER, at=at, expected_version=found.version)
+    if claims:
+        values.put(*_NAME, checks[0], expires_at=_FOR_EVER, at=at, expected_version=found.version)
 
 
 def adopt(storage: Storage, ring: KeyRing, *, at: int) -> None:

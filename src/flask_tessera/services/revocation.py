@@ -225,9 +225,9 @@ class RevocationView:
         is_whole, delay = False, 0
         while not is_whole:
             page = self._log.after(self.cursor, at=at)
-            # Another log; or a clock that ran ahead has made us forget too much.
-            has_gone_back = page.log_id == self._log_id and page.cursor < self.cursor
-            if page.log_id != self._log_id or has_gone_back or at < self._pruned_at - CLOCKS_APART:
+            is_another, has_gone_back = self._compare(page)
+            # Or a clock that ran ahead has made us forget too much.
+            if is_another or has_gone_back or at < self._pruned_at - CLOCKS_APART:
                 if has_gone_back:
                     # It knows nothing of what came between; now its name says so.
                     self._log.restart(at=at, valid_from=0)
@@ -242,6 +242,14 @@ class RevocationView:
         if self._lost and self._write_again:
             self._write_again(self._lost, at)
         return delay
+
+    def _compare(self, page: LogPage) -> tuple[bool, bool]:
+        """Whether a page is of another log than the one that was read, and whether what it is of is older."""
+        if page.log_id == self._log_id:
+            return False, page.cursor < self.cursor
+        # A log that takes another's place begins later. One that began earlier was there before: its server has come
+        # back with what it had kept then.
+        return True, bool(self._log_id) and page.created_at + CLOCKS_APART < self.created_at
 
     def _begin_anew(self, at: int) -> None:
         """Read all of the log, then put it in place of what was known; what it has lost stays known."""

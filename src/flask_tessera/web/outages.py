@@ -17,6 +17,7 @@ _QUIET: Final = 30.0
 """Seconds without a failure after which the next one is the first of another series."""
 _PASSWORD: Final = re.compile(r"(//[^/@\s:]*:)[^/]*@")
 _PASSWORD_OPTION: Final = re.compile(r"(?<=password)=[^&\s]*", re.IGNORECASE)
+_PASSWORD_IN_QUERY: Final = re.compile(r"(?<=password)=[^&]*", re.IGNORECASE)
 
 
 class OutageLog:
@@ -28,7 +29,7 @@ class OutageLog:
     """
 
     def __init__(self, place: str, *, steady: Callable[[], float] = boot_clock) -> None:
-        self._place = without_password(place)
+        self._place = url_without_login(place)
         self._steady = steady
         self._last = float("-inf")
 
@@ -51,6 +52,12 @@ def _causes(error: BaseException) -> str:
             texts.append(f"{type(cause).__name__}: {cause}" if texts else str(cause) or type(cause).__name__)
         cause = cause.__cause__
     return without_password("; caused by ".join(" ".join(text.split()) for text in texts))
+
+
+def url_without_login(url: str) -> str:
+    """A storage's URL with three dots for all that may be a user's name or password, percent-encoded or not."""
+    before, at, after = _PASSWORD_IN_QUERY.sub("=…", url).rpartition("@")
+    return f"{before.partition('//')[0]}//…@{after}" if at else after
 
 
 def without_password(text: str) -> str:
