@@ -105,7 +105,7 @@ def parse(url: str) -> Address:
     login, _, hosts = authority.rpartition("@")
     username, _, password = map(unquote, login.partition(":"))
     # First, since a password with a "/" or "?" of its own shows here.
-    places = _places(hosts, kind) if kind != "unix" else _socket(hosts, unquote(path))
+    places = _places(hosts, kind, unquote(path))
     said = _options(query, kind, is_encrypted=bool(match[1]))
     service, _, number = unquote(path).partition("/") if kind == "sentinel" else ("", "", unquote(path))
     if kind == "sentinel" and not service:
@@ -128,13 +128,11 @@ def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value}
 
 
-def _socket(hosts: str, path: str) -> tuple[Place, ...]:
-    if hosts or not path:
-        raise ConfigError("STORE_URL: a Unix socket needs its path, redis+unix:///run/redis.sock?db=0")
-    return ((f"/{path}", 0),)
-
-
-def _places(hosts: str, kind: Kind) -> tuple[Place, ...]:
+def _places(hosts: str, kind: Kind, path: str) -> tuple[Place, ...]:
+    if kind == "unix":
+        if hosts or not path:
+            raise ConfigError("STORE_URL: a Unix socket needs its path, redis+unix:///run/redis.sock?db=0")
+        return ((f"/{path}", 0),)
     texts = hosts.split(",")
     if kind == "single" and len(texts) > 1:
         raise ConfigError("STORE_URL: redis:// takes one host; for several use redis+cluster:// or redis+sentinel://")

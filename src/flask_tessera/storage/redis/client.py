@@ -15,7 +15,7 @@ from ...errors import StorageUnavailableError
 from .server import WAIT, unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from .server import Command, Server, Word
     from .servers import Servers
@@ -64,7 +64,7 @@ class Call:
         script: the script, if it is one.
         limit_at: where in the command the last second for a script that writes is put in; 0 for others.
         reply: what came back.
-        server: the one to send it to, where another has named that; the slot of the key does not count then.
+        server: the one to send it to, whatever the key says; another one may have named it.
         is_asking: whether that one is to be told that it has been named.
         needs_script: whether it has said that it does not know the script.
     """
@@ -129,6 +129,10 @@ class Client:
             self.servers.suspect()
             raise StorageUnavailableError(str(failures[0]), writing=any(call.writes for call in calls)) from failures[0]
         return [call.reply for call in calls]
+
+    def get(self, keys: Iterable[bytes]) -> list[bytes | None]:
+        """What stands under these keys. Errors of `run`."""
+        return self.run(*(Call(key, ("GET", key)) for key in keys))
 
     def command(self, key: bytes, *command: Word, writes: bool = False) -> Any:
         """Send a plain command on a key; gives its reply. Errors of `run`."""

@@ -76,11 +76,8 @@ class _Upgrade:
         self._client = client
         self._keys = keys
         meta, *others = keys.log_keys(b"meta", b"tag_key", b"era")
-        (tag_key, first), second, third, (now, _) = client.run(
-            Call(meta, ("HMGET", meta, "tag_key", "era")),
-            *(Call(meta, ("GET", key)) for key in others),
-            Call(meta, ("TIME",)),
-        )
+        (tag_key, first), (now, _) = client.run(Call(meta, ("HMGET", meta, "tag_key", "era")), Call(meta, ("TIME",)))
+        second, third = client.get(others)
         self._tag_key = tag_key or second or b""
         self._era = max(int(first or 0), int(third or 0))
         self._now = int(now)
@@ -101,8 +98,7 @@ class _Upgrade:
     def _bring_over(self, kind: bytes) -> int:
         count = 0
         for found in all_keys(self._client, self._keys, kind):
-            raws = self._client.run(*(Call(each.key, ("GET", each.key)) for each in found))
-            for key, raw in zip(found, raws, strict=True):
+            for key, raw in zip(found, self._client.get(each.key for each in found), strict=True):
                 if raw and is_old(raw):
                     (self._move_principal if kind == b"p" else self._move_session)(key, raw)
                     count += 1
@@ -111,7 +107,7 @@ class _Upgrade:
     def _move_principal(self, key: Key, raw: bytes) -> None:
         moved = Principal(*unpack_user(key.name), *_decode(raw))
         target = self._keys.user(moved.realm, moved.user_id).principal
-        present = self._client.command(target, "GET", target) or b""
+        present = self._client.get([target])[0] or b""
         known = unpack_principal(moved.realm, moved.user_id, b"" if is_old(present) else present)
         self._move(key, target, present, moved, merge_principal(known, moved))
 
@@ -124,7 +120,7 @@ class _Upgrade:
             until = kept_until(moved, self._now)
             moved = replace(moved, ended_at=self._now, end_reason="expiry", idle_until=until)
         target = self._keys.session(moved.sid)
-        present = self._client.command(target, "GET", target) or b""
+        present = self._client.get([target])[0] or b""
         changes = Changes(added=moved) if is_old(present) or not present else NOTHING
         self._move(key, target, present, moved, changes)
 

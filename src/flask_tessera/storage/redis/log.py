@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from .client import Client
     from .records import Keys
 
-_NONCE_BITS: Final = 32
-_NONCES: Final = (1 << _NONCE_BITS) - 1
+_NONCES: Final = 1 << 32
 _MOST: Final = 2000
 """Entries in one reply: it must not make others wait."""
 _MOST_SINCE: Final = 500
@@ -72,7 +71,7 @@ class RedisLog:
         if entries:
             batch.others = self.keys
         for entry in entries:
-            nonce, seconds = secrets.randbits(_NONCE_BITS), max(entry.forget_at - at, 0)
+            nonce, seconds = secrets.randbelow(_NONCES), max(entry.forget_at - at, 0)
             batch.commands.append((b"LOG", self.keys[0], _encode(astuple(entry)), nonce, entry.forget_at, seconds))
 
     def restart(self, *, at: int, valid_from: int) -> None:
@@ -97,7 +96,7 @@ class RedisLog:
     def wait(self, cursor: int, *, longest: float) -> Wakeup:
         _, entries, _, pulse = self.keys
         bounds = ("COUNT", _MOST_HEARD, "BLOCK", max(1, int(longest * 1000)))
-        places = (entries, pulse, f"{cursor >> _NONCE_BITS}-0", self._pulse)
+        places = (entries, pulse, f"{cursor // _NONCES}-0", self._pulse)
         found = self._client.listen(entries, "XREAD", *bounds, "STREAMS", *places, seconds=longest)
         if not found:
             return Wakeup(is_unchanged=self._read_from is self._client.servers.of(entries).connections)
@@ -130,17 +129,14 @@ class RedisLog:
             said = self._client.run(*self.since(int(rows[-1][0].partition(b"-")[0])))
 
     def _read(self, cursor: int, most: int, at: int) -> LogPage:
-        position = cursor >> _NONCE_BITS, cursor & _NONCES
-        arguments = (at, secrets.token_hex(8), self._valid_from, *position, most)
+        arguments = (at, secrets.token_hex(8), self._valid_from, *divmod(cursor, _NONCES), most)
         reply = self._client.run(scripted("after", self._reading, *arguments))[0]
         log_id, created_at, number, nonce, valid_from, is_whole, rows, delay = reply
         self._valid_from = max(self._valid_from, valid_from)
         if log_id != self._log_id:
             self._log_id, self._pulse = log_id, _FIRST
-        cursor = number << _NONCE_BITS | int(nonce)
-        return LogPage(
-            _entries(rows), cursor, log_id.decode(), int(created_at), valid_from, bool(is_whole), number, delay
-        )
+        cursor, name = number * _NONCES + int(nonce), log_id.decode()
+        return LogPage(_entries(rows), cursor, name, int(created_at), valid_from, bool(is_whole), number, delay)
 
     def _resolved(self, entries: tuple[Revocation, ...]) -> tuple[Revocation, ...]:
         """The entries, of which those are no intents any more that were carried out."""
@@ -149,7 +145,7 @@ class RedisLog:
             return entries
         of_user, of_session = self._keys.user, self._keys.session
         keys = [of_session(each.sid) if each.sid else of_user(each.realm, each.user_id).principal for each in intents]
-        found = self._client.run(*(Call(key, ("GET", key)) for key in keys))
+        found = self._client.get(keys)
         done = {entry for entry, raw in zip(intents, found, strict=True) if _was_done(entry, raw)}
         return tuple(dict.fromkeys(replace(entry, is_intent=False) if entry in done else entry for entry in entries))
 

@@ -58,8 +58,8 @@ class Servers:
         Raises:
             StorageUnavailableError: none is known.
         """
-        self._wait_for_first_look()
-        server = self._slots[key_slot(key, len(self._slots))]
+        slots = self._known_slots()
+        server = slots[key_slot(key, len(slots))]
         if server is None:
             self.suspect()
             raise StorageUnavailableError("Redis: no node of the cluster keeps these records now")
@@ -67,11 +67,7 @@ class Servers:
 
     def all(self) -> Sequence[Server]:
         """All that keep records; errors of `of`."""
-        self._wait_for_first_look()
-        servers = {server for server in self._slots if server}
-        if not servers:
-            raise StorageUnavailableError("Redis: no node says where the records of the cluster are")
-        return sorted(servers, key=lambda server: server.place)
+        return sorted({server for server in self._known_slots() if server}, key=lambda server: server.place)
 
     def redirected(self, error: AskError, asked: Server) -> Server:
         """The server that this refusal names; it is believed from now on if it says MOVED.
@@ -108,12 +104,15 @@ class Servers:
         # Two threads may both make one: the first stays.
         return self._known.get(place) or self._known.setdefault(place, self._make(place))
 
-    def _wait_for_first_look(self) -> None:
+    def _known_slots(self) -> list[Server | None]:
         if not any(self._slots):
             self.suspect()
             # Held by whoever looks.
             if self._looking.acquire(timeout=_FIRST_LOOK):
                 self._looking.release()
+            if not any(self._slots):
+                raise StorageUnavailableError("Redis: no node says where the records of the cluster are")
+        return self._slots
 
     def _look(self) -> None:
         try:

@@ -135,7 +135,7 @@ class RedisSessions:
 
     def read(self, cursor: str, *, most: int) -> Page:
         found, following = read_page(self._client, self._keys, cursor, most, b"sp")
-        raws = self._client.run(*(Call(each.key, ("GET", each.key)) for each in found))
+        raws = self._client.get(each.key for each in found)
         present = [(each, raw) for each, raw in zip(found, raws, strict=True) if raw is not None]
         principals = [unpack_principal(*unpack_user(each.name), raw) for each, raw in present if each.kind == b"p"]
         return Page(

@@ -44,9 +44,6 @@ _KEPT: Final = {
 }
 """The worst first; "no", "everysec" and "always" are values of `appendfsync`."""
 
-Facts = dict[str, str]
-"""What a server says of itself: the lines of INFO, and settings after "config."; without those that it hides."""
-
 
 class RedisStorage(Storage):
     """All records on the servers of one URL. Every method may raise StorageUnavailableError.
@@ -133,9 +130,10 @@ class RedisStorage(Storage):
                 return
 
 
-def _facts(replies: Sequence[Any]) -> Facts:
+def _facts(replies: Sequence[Any]) -> dict[str, str]:
+    """What a server says of itself: the lines of INFO, and settings after "config."; without those that it hides."""
     info, role, *settings = replies
-    facts: Facts = {"may_ask_role": "yes"} if type(role) is list else {}
+    facts = {"may_ask_role": "yes"} if type(role) is list else {}
     if type(info) is bytes:
         lines = [line.partition(":") for line in info.decode(errors="replace").splitlines()]
         facts |= {name: value for name, _, value in lines if value}
@@ -145,13 +143,13 @@ def _facts(replies: Sequence[Any]) -> Facts:
     return facts
 
 
-def _name(facts: Facts) -> str:
+def _name(facts: dict[str, str]) -> str:
     if "valkey_version" in facts:
         return f"Valkey {facts['valkey_version']}"
     return f"Redis {facts.get('redis_version', '')}".rstrip()
 
 
-def _durability(servers: Sequence[Facts]) -> str:
+def _durability(servers: Sequence[dict[str, str]]) -> str:
     """The least that any of them promises."""
     kept = _KEPT[min(map(_kept, servers), key=list(_KEPT).index)]
     if any(facts.get("connected_slaves", "0") == "0" for facts in servers):
@@ -159,7 +157,7 @@ def _durability(servers: Sequence[Facts]) -> str:
     return f"{kept}; an ending counts when one of the replicas has it, what else a fail-over loses is adopted"
 
 
-def _kept(facts: Facts) -> str:
+def _kept(facts: dict[str, str]) -> str:
     """A key of `_KEPT`."""
     if facts.get("aof_enabled") == "1":
         return facts.get("config.appendfsync", "file")
@@ -168,7 +166,7 @@ def _kept(facts: Facts) -> str:
     return "snapshots" if facts["config.save"] else "nothing"
 
 
-def _warnings(facts: Facts) -> Iterator[str]:
+def _warnings(facts: dict[str, str]) -> Iterator[str]:
     if _kept(facts) == "nothing":
         yield "Redis keeps nothing on disk: after a restart everybody must log in again; set appendonly yes"
     if _kept(facts) == "snapshots":

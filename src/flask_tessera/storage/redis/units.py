@@ -103,8 +103,7 @@ class Reader:
     def _complete(self, records: dict[bytes, bytes | None]) -> dict[bytes, bytes | None]:
         """Records of sessions; those on other servers are read there."""
         keys = {sid: self._keys.session(sid) for sid, raw in records.items() if raw == _ELSEWHERE}
-        found = self._client.run(*(Call(key, ("GET", key)) for key in keys.values()))
-        return records | dict(zip(keys, found, strict=True))
+        return records | dict(zip(keys, self._client.get(keys.values()), strict=True))
 
 
 class Batch:
