@@ -318,3 +318,22 @@ def test_X6_no_write_that_has_timed_out_is_made_later(name, server, broken, monk
     assert broken.revocations.head(at=T0) == before
     names = [("code", KEY), ("counter", KEY), ("ticket", KEY)]
     assert [each is not None for each in broken.values.get_many(names, at=T0)] == [False, False, True]
+
+
+@pytest.mark.parametrize("lacking", ["xinfo", "xadd", "zadd"])
+def test_X6_an_ending_that_the_log_could_not_take_has_not_happened(server, broken, lacking):
+    """Redis takes nothing back of a script that fails in the middle."""
+    first, session, other = begin(broken), begin(broken), begin(broken, "8")
+    broken.sessions.end(first.sid, "logout", at=T0)
+    server.ask("ACL", "SETUSER", "default", f"-{lacking}")
+    with pytest.raises(StorageUnavailableError):
+        broken.sessions.end(session.sid, "logout", at=T0)
+    with pytest.raises(StorageUnavailableError):
+        broken.sessions.end_user("", "8", "kick", at=T0)
+    server.ask("ACL", "SETUSER", "default", f"+{lacking}")
+    assert [broken.sessions.find(each.sid).session.ended_at for each in (session, other)] == [0, 0]
+    assert broken.sessions.principal("", "8").epoch == 0
+    broken.sessions.end(session.sid, "logout", at=T0)
+    broken.sessions.end_user("", "8", "kick", at=T0)
+    said = {(entry.sid, entry.user_id) for entry in broken.revocations.after(0, at=T0).entries}
+    assert said == {(first.sid, ""), (session.sid, ""), (b"", "8")}

@@ -10,18 +10,23 @@ for place = 1, versions do
   if redis.call('GETRANGE', KEYS[place], 0, 7) ~= ARGV[2 + place] then return place end
 end
 
-local log, entries, place = nil, {}, 3 + versions
+local log, entries, others, place = nil, {}, {}, 3 + versions
 while place < #ARGV do
   local last = place + tonumber(ARGV[place])
-  local command, key, seconds = unpack(ARGV, place + 1, math.min(last, place + 3))
-  if command == 'LOG' then
-    log, entries[#entries + 1] = string.sub(key, 1, -5), {unpack(ARGV, place + 3, last)}
-  elseif command ~= 'KEEP' then
-    redis.call(unpack(ARGV, place + 1, last))
-  elseif redis.call('TTL', key) < tonumber(seconds) then
-    redis.call('EXPIRE', key, seconds)
+  if ARGV[place + 1] == 'LOG' then
+    log, entries[#entries + 1] = string.sub(ARGV[place + 2], 1, -5), {unpack(ARGV, place + 3, last)}
+  else
+    others[#others + 1] = {unpack(ARGV, place + 1, last)}
   end
   place = last + 1
 end
+-- First, since Redis takes nothing back: where this user may not do it, nothing else was written either.
 if log then append(log, entries) end
+for _, command in ipairs(others) do
+  if command[1] ~= 'KEEP' then
+    redis.call(unpack(command))
+  elseif redis.call('TTL', command[2]) < tonumber(command[3]) then
+    redis.call('EXPIRE', command[2], command[3])
+  end
+end
 return 0
