@@ -8,7 +8,7 @@ from unittest import mock
 
 import redis
 
-from flask_tessera.storage.redis.client import Script, scripted
+from flask_tessera.storage.redis.client import Call
 
 REFUSES_LATE = b"""
 if tonumber(redis.call('TIME')[1]) > tonumber(ARGV[1]) then return redis.error_reply('LATE by its own clock') end
@@ -19,7 +19,8 @@ COUNTS = b"return {KEYS[1], redis.call('INCR', KEYS[1])}"
 def counting(key, *others, waits=False, text=REFUSES_LATE + COUNTS):
     """Adds one to a counter, and gives its key and the new count; names other keys, too."""
     sha = hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
-    return scripted(Script("counting", text, sha), [key, *others], writes=True, waits=waits)
+    keys = (key, *others)
+    return Call(key, ("EVALSHA", sha, len(keys), *keys), writes=True, waits=waits, script=text, limit_at=3 + len(keys))
 
 
 @contextmanager

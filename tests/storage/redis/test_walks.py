@@ -17,7 +17,7 @@ NOW = T0 + ACCESS
 @pytest.fixture
 def short_pages(monkeypatch):
     """Of about three keys."""
-    monkeypatch.setattr("flask_tessera.storage.redis.scan._COUNT", 3)
+    monkeypatch.setattr("flask_tessera.storage.redis.client._COUNT", 3)
 
 
 def begin_many(storage, count, **fields):

@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import AskError, MovedError, NoScriptError, ResponseError, TryAgainError
 
@@ -15,7 +16,7 @@ from ...errors import StorageUnavailableError
 from .server import WAIT, unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from .server import Command, Server, Word
     from .servers import Servers
@@ -27,25 +28,19 @@ _PAUSE: Final = 0.05
 _MOST_ATTEMPTS: Final = 10
 """How often a call is sent that was refused so far."""
 _MOST_AT_ONCE: Final = 200
+_COUNT: Final = 500
+"""Keys that a server looks at for one reply: it must not make others wait."""
 _LATE: Final = "LATE"
 _NEEDS_LOG: Final = "-- needs: log\n"
 """Begins a script that stands on the functions of `log.lua`."""
 
 
-class Script(NamedTuple):
-    """A text of Lua by its name, and what the server calls it."""
-
-    name: str
-    text: bytes
-    sha: bytes
-
-
 @cache
-def _script(name: str) -> Script:
-    """The script of that name, read once."""
+def script(name: str) -> tuple[bytes, bytes]:
+    """The text of the script of that name, read once, and what the server calls it."""
     text = _read(name)
     whole = (_read("log") + text if text.startswith(_NEEDS_LOG) else text).encode()
-    return Script(name, whole, hashlib.sha1(whole, usedforsecurity=False).hexdigest().encode())
+    return whole, hashlib.sha1(whole, usedforsecurity=False).hexdigest().encode()
 
 
 def _read(name: str) -> str:
@@ -61,7 +56,7 @@ class Call:
         command: what is sent.
         writes: whether it changes anything.
         waits: whether a replica must have what it writes, where there is one.
-        script: the script, if it is one.
+        script: the text of the script, if it is one.
         limit_at: where in the command the last second for a script that writes is put in; 0 for others.
         reply: what came back.
         server: the one to send it to, whatever the key says; another one may have named it.
@@ -73,7 +68,7 @@ class Call:
     command: Command
     writes: bool = False
     waits: bool = False
-    script: Script | None = None
+    script: bytes = b""
     limit_at: int = 0
     reply: Any = None
     server: Server | None = None
@@ -81,13 +76,11 @@ class Call:
     needs_script: bool = False
 
 
-def scripted(
-    script: str | Script, keys: Sequence[bytes], *arguments: Word, writes: bool = False, waits: bool = False
-) -> Call:
+def scripted(name: str, keys: Sequence[bytes], *arguments: Word, writes: bool = False, waits: bool = False) -> Call:
     """A script; one that writes is given, before its arguments, the server's second after which it may not."""
-    found = _script(script) if isinstance(script, str) else script
-    command = ("EVALSHA", found.sha, len(keys), *keys, *arguments)
-    return Call(keys[0], command, writes, waits, found, 3 + len(keys) if writes else 0)
+    text, sha = script(name)
+    command = ("EVALSHA", sha, len(keys), *keys, *arguments)
+    return Call(keys[0], command, writes, waits, text, 3 + len(keys) if writes else 0)
 
 
 class Client:
@@ -138,6 +131,30 @@ class Client:
         """Send a plain command on a key; gives its reply. Errors of `run`."""
         return self.run(Call(key, command, writes=writes))[0]
 
+    def scan(self, pattern: bytes, cursor: str, most: int) -> tuple[list[bytes], str]:
+        """About `most` keys after a cursor of the form "server|cursor of it", and the next cursor, empty at the end.
+
+        Errors of `run`; also if the servers have changed meanwhile.
+        """
+        servers = {f"{server.place[0]}:{server.place[1]}": server for server in self.servers.all()}
+        name, _, place = cursor.rpartition("|") if cursor else (next(iter(servers)), "", "0")
+        if name not in servers:
+            raise StorageUnavailableError("Redis: the servers have changed meanwhile; begin again")
+        call = Call(b"", ("SCAN", place, "MATCH", pattern, "COUNT", most), server=servers[name])
+        ((following, found),) = self.run(call)
+        if following == b"0":
+            # It is through; the next one begins.
+            name = dict(pairwise(servers)).get(name, "")
+        return found, f"{name}|{following.decode()}" if name else ""
+
+    def scan_all(self, pattern: bytes) -> Iterator[list[bytes]]:
+        """All keys, some at a time; what comes or goes meanwhile may be passed over. Errors of `scan`."""
+        is_over, cursor = False, ""
+        while not is_over:
+            found, cursor = self.scan(pattern, cursor, _COUNT)
+            yield found
+            is_over = not cursor
+
     def listen(self, key: bytes, *command: Word, seconds: float) -> Any:
         """Send a command that waits on a key for `seconds` at most, on a connection of its own; gives its reply.
 
@@ -173,8 +190,8 @@ class Client:
         """Send calls to one server in one go; gives those that are to be sent again."""
         waits = any(call.waits for call in calls) and server.has_replicas(give_up_at=give_up_at)
         last = server.last_second(give_up_at=give_up_at) if any(call.limit_at for call in calls) else 0
-        needed = dict.fromkeys(call.script for call in calls if call.script and call.needs_script)
-        commands: list[Command] = [("SCRIPT", "LOAD", each.text) for each in needed]
+        needed = dict.fromkeys(call.script for call in calls if call.needs_script)
+        commands: list[Command] = [("SCRIPT", "LOAD", text) for text in needed]
         places = []
         for call in calls:
             commands += [("ASKING",)] if call.is_asking else []

@@ -22,13 +22,11 @@ from ...sessions.transitions import NOTHING, Changes, merge_principal
 from ..contract import SchemaState
 from .client import Call
 from .records import is_old, unpack_principal, unpack_user, version_of
-from .scan import all_keys
 from .units import Plan
 
 if TYPE_CHECKING:
     from .client import Client
-    from .records import Keys
-    from .scan import Key
+    from .records import Key, Keys
 
 _LAYOUT: Final = b"2"
 _OLD_FIELDS: Final = (
@@ -84,8 +82,8 @@ class _Upgrade:
 
     def run(self) -> list[str]:
         counts = [self._bring_over(kind) for kind in (b"p", b"s")]
-        for page in all_keys(self._client, self._keys, b"uo"):
-            self._drop(*(each.key for each in page))
+        for page in self._client.scan_all(self._keys.pattern(b"uo")):
+            self._drop(*page)
         meta, *names = self._keys.log_keys(b"meta", b"entries", b"era", b"pulse", b"workers", b"beats", b"tag_key")
         self._drop(*names[:-1])
         # Of tokens issued before this moment the new log knows nothing: workers ask for their sessions.
@@ -97,7 +95,7 @@ class _Upgrade:
 
     def _bring_over(self, kind: bytes) -> int:
         count = 0
-        for found in all_keys(self._client, self._keys, kind):
+        for found in map(self._keys.split, self._client.scan_all(self._keys.pattern(kind))):
             for key, raw in zip(found, self._client.get(each.key for each in found), strict=True):
                 if raw and is_old(raw):
                     (self._move_principal if kind == b"p" else self._move_session)(key, raw)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import os
-from typing import Final, NamedTuple
+import secrets
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 from msgspec.structs import astuple, fields
 
 from ...errors import StorageUnavailableError
-from ...sessions.ids import tag_in, tag_of
+from ...sessions.ids import SID_LENGTH, tag_in, tag_of
 from ...sessions.model import Principal, Session
 from ..key_value import owner_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _VERSION_LENGTH: Final = 8
 HEAD_LENGTH: Final = 13
 """A session begins with its version, of eight bytes, and `idle_until`, of five."""
 _USER_BEGINS: Final = 17
-_LARGEST_FIRST_BYTE: Final = b"\x7f"
-"""What release 0.1 has written begins with a greater one (an array of msgpack)."""
 
 
 class UserKeys(NamedTuple):
@@ -27,6 +28,15 @@ class UserKeys(NamedTuple):
     principal: bytes
     live: bytes
     ended: bytes
+
+
+class Key(NamedTuple):
+    """A key under a tag: of a session (s), a principal (p), a value (k), and so on."""
+
+    key: bytes
+    tag: bytes
+    kind: bytes
+    name: bytes
 
 
 class Keys:
@@ -59,6 +69,16 @@ class Keys:
     def log_keys(self, *names: bytes) -> list[bytes]:
         """Of the log and its neighbours."""
         return [self.log + name for name in names]
+
+    def pattern(self, kinds: bytes) -> bytes:
+        """What all keys of these kinds look like, given as letters."""
+        return b"%b:{????}:[%b]:*" % (self.prefix, kinds)
+
+    def split(self, keys: Iterable[bytes]) -> list[Key]:
+        """Keys such as "prefix:{ab12}:s:name", but for those of kind s that are no session's."""
+        rests = ((each, each[len(self.prefix) + 2 :]) for each in keys)
+        split = (Key(each, bytes.fromhex(rest[:4].decode()), rest[6:7], rest[8:]) for each, rest in rests)
+        return [each for each in split if each.kind != b"s" or len(each.name) == SID_LENGTH]
 
 
 _BODY: Final = (
@@ -105,8 +125,8 @@ def is_over(head: object, at: int) -> bool:
 
 
 def is_old(raw: bytes) -> bool:
-    """Whether a record is one of release 0.1."""
-    return raw[:1] > _LARGEST_FIRST_BYTE
+    """Whether a record is one of release 0.1: an array of msgpack, as no version begins."""
+    return raw[:1] >= b"\x80"
 
 
 def _idle_until(raw: bytes) -> int:
@@ -140,5 +160,4 @@ def version_of(raw: bytes | None) -> bytes:
 
 
 def _version() -> bytes:
-    first, *rest = os.urandom(_VERSION_LENGTH)
-    return bytes((first & _LARGEST_FIRST_BYTE[0], *rest))
+    return secrets.randbits(8 * _VERSION_LENGTH - 1).to_bytes(_VERSION_LENGTH, "big")

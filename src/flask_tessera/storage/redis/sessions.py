@@ -35,7 +35,6 @@ from ...sessions.transitions import NOTHING, Changes, UserState
 from ..contract import Page, Wanted
 from .client import Call
 from .records import HEAD_LENGTH, is_over, unpack_principal, unpack_session, unpack_user
-from .scan import all_keys, read_page
 from .units import Plan, Reader, Unit
 
 if TYPE_CHECKING:
@@ -45,8 +44,7 @@ if TYPE_CHECKING:
     from ..contract import Result
     from .client import Client
     from .log import RedisLog
-    from .records import Keys
-    from .scan import Key
+    from .records import Key, Keys
     from .units import Found
 
     OfUser = Callable[[UserState], tuple[Changes, Result]]
@@ -114,14 +112,14 @@ class RedisSessions:
 
     def newest(self, *, before: int) -> int:
         end, newest = first_sid(before), b""
-        for page in all_keys(self._client, self._keys, b"s"):
+        for page in self._pages():
             newest = max([newest, *(each.name for each in page if each.name < end)])
         found = self.find(newest) if newest else None
         return found.session.created_at if found else 0
 
     def purge(self, *, at: int, most: int) -> int:
         # Where this walk stopped the next call goes on, else the live ones in front would be looked at each time.
-        pages, self._purging = self._purging or all_keys(self._client, self._keys, b"s"), None
+        pages, self._purging = self._purging or self._pages(), None
         removed = 0
         while removed < most and (page := next(pages, None)) is not None:
             over, rest = self._over(page, at, most - removed)
@@ -134,7 +132,8 @@ class RedisSessions:
         return removed
 
     def read(self, cursor: str, *, most: int) -> Page:
-        found, following = read_page(self._client, self._keys, cursor, most, b"sp")
+        names, following = self._client.scan(self._keys.pattern(b"sp"), cursor, most)
+        found = self._keys.split(names)
         raws = self._client.get(each.key for each in found)
         present = [(each, raw) for each, raw in zip(found, raws, strict=True) if raw is not None]
         principals = [unpack_principal(*unpack_user(each.name), raw) for each, raw in present if each.kind == b"p"]
@@ -143,6 +142,9 @@ class RedisSessions:
             tuple(each for each in principals if each.epoch or each.suspended_until),
             cursor=following,
         )
+
+    def _pages(self) -> Iterator[Sequence[Key]]:
+        return map(self._keys.split, self._client.scan_all(self._keys.pattern(b"s")))
 
     def _over(self, keys: Sequence[Key], at: int, most: int) -> tuple[list[bytes], Sequence[Key]]:
         """The sids of at most `most` sessions that may be removed, and the keys that were not looked at for it."""

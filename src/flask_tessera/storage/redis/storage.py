@@ -160,7 +160,8 @@ def _durability(servers: Sequence[dict[str, str]]) -> str:
 def _kept(facts: dict[str, str]) -> str:
     """A key of `_KEPT`."""
     if facts.get("aof_enabled") == "1":
-        return facts.get("config.appendfsync", "file")
+        synced = facts.get("config.appendfsync", "")
+        return synced if synced in _KEPT else "file"
     if "config.save" not in facts:
         return "unknown"
     return "snapshots" if facts["config.save"] else "nothing"

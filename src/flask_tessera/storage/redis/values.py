@@ -8,7 +8,6 @@ from ...sessions.ids import tag_of
 from ..contract import Counter, Page, Value
 from .client import Call, scripted
 from .records import unpack_user
-from .scan import read_page
 
 if TYPE_CHECKING:
     import builtins
@@ -69,10 +68,11 @@ class RedisValues:
         return 0
 
     def read(self, cursor: str, *, most: int) -> Page:
-        found, following = read_page(self._client, self._keys, cursor, most, b"k")
+        names, following = self._client.scan(self._keys.pattern(b"k"), cursor, most)
+        found = self._keys.split(names)
         said = self._client.run(*(Call(each.key, ("HMGET", each.key, *_FIELDS)) for each in found))
-        names = [each.name.partition(b":") for each in found]
-        values = [_value(kind.decode(), key, fields) for (kind, _, key), fields in zip(names, said, strict=True)]
+        parts = (each.name.partition(b":") for each in found)
+        values = [_value(kind.decode(), key, fields) for (kind, _, key), fields in zip(parts, said, strict=True)]
         return Page(values=tuple(each for each in values if each), cursor=following)
 
     def _key(self, kind: str, key: bytes) -> bytes:
