@@ -419,7 +419,7 @@ def test_S03_a_newcomer_to_a_lost_file_gets_nobody_elses_sessions_in_redis(tmp_p
         ("mysql://u:hunter2@h/", "must name a database"),
         ("mysql://u:hunt@er2@h/x", "write @ as %40"),
         ("mysql://u:hunter2@h/x?read_timeout=60", "no option 'read_timeout'"),
-        ("mysql://u:hunter2@h/x?pool=0", "pool must be a number"),
+        ("mysql://u:hunter2@h/x?pool=0", "pool= must be a number"),
         ("mysql://u:hunter2@h/x?ssl_verify_cert=yes", "ssl_verify_cert must be true or false"),
     ],
 )

@@ -282,6 +282,7 @@ writer = ActivityWriter(storage.sessions, lambda: int(sys.argv[3]), print)
 writer.record(sid_text(bytes.fromhex(sys.argv[2])), 0, int(sys.argv[3]) + 1)
 if sys.argv[4] == "lost":
     storage._database.path = "/nowhere/tessera.db"
+    storage.close()
 """
 
 

@@ -11,14 +11,13 @@ import pytest
 from flask_tessera.errors import AlreadyExistsError, StorageUnavailableError
 from flask_tessera.sessions.limits import Limits
 from flask_tessera.storage.from_url import open_storage
-from flask_tessera.storage.sql.mysql import database as mysql
-from flask_tessera.storage.sql.postgres import database as postgres
+from flask_tessera.storage.sql import database
 from flask_tessera.testing.contract.base import T0, begin, new_session, rotate, stored
 from tests.servers import fresh
 
 LIMITS = Limits(2, 0, "evict")
 MOST_MESSAGES = 60
-DATABASES = {"postgres": postgres, "mariadb": mysql}
+DATABASES = ["postgres", "mariadb"]
 pytestmark = pytest.mark.usefixtures("patient")
 
 
@@ -29,11 +28,10 @@ def url(request):
 
 
 @pytest.fixture
-def patient(request, monkeypatch):
+def patient(monkeypatch):
     """However busy the machine is, a step that lost its connection comes early enough to be tried again."""
-    for each in DATABASES.values():
-        monkeypatch.setattr(each, "STEP", 60)
-        monkeypatch.setattr(each, "_PATIENCE", 60)
+    monkeypatch.setattr(database, "STEP", 60)
+    monkeypatch.setattr(database, "_PATIENCE", 60)
 
 
 class Relay:

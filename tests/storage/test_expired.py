@@ -2,62 +2,85 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 
-from flask_tessera.storage.sql.expired import ExpiredSessionScan, ScanBatch
+from flask_tessera.errors import StorageUnavailableError
+from flask_tessera.storage.contract import Page
+from flask_tessera.storage.sql import walking
+from flask_tessera.testing.contract.base import T0, new_session
 
-SIDS = [bytes([number]) for number in range(1, 21)]
-
-
-class Table:
-    """Twenty sessions, looked at three at a time."""
-
-    def __init__(self, dead):
-        self.dead = [bytes([number]) for number in dead]
-        self.looks = []
-
-    def look(self, after):
-        self.looks.append(after)
-        few = [sid for sid in SIDS if sid > after][:3]
-        return ScanBatch([sid for sid in few if sid in self.dead], few[-1] if few else None)
+SIDS = [bytes([number]) * 16 for number in range(1, 21)]
+DEAD_AT = T0 + 1
 
 
-def numbers(sids):
-    return [sid[0] for sid in sids]
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    """Twenty sessions are looked at three at a time."""
+    monkeypatch.setattr(walking, "_SCANNED", 3)
+
+
+def fill(storage, dead):
+    """Make those sessions that are not there, some of them dead."""
+    for number, sid in enumerate(SIDS, 1):
+        lives_until = DEAD_AT if number in dead else T0 + 900
+        storage.records.write(Page((new_session(sid=sid, idle_until=lives_until),)), at=T0)
+
+
+def living(storage):
+    return {sid[0] for sid in SIDS if storage.sessions.find(sid)}
+
+
+def looks(storage):
+    """The sids after which the storage looks from now on; it has one connection."""
+    seen = []
+
+    def see(statement):
+        if "max(sid)" in statement:
+            seen.append(statement.partition("sid > x'")[2][:2])
+
+    (connection,) = storage._database._pool._idle
+    connection.set_trace_callback(see)
+    return seen
 
 
 @pytest.mark.parametrize(
-    ("dead", "most", "found"),
+    ("dead", "most", "removed"),
     [
-        pytest.param([], 4, [[], []], id="none"),
-        pytest.param([1, 2, 3, 4, 5], 2, [[1, 2], [3, 4], [5], [1, 2]], id="together"),
-        pytest.param([1, 20], 2, [[1, 20], [], [1, 20]], id="the-first-and-the-last"),
-        pytest.param(range(1, 21), 7, [[*range(1, 8)], [*range(8, 15)], [*range(15, 21)], [*range(1, 8)]], id="all"),
-        pytest.param(range(2, 21, 2), 100, [[*range(2, 21, 2)], [*range(2, 21, 2)]], id="fewer-than-asked-for"),
+        pytest.param([], 4, [0, 0], id="none"),
+        pytest.param([1, 2, 3, 4, 5], 2, [2, 2, 1, 0], id="together"),
+        pytest.param([1, 20], 2, [2, 0, 0], id="the-first-and-the-last"),
+        pytest.param(range(1, 21), 7, [7, 7, 6, 0], id="all"),
+        pytest.param(range(2, 21, 2), 100, [10, 0], id="fewer-than-asked-for"),
     ],
 )
-def test_S11_each_dead_session_is_found_once_in_a_walk_and_the_next_one_begins_anew(dead, most, found):
-    table, walk = Table(dead), ExpiredSessionScan()
-    assert [numbers(walk.following(table.look, most)) for _ in found] == found
+def test_S11_each_dead_session_is_removed_once_and_the_next_walk_begins_anew(dead, most, removed, store):
+    for _ in range(2):
+        fill(store, dead)
+        assert [store.sessions.purge(at=DEAD_AT, most=most) for _ in removed] == removed
+        assert living(store) == {*range(1, 21)} - {*dead}
 
 
-def test_P8_a_walk_goes_on_where_it_stopped():
+def test_P8_a_walk_goes_on_where_it_stopped(store):
     """Else what lives in front would be looked at in each call."""
-    table, walk = Table([10, 11, 12]), ExpiredSessionScan()
-    walk.following(table.look, 1)
-    table.looks.clear()
-    assert numbers(walk.following(table.look, 1)) == [11]
-    assert numbers(walk.following(table.look, 1)) == [12]
-    assert table.looks == [bytes([10]), bytes([11])]
+    fill(store, [10, 11, 12])
+    store.sessions.purge(at=DEAD_AT, most=1)
+    seen = looks(store)
+    for number in (11, 12):
+        assert store.sessions.purge(at=DEAD_AT, most=1) == 1
+        assert number not in living(store)
+    assert seen == ["0a", "0b"]
 
 
-def test_a_look_that_failed_is_taken_again():
-    table, walk = Table([10, 20]), ExpiredSessionScan()
-    walk.following(table.look, 1)
-
-    def fail(_after):
-        raise OSError
-
-    with pytest.raises(OSError):
-        walk.following(fail, 1)
-    assert numbers(walk.following(table.look, 1)) == [20]
+def test_a_look_that_failed_is_taken_again(store, path):
+    fill(store, [10, 20])
+    store.sessions.purge(at=DEAD_AT, most=1)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("ALTER TABLE tessera_sessions RENAME TO away")
+    with pytest.raises(StorageUnavailableError):
+        store.sessions.purge(at=DEAD_AT, most=1)
+    connection.execute("ALTER TABLE away RENAME TO tessera_sessions")
+    connection.close()
+    assert store.sessions.purge(at=DEAD_AT, most=1) == 1
+    assert living(store) == {*range(1, 21)} - {10, 20}

@@ -264,8 +264,8 @@ def test_F06_our_own_file_of_any_version_is_upgraded_when_it_is_opened(path, sto
 def test_F06_a_step_of_a_later_version_is_the_only_one_that_a_present_file_takes(path, url, monkeypatch):
     """Whatever the next version brings: files of all versions before it can be opened."""
     begin(open_storage(url))
-    statements = (f"ALTER TABLE tessera_values ADD COLUMN version_{schema.VERSION + 1} BIGINT DEFAULT 0 NOT NULL",)
-    monkeypatch.setattr(upgrades, "_STEPS", (*upgrades._STEPS, (schema.VERSION + 1, statements)))
+    step = f"ALTER TABLE tessera_values ADD COLUMN version_{schema.VERSION + 1} BIGINT DEFAULT 0 NOT NULL"
+    monkeypatch.setattr(upgrades, "_STEPS", {**upgrades._STEPS, schema.VERSION + 1: step})
     monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
     later = open_storage(url)
     begin(later)
@@ -278,7 +278,7 @@ def test_F06_a_step_of_a_later_version_is_the_only_one_that_a_present_file_takes
 
 def test_F06_every_version_has_a_step_and_an_old_file_to_test_it_on():
     # Version 4 changed nothing that is still there.
-    assert [number for number, _ in upgrades._STEPS] == [2, 3, *range(5, schema.VERSION + 1)]
+    assert [*upgrades._STEPS] == [2, 3, *range(5, schema.VERSION + 1)]
     assert {*range(1, schema.VERSION)} <= set(DUMPS)
 
 

@@ -199,6 +199,7 @@ class SessionStore(Protocol):
         *,
         at: int,
         mostly_unchanged: bool = False,
+        mostly_alone: bool = False,
     ) -> list[Result]:
         """A unit of work for each of these sessions; they may be written together, or one after another.
 
@@ -209,6 +210,8 @@ class SessionStore(Protocol):
             decide: is given a sid, and what is known of it.
             at: now.
             mostly_unchanged: whether most will stay as they are, so that locking all of them would be a waste.
+            mostly_alone: whether most often nothing but the session changes, so that to write it only where it is as it
+                was read may take fewer steps than a lock.
         """
         ...
 

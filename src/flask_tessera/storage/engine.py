@@ -129,7 +129,7 @@ class Sessions:
                 found, presented, at=at, leeway=leeway, idle=idle, valid_from=valid_from, issued_for=issued_for
             )
 
-        return self._store.change_sessions([sid], decide, at=at)[0]
+        return self._store.change_sessions([sid], decide, at=at, mostly_alone=True)[0]
 
     def confirm(self, generations: Sequence[tuple[bytes, int]], *, at: int) -> list[Session]:
         """Note that generations (session, generation) were used; gives the sessions that this has ended.

@@ -47,11 +47,11 @@ def open_storage(url: str, *, folder: str = "", make_folder: bool = False) -> St
     if scheme.partition("+")[0] in {"postgresql", "postgres"}:
         from .sql.postgres import PostgresStorage
 
-        return PostgresStorage.at(url)
+        return PostgresStorage(url)
     if scheme.partition("+")[0] in {"mysql", "mariadb"}:
         from .sql.mysql import MySQLStorage
 
-        return MySQLStorage.at(url)
+        return MySQLStorage(url)
     if scheme.partition("+")[0] in ("redis", "rediss", "unix"):
         return _open_redis(url)
     # The URL may hold a password: only its scheme is repeated.
@@ -66,10 +66,23 @@ def open_engine(source: Any) -> Storage:
     Raises:
         ConfigError: `source` is neither, or the database is not supported.
     """
-    from .sql.host import storage_at
-
     refuse_other(source)
-    return storage_at(url_of(source))
+    url = url_of(source)
+    name = url.get_backend_name()
+    if name == "sqlite":
+        from .sql.sqlite import SQLiteStorage
+
+        return SQLiteStorage.of_host(url)
+    if name == "postgresql":
+        from .sql.postgres import PostgresStorage
+
+        return PostgresStorage(url)
+    if name in {"mysql", "mariadb"}:
+        from .sql.mysql import MySQLStorage
+
+        return MySQLStorage(url)
+    known = "sqlite:///file, postgresql://host/db, mysql://host/db or memory:"
+    raise ConfigError(f"STORE_URL: {name} is not supported; use {known}")
 
 
 def refuse_other(source: Any) -> None:

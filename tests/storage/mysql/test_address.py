@@ -8,13 +8,14 @@ import sqlalchemy
 from flask_tessera.errors import ConfigError
 from flask_tessera.storage.from_url import open_storage
 from flask_tessera.storage.sql.mysql import MySQLStorage, address
+from flask_tessera.storage.sql.url import POOL
 
 
 @pytest.mark.parametrize("scheme", ["mysql", "mariadb", "mysql+pymysql", "mariadb+pymysql"])
 def test_any_name_of_the_scheme_leads_to_the_same_place(scheme):
     place = address.parse(f"{scheme}://ada:p%40ss@db.internal:3307/shop")
     own = {"host": "db.internal", "port": 3307, "user": "ada", "password": "p@ss", "database": "shop"}
-    assert place == (own, address.POOL)
+    assert place == (own, POOL)
     assert isinstance(open_storage(f"{scheme}://h/shop"), MySQLStorage)
 
 
@@ -28,7 +29,7 @@ def test_options_are_those_of_the_driver_that_undo_no_promise():
 def test_what_a_host_tells_its_driver_is_not_for_us():
     url = sqlalchemy.make_url("mysql+mysqldb://h/x?read_timeout=60&ssl_ca=ca.pem&charset=latin1")
     tls = {"ssl_ca": "ca.pem", "ssl_verify_cert": True, "ssl_verify_identity": True}
-    assert address.of_host(url) == ({"host": "h", "database": "x", **tls}, address.POOL)
+    assert address.of_host(url) == ({"host": "h", "database": "x", **tls}, POOL)
 
 
 @pytest.mark.parametrize(
@@ -39,8 +40,8 @@ def test_what_a_host_tells_its_driver_is_not_for_us():
         ("u:hunt@er2@h/x", "write @ as %40"),
         ("u:hunter2@h/x?read_timeout=60", "a mysql URL has no option 'read_timeout'"),
         ("u:hunter2@h/x?ssl_cat=ca.pem", "do you mean 'ssl_ca'?"),
-        ("u:hunter2@h/x?pool=0", "pool must be a number from 1 to 100"),
-        ("u:hunter2@h/x?pool=x", "pool must be a number from 1 to 100"),
+        ("u:hunter2@h/x?pool=0", "pool= must be a number of connections from 1 to 100"),
+        ("u:hunter2@h/x?pool=x", "pool= must be a number of connections from 1 to 100"),
         ("u:hunter2@h/x?ssl_disabled=maybe", "ssl_disabled must be true or false"),
     ],
 )

@@ -207,7 +207,7 @@ def test_a_session_of_ours_is_as_we_need_it_whatever_the_server_says(server, fra
     fragile.close()
     try:
         execute(server.url, *(f"SET GLOBAL {name} = {value}" for name, value in strange.items()))
-        (((ours,),), _) = fragile._database.read((asked, ()))
+        ((ours,),) = fragile._database.read((asked, ()))
     finally:
         execute(server.url, *(f"SET GLOBAL {name} = {value}" for name, value in usual.items()))
     assert ours == ("READ-COMMITTED", "STRICT_TRANS_TABLES", 2, 1, "utf8mb4")

@@ -31,7 +31,7 @@ def secure():
 
 def cipher_of(storage):
     storage.check()
-    ((((_, cipher),),), _) = storage._database.read((CIPHER, ()))
+    (((_, cipher),),) = storage._database.read((CIPHER, ()))
     return cipher
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flask_tessera.storage.from_url import open_storage
-from flask_tessera.storage.sql.postgres import database
+from flask_tessera.storage.sql import database
 from tests.servers import PostgresServer, fresh
 
 

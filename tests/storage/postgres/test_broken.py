@@ -14,7 +14,7 @@ import pytest
 
 from flask_tessera.errors import ConfigError, StorageUnavailableError
 from flask_tessera.storage.from_url import open_storage
-from flask_tessera.storage.sql.postgres.address import DEFAULT_POOL
+from flask_tessera.storage.sql.url import POOL
 from flask_tessera.testing import Crew, race
 from flask_tessera.testing.contract.base import T0, begin, rotate, stored
 from flask_tessera.testing.contract.breaking import CALLS, READS
@@ -188,9 +188,11 @@ def test_X5_a_database_that_may_only_be_read_says_so_and_recovers(server, fragil
     for name, call in CALLS.items():
         if name in READS:
             call(fragile)
-        elif name not in ("purge", "purge_values", "drop_expired", "confirm", "touch"):
+        elif name not in ("purge", "purge_values", "drop_expired", "confirm", "touch", "rotate"):
             with pytest.raises(StorageUnavailableError, match=r"\(25006\)"):
                 call(fragile)
+    with pytest.raises(StorageUnavailableError, match=r"\(25006\)"):
+        rotate(fragile, session, 0, T0)
     execute(
         server.url,
         "SET default_transaction_read_only = off",
@@ -267,12 +269,12 @@ def test_X5_more_threads_than_connections_give_up_on_one_another(store, url):
     begin(store)
     with connect(url) as connection, connection.transaction():
         connection.execute("LOCK TABLE tessera_sessions")
-        race(3 * DEFAULT_POOL, lambda _number: assert_unavailable(CALLS["find"], store))
-    assert race(3 * DEFAULT_POOL, lambda _number: store.sessions.find(b"")) == [None] * (3 * DEFAULT_POOL)
+        race(3 * POOL, lambda _number: assert_unavailable(CALLS["find"], store))
+    assert race(3 * POOL, lambda _number: store.sessions.find(b"")) == [None] * (3 * POOL)
     count = (
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'flask-tessera' AND query LIKE '%%tessera%%'"
     )
-    assert execute(url, count)[0][0] <= 10 * DEFAULT_POOL
+    assert execute(url, count)[0][0] <= 10 * POOL
 
 
 @pytest.mark.usefixtures("patient")
@@ -416,7 +418,7 @@ def tick():
 gevent.spawn(tick)
 cursor = storage.revocations.after(0, at=T0).cursor
 waiting = gevent.spawn(storage.revocations.wait, cursor, longest=20)
-while not storage.revocations._listener._channels:
+while not storage.revocations._channels:
     gevent.sleep(0.01)
 storage.sessions.end(begin(storage).sid, "kick", at=T0)
 waiting.get(timeout=10)

@@ -42,7 +42,7 @@ def follow(url):
     race(3, lambda _number: begin(storage))
     follower = RevocationFollower(storage, RevocationView(storage.revocations), system_clock, patience=30.0)
     wait_until(follower.is_current, "it follows")
-    wait_until(lambda: storage.revocations._listener._channels, "it listens")
+    wait_until(lambda: storage.revocations._channels, "it listens")
     return storage, follower
 
 
@@ -111,7 +111,7 @@ def test_an_application_that_nobody_holds_lets_go_of_its_connections(url, named)
 def test_X12_a_child_closes_no_connection_of_its_parent(url, named):
     storage, follower = follow(named)
     held = connections(url)
-    (channel,) = storage.revocations._listener._channels
+    (channel,) = storage.revocations._channels
     child = os.fork()
     if not child:
         # Whatever goes wrong here must not run the tests again.

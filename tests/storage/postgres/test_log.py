@@ -130,8 +130,8 @@ def test_P10_a_turn_of_a_follower_is_one_statement(store, other):
     """What wakes it is read by one; between two of them nothing is sent."""
     other.revocations.wait(0, longest=0.01)
     cursor = other.revocations.after(0, at=T0).cursor
-    (channel,) = other.revocations._listener._channels
-    (reader,) = other._database._pools[-1]._idle
+    (channel,) = other.revocations._channels
+    (reader,) = other._database._pool._idle
     with traced(channel.connection) as listened, traced(reader) as read:
         sid = end(store)
         other.revocations.wait(cursor, longest=30)
@@ -278,7 +278,7 @@ def test_F07_what_is_dead_by_both_clocks_is_dropped(store, url, caller_is_late, 
 def test_P7_the_planner_keeps_the_settings_of_the_server_and_nothing_is_compiled(store, url):
     """A scan that is switched off counts as so dear that each statement would be compiled."""
     names = ("enable_seqscan", "enable_bitmapscan", "enable_indexscan", "enable_sort", "enable_nestloop")
-    ours, _ = store._database.read(*((f"SHOW {name}", ()) for name in (*names, "jit")))
+    ours = store._database.read(*((f"SHOW {name}", ()) for name in (*names, "jit")))
     with connect(url) as server:
         theirs = [server.execute(f"SHOW {name}").fetchall() for name in names]
     assert ours == [*theirs, [("off",)]]

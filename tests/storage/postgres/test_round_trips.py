@@ -16,7 +16,7 @@ from .tracing import traced
 
 def listened(storage):
     """The kinds of messages that the storage's one connection sends meanwhile."""
-    (connection,) = storage._database._pools[-1]._idle
+    (connection,) = storage._database._pool._idle
     return traced(connection)
 
 
@@ -34,19 +34,26 @@ STEPS = {
     "put": (1, lambda storage, session: storage.values.put("code", b"aa", b"", expires_at=T0 + 9, at=T0)),
     "count": (1, lambda storage, session: storage.values.increment("tries", b"aa", window=9, at=T0)),
     "count_three": (1, lambda storage, session: storage.values.increment_many(THREE, at=T0)),
-    # To read under a lock, and to write and commit.
+    # To read, and to write if it is as it was read.
     "rotate": (2, lambda storage, session: rotate(storage, session, session.gen, T0)),
+    "touch": (2, lambda storage, session: storage.sessions.touch([(session.sid, T0 + 5)], at=T0)),
+    # To read under a lock, and to write and commit.
     "end": (2, lambda storage, session: storage.sessions.end(session.sid, "logout", at=T0)),
     "end_user": (2, lambda storage, session: storage.sessions.end_user("", "7", "kick", at=T0)),
     "log_in": (2, lambda storage, session: storage.sessions.add(new_session(), limits=TWO, at=T0)),
     "log_in_checked": (3, lambda storage, session: log_in_checked(storage)),
     "take": (2, lambda storage, session: storage.values.take("code", b"aa", at=T0)),
     # To see which change anything, before these alone are locked.
-    "touch": (3, lambda storage, session: storage.sessions.touch([(session.sid, T0 + 5)], at=T0)),
+    "touch_two": (3, lambda storage, session: storage.sessions.touch(two(storage, session), at=T0)),
     "confirm_again": (1, lambda storage, session: storage.sessions.confirm([(session.sid, 9)], at=T0)),
 }
 THREE = [Increment("tries", name, 1, T0 + 9) for name in (b"ab", b"ac", b"ad")]
 TWO = Limits(2, 0, "evict")
+
+
+def two(storage, session):
+    """A session that was seen, and one that was not seen for longer than is known."""
+    return [(session.sid, T0 + 5), (new_session().sid, T0)]
 
 
 def log_in_checked(storage):
@@ -71,7 +78,7 @@ def test_P7_a_common_step_is_one_or_two_round_trips_of_prepared_statements(name,
 def test_P7_statements_are_prepared_once_whatever_the_size_of_numbers(store):
     for exponent in range(0, 60, 5):
         begin(store, created_at=2**exponent, gen=2**exponent)
-    (connection,) = store._database._pools[-1]._idle
+    (connection,) = store._database._pool._idle
     (count,) = connection.execute(
         "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'INSERT%'"
     ).fetchone()

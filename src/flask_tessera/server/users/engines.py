@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -85,24 +84,13 @@ def sqlite_engine(path: Path) -> Engine:
 
 def postgres_engine(place: PostgresAddress) -> Engine:
     """An engine for one schema, which its connections need not know."""
-    import psycopg
+    from ...storage.sql.postgres.connection import dial_one_of
+    from ...storage.sql.postgres.database import use_schema
 
-    from ...storage.sql.postgres.connection import Connection
-    from ...storage.sql.postgres.preparation import use_schema
-
-    hosts = deque(place.attempts)
+    hosts = list(place.attempts)
 
     def connect() -> Connection:
-        # The host that answered last first; there is time for one that hangs, not for two.
-        for left in reversed(range(len(hosts))):
-            began = time.monotonic()
-            try:
-                return Connection.open(hosts[0], _step.give_up_at)
-            except psycopg.Error:
-                hosts.rotate(-1)
-                if not left or time.monotonic() - began > EARLY:
-                    raise
-        raise OSError("no host to connect to")
+        return dial_one_of(hosts, _step.give_up_at)
 
     engine = _create("postgresql+psycopg://", creator=connect, use_native_hstore=False)
 

@@ -82,13 +82,14 @@ class RedisSessions:
                 return result
             unit.pause()
 
-    def change_sessions(  # nothing is locked, whatever is mostly unchanged
+    def change_sessions(  # nothing is locked, whatever is expected
         self,
         sids: Sequence[bytes],
         decide: OfSession[Result],
         *,
         at: int,
         mostly_unchanged: bool = False,  # noqa: ARG002
+        mostly_alone: bool = False,  # noqa: ARG002
     ) -> list[Result]:
         unit, waiting = Unit(), list(sids)
         results: dict[bytes, Result] = {}

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 NAMES: Final = Session.__struct_fields__
 COLUMNS: Final = ", ".join(NAMES)
-PLACES: Final = ", ".join("?" for _ in NAMES)
 CHANGING: Final = (
     *("idle_until", "gen", "predecessor", "rotated_at", "confirmed", "epoch", "last_seen_at", "ended_at", "end_reason"),
 )

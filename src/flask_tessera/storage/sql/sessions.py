@@ -5,22 +5,20 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from ...sessions.ids import first_sid
 from ...sessions.model import Principal
 from ...sessions.revocations import ENDED_KEPT
-from ...sessions.transitions import NOTHING, UserState
-from . import paging
-from .expired import SCANNED, ExpiredSessionScan, ScanBatch
+from ...sessions.transitions import NOTHING, Changes, UserState
 from .log import LOG, append, log_name
-from .rows import CHANGING, COLUMNS, NAMES, PLACES, changes_of, places, row_of, session_of, with_principal
+from .rows import CHANGING, COLUMNS, NAMES, changes_of, places, row_of, session_of, with_principal
+from .walking import AllSessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ...sessions.model import Session, SessionWithPrincipal
-    from ...sessions.transitions import Changes
-    from ..contract import Page, Wanted
-    from .dialect import Database, Rows, Statement, Transaction
+    from ..contract import Wanted
+    from .database import Database
+    from .transaction import Rows, Statement, Transaction
 
     Decide = Callable[[bytes, SessionWithPrincipal | None], tuple[Changes, "Result"]]
 
@@ -40,20 +38,15 @@ SELECT sid FROM tessera_sessions WHERE user_id = ? AND realm = ? AND ended_at > 
  ORDER BY ended_at DESC, sid DESC LIMIT 20 OFFSET {ENDED_KEPT}"""  # noqa: S608
 _REVOKED: Final = """
 SELECT 1 FROM tessera_entries WHERE number > ? AND user_id = ? AND realm = ? AND epoch > 0 LIMIT 1"""
-_INSERT: Final = f"INSERT INTO tessera_sessions ({COLUMNS}) VALUES ({PLACES})"  # noqa: S608
+_INSERT: Final = f"INSERT INTO tessera_sessions ({COLUMNS}) VALUES ({places(NAMES)})"  # noqa: S608
 _UPDATE: Final = f"UPDATE tessera_sessions SET {', '.join(f'{name} = ?' for name in CHANGING)} WHERE sid = ?"  # noqa: S608
+_COMPARE_AND_SET: Final = " AND ".join([_UPDATE, *(f"{name} = ?" for name in CHANGING)])
 _REMOVE: Final = "DELETE FROM tessera_sessions WHERE sid = ?"
-_NEWEST: Final = "SELECT created_at FROM tessera_sessions WHERE sid < ? ORDER BY sid DESC LIMIT 1"
-_LAST: Final = "SELECT max(sid) FROM (SELECT sid FROM tessera_sessions WHERE sid > ? ORDER BY sid LIMIT ?) AS few"
-_EXPIRED: Final = "SELECT sid FROM tessera_sessions WHERE sid > ? AND sid <= ? AND idle_until <= ? ORDER BY sid"
-_PURGE: Final = "DELETE FROM tessera_sessions WHERE sid = ? AND idle_until <= ?"
-_FEW: Final = 100
-"""Sessions that one transaction of a purge removes: a few ms."""
 _MANY: Final = 500
 """Sessions in one unit of work."""
 
 
-class SQLSessions:
+class SQLSessions(AllSessions):
     """Sessions and principals in two tables.
 
     Args:
@@ -61,21 +54,18 @@ class SQLSessions:
         announce: called after a commit that has written entries to the log.
     """
 
-    def __init__(self, database: Database, announce: Callable[[], None] = lambda: None) -> None:
-        self._database = database
-        self._sql = database.dialect.sql
-        self._lock = database.dialect.lock
+    def __init__(self, database: Database[Any], announce: Callable[[], None]) -> None:
+        super().__init__(database)
+        self._dialect = database.dialect
         self._announce = announce
-        self._scan = ExpiredSessionScan()
 
     def find(self, sid: bytes) -> SessionWithPrincipal | None:
-        ((rows,), _) = self._database.read((self._sql(f"{_FIND} = ?"), (sid,)))
+        (rows,) = self._database.read((f"{_FIND} = ?", (sid,)))
         return with_principal(rows[0]) if rows else None
 
     def user(self, realm: str, user_id: str, *, sessions: bool) -> UserState:
         owner = (user_id, realm)
-        statements = [(self._sql(_PRINCIPAL), owner), *([(self._sql(_UNENDED), owner)] if sessions else [])]
-        (principal, *unended), _ = self._database.read(*statements)
+        principal, *unended = self._database.read((_PRINCIPAL, owner), *([(_UNENDED, owner)] if sessions else []))
         return UserState(_principal(realm, user_id, principal), tuple(map(session_of, unended[0] if unended else ())))
 
     def change_user(
@@ -103,12 +93,13 @@ class SQLSessions:
         *,
         at: int,
         mostly_unchanged: bool = False,
+        mostly_alone: bool = False,
     ) -> list[Result]:
         results: dict[bytes, Result] = {}
         for begin in range(0, len(sids), _MANY):
             some = sids[begin : begin + _MANY]
-            if mostly_unchanged:
-                some = self._decide_without_lock(some, decide, results)
+            if mostly_unchanged or (mostly_alone and self._dialect.lock):
+                some = self._change_without_lock(some, decide, results)
             if some:
                 step = partial(self._change_some, some, decide, at, results)
                 for changes in self._database.transact(step, again=True):
@@ -125,41 +116,31 @@ class SQLSessions:
 
         self._database.transact(work, again=True)
 
-    def newest(self, *, before: int) -> int:
-        ((rows,), _) = self._database.read((self._sql(_NEWEST), (first_sid(before),)))
-        return int(rows[0][0]) if rows else 0
-
-    def purge(self, *, at: int, most: int) -> int:
-        while expired := self._scan.following(partial(self._look_for_expired, at), most):
-            # They may have been removed by others meanwhile, or have come to life: that is not the end.
-            batches = [expired[begin : begin + _FEW] for begin in range(0, len(expired), _FEW)]
-            rows = ([(sid, at) for sid in reversed(batch)] for batch in batches)
-            if removed := sum(self._database.remove(self._sql(_PURGE), batch) for batch in rows):
-                return removed
-        return 0
-
-    def read(self, cursor: str, *, most: int) -> Page:
-        position = paging.parse(cursor)
-        ((rows,), _) = self._database.read((self._sql(position.statement), (*position.values, most)))
-        return position.page(rows, most)
-
-    def _decide_without_lock(
+    def _change_without_lock(
         self, sids: Sequence[bytes], decide: Decide[Result], results: dict[bytes, Result]
     ) -> list[bytes]:
-        """Those that need a lock, since something would change; for the others the result is known."""
-        ((rows,), _) = self._database.read(self._find_many(sids))
+        """Those that need a lock, since more would change than one session; for the others the result is known."""
+        (rows,) = self._database.read(_find_many(sids))
         found = _by_sid(rows)
         changing = []
         for sid in sids:
             changes, results[sid] = decide(sid, found.get(sid))
-            if not changes.is_nothing:
+            if not (changes.is_nothing or (len(sids) == 1 and self._compare_and_set(found.get(sid), changes))):
                 changing.append(sid)
         return changing
+
+    def _compare_and_set(self, found: SessionWithPrincipal | None, changes: Changes) -> bool:
+        """Write what was decided without a lock, if it is one session and nothing else, which is still as it was."""
+        if found is None or changes != Changes(sessions=changes.sessions):
+            return False
+        (session,) = changes.sessions
+        *before, _ = changes_of(found.session)
+        return self._database.change(_COMPARE_AND_SET, (*changes_of(session), *before))
 
     def _change_some(
         self, sids: Sequence[bytes], decide: Decide[Result], at: int, results: dict[bytes, Result], tx: Transaction
     ) -> list[Changes]:
-        *_, rows = tx.read(*self._lock_sessions(sids), self._find_many(sids))
+        *_, rows = tx.read(*self._lock_sessions(sids), _find_many(sids))
         found = _by_sid(rows)
         done = []
         for sid in sids:
@@ -171,70 +152,51 @@ class SQLSessions:
 
     def _lock_sessions(self, sids: Sequence[bytes]) -> list[Statement]:
         # Locked by a statement of its own, so that the next one sees the principals as they are once it has waited.
-        if not self._lock:
+        if not self._dialect.lock:
             return []
-        locking = f"SELECT 1 FROM tessera_sessions WHERE sid IN ({places(sids)}) ORDER BY sid DESC{self._lock}"  # noqa: S608
-        return [(self._sql(locking), sids)]
-
-    def _find_many(self, sids: Sequence[bytes]) -> Statement:
-        return self._sql(f"{_FIND} IN ({places(sids)})"), sids
+        among = f"sid IN ({places(sids)})"
+        return [(f"SELECT 1 FROM tessera_sessions WHERE {among} ORDER BY sid DESC{self._dialect.lock}", sids)]  # noqa: S608
 
     def _lock_principal(self, realm: str, user_id: str) -> list[Statement]:
-        return [(self._sql(each), (user_id, realm)) for each in self._database.dialect.lock_principal]
+        statements = (self._dialect.new_principal, _PRINCIPAL + self._dialect.lock)
+        return [(statement, (user_id, realm)) for statement in statements if statement]
 
     def _read_user(self, transaction: Transaction, realm: str, user_id: str, wanted: Wanted) -> UserState:
-        owner = (user_id, realm)
-        statements = self._lock_principal(realm, user_id)
-        where = {"principal": len(statements) - 1}
-
-        def want(name: str, statement: str, values: Sequence[Any]) -> None:
-            where[name] = len(statements)
-            statements.append((self._sql(statement), values))
-
+        lock, owner = self._dialect.lock, (user_id, realm)
+        *new, principal = self._lock_principal(realm, user_id)
+        asked = {"principal": principal}
         if wanted.sessions:
             limit = f" LIMIT {wanted.most}" if wanted.most else ""
-            want("sessions", f"{_UNENDED}{limit}{self._lock}", owner)
+            asked["sessions"] = f"{_UNENDED}{limit}{lock}", owner
         if wanted.sid:
-            want("taken", _TAKEN, (wanted.sid,))
+            asked["taken"] = _TAKEN, (wanted.sid,)
         if wanted.most and wanted.sid:
-            want("mine", f"{_MINE}{self._lock}", (wanted.sid, *owner))
+            asked["mine"] = f"{_MINE}{lock}", (wanted.sid, *owner)
         if wanted.checkpoint:
-            want("log", LOG, ())
-            want("revoked", _REVOKED, (wanted.checkpoint.number, *owner))
+            asked["log"] = LOG, ()
+            asked["revoked"] = _REVOKED, (wanted.checkpoint.number, *owner)
         if wanted.surplus:
-            want("surplus", _SURPLUS, owner)
-        results = transaction.read(*statements)
-        read = {name: results[place] for name, place in where.items()}
+            asked["surplus"] = _SURPLUS, owner
+        results = transaction.read(*new, *asked.values())
+        read = dict(zip(asked, results[len(new) :], strict=True))
         return _state(realm, user_id, wanted, read, transaction.identity)
 
     def _write(self, transaction: Transaction, changes: Changes, at: int) -> None:
         if changes is NOTHING:
             return
-        sql = self._sql
         if changes.added:
-            transaction.write(sql(_INSERT), [row_of(changes.added)])
-        if changes.sessions:
-            transaction.write(sql(_UPDATE), [changes_of(session) for session in changes.sessions])
-        if changes.removed:
-            transaction.write(sql(_REMOVE), [(sid,) for sid in changes.removed])
-        if changes.principals:
-            rows = [(each.user_id, each.realm, each.epoch, each.suspended_until) for each in changes.principals]
-            transaction.write(sql(self._database.dialect.put_principal), rows)
+            transaction.write(_INSERT, [row_of(changes.added)])
+        transaction.write(_UPDATE, [changes_of(session) for session in changes.sessions])
+        transaction.write(_REMOVE, [(sid,) for sid in changes.removed])
+        rows = [(each.user_id, each.realm, each.epoch, each.suspended_until) for each in changes.principals]
+        transaction.write(self._dialect.put_principal, rows)
         if changes.entries:
-            append(transaction, self._database.dialect, changes.entries, at=at)
+            append(transaction, self._dialect, changes.entries, at=at)
 
     def _tell(self, changes: Changes) -> None:
         # Also of one that had ended before: who ended it may have died before it could tell.
         if changes.entries or changes.repeated:
             self._announce()
-
-    def _look_for_expired(self, at: int, after: bytes) -> ScanBatch:
-        ((rows,), _) = self._database.read((self._sql(_LAST), (after, SCANNED)))
-        last = rows[0][0] if rows else None
-        if last is None:
-            return ScanBatch([], None)
-        ((rows,), _) = self._database.read((self._sql(_EXPIRED), (after, last, at)))
-        return ScanBatch([sid for (sid,) in rows], last)
 
 
 def _state(realm: str, user_id: str, wanted: Wanted, read: dict[str, Rows], identity: str) -> UserState:
@@ -251,6 +213,10 @@ def _state(realm: str, user_id: str, wanted: Wanted, read: dict[str, Rows], iden
         bool(read.get("taken")),
         was_revoked,
     )
+
+
+def _find_many(sids: Sequence[bytes]) -> Statement:
+    return f"{_FIND} IN ({places(sids)})", sids
 
 
 def _principal(realm: str, user_id: str, rows: Rows) -> Principal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..contract import ANY_VERSION, Counter, Page
 from .rows import VALUE_COLUMNS, value_of, value_row
@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..contract import Increment, Value
-    from .dialect import Database, Statement, Transaction
+    from .database import Database
+    from .transaction import Statement, Transaction
 
 _GET: Final = f"SELECT {VALUE_COLUMNS} FROM tessera_values WHERE kind = ? AND name = ? AND expires_at > ?"  # noqa: S608 - constants, as below
 _VERSION: Final = "SELECT version, expires_at FROM tessera_values WHERE kind = ? AND name = ?"
@@ -37,33 +38,32 @@ class SQLValues:
         database: where they are.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database[Any]) -> None:
         self._database = database
-        self._sql = database.dialect.sql
 
     def get(self, names: Sequence[tuple[str, bytes]], *, at: int) -> list[Value | None]:
-        results, _ = self._database.read(*((self._sql(_GET), (kind, key, at)) for kind, key in names))
+        results = self._database.read(*((_GET, (kind, key, at)) for kind, key in names))
         return [value_of(rows[0]) if rows else None for rows in results]
 
     def put(self, value: Value, *, expected: int, at: int) -> bool:
         if expected <= 0:
-            writing = self._sql(self._database.dialect.put_value), (*value_row(value), expected, expected, at)
+            writing = self._database.dialect.put_value, (*value_row(value), expected, expected, at)
         else:
             _, _, *changed = value_row(value)
-            writing = self._sql(_REPLACE), (*changed, value.kind, value.key, expected, at)
+            writing = _REPLACE, (*changed, value.kind, value.key, expected, at)
         if expected == ANY_VERSION:
             self._database.run(writing)
             return True
         # The version tells: how many rows an upsert has changed depends on how a driver counts.
-        rows = self._database.run(writing, (self._sql(_VERSION), (value.kind, value.key)))[-1]
+        rows = self._database.run(writing, (_VERSION, (value.kind, value.key)))[-1]
         return bool(rows) and rows[0][0] == value.version
 
     def take(self, kind: str, key: bytes, *, at: int) -> Value | None:
         def work(transaction: Transaction) -> Value | None:
-            (rows,) = transaction.read(self._locked(_GET, kind, key, at))
+            (rows,) = transaction.read((_GET + self._database.dialect.lock, (kind, key, at)))
             if not rows:
                 return None
-            transaction.write(self._sql(_DELETE), [(kind, key)])
+            transaction.write(_DELETE, [(kind, key)])
             return value_of(rows[0])
 
         return self._database.transact(work)
@@ -73,39 +73,36 @@ class SQLValues:
         ordered = sorted(steps, key=lambda step: (step.kind, step.key))
         statements: list[Statement] = []
         for step in ordered:
-            statements += [self._step(step, at), (self._sql(_VERSION), (step.kind, step.key))]
+            statements += [self._step(step, at), (_VERSION, (step.kind, step.key))]
         results = self._database.run(*statements, again=False)
         counted = {id(step): _counter(step, results[2 * place + 1]) for place, step in enumerate(ordered)}
         return [counted[id(step)] for step in steps]
 
     def list(self, kind: str, owner: bytes, *, at: int) -> list[Value]:
-        ((rows,), _) = self._database.read((self._sql(_LIST), (owner, kind, at)))
+        (rows,) = self._database.read((_LIST, (owner, kind, at)))
         return [value_of(row) for row in rows]
 
     def delete(self, kind: str, key: bytes) -> None:
-        self._database.run((self._sql(_DELETE), (kind, key)))
+        self._database.run((_DELETE, (kind, key)))
 
     def delete_owner(self, owner: bytes) -> None:
-        self._database.run((self._sql(_DELETE_OWNER), (owner,)))
+        self._database.run((_DELETE_OWNER, (owner,)))
 
     def purge(self, *, at: int, most: int) -> int:
-        ((rows,), _) = self._database.read((self._sql(_EXPIRED), (at, most)))
-        return self._database.remove(self._sql(_PURGE), [tuple(row) for row in rows]) if rows else 0
+        (rows,) = self._database.read((_EXPIRED, (at, most)))
+        return self._database.remove(_PURGE, [tuple(row) for row in rows]) if rows else 0
 
     def read(self, cursor: str, *, most: int) -> Page:
         kind, _, key = cursor.partition(":")
-        ((rows,), _) = self._database.read((self._sql(_READ), (kind, kind, bytes.fromhex(key), most)))
+        (rows,) = self._database.read((_READ, (kind, kind, bytes.fromhex(key), most)))
         values = tuple(map(value_of, rows))
         return Page(values=values, cursor=f"{values[-1].kind}:{values[-1].key.hex()}" if len(values) == most else "")
 
-    def _locked(self, statement: str, *values: object) -> Statement:
-        return self._sql(statement + self._database.dialect.lock), values
-
     def _step(self, step: Increment, at: int) -> Statement:
         if step.only_running:
-            return self._sql(_ADD), (step.amount, step.kind, step.key, step.ends_at)
+            return _ADD, (step.amount, step.kind, step.key, step.ends_at)
         row = (step.kind, step.key, b"", step.amount, step.ends_at, b"")
-        return self._sql(self._database.dialect.increment), (*row, at, at)
+        return self._database.dialect.increment, (*row, at, at)
 
 
 def _counter(step: Increment, rows: Sequence[Sequence[int]]) -> Counter:

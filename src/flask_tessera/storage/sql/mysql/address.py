@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ....errors import ConfigError
-from ..url import parse_own, refuse_cut_password
+from ..url import POOL, options_of, parse_own, pool_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import sqlalchemy
 
-POOL: Final = 16
-"""Connections of one process, unless `?pool=` says otherwise."""
 _MOST: Final = 100
 _BOOLEANS: Final = {"ssl_verify_cert", "ssl_verify_identity", "ssl_disabled"}
 _TEXTS: Final = {"unix_socket", "ssl_ca", "ssl_cert", "ssl_key", "ssl_key_password"}
 _IGNORED: Final = {"charset"}
 """Usual in the URLs of hosts, and for us always utf8mb4."""
-_VERIFIED: Final = {"ssl_verify_cert": True, "ssl_verify_identity": True}
 _WORDS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -30,11 +24,6 @@ class Address(NamedTuple):
     options: dict[str, Any]
     pool: int = POOL
 
-    @property
-    def database(self) -> str:
-        """The name of the database."""
-        return str(self.options["database"])
-
 
 def parse(url: str) -> Address:
     """The address in a URL of our own.
@@ -42,14 +31,7 @@ def parse(url: str) -> Address:
     Raises:
         ConfigError: it is malformed, or has an option that is not known. No part of it is repeated but that name.
     """
-    parsed = parse_own(url, "mysql://user:password@host:port/database")
-    known = _BOOLEANS | _TEXTS | _IGNORED | {"pool"}
-    for name in parsed.query.keys() - known:
-        near = get_close_matches(name, known, 1)
-        raise ConfigError(
-            f"STORE_URL: a mysql URL has no option {name!r}" + (f"; do you mean {near[0]!r}?" if near else "")
-        )
-    return _address_of(parsed)
+    return _address_of(parse_own(url, "mysql", _BOOLEANS | _TEXTS | _IGNORED | {"pool"}))
 
 
 def of_host(url: sqlalchemy.URL) -> Address:
@@ -62,26 +44,17 @@ def of_host(url: sqlalchemy.URL) -> Address:
 
 
 def _address_of(url: sqlalchemy.URL) -> Address:
-    refuse_cut_password(url)
+    query = options_of(url)
     if not url.database:
         raise ConfigError("STORE_URL: the URL must name a database: mysql://user:password@host:port/database")
-    query = {name: value if isinstance(value, str) else value[-1] for name, value in url.query.items()}
     own = {"host": url.host, "port": url.port, "user": url.username, "password": url.password, "database": url.database}
-    given = {name: value for name, value in own.items() if value is not None}
-    return Address({**given, **_options(query)}, _pool(query.get("pool", str(POOL))))
-
-
-def _options(query: Mapping[str, str]) -> dict[str, Any]:
-    options: dict[str, Any] = {name: query[name] for name in query.keys() & _TEXTS}
+    options: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
+    if "ssl_ca" in query:
+        # With an authority alone, PyMySQL would ask the server for nothing; SQLAlchemy's engines do.
+        options |= {"ssl_verify_cert": True, "ssl_verify_identity": True}
+    options |= {name: query[name] for name in query.keys() & _TEXTS}
     for name in query.keys() & _BOOLEANS:
         if query[name].lower() not in _WORDS:
             raise ConfigError(f"STORE_URL: {name} must be true or false")
         options[name] = _WORDS[query[name].lower()]
-    # With an authority alone, PyMySQL would ask the server for nothing; SQLAlchemy's engines do.
-    return {**(_VERIFIED if "ssl_ca" in options else {}), **options}
-
-
-def _pool(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= _MOST):
-        raise ConfigError(f"STORE_URL: pool must be a number from 1 to {_MOST}")
-    return int(text)
+    return Address(options, pool_in(query, _MOST))

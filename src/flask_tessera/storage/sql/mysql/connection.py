@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import pymysql
 
 from ..pool import LEAST
-from . import failures
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from ..dialect import Rows, Statement
+    from ..transaction import Rows, Statement, Values
 
+ERRORS: Final = (pymysql.err.MySQLError, OSError, UnicodeError)
+"""All that the driver may raise."""
 _CONNECTING: Final = 1
 _ANSWER: Final = 2
 """Seconds for one answer. Of the handshake too: a server that hangs still accepts."""
@@ -26,8 +28,6 @@ _SETTINGS: Final = (
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
     "SET SESSION innodb_lock_wait_timeout = 2, lock_wait_timeout = 1, sql_mode = 'STRICT_TRANS_TABLES'",
 )
-
-
 _contexts: Final[dict[object, Any]] = {}
 """Of TLS, by their options: the driver would read the system's certificates for each connection, for 50 ms."""
 
@@ -37,6 +37,8 @@ class Connection(pymysql.connections.Connection):  # type: ignore[misc] # the dr
 
     identity = ""
     """Names the server, as far as it has a name, and the tables."""
+    is_quiet = True
+    """Not asked: of one that the server has closed while it was idle nothing is lost; its next use replaces it."""
     _deadline = 0.0
 
     def __init__(self, **options: Any) -> None:
@@ -76,41 +78,35 @@ class Connection(pymysql.connections.Connection):  # type: ignore[misc] # the dr
     def close(self) -> None:
         """Say goodbye and close it; in a forked child nothing, since it is the parent's."""
         if self.process == os.getpid():
-            with suppress(*failures.ERRORS):
+            with suppress(*ERRORS):
                 super().close()
-
-    @property
-    def is_quiet(self) -> bool:
-        """Not asked: of one that the server has closed while it was idle nothing is lost; its next use replaces it."""
-        return True
 
     def all(self, sql: str, values: Any = ()) -> list[Any]:
         """All rows that a statement gives; none if it gives no rows."""
-        with self._in_time() as cursor:
-            cursor.execute(sql, values or None)
-            return list(cursor.fetchall())
+        return list(self._executed(sql, values).fetchall())
 
-    def each(self, sql: str, rows: Any) -> int:
-        """Execute a statement for each row of values; gives how many rows of the table that has changed."""
-        changed = 0
-        for row in rows:
-            with self._in_time() as cursor:
-                changed += cursor.execute(sql, row or None)
-        return changed
-
-    def batch(self, statements: tuple[Statement, ...]) -> list[Rows]:
-        """The rows that each statement gives."""
+    def batch(self, statements: Sequence[Statement]) -> list[Rows]:
         return [self.all(sql, values) for sql, values in statements]
 
-    def _in_time(self) -> Any:
-        """A cursor, for statements that wait no longer than there is time."""
+    def change(self, statement: str, rows: Sequence[Values]) -> int:
+        return sum(self._executed(statement, row).rowcount for row in rows)
+
+    def _executed(self, sql: str, values: Any) -> Any:
+        """A cursor that has executed a statement, which waited no longer than there is time."""
         if self.process != os.getpid():
             raise pymysql.err.InterfaceError("the connection is of the parent process")
         self.deadline = self._deadline
-        return self.cursor()
+        cursor = self.cursor()
+        cursor.execute(_as_driver_takes(sql), values or None)
+        return cursor
 
     def _create_ssl_ctx(self, options: Mapping[str, Any]) -> Any:
         name = tuple(sorted(options.items()))
         if name not in _contexts:
             _contexts[name] = super()._create_ssl_ctx(options)
         return _contexts[name]
+
+
+@cache
+def _as_driver_takes(statement: str) -> str:
+    return statement.replace("?", "%s")

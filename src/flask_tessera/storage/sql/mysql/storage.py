@@ -2,87 +2,87 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from ...engine import Storage
-from .. import schema, upgrades
-from ..pooled import STEP
-from ..sessions import SQLSessions
-from ..values import SQLValues
-from . import address, failures
-from .connection import Connection
-from .database import MySQLDatabase
-from .description import describe
-from .log import MySQLLog
-from .preparation import version_of
+from ....fork import renew_in_children
+from ...contract import Description, Wakeup
+from ..log import LOG, SQLLog
+from ..storage import SQLStorage
+from . import address
+from .database import MySQLDatabase, name_in
 
 if TYPE_CHECKING:
     import sqlalchemy
 
-    from ...contract import Description, SchemaState
+_SETTINGS: Final = """
+SELECT @@GLOBAL.version, @@GLOBAL.innodb_flush_log_at_trx_commit, @@GLOBAL.innodb_doublewrite, @@GLOBAL.read_only"""
+_PAUSE: Final = 0.7
+"""Seconds between two looks: with what is read now and then, two statements a second for a worker that is idle."""
 
 
-class MySQLStorage(Storage):
-    """All records in tables of one database, each called `tessera_…`.
+class MySQLLog(SQLLog):
+    """`WaitingLog` of a server that tells nobody: its head is read again and again."""
+
+    bound = 2
+
+    def __init__(self, database: MySQLDatabase) -> None:
+        super().__init__(database)
+        self._seen: object = None
+        renew_in_children(self)
+
+    def renew_locks(self) -> None:
+        """A parent's thread may have held the lock that is in it."""
+        self._interrupted = threading.Event()
+
+    def wait(self, cursor: int, *, longest: float) -> Wakeup:
+        give_up_at = time.monotonic() + longest
+        while True:
+            is_interrupted = self._interrupted.wait(min(_PAUSE, max(0.0, give_up_at - time.monotonic())))
+            self._interrupted.clear()
+            (rows,), identity = self._database.read_at((LOG, ()))
+            before, self._seen = self._seen, (rows, identity)
+            # Whatever differs, and be it that the number is smaller, is worth a look: it may be another log.
+            if is_interrupted or before != self._seen or not rows or rows[0][-1] != cursor:
+                return Wakeup()
+            if time.monotonic() >= give_up_at:
+                return Wakeup(is_unchanged=True)
+
+    def interrupt(self) -> None:
+        self._interrupted.set()
+
+
+class MySQLStorage(SQLStorage):
+    """All records in tables of one database, each called `tessera_…`; connections of a host are left alone.
 
     Args:
-        place: where.
+        url: our own, as a text, or that of a host's engine.
+
+    Raises:
+        ConfigError: it is malformed, has an option that is not known, or names no database.
     """
 
     another_place = "another database of the server in the URL of the storage"
 
-    def __init__(self, place: address.Address) -> None:
-        self._database = MySQLDatabase(place)
-        super().__init__(SQLSessions(self._database), MySQLLog(self._database), SQLValues(self._database))
-
-    @classmethod
-    def at(cls, url: str) -> MySQLStorage:
-        """A database of our own, or a host's.
-
-        Raises:
-            ConfigError: the URL is malformed, or has an option that is not known.
-        """
-        return cls(address.parse(url))
-
-    @classmethod
-    def of_host(cls, url: sqlalchemy.URL) -> MySQLStorage:
-        """The database of a host's engine; its own connections and transactions are left alone.
-
-        Raises:
-            ConfigError: the URL names no database.
-        """
-        return cls(address.of_host(url))
+    def __init__(self, url: str | sqlalchemy.URL) -> None:
+        database = MySQLDatabase(address.parse(url) if isinstance(url, str) else address.of_host(url))
+        super().__init__(database, MySQLLog(database))
 
     def describe(self) -> Description:
-        return describe(self._database)
-
-    def schema_state(self) -> SchemaState:
-        """Which version the schema is of, and what is to be done about it.
-
-        Raises:
-            StorageUnavailableError: the database does not answer.
-        """
-        try:
-            with closing(Connection.dial(self._database.address.options, time.monotonic() + STEP)) as connection:
-                return upgrades.state_of(version_of(connection))
-        except failures.ERRORS as error:
-            raise failures.unavailable(error, writing=False) from error
-
-    def upgrade(self) -> list[str]:
-        """Make the tables where there are none: no older schema of MySQL was ever released; gives what was done.
-
-        Raises:
-            ConfigError: the schema is newer than known here.
-            StorageUnavailableError: the database does not answer.
-        """
-        is_new = self.schema_state().is_new
-        self.check()
-        return [schema.revision_of(schema.VERSION)] if is_new else []
-
-    def check(self) -> None:
-        self._database.check()
-
-    def close(self) -> None:
-        self._database.close()
+        (((version, flush, pages, is_read_only),),) = self._database.read((_SETTINGS, ()))
+        warnings = []
+        if flush != 1:
+            warnings.append(
+                f"innodb_flush_log_at_trx_commit={flush}: a crash of the server may take the last endings back"
+            )
+        if str(pages) in {"0", "OFF"}:
+            warnings.append("innodb_doublewrite=OFF: a power cut may destroy pages of the database")
+        if is_read_only:
+            warnings.append("read_only=ON: this server cannot be written to")
+        durability = (
+            "a commit outlives a power cut; the loss of the primary may take the last ones, if there is a replica"
+            if flush == 1
+            else "a commit outlives its process, but not every crash of the server"
+        )
+        return Description(f"{name_in(version)} {version.partition('-')[0]}", durability, tuple(warnings))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import psycopg
 
 from ....errors import ConfigError
-from ..url import parse_own, refuse_cut_password
+from ..url import POOL, options_of, parse_own, pool_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,9 +19,7 @@ DEFAULT_SCHEMA: Final = "tessera"
 OTHER_DEFAULT: Final = "tessera_storage"
 """Where a role is called like the default: of such a role a schema of its name is the first in its search path, so that
 the new tables of its application would land among ours."""
-DEFAULT_POOL: Final = 16
-"""Connections of one process at most, and one that listens."""
-_OWN_OPTIONS: Final = {"schema", "pool"}
+_MOST: Final = 1000
 _NOT_FOR_US: Final = {"client_encoding", "replication", "dbname", "user", "password"}
 _LIBPQ_OPTIONS: Final = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()} - _NOT_FOR_US
 _DEFAULTS: Final = {
@@ -41,12 +38,13 @@ _OTHER_NAMES: Final = {"ssl": "sslmode"}
 class Address(NamedTuple):
     """What to connect to; `attempts` are the hosts, in the order in which to try them.
 
-    `schema` is that of our tables, empty for the default; `pool` says how many connections there may be.
+    `schema` is that of our tables, empty for the default; `pool` says how many connections there may be, beside one
+    that listens.
     """
 
     attempts: tuple[dict[str, str], ...]
     schema: str
-    pool: int = DEFAULT_POOL
+    pool: int = POOL
 
     @property
     def channel(self) -> str:
@@ -60,13 +58,7 @@ def parse(url: str) -> Address:
     Raises:
         ConfigError: it is malformed, or has an option that is not known. No part of it is repeated but that name.
     """
-    parsed = parse_own(url, "postgresql://user:password@host:port/database")
-    for name in parsed.query:
-        if name not in _LIBPQ_OPTIONS | _OWN_OPTIONS:
-            near = get_close_matches(name, _LIBPQ_OPTIONS | _OWN_OPTIONS, 1)
-            hint = f"; do you mean {near[0]!r}?" if near else ", nor has libpq"
-            raise ConfigError(f"STORE_URL: a postgresql URL has no option {name!r}{hint}")
-    return _address_of(parsed)
+    return _address_of(parse_own(url, "postgresql", _LIBPQ_OPTIONS | {"schema", "pool"}))
 
 
 def of_host(url: sqlalchemy.URL) -> Address:
@@ -76,17 +68,13 @@ def of_host(url: sqlalchemy.URL) -> Address:
 
 
 def _address_of(url: sqlalchemy.URL) -> Address:
-    refuse_cut_password(url)
-    options = {name: value if isinstance(value, str) else ",".join(value) for name, value in url.query.items()}
-    pool = options.pop("pool", str(DEFAULT_POOL))
-    if not (pool.isascii() and pool.isdigit() and 0 < int(pool) <= 1000):
-        raise ConfigError("STORE_URL: pool= must be a number of connections from 1 to 1000")
-    schema = options.pop("schema", "") if "schema" in options else None
+    options = options_of(url)
+    pool, schema = pool_in(options, _MOST), options.pop("schema", None)
     if schema is not None and (not schema or "\0" in schema or len(schema.encode()) > 63 or schema.startswith("pg_")):
         raise ConfigError("STORE_URL: schema= must be a name of 1 to 63 bytes that does not begin with pg_")
     own = {"user": url.username, "password": url.password, "dbname": url.database}
     given = {name: str(value) for name, value in own.items() if value}
-    return Address(_attempts(url, _DEFAULTS | options | given), schema or "", int(pool))
+    return Address(_attempts(url, _DEFAULTS | options | given), schema or "", pool)
 
 
 def _attempts(url: sqlalchemy.URL, options: Mapping[str, str]) -> tuple[dict[str, str], ...]:

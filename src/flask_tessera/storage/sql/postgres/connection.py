@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from psycopg import Connection as DriverConnection
-from psycopg import OperationalError
+from psycopg import Error, OperationalError
 from psycopg.conninfo import make_conninfo
 from psycopg.types.numeric import Int8Dumper
 from psycopg.waiting import Ready, Wait
@@ -15,12 +16,12 @@ from psycopg.waiting import Ready, Wait
 from ..pool import LEAST
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Generator, Mapping, Sequence
     from typing import Self
 
     from psycopg import Cursor
 
-    from ..dialect import Statement
+    from ..transaction import Rows, Statement, Values
 
 Result = TypeVar("Result")
 # The server gives up before we do, so that nothing of a step goes on that was given up. All we read has an index, so
@@ -32,6 +33,8 @@ SET lock_timeout TO 2000;
 SET idle_in_transaction_session_timeout TO 5000;
 SET jit TO off;
 SET client_min_messages TO warning"""
+_PATIENCE: Final = 0.3
+"""Seconds after which a host has taken too long for another one."""
 
 
 class Connection(DriverConnection[Any]):
@@ -41,8 +44,6 @@ class Connection(DriverConnection[Any]):
         super().__init__(*arguments)
         self.deadline = 0.0
         """Steady second at which it stops waiting for the server."""
-        self.opened_at = 0.0
-        """Steady second before which it was not there."""
         self.process = os.getpid()
         """Whose it is. A forked child says nothing on it and does not close it: the server would hear the parent."""
         self.identity = ""
@@ -51,7 +52,7 @@ class Connection(DriverConnection[Any]):
         self.adapters.register_dumper(int, Int8Dumper)
 
     @classmethod
-    def open(cls, options: Mapping[str, str], give_up_at: float) -> Self:
+    def dial(cls, options: Mapping[str, str], give_up_at: float) -> Self:
         """Connect.
 
         Args:
@@ -61,9 +62,7 @@ class Connection(DriverConnection[Any]):
         Raises:
             psycopg.Error: nobody answers, or not as we need it.
         """
-        opened_at = time.monotonic()
         connection = cls.connect(make_conninfo("", **options), client_encoding="utf8", autocommit=True)
-        connection.opened_at = opened_at
         connection.deadline = max(give_up_at, time.monotonic() + LEAST)
         connection.execute(SETTINGS)
         return connection
@@ -85,14 +84,21 @@ class Connection(DriverConnection[Any]):
             return False
         return not self.closed
 
-    def batch(self, statements: Iterable[Statement]) -> list[list[Any]]:
-        """Send statements in one round trip; the rows that each gives. Those between BEGIN and COMMIT are one step."""
-        statements = list(statements)
+    def batch(self, statements: Sequence[Statement]) -> list[Rows]:
+        # Statements that do not begin a transaction are one (PostgreSQL manual, 34.5.1.1).
         if len(statements) == 1:
-            return [_rows(self.execute(*statements[0], prepare=True))]
+            ((sql, values),) = statements
+            return [_rows(self.execute(_as_libpq_takes(sql), values, prepare=True))]
         with self.pipeline():
-            cursors = [self.execute(sql, values, prepare=True) for sql, values in statements]
+            cursors = [self.execute(_as_libpq_takes(sql), values, prepare=True) for sql, values in statements]
         return [_rows(cursor) for cursor in cursors]
+
+    def change(self, statement: str, rows: Sequence[Values]) -> int:
+        if len(rows) == 1:
+            return self.execute(_as_libpq_takes(statement), rows[0], prepare=True).rowcount
+        with self.cursor() as cursor:
+            cursor.executemany(_as_libpq_takes(statement), rows)
+            return cursor.rowcount
 
     def wait(self, gen: Generator[Any, Any, Result], *arguments: Any, **options: Any) -> Result:
         """Consume a generator of the driver, as long as there is time: libpq knows no such limit."""
@@ -121,3 +127,29 @@ class Connection(DriverConnection[Any]):
 
 def _rows(cursor: Cursor[Any]) -> list[Any]:
     return cursor.fetchall() if cursor.description else []
+
+
+@cache
+def _as_libpq_takes(statement: str) -> str:
+    return statement.replace("?", "%s")
+
+
+def dial_one_of(hosts: list[dict[str, str]], give_up_at: float) -> Connection:
+    """Connect to the host that answered last, or to the next one: there is time for one that hangs, not for two.
+
+    Args:
+        hosts: the options of libpq for each; one that does not answer is moved to the end.
+        give_up_at: as of `Connection.dial`.
+
+    Raises:
+        psycopg.Error: as of `Connection.dial`.
+    """
+    for left, host in zip(reversed(range(len(hosts))), list(hosts), strict=True):
+        began = time.monotonic()
+        try:
+            return Connection.dial(host, give_up_at)
+        except Error:
+            hosts[:] = [*(each for each in hosts if each is not host), host]
+            if not left or time.monotonic() - began > _PATIENCE:
+                raise
+    raise OSError("no host to connect to")

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from ....clocks import boot_clock
-from ...engine import Storage
-from .. import upgrades
-from ..sessions import SQLSessions
-from ..values import SQLValues
+from ....errors import ConfigError
+from ...contract import Description
+from ..storage import SQLStorage
 from .database import SQLiteDatabase
-from .description import describe
 from .log import SQLiteLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ...contract import Description, SchemaState
+    import sqlalchemy
+
+_OFF, _NORMAL = 0, 1
+_OUTLIVES: Final = {
+    _OFF: "a commit outlives its process, but a power cut may destroy the file (synchronous=OFF)",
+    _NORMAL: "a commit outlives its process; a power cut may take the last ones (synchronous=NORMAL)",
+}
 
 
-class SQLiteStorage(Storage):
+class SQLiteStorage(SQLStorage):
     """All records in one file.
 
     Args:
@@ -35,36 +41,37 @@ class SQLiteStorage(Storage):
     def __init__(
         self, path: str, *, is_ours: bool = True, makes_folder: bool = False, steady: Callable[[], float] = boot_clock
     ) -> None:
-        self._database = SQLiteDatabase(path, is_ours=is_ours, makes_folder=makes_folder)
-        self._log = SQLiteLog(self._database, steady)
-        super().__init__(SQLSessions(self._database, self._log.announce), self._log, SQLValues(self._database))
+        database = SQLiteDatabase(path, is_ours=is_ours, makes_folder=makes_folder)
+        log = SQLiteLog(database, steady)
+        super().__init__(database, log)
+        self._stamp = log.stamp
 
-    def describe(self) -> Description:
-        return describe(self._database)
-
-    def schema_state(self) -> SchemaState:
-        """Which version the schema is of, and what is to be done about it.
-
-        Raises:
-            StorageUnavailableError: the database does not answer.
-        """
-        return upgrades.state_of(self._database.schema_version())
-
-    def upgrade(self) -> list[str]:
-        """Bring the schema up to date, also while others are at work; gives the steps that were applied.
+    @classmethod
+    def of_host(cls, url: sqlalchemy.URL) -> SQLiteStorage:
+        """The file of a host's engine.
 
         Raises:
-            ConfigError: the schema is newer than known here.
-            StorageUnavailableError: the database does not answer; nothing was changed.
+            ConfigError: it is in memory, or not named by a path.
         """
-        return self._database.upgrade()
+        path = url.database
+        if not path or path == ":memory:" or "mode=memory" in path:
+            raise ConfigError("STORE_URL: SQLite in memory cannot be shared; use memory: or a file")
+        if path.startswith("file:"):
+            raise ConfigError("STORE_URL: SQLite by a file: address is not supported; give the path")
+        return cls(str(Path(path).absolute()), is_ours=False)
 
     def check(self) -> None:
-        self._database.open()
-        self._log.stamp()
-        with self._database.writing():
-            pass
+        self._stamp()
+        self._database.transact(lambda transaction: transaction.read())
 
-    def close(self) -> None:
-        self._log.close()
-        self._database.close()
+    def describe(self) -> Description:
+        ((journal,),), ((synchronous,),) = self._database.read(("PRAGMA journal_mode", ()), ("PRAGMA synchronous", ()))
+        # Without a WAL, NORMAL syncs too; only an ill-timed power cut on old file systems could destroy the file.
+        weak = _OUTLIVES.get(synchronous, "") if journal == "wal" or synchronous == _OFF else ""
+        warnings = [weak] if weak else []
+        if journal in {"memory", "off"}:
+            warnings.append(f"journal_mode={journal}: a process that dies in a commit destroys the file")
+        durability = weak or "a commit outlives its process and a power cut"
+        return Description(
+            f"SQLite {sqlite3.sqlite_version}", f"one machine; journal {journal}; {durability}", tuple(warnings)
+        )
