@@ -298,6 +298,21 @@ def test_X9_a_deleted_side_file_is_made_anew_by_the_next_ending(timed, other, st
     assert timed.revocations.stamp() != after
 
 
+@pytest.mark.unix("symbolic links for everybody")
+def test_X9_a_link_in_place_of_the_side_file_leads_into_no_other_file(timed, other, steady, path, tmp_path):
+    foreign = tmp_path / "foreign"
+    foreign.write_bytes(b"as it was")
+    side_file = path.with_name("tessera.db-tessera")
+    session = begin(timed)
+    stamp = timed.revocations.stamp()
+    side_file.unlink()
+    side_file.symlink_to(foreign)
+    other.sessions.end(session.sid, "logout", at=T0)
+    steady.advance(1)
+    assert timed.revocations.stamp() != stamp
+    assert foreign.read_bytes() == b"as it was"
+
+
 @pytest.mark.unix("way to take away a file that is open")
 def test_F02_a_side_file_that_cannot_be_made_is_a_storage_that_is_unavailable(timed, steady, path):
     side_file = path.with_name("tessera.db-tessera")

@@ -241,3 +241,38 @@ def test_S06_racing_logins_of_one_new_user_keep_the_limit_and_none_is_lost(store
         user = f"new {number}"
         race(16, lambda _number, user=user: store.sessions.add(new_session(user), limits=limits, at=T0))
         assert len(store.sessions.list("", user, at=T0)) == 10
+
+
+def test_F04_tables_that_were_made_anew_under_open_connections_are_one_log(url):
+    """By OPTIMIZE TABLE, a usual job of a night: who connected before knows the old table."""
+    with closing(open_storage(url)) as before, closing(open_storage(url)) as after:
+        race(4, lambda _number: before.revocations.head(at=T0))
+        old = before.revocations.head(at=T0).log_id
+        created = "SELECT create_time FROM information_schema.tables WHERE table_name = 'tessera_log'"
+        created += " AND table_schema = DATABASE()"
+        first = execute(url, created)
+        # Of whole seconds.
+        while execute(url, created) == first:
+            execute(url, "ALTER TABLE tessera_log ENGINE = InnoDB")
+        name = after.revocations.head(at=T0).log_id
+        assert name != old
+        names = {each.revocations.head(at=T0).log_id for _ in range(6) for each in (before, after)}
+        assert names == {name}
+        checkpoint = before.revocations.head(at=T0).checkpoint
+        session = new_session()
+        before.sessions.add(session, limits=Limits(10, 0, "evict"), at=T0, checkpoint=checkpoint)
+        assert stored(after, session).sid == session.sid
+
+
+def test_X5_a_right_that_is_taken_away_is_an_outage_and_no_wrong_setting(url):
+    database, name = url.rpartition("/")[2], f"t{url.rpartition('/')[2][:12]}"
+    execute(url, f"CREATE USER {name}@'127.0.0.1'", f"GRANT ALL ON {database}.* TO {name}@'127.0.0.1'")
+    with closing(open_storage(url.replace("root@", f"{name}@"))) as storage:
+        session = begin(storage)
+        execute(url, f"REVOKE SELECT ON {database}.* FROM {name}@'127.0.0.1'")
+        storage.close()
+        with pytest.raises(StorageUnavailableError, match="lacks a right"):
+            storage.sessions.find(session.sid)
+        execute(url, f"GRANT SELECT ON {database}.* TO {name}@'127.0.0.1'")
+        assert stored(storage, session) == session
+    execute(url, f"DROP USER {name}@'127.0.0.1'")

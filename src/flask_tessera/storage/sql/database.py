@@ -10,7 +10,7 @@ from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final, Generic, TypeVar
 
-from ...errors import AlreadyExistsError, StorageUnavailableError, TesseraError
+from ...errors import AlreadyExistsError, ConfigError, StorageUnavailableError, TesseraError
 from . import schema
 from .pool import AnyConnection, Pool
 from .transaction import Transaction
@@ -129,11 +129,17 @@ class Database(ABC, Generic[AnyConnection]):
         connection = self._dial(give_up_at)
         with ExitStack() as undoing:
             undoing.callback(connection.close)
-            version = self._prepare(connection)
-            # A process that is at work already goes on when the schema is upgraded beneath it.
-            if not self._is_at_work:
-                schema.refuse_other(version)
-                self._is_at_work = True
+            try:
+                version = self._prepare(connection)
+                # A process that is at work already goes on when the schema is upgraded beneath it.
+                if not self._is_at_work:
+                    schema.refuse_other(version)
+            except ConfigError as error:
+                if not self._is_at_work:
+                    raise
+                # It was well: rights were taken, or tables are gone, and may come back.
+                raise StorageUnavailableError(str(error)) from error
+            self._is_at_work = True
             undoing.pop_all()
         return connection
 

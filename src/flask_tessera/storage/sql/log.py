@@ -115,6 +115,7 @@ class SQLLog:
     def _read(self, cursor: int, most: int, at: int) -> tuple[LogPage, Rows]:
         """The head, and entries after `cursor`, of a log that has begun here, or does by this call."""
         statement = _PAGE_AFTER.format(now=self._database.dialect.now), (cursor, most)
+        is_sure = False
         while True:
             (rows,), identity = self._database.read_at(statement)
             if not rows:
@@ -126,7 +127,12 @@ class SQLLog:
             if created_at is not None and text(place) == identity:
                 entries = [row[_HEAD:] for row in rows if row[_HEAD] is not None]
                 return LogPage((), 0, name, created_at, valid_from, number=number), entries
-            self._database.run((_BEGIN, (at, identity, identity)))
+            if created_at is None or is_sure:
+                self._database.run((_BEGIN, (at, identity, identity)))
+            else:
+                # Who connected before the tables were made anew knows the old ones: two such would begin it by turns.
+                self._database.close()
+                is_sure = True
 
 
 def log_name(rows: Rows, identity: str) -> str:

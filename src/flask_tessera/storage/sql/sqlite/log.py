@@ -46,7 +46,9 @@ _SIZE: Final = 16
 _HAS_PREAD: Final = hasattr(os, "pread")
 """Windows has neither it nor `pwrite`."""
 # Of Windows; elsewhere all files are binary. There no child inherits a descriptor anyway.
-_FLAGS: Final = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_FLAGS: Final = (
+    os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+)
 _BACKSTOP: Final = 1.0
 """Seconds between looks at what the side file cannot tell."""
 _QUEUE_WAIT: Final = 0.75
@@ -65,6 +67,9 @@ class _SideFile:
         self.salt = secrets.token_bytes(8)
         """Another one where there may be something new that nobody has told."""
         self._path = path
+        # A link there would lead our bytes into another file.
+        if os.path.islink(path):
+            os.unlink(path)
         self._descriptor = os.open(path, _FLAGS, 0o600)
         # Not before the last reader has let go: the number could lead to another file by then.
         weakref.finalize(self, os.close, self._descriptor)
