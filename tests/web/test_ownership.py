@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from flask import Flask
 
-from flask_tessera import ConfigError, Tessera
+from flask_tessera import ConfigError, StorageUnavailableError, Tessera
 from flask_tessera.cli import tessera_commands
 from flask_tessera.storage.memory import MemoryStorage
 from tests.cli.stores import STORES, store_url
+from tests.servers import RedisServer, why_not
 
 from .conftest import BrokenStorage
 
@@ -105,3 +109,34 @@ def test_G02_a_stolen_storage_tells_nothing_of_the_secret():
     log_in(*make(MINE, storage))
     values = [each for each in storage.values.read("", most=9).values if each.kind == "owner"]
     assert [len(each.value) for each in values] == [32]
+
+
+def assert_waited_once(app, tessera):
+    with pytest.raises(StorageUnavailableError) as caught:
+        log_in(app, tessera)
+    # What the look has got, in place of another wait.
+    assert str(caught.value).endswith(" (a moment ago)")
+    tessera.close(app)
+
+
+def test_F02_who_has_waited_in_vain_to_learn_whose_it_is_does_not_wait_again(tmp_path):
+    app, tessera = make(MINE, f"sqlite:///{tmp_path}/held.db")
+    with closing(sqlite3.connect(tmp_path / "held.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert_waited_once(app, tessera)
+    log_in(app, tessera)
+    tessera.close(app)
+
+
+def test_F02_nor_for_a_server_that_hangs():
+    if reason := why_not("redis8"):
+        pytest.skip(reason)
+    with RedisServer("redis8") as server:
+        app, tessera = make(MINE, server.url)
+        server.stop()
+        try:
+            assert_waited_once(app, tessera)
+        finally:
+            server.cont()
+        log_in(app, tessera)
+        tessera.close(app)

@@ -20,6 +20,7 @@ from ..config import Settings, read_settings
 from ..errors import ConfigError, StorageUnavailableError
 from ..fork import renew_in_children
 from ..services import ownership
+from ..storage.pace import give_up
 from ..tokens.keys import KeyRing
 from .app_building import build_realm, build_shared, responses_of, throttle_limits
 from .current import current_app_object
@@ -131,10 +132,11 @@ class States:
         try:
             ownership.refuse_foreign(storage, self.storage_ring(), at=(self._clock or system_clock)())
             self._is_owner = True
-        except StorageUnavailableError:
+        except StorageUnavailableError as error:
             # Nobody is kept from what does not need the storage; what does will say so. One wait a request is enough.
             if boot_clock() > begun + _SLOW:
                 self._look_again_at = boot_clock() + _LOOK_AGAIN_AFTER
+                give_up(error)
 
     def _running(self, realm: str) -> Runtime:
         if realm not in self.hooks:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from redis.exceptions import AskError, MovedError, NoScriptError, ResponseError, TryAgainError
 
 from ...errors import StorageUnavailableError
+from ..pace import refuse_if_given_up
 from .server import WAIT, unavailable
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ class Client:
         Raises:
             StorageUnavailableError: some were not executed, or nobody knows, or no replica has confirmed it.
         """
+        refuse_if_given_up()
         if self._first is not None:
             self._first()
             self._first = None

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final, Generic, TypeVar
 
 from ...errors import AlreadyExistsError, ConfigError, StorageUnavailableError, TesseraError
+from ..pace import refuse_if_given_up
 from . import schema
 from .pool import AnyConnection, Pool
 from .transaction import Transaction
@@ -126,6 +127,7 @@ class Database(ABC, Generic[AnyConnection]):
             Exception: an error of the driver: nobody answers.
             ConfigError: the database is not one we can work with.
         """
+        refuse_if_given_up()
         connection = self._dial(give_up_at)
         with ExitStack() as undoing:
             undoing.callback(connection.close)

@@ -28,6 +28,7 @@ import time
 import weakref
 from collections import deque
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ....errors import StorageUnavailableError
@@ -68,8 +69,8 @@ class _SideFile:
         """Another one where there may be something new that nobody has told."""
         self._path = path
         # A link there would lead our bytes into another file.
-        if os.path.islink(path):
-            os.unlink(path)
+        if Path(path).is_symlink():
+            Path(path).unlink(missing_ok=True)
         self._descriptor = os.open(path, _FLAGS, 0o600)
         # Not before the last reader has let go: the number could lead to another file by then.
         weakref.finalize(self, os.close, self._descriptor)
