@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ class MemoryDatabase(SQLiteDatabase):
     def __init__(self) -> None:
         super().__init__(":memory:", is_ours=False)
         self.connection = Connection(":memory:")
+        weakref.finalize(self, self.connection.close)
         create_or_upgrade(self.connection)
 
     def close(self) -> None:

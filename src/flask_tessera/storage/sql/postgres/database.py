@@ -35,12 +35,11 @@ _QUEUE: Final = "SELECT pg_advisory_xact_lock(hashtext('flask_tessera'))"
 _WHAT_IS_THERE: Final = """
 SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = %s),
        EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = %s AND tablename = 'tessera_log')"""
-_CREATE_FOR: Final = ("CREATE SCHEMA {} AUTHORIZATION {}",)
-_GRANT_CREATE: Final = ("GRANT USAGE, CREATE ON SCHEMA {} TO {}",)
+_CREATE_FOR: Final = "CREATE SCHEMA {0} AUTHORIZATION {1}"
+_GRANT_CREATE: Final = "GRANT USAGE, CREATE ON SCHEMA {0} TO {1}"
 _GRANT_USE: Final = (
-    "GRANT USAGE ON SCHEMA {0} TO {1}",
-    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {0} TO {1}",
-    "GRANT USAGE ON ALL SEQUENCES IN SCHEMA {0} TO {1}",
+    "GRANT USAGE ON SCHEMA {0} TO {1}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {0} TO {1}; "
+    "GRANT USAGE ON ALL SEQUENCES IN SCHEMA {0} TO {1}"
 )
 _TABLE: Final = "SELECT 'tessera_log'::regclass::oid"
 _SERVER: Final = """
@@ -192,7 +191,5 @@ def _lacks(connection: Connection, name: str) -> ConfigError:
     names = sql.Identifier(name), sql.Identifier(connection.info.user)
     (has_schema, has_tables) = connection.execute(_WHAT_IS_THERE, (name, name)).fetchone() or (0, 0)
     remedy = _GRANT_USE if has_tables else _GRANT_CREATE if has_schema else _CREATE_FOR
-    return ConfigError(
-        "STORE_URL: the role lacks a right; as the owner of the database run: "
-        + "; ".join(sql.SQL(statement).format(*names).as_string(connection) for statement in remedy)
-    )
+    words = sql.SQL(remedy).format(*names).as_string(connection)
+    return ConfigError(f"STORE_URL: the role lacks a right; as the owner of the database run: {words}")

@@ -29,14 +29,9 @@ def identify(path: str) -> FileIdentity:
 
 
 class Connection(sqlite3.Connection):
-    """One of our own, in autocommit; one thread at a time uses it.
+    """One of our own, in autocommit; one thread at a time uses it."""
 
-    Args:
-        path: of the file.
-        is_ours: whether its journal and what a commit outlives are ours to choose.
-    """
-
-    def __init__(self, path: str, *, is_ours: bool = False) -> None:
+    def __init__(self, path: str) -> None:
         self.process = os.getpid()
         """Whose it is: to close a parent's from its child could undo what that is just writing."""
         self._deadline = 0.0
@@ -45,10 +40,6 @@ class Connection(sqlite3.Connection):
         self.file: FileIdentity = NO_FILE
         """Which file it leads to."""
         super().__init__(path, timeout=LONGEST_WAIT, isolation_level=None, check_same_thread=False)
-        if is_ours:
-            self._choose_wal()
-            # An ending that was answered must outlive a power cut.
-            self.execute("PRAGMA synchronous=FULL")
 
     @property
     def identity(self) -> str:
@@ -85,8 +76,8 @@ class Connection(sqlite3.Connection):
         if self.process == os.getpid():
             super().close()
 
-    def _choose_wal(self) -> None:
-        """Choose the journal; where another process is about to, SQLite fails at once: wait for a transaction of it."""
+    def choose_journal(self) -> None:
+        """Choose a WAL; where another process is about to, SQLite fails at once: wait for a transaction of it."""
         give_up_at = time.monotonic() + LONGEST_WAIT
         while True:
             try:
@@ -95,6 +86,8 @@ class Connection(sqlite3.Connection):
                 if time.monotonic() >= give_up_at:
                     raise
             else:
+                # An ending that was answered must outlive a power cut.
+                self.execute("PRAGMA synchronous=FULL")
                 return
             self.deadline = give_up_at
             self.execute("BEGIN IMMEDIATE")

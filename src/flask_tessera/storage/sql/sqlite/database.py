@@ -113,12 +113,14 @@ class SQLiteDatabase(Database[Connection]):
             # journal from under it (sqlite.org/howtocorrupt.html §2.2).
             with suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600))
-        return Connection(self.path, is_ours=self._is_ours)
+        return Connection(self.path)
 
     def _version_on(self, connection: Connection) -> int:
         return version_of(connection)
 
     def _prepare(self, connection: Connection) -> int:
+        if self._is_ours:
+            connection.choose_journal()
         version = version_of(connection)
         if not version or (version < schema.VERSION and self._is_ours):
             # Two processes may start at once: the second waits, and finds all in place.
