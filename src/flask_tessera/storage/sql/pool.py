@@ -107,7 +107,8 @@ class Pool(Generic[AnyConnection]):
 
     def _take(self, connect: Callable[[float], AnyConnection], give_up_at: float) -> AnyConnection:
         began = time.monotonic()
-        if not self._free.acquire(timeout=LONGEST_WAIT):
+        # Less where an attempt before this one has taken its time.
+        if not self._free.acquire(timeout=min(LONGEST_WAIT, max(LEAST, give_up_at - began))):
             raise StorageUnavailableError(_TOO_LONG)
         connection = None
         try:
