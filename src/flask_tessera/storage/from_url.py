@@ -64,23 +64,25 @@ def open_engine(source: Any) -> Storage:
     Flask-SQLAlchemy knows its engine within the application context only.
 
     Raises:
-        ConfigError: `source` is neither, or the database is not supported.
+        ConfigError: `source` is neither, or the database is not supported, or it connects by more than a URL can say.
     """
     refuse_other(source)
-    url = url_of(source)
-    name = url.get_backend_name()
+    engine = _engine_of(source)
+    name = engine.url.get_backend_name()
     if name == "sqlite":
         from .sql.sqlite import SQLiteStorage
 
-        return SQLiteStorage.of_host(url)
+        return SQLiteStorage.of_host(engine.url)
     if name == "postgresql":
         from .sql.postgres import PostgresStorage
+        from .sql.url import url_of_engine
 
-        return PostgresStorage(url)
+        return PostgresStorage(url_of_engine(engine))
     if name in {"mysql", "mariadb"}:
         from .sql.mysql import MySQLStorage
+        from .sql.url import url_of_engine
 
-        return MySQLStorage(url)
+        return MySQLStorage(url_of_engine(engine))
     known = "sqlite:///file, postgresql://host/db, mysql://host/db or memory:"
     raise ConfigError(f"STORE_URL: {name} is not supported; use {known}")
 
@@ -125,5 +127,9 @@ def is_in_memory(source: Any) -> bool:
 
 def url_of(source: Any) -> sqlalchemy.URL:
     """The URL of an engine, or of the engine that an object has."""
-    engine: sqlalchemy.Engine = source if hasattr(source, "raw_connection") else source.engine
-    return engine.url
+    url: sqlalchemy.URL = _engine_of(source).url
+    return url
+
+
+def _engine_of(source: Any) -> Any:
+    return source if hasattr(source, "raw_connection") else source.engine

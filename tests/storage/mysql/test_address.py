@@ -6,9 +6,9 @@ import pytest
 import sqlalchemy
 
 from flask_tessera.errors import ConfigError
-from flask_tessera.storage.from_url import open_storage
+from flask_tessera.storage.from_url import open_engine, open_storage
 from flask_tessera.storage.sql.mysql import MySQLStorage, address
-from flask_tessera.storage.sql.url import POOL
+from flask_tessera.storage.sql.url import POOL, url_of_engine
 
 
 @pytest.mark.parametrize("scheme", ["mysql", "mariadb", "mysql+pymysql", "mariadb+pymysql"])
@@ -30,6 +30,48 @@ def test_what_a_host_tells_its_driver_is_not_for_us():
     url = sqlalchemy.make_url("mysql+mysqldb://h/x?read_timeout=60&ssl_ca=ca.pem&charset=latin1")
     tls = {"ssl_ca": "ca.pem", "ssl_verify_cert": True, "ssl_verify_identity": True}
     assert address.of_host(url) == ({"host": "h", "database": "x", **tls}, POOL)
+
+
+@pytest.mark.parametrize(
+    ("given", "tls"),
+    [
+        ({"ssl": {"ca": "a.pem"}}, {"ssl_ca": "a.pem", "ssl_verify_cert": True, "ssl_verify_identity": True}),
+        (
+            {"ssl": {"ca": "a.pem", "cert": "c.pem", "key": "k.pem", "check_hostname": False}},
+            {
+                "ssl_ca": "a.pem",
+                "ssl_cert": "c.pem",
+                "ssl_key": "k.pem",
+                "ssl_verify_cert": True,
+                "ssl_verify_identity": False,
+            },
+        ),
+        (
+            {"ssl_verify_cert": True, "ssl_ca": "a.pem"},
+            {"ssl_ca": "a.pem", "ssl_verify_cert": True, "ssl_verify_identity": True},
+        ),
+    ],
+)
+def test_what_a_hosts_engine_was_given_beside_its_url_counts(given, tls):
+    engine = sqlalchemy.create_engine(
+        "mysql+pymysql://me:pw@h/x", connect_args={**given, "read_timeout": 60, "port": 3307}
+    )
+    own = {"host": "h", "port": 3307, "user": "me", "password": "pw", "database": "x"}
+    assert address.of_host(url_of_engine(engine)) == ({**own, **tls}, POOL)
+
+
+@pytest.mark.parametrize(
+    ("query", "given", "name"),
+    [
+        ("?ssl_mode=REQUIRED", {}, "ssl_mode"),
+        ("", {"ssl": {"fake_flag_to_enable_tls": True}}, "ssl_fake_flag_to_enable_tls"),
+        ("", {"ssl": object()}, "ssl"),
+    ],
+)
+def test_an_option_about_tls_that_is_not_known_is_not_left_out_in_silence(query, given, name):
+    engine = sqlalchemy.create_engine(f"mysql+pymysql://me:pw@h/x{query}", connect_args=given)
+    with pytest.raises(ConfigError, match=f"option {name} is not understood"):
+        open_engine(engine)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import sqlalchemy
 from flask_tessera.errors import ConfigError
 from flask_tessera.storage.from_url import open_engine, open_storage
 from flask_tessera.storage.sql.postgres import address
+from flask_tessera.storage.sql.url import url_of_engine
 from flask_tessera.testing import race
 from flask_tessera.testing.contract.base import begin, stored
 from tests.servers import PostgresServer, fresh_database, shared
@@ -95,6 +96,47 @@ def test_the_url_of_a_hosts_engine_is_taken_and_its_driver_left(driver):
     assert (attempt["host"], attempt["port"], attempt["user"], attempt["password"]) == ("host", "5433", "me", "pw")
     assert attempt["sslmode"] == "require"
     assert "command_timeout" not in attempt
+
+
+def test_what_a_hosts_engine_was_given_beside_its_url_counts():
+    """Else our connections would lead elsewhere, or be unencrypted where its own refuse to be."""
+    given = {
+        "host": "other",
+        "password": "new",
+        "sslmode": "verify-full",
+        "connect_timeout": 60,
+        "prepare_threshold": 3,
+    }
+    engine = sqlalchemy.create_engine("postgresql+psycopg://me:pw@host/app?sslmode=prefer", connect_args=given)
+    (attempt,) = address.of_host(url_of_engine(engine)).attempts
+    wanted = {"host": "other", "user": "me", "password": "new", "dbname": "app", "sslmode": "verify-full"}
+    assert wanted.items() <= attempt.items()
+    # Of this a request's time depends.
+    assert attempt["connect_timeout"] == "2"
+    assert "prepare_threshold" not in attempt
+
+
+def _listened():
+    engine = sqlalchemy.create_engine("postgresql+psycopg://host/app")
+    sqlalchemy.event.listen(engine, "do_connect", lambda *_: None)
+    return engine
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (_listened, "do_connect"),
+        (lambda: sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: None), "creator="),
+        (
+            lambda: sqlalchemy.create_engine("postgresql+psycopg://h/d", connect_args={"ssl_context": 1.5}),
+            "ssl_context",
+        ),
+        (lambda: sqlalchemy.create_engine("postgresql+psycopg://h/d?tls=1"), "tls"),
+    ],
+)
+def test_an_engine_that_connects_by_more_than_a_url_can_say_is_refused(make, said):
+    with pytest.raises(ConfigError, match=f"{said}.*give the storage a URL of its own"):
+        open_engine(make())
 
 
 def test_a_hosts_tables_and_open_transactions_are_left_alone():

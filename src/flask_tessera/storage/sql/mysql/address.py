@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ....errors import ConfigError
-from ..url import POOL, options_of, parse_own, pool_in
+from ..url import POOL, options_of, parse_own, pool_in, refuse_encryption
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -38,8 +38,10 @@ def of_host(url: sqlalchemy.URL) -> Address:
     """The address of a host's engine; options that concern its own connections are not for us.
 
     Raises:
-        ConfigError: it names no database.
+        ConfigError: it names no database, or has an option about TLS that we do not know.
     """
+    for name in url.query.keys() - _BOOLEANS - _TEXTS:
+        refuse_encryption(name)
     return _address_of(url.set(query={name: url.query[name] for name in url.query.keys() & (_BOOLEANS | _TEXTS)}))
 
 

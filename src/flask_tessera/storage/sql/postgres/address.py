@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import psycopg
 
 from ....errors import ConfigError
-from ..url import POOL, options_of, parse_own, pool_in
+from ..url import POOL, options_of, parse_own, pool_in, refuse_encryption
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +22,9 @@ the new tables of its application would land among ours."""
 _MOST: Final = 1000
 _NOT_FOR_US: Final = {"client_encoding", "replication", "dbname", "user", "password"}
 _LIBPQ_OPTIONS: Final = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()} - _NOT_FOR_US
+_FIXED: Final = {"connect_timeout": "2"}
+"""Else a step on a host that hangs would take longer than a request may."""
 _DEFAULTS: Final = {
-    "connect_timeout": "2",
     "fallback_application_name": "flask-tessera",
     # A server that is gone without a word is noticed before the next minute, also by who only listens.
     "keepalives_idle": "5",
@@ -62,8 +63,14 @@ def parse(url: str) -> Address:
 
 
 def of_host(url: sqlalchemy.URL) -> Address:
-    """The address of a host's engine; options of its driver that libpq does not know are not for us."""
+    """The address of a host's engine; options of its driver that libpq does not know are not for us.
+
+    Raises:
+        ConfigError: one of these is about TLS.
+    """
     query = {_OTHER_NAMES.get(name, name): value for name, value in url.query.items()}
+    for name in query.keys() - _LIBPQ_OPTIONS:
+        refuse_encryption(name)
     return _address_of(url.set(query={name: value for name, value in query.items() if name in _LIBPQ_OPTIONS}))
 
 
@@ -74,7 +81,7 @@ def _address_of(url: sqlalchemy.URL) -> Address:
         raise ConfigError("STORE_URL: schema= must be a name of 1 to 63 bytes that does not begin with pg_")
     own = {"user": url.username, "password": url.password, "dbname": url.database}
     given = {name: str(value) for name, value in own.items() if value}
-    return Address(_attempts(url, _DEFAULTS | options | given), schema or "", pool)
+    return Address(_attempts(url, _DEFAULTS | options | _FIXED | given), schema or "", pool)
 
 
 def _attempts(url: sqlalchemy.URL, options: Mapping[str, str]) -> tuple[dict[str, str], ...]:
