@@ -65,6 +65,7 @@ class TestEngineOfAHost(StorageContract):
         return self.opened[-1]
 
 
+@pytest.mark.long
 class TestFlaskSQLAlchemy(StorageContract):
     @pytest.fixture
     def storage(self, tmp_path):
@@ -98,6 +99,7 @@ class TestPostgres(StorageContract):
         return self.opened[-1]
 
 
+@pytest.mark.long
 class TestPostgresEngineOfAHost(StorageContract):
     @pytest.fixture(scope="class")
     @classmethod
