@@ -15,7 +15,7 @@ from .walking import AllSessions
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ...sessions.model import Session, SessionWithPrincipal
+    from ...sessions.model import SessionWithPrincipal
     from ..contract import Wanted
     from .database import Database
     from .transaction import Rows, Statement, Transaction
@@ -200,15 +200,13 @@ class SQLSessions(AllSessions):
 
 
 def _state(realm: str, user_id: str, wanted: Wanted, read: dict[str, Rows], identity: str) -> UserState:
-    sessions: dict[bytes, Session] = {
-        session.sid: session for session in map(session_of, (*read.get("sessions", ()), *read.get("mine", ())))
-    }
+    unended = map(session_of, (*read.get("sessions", ()), *read.get("mine", ())))
     was_revoked = False
     if wanted.checkpoint:
         was_revoked = log_name(read["log"], identity) != wanted.checkpoint.log_id or bool(read["revoked"])
     return UserState(
         _principal(realm, user_id, read["principal"]),
-        tuple(sessions.values()),
+        tuple({each.sid: each for each in unended}.values()),
         tuple(sid for (sid,) in read.get("surplus", ())),
         bool(read.get("taken")),
         was_revoked,

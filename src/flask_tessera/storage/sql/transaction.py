@@ -6,6 +6,7 @@ for each other: the principal, then sessions by descending sid, then the head of
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
     Values = Sequence[Any]
     Statement = tuple[str, Values]
     Rows = list[Sequence[Any]]
+
+
+@cache
+def percented(statement: str) -> str:
+    """The statement as drivers take it that know `%s` in place of `?`."""
+    return statement.replace("?", "%s")
 
 
 class Connection(Protocol):

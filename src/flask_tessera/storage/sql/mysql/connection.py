@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import pymysql
 
 from ..pool import LEAST
+from ..transaction import percented
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,7 +97,7 @@ class Connection(pymysql.connections.Connection):  # type: ignore[misc] # the dr
             raise pymysql.err.InterfaceError("the connection is of the parent process")
         self.deadline = self._deadline
         cursor = self.cursor()
-        cursor.execute(_as_driver_takes(sql), values or None)
+        cursor.execute(percented(sql), values or None)
         return cursor
 
     def _create_ssl_ctx(self, options: Mapping[str, Any]) -> Any:
@@ -105,8 +105,3 @@ class Connection(pymysql.connections.Connection):  # type: ignore[misc] # the dr
         if name not in _contexts:
             _contexts[name] = super()._create_ssl_ctx(options)
         return _contexts[name]
-
-
-@cache
-def _as_driver_takes(statement: str) -> str:
-    return statement.replace("?", "%s")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from psycopg import Connection as DriverConnection
@@ -14,6 +13,7 @@ from psycopg.types.numeric import Int8Dumper
 from psycopg.waiting import Ready, Wait
 
 from ..pool import LEAST
+from ..transaction import percented
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -88,16 +88,16 @@ class Connection(DriverConnection[Any]):
         # Statements that do not begin a transaction are one (PostgreSQL manual, 34.5.1.1).
         if len(statements) == 1:
             ((sql, values),) = statements
-            return [_rows(self.execute(_as_libpq_takes(sql), values, prepare=True))]
+            return [_rows(self.execute(percented(sql), values, prepare=True))]
         with self.pipeline():
-            cursors = [self.execute(_as_libpq_takes(sql), values, prepare=True) for sql, values in statements]
+            cursors = [self.execute(percented(sql), values, prepare=True) for sql, values in statements]
         return [_rows(cursor) for cursor in cursors]
 
     def change(self, statement: str, rows: Sequence[Values]) -> int:
         if len(rows) == 1:
-            return self.execute(_as_libpq_takes(statement), rows[0], prepare=True).rowcount
+            return self.execute(percented(statement), rows[0], prepare=True).rowcount
         with self.cursor() as cursor:
-            cursor.executemany(_as_libpq_takes(statement), rows)
+            cursor.executemany(percented(statement), rows)
             return cursor.rowcount
 
     def wait(self, gen: Generator[Any, Any, Result], *arguments: Any, **options: Any) -> Result:
@@ -127,11 +127,6 @@ class Connection(DriverConnection[Any]):
 
 def _rows(cursor: Cursor[Any]) -> list[Any]:
     return cursor.fetchall() if cursor.description else []
-
-
-@cache
-def _as_libpq_takes(statement: str) -> str:
-    return statement.replace("?", "%s")
 
 
 def dial_one_of(hosts: list[dict[str, str]], give_up_at: float) -> Connection:
