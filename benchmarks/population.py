@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from flask_tessera.sessions.ids import make_sid
 from flask_tessera.sessions.limits import Limits
 from flask_tessera.sessions.model import Session
-from flask_tessera.storage.contract import Page
+from flask_tessera.storage.model import Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from flask_tessera.storage.contract import Wakeup
 from flask_tessera.storage.memory import MemoryStorage
+from flask_tessera.storage.model import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flask_tessera.sessions.revocations import Revocation
-    from flask_tessera.storage.contract import LogPage
+    from flask_tessera.storage.model import LogPage
 
 LOOK_EVERY = 0.01
 """Seconds between two looks."""

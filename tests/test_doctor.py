@@ -11,8 +11,8 @@ from flask import Flask
 from flask_tessera import Tessera
 from flask_tessera.doctor import examine
 from flask_tessera.errors import StorageUnavailableError
-from flask_tessera.storage.contract import Description
 from flask_tessera.storage.memory import MemoryStorage
+from flask_tessera.storage.model import Description
 from tests.far import make_far
 
 SECRET = "9b7e40c1f3a85d26e1908c7745bb3f02d6ea914c58f7230b"

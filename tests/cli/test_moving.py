@@ -16,9 +16,9 @@ from flask_tessera.errors import LoginRefusedError
 from flask_tessera.server import create_app
 from flask_tessera.sessions.model import Principal, Session
 from flask_tessera.sessions.revocations import Revocation
-from flask_tessera.storage.contract import Page
 from flask_tessera.storage.from_url import open_storage
 from flask_tessera.storage.memory import MemoryStorage
+from flask_tessera.storage.model import Page
 from tests.server.locking import write_lock
 from tests.servers import why_not
 

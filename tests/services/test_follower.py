@@ -16,8 +16,8 @@ from flask_tessera.errors import StorageUnavailableError
 from flask_tessera.services.follower import RevocationFollower
 from flask_tessera.services.revocation import RevocationView
 from flask_tessera.services.workers import BEAT_EVERY, WORKER_FORGOTTEN, WorkerRegistry
-from flask_tessera.storage.contract import Wakeup
 from flask_tessera.storage.from_url import open_storage
+from flask_tessera.storage.model import Wakeup
 from flask_tessera.testing.contract.base import T0
 from tests.far import make_far
 from tests.servers import fresh, wait_until, why_not

@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 
 from flask_tessera.errors import StorageUnavailableError
-from flask_tessera.storage.contract import Page
+from flask_tessera.storage.model import Page
 from flask_tessera.storage.sql import walking
 from flask_tessera.testing.contract.base import T0, new_session
 

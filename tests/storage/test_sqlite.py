@@ -19,8 +19,8 @@ from sqlalchemy.pool import QueuePool
 
 from flask_tessera.errors import ConfigError, StorageUnavailableError
 from flask_tessera.sessions.revocations import Revocation
-from flask_tessera.storage.contract import Page
 from flask_tessera.storage.from_url import is_in_memory, open_engine, open_storage
+from flask_tessera.storage.model import Page
 from flask_tessera.storage.sql.sqlite import SQLiteStorage
 from flask_tessera.testing import Clock
 from flask_tessera.testing.contract.base import IDLE, LEEWAY, T0, begin, new_session, rotate, stored

@@ -44,7 +44,7 @@ from typing import TYPE_CHECKING, Final, cast
 from ..clocks import boot_clock
 from ..errors import ConfigError, StorageUnavailableError
 from ..fork import renew_in_children
-from ..storage.contract import Wakeup
+from ..storage.model import Wakeup
 from .workers import BEAT_EVERY, TIDY_EVERY, WORKER_FORGOTTEN, Worker, WorkerRegistry
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from ..sessions.model import Principal
-from ..storage.contract import Page
+from ..storage.model import Page
 
 if TYPE_CHECKING:
     from ..sessions.revocations import Revocation

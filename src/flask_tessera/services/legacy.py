@@ -24,8 +24,8 @@ from .login_data import Issued, Login
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..storage.contract import LogPage
     from ..storage.engine import Storage
+    from ..storage.model import LogPage
     from ..tokens.keys import Key
     from ..tokens.legacy import LegacyClaims, LegacyTokens
     from .keys import Keys

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..sessions.limits import Limits
-    from ..storage.contract import Checkpoint
+    from ..storage.model import Checkpoint
 
 _LONGEST_USER_ID: Final = 255
 

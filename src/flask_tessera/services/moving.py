@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..storage.contract import Page
+from ..storage.model import Page
 from .revocation import pages_after
 
 if TYPE_CHECKING:

@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from ..sessions.revocations import Revocation
-    from ..storage.contract import ChangingLog, Checkpoint, LogPage, RevocationLog
+    from ..storage.contract import ChangingLog, RevocationLog
+    from ..storage.model import Checkpoint, LogPage
     from ..tokens.claims import Claims
 
 _PRUNE_EVERY: Final = 60

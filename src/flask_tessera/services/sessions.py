@@ -23,8 +23,8 @@ from .ports import UNKNOWN_CLIENT, ClientInfo, Event
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from ..storage.contract import Checkpoint
     from ..storage.engine import Storage
+    from ..storage.model import Checkpoint
     from ..tokens.claims import Claims
     from .access import AccessTokens
     from .keys import Keys

@@ -25,15 +25,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ..errors import StorageUnavailableError, ThrottledError
-from ..storage.contract import Increment
 from ..storage.key_value import hashed_key
+from ..storage.model import Increment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ..accounts.rates import Rate
-    from ..storage.contract import Counter, Value
     from ..storage.key_value import KeyValue
+    from ..storage.model import Counter, Value
     from .ports import Clock
 
     Name = tuple[str, bytes]

@@ -13,12 +13,13 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from ..sessions.ids import tag_of
-from .contract import ANY_VERSION, Counter, Increment, Value
+from .model import ANY_VERSION, Counter, Increment, Value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .contract import Page, ValueStore
+    from .contract import ValueStore
+    from .model import Page
 
     Owner = tuple[str, str]
 

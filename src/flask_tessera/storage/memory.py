@@ -6,8 +6,8 @@ import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from .contract import Description
 from .engine import Storage
+from .model import Description
 from .sql.log import SQLLog
 from .sql.sessions import SQLSessions
 from .sql.sqlite.connection import Connection

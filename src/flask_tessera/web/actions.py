@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ..services.ports import ClientInfo
-    from ..storage.contract import Checkpoint
+    from ..storage.model import Checkpoint
     from .app_state import Runtime
     from .identity import Identity
 

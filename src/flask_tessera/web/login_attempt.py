@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from ..services.login import LoginAttempt as Counted
-    from ..storage.contract import Checkpoint
+    from ..storage.model import Checkpoint
     from .actions import Actions
     from .token_pair import TokenPair
 

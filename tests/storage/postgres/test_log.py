@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from flask_tessera.errors import StorageUnavailableError
-from flask_tessera.storage.contract import Wakeup
 from flask_tessera.storage.from_url import open_storage
+from flask_tessera.storage.model import Wakeup
 from flask_tessera.storage.sql import log, sessions
 from flask_tessera.testing import race
 from flask_tessera.testing.contract.base import T0, begin

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from flask_tessera.sessions.limits import Limits
-from flask_tessera.storage.contract import Increment
 from flask_tessera.storage.from_url import open_storage
+from flask_tessera.storage.model import Increment
 from flask_tessera.testing.contract.base import T0, begin, new_session, rotate
 from tests.servers import fresh_database
 

@@ -12,7 +12,7 @@ from flask_tessera.errors import AlreadyExistsError, CredentialsError, LoginRefu
 from flask_tessera.sessions.ids import tag_of
 from flask_tessera.sessions.limits import Limits
 from flask_tessera.sessions.revocations import Revocation
-from flask_tessera.storage.contract import Page
+from flask_tessera.storage.model import Page
 from flask_tessera.storage.redis.client import script
 from flask_tessera.testing import race
 from flask_tessera.testing.contract.base import IDLE, NO_LIMITS, T0, begin, new_session, rotate, stored

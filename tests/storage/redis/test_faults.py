@@ -11,7 +11,7 @@ import pytest
 
 from flask_tessera.errors import ConfigError, StorageUnavailableError
 from flask_tessera.sessions.revocations import Revocation
-from flask_tessera.storage.contract import Page
+from flask_tessera.storage.model import Page
 from flask_tessera.testing import race
 from flask_tessera.testing.contract.base import T0, begin, new_session, rotate, stored
 from flask_tessera.testing.contract.breaking import CALLS, KEY, READS, SID

@@ -9,7 +9,7 @@ from flask import Flask
 from flask_tessera import Tessera
 from flask_tessera.errors import CredentialsError, StorageUnavailableError
 from flask_tessera.sessions.revocations import RETENTION_MARGIN, Revocation
-from flask_tessera.storage.contract import Wakeup
+from flask_tessera.storage.model import Wakeup
 from flask_tessera.testing import Clock
 from flask_tessera.testing.contract.base import ACCESS, IDLE, NO_LIMITS, T0, begin, new_session, rotate
 from tests.services.test_legacy_logins import OLD_SECRET, old_token

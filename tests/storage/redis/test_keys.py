@@ -13,8 +13,8 @@ from flask_tessera.sessions.ids import tag_of
 from flask_tessera.sessions.limits import Limits
 from flask_tessera.sessions.model import Session
 from flask_tessera.sessions.revocations import ENDED_KEPT, REASON_KEPT, RETENTION_MARGIN
-from flask_tessera.storage.contract import Page
 from flask_tessera.storage.key_value import owned_key
+from flask_tessera.storage.model import Page
 from flask_tessera.storage.redis.records import pack_session, unpack_session
 from flask_tessera.testing.contract.base import IDLE, LIFETIME, T0, begin, new_session, rotate, stored
 from tests.servers import fresh_url

@@ -19,7 +19,7 @@ from ...sessions.ids import tag_in, tag_of
 from ...sessions.model import Principal, Session
 from ...sessions.revocations import kept_until
 from ...sessions.transitions import NOTHING, Changes, merge_principal
-from ..contract import SchemaState
+from ..model import SchemaState
 from .client import Call
 from .records import is_old, unpack_principal, unpack_user, version_of
 from .units import Plan

@@ -10,7 +10,7 @@ from msgspec.structs import astuple, fields, replace
 
 from ...errors import StorageUnavailableError
 from ...sessions.revocations import Revocation
-from ..contract import Checkpoint, LogPage, Wakeup
+from ..model import Checkpoint, LogPage, Wakeup
 from .client import Call, scripted
 from .records import unpack_principal, unpack_session
 from .units import Batch

@@ -32,7 +32,7 @@ from msgspec.structs import replace
 from ...errors import AlreadyExistsError
 from ...sessions.ids import first_sid, tag_in, tag_of
 from ...sessions.transitions import NOTHING, Changes, UserState
-from ..contract import Page, Wanted
+from ..model import Page, Wanted
 from .client import Call
 from .records import HEAD_LENGTH, is_over, unpack_principal, unpack_session, unpack_user
 from .units import Plan, Reader, Unit

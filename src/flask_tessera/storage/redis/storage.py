@@ -9,8 +9,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from ...errors import ConfigError, StorageUnavailableError
-from ..contract import CHECK_WRITES_EVERY, Description
+from ..contract import CHECK_WRITES_EVERY
 from ..engine import Storage
+from ..model import Description
 from ..pace import Pace
 from . import layout
 from .address import parse
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from redis.credentials import CredentialProvider
 
-    from ..contract import SchemaState
+    from ..model import SchemaState
 
 _CHECK_KEPT: Final = 60
 """Seconds for which the server keeps what was written to try it."""

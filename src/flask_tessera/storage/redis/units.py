@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ...sessions.model import Principal, Session
     from ...sessions.transitions import Changes
-    from ..contract import Wanted
+    from ..model import Wanted
     from .client import Client
     from .log import RedisLog
     from .records import Keys

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ...sessions.ids import tag_of
-from ..contract import Counter, Page, Value
+from ..model import Counter, Page, Value
 from .client import Call, scripted
 from .records import unpack_user
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import builtins
     from collections.abc import Sequence
 
-    from ..contract import Increment
+    from ..model import Increment
     from .client import Client
     from .records import Keys
 

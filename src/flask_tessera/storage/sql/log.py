@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 
 from ...errors import StorageUnavailableError
-from ..contract import LogPage
+from ..model import LogPage
 from .rows import ENTRY_COLUMNS, entry_of, entry_row, places, text
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import msgspec
 
 from ...sessions.model import Principal, Session, SessionWithPrincipal
 from ...sessions.revocations import Revocation
-from ..contract import Value
+from ..model import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -7,7 +7,7 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from ...errors import ConfigError
-from ..contract import SchemaState
+from ..model import SchemaState
 
 if TYPE_CHECKING:
     from .dialect import Dialect

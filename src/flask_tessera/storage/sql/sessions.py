@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ...sessions.model import SessionWithPrincipal
-    from ..contract import Wanted
+    from ..model import Wanted
     from .database import Database
     from .transaction import Rows, Statement, Transaction
 

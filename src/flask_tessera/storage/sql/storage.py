@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from ..contract import ANY_VERSION, CHECK_WRITES_EVERY
+from ..contract import CHECK_WRITES_EVERY
 from ..engine import Storage
+from ..model import ANY_VERSION
 from ..pace import Pace
 from . import schema, upgrades
 from .sessions import SQLSessions
@@ -15,7 +16,7 @@ from .values import SQLValues
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..contract import SchemaState
+    from ..model import SchemaState
     from .database import Database
     from .log import SQLLog
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ..contract import ANY_VERSION, Counter, Page
+from ..model import ANY_VERSION, Counter, Page
 from .rows import VALUE_COLUMNS, value_of, value_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..contract import Increment, Value
+    from ..model import Increment, Value
     from .database import Database
     from .transaction import Statement, Transaction
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...sessions.ids import first_sid
 from ...sessions.model import Principal
-from ..contract import Page
+from ..model import Page
 from .rows import COLUMNS, session_of, text
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...errors import StorageUnavailableError
 from ...sessions.revocations import Revocation
-from ...storage.contract import ChangingLog, Page, WaitingLog
+from ...storage.contract import ChangingLog, WaitingLog
+from ...storage.model import Page
 from .base import IDLE, NO_LIMITS, T0, new_session
 
 if TYPE_CHECKING:

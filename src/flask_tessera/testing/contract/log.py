@@ -13,8 +13,8 @@ from .base import ACCESS, IDLE, NO_LIMITS, T0, Cases, begin, error_of, new_sessi
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ...storage.contract import Checkpoint
     from ...storage.engine import Storage
+    from ...storage.model import Checkpoint
 
 _FORGET = T0 + ACCESS + RETENTION_MARGIN
 

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from ...sessions.limits import Limits
 from ...sessions.model import Principal
 from ...sessions.revocations import Revocation
-from ...storage.contract import Counter, Page, Value
 from ...storage.key_value import owned_key, owner_key
+from ...storage.model import Counter, Page, Value
 from .base import T0, Cases, begin, new_session, rotate, stored
 
 if TYPE_CHECKING:

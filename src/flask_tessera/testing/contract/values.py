@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ...storage.contract import ANY_VERSION, Counter, Increment, Value
 from ...storage.key_value import hashed_key, owned_key
+from ...storage.model import ANY_VERSION, Counter, Increment, Value
 from ..races import race
 from .base import T0, Cases, error_of
 

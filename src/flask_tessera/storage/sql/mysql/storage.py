@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from ....fork import renew_in_children
-from ...contract import Description, Wakeup
+from ...model import Description, Wakeup
 from ..log import LOG, SQLLog
 from ..storage import SQLStorage
 from . import address

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from ....errors import StorageUnavailableError
 from ....fork import renew_in_children
-from ...contract import Description, Wakeup
+from ...model import Description, Wakeup
 from ..database import STEP, Failure
 from ..log import SQLLog
 from ..pool import close_all, leave_to_parent

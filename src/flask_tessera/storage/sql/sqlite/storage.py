@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from ....clocks import boot_clock
 from ....errors import ConfigError
-from ...contract import Description
+from ...model import Description
 from ..storage import SQLStorage
 from .database import SQLiteDatabase
 from .log import SQLiteLog
