@@ -19,7 +19,6 @@ BUILT_BY_READERS = ("Tessera", "Device", "Clock")
 INTERNAL = {
     "client_info",
     "id_of",
-    "renew_locks",
     "reset_after_fork",
     "revoke_user_id",
     "runtime",

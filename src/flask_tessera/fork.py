@@ -12,10 +12,10 @@ LONGEST_DELAY: Final = 2
 """Seconds for which a fork waits for writers at most."""
 
 
-class HoldsLocks(Protocol):
+class ResetsAfterFork(Protocol):
     """Something whose locks a child process must not inherit."""
 
-    def renew_locks(self) -> None:
+    def reset_after_fork(self) -> None:
         """Put new locks in place of those that a thread of the parent may hold for ever."""
         ...
 
@@ -29,14 +29,14 @@ class Writes(Protocol):
         ...
 
 
-_holders: weakref.WeakSet[HoldsLocks] = weakref.WeakSet()
+_holders: weakref.WeakSet[ResetsAfterFork] = weakref.WeakSet()
 _writers: weakref.WeakSet[Writes] = weakref.WeakSet()
 _held = threading.local()
 
 
-def renew_in_children(holder: HoldsLocks) -> None:
+def renew_in_children(holder: ResetsAfterFork) -> None:
     """Make new locks for `holder` now, and again in every child process."""
-    holder.renew_locks()
+    holder.reset_after_fork()
     _holders.add(holder)
 
 
@@ -59,7 +59,7 @@ def _release_writers() -> None:
 
 def _renew_all() -> None:
     for holder in list(_holders):
-        holder.renew_locks()
+        holder.reset_after_fork()
 
 
 # Windows has no fork.

@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from flask_tessera.testing import Crew
+from flask_tessera.testing import WorkerProcesses
 
 from . import workers
 from .places import private
@@ -49,9 +49,9 @@ def crash(name: str, rounds: int, seed: int = 0) -> Tally:
     ours, theirs = multiprocessing.Pipe(duplex=False)
     with (
         private(name) as place,
-        Crew(PROCESSES, workers.loader, place.url, secrets.token_hex(), theirs) as crew,
+        WorkerProcesses(PROCESSES, workers.loader, place.url, secrets.token_hex(), theirs) as processes,
     ):
-        siege = Siege(tally, place, crew, Heard(tally, ours.fileno()), rng)
+        siege = Siege(tally, place, processes, Heard(tally, ours.fileno()), rng)
         for number in range(rounds):
             if place.server is not None and number % 2:
                 siege.kill_server()
@@ -125,24 +125,24 @@ class Siege:
 
     tally: Tally
     place: Place
-    crew: Crew
+    processes: WorkerProcesses
     heard: Heard
     rng: random.Random
 
     def __post_init__(self) -> None:
-        self.pids = [self.crew.call(number, ("start",)) for number in range(PROCESSES)]
+        self.pids = [self.processes.call(number, ("start",)) for number in range(PROCESSES)]
 
     def kill_worker(self, victim: int) -> None:
         """Kill a process amid its refreshes, and see how soon a fresh one works and what the old one has left."""
         self.heard.listen(self.rng.randrange(1, MOST_LINES))
-        self.crew.kill(victim)
+        self.processes.kill(victim)
         began = time.monotonic()
         self.tally.add("faults_injected")
-        self.crew.restart(victim)
-        self.tally.recovered_in(self.crew.call(victim, ("recover", began)))
+        self.processes.restart(victim)
+        self.tally.recovered_in(self.processes.call(victim, ("recover", began)))
         self.heard.drain()
         self._settle({self.pids[victim]})
-        self.pids[victim] = self.crew.call(victim, ("start",))
+        self.pids[victim] = self.processes.call(victim, ("start",))
 
     def kill_server(self) -> None:
         """Kill the storage's server under all of them, and see how soon they work with the next one."""
@@ -152,15 +152,15 @@ class Siege:
         self.place.server.restart()
         began = time.monotonic()
         for number in range(PROCESSES):
-            self.tally.recovered_in(self.crew.call(number, ("recover", began)))
+            self.tally.recovered_in(self.processes.call(number, ("recover", began)))
         self.heard.listen(1)
         self._settle(set())
 
     def finish(self) -> None:
         """Kill all, and see what they have left."""
         for victim in range(PROCESSES):
-            self.crew.kill(victim)
-            self.crew.restart(victim)
+            self.processes.kill(victim)
+            self.processes.restart(victim)
         self.heard.drain()
         self._settle(set(self.pids))
 
@@ -168,8 +168,8 @@ class Siege:
         """Ask about every session of those that died, and of those that gave up."""
         lives = self.heard.lives
         for name, life in [(name, life) for name, life in lives.items() if life.pid in pids or life.is_left]:
-            answers = self.crew.call(0, ("settle", life.refresh))
-            accepted = self.crew.call(1, ("verify", life.access))
+            answers = self.processes.call(0, ("settle", life.refresh))
+            accepted = self.processes.call(1, ("verify", life.access))
             if life.state == "live":
                 _check_live(self.tally, life, answers, accepted)
             elif life.state == "ended":

@@ -9,7 +9,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
-from flask_tessera.testing import Crew, race
+from flask_tessera.testing import WorkerProcesses, race
 from tests.servers import wait_until
 
 from . import sufferers
@@ -32,15 +32,15 @@ DELAY = 0.3
 """Seconds for which a reply is delayed: a crowd that waits one after the other waits ten times as long."""
 
 
-def servants() -> Crew:
+def servants() -> WorkerProcesses:
     """Processes to which something is done."""
-    return Crew(2, sufferers.servant)
+    return WorkerProcesses(2, sufferers.servant)
 
 
-def fork_after_use(name: str, rounds: int, _seed: int = 0, *, crew: Crew | None = None) -> Tally:
+def fork_after_use(name: str, rounds: int, _seed: int = 0, *, processes: WorkerProcesses | None = None) -> Tally:
     """A process that has used its storage forks, and all go on; so many times."""
     tally = Tally(context=f"{name} forked")
-    with fresh(name) as url, _borrowed(crew) as used:
+    with fresh(name) as url, _borrowed(processes) as used:
         secret = secrets.token_hex()
         for _ in range(rounds):
             tally.add("faults_injected")
@@ -49,10 +49,10 @@ def fork_after_use(name: str, rounds: int, _seed: int = 0, *, crew: Crew | None 
     return tally
 
 
-def stop_worker(name: str, rounds: int, _seed: int = 0, *, crew: Crew | None = None) -> Tally:
+def stop_worker(name: str, rounds: int, _seed: int = 0, *, processes: WorkerProcesses | None = None) -> Tally:
     """A worker is stopped while a session ends elsewhere, and goes on after the bound: with the very next request."""
     tally, secret = Tally(context=f"{name} stopped worker"), secrets.token_hex()
-    with fresh(name) as url, _borrowed(crew) as used, contextlib.ExitStack() as stack:
+    with fresh(name) as url, _borrowed(processes) as used, contextlib.ExitStack() as stack:
         # Where it can be told what tells it of endings, that comes later than the request.
         deaf = stack.enter_context(Proxy(url)) if name in REDIS else None
         for _ in range(rounds):
@@ -68,18 +68,18 @@ def stop_worker(name: str, rounds: int, _seed: int = 0, *, crew: Crew | None = N
 class Sleeper:
     """The worker that is stopped."""
 
-    def __init__(self, crew: Crew, url: str, secret: str) -> None:
-        self._crew = crew
+    def __init__(self, processes: WorkerProcesses, url: str, secret: str) -> None:
+        self._processes = processes
         self._url, self._secret = url, secret
         self._process = 0
 
     def send(self, *request: Any) -> None:
         """Ask without waiting."""
-        self._crew.send(1, ("answer", self._url, self._secret, request))
+        self._processes.send(1, ("answer", self._url, self._secret, request))
 
     def receive(self) -> Reply:
         """What it has answered."""
-        reply: Reply = self._crew.receive(1)
+        reply: Reply = self._processes.receive(1)
         self._process = int(reply.worker)
         return reply
 
@@ -105,16 +105,16 @@ def _stop_once(tally: Tally, call: Callable[..., Reply], sleeper: Sleeper) -> No
         tally.fail("revoked_accepted", f"by a worker that had slept: {reply.said}")
 
 
-def exhaust_descriptors(name: str, rounds: int, _seed: int = 0, *, crew: Crew | None = None) -> Tally:
+def exhaust_descriptors(name: str, rounds: int, _seed: int = 0, *, processes: WorkerProcesses | None = None) -> Tally:
     """A process has used up its file descriptors, and gets them back; so many times."""
-    with fresh(name) as url, _borrowed(crew) as used:
+    with fresh(name) as url, _borrowed(processes) as used:
         tally: Tally = used.call(0, ("starve", url, secrets.token_hex(), rounds))
     tally.context = f"{name} without descriptors"
     return tally
 
 
-def _borrowed(crew: Crew | None) -> contextlib.AbstractContextManager[Crew]:
-    return contextlib.nullcontext(crew) if crew else servants()
+def _borrowed(processes: WorkerProcesses | None) -> contextlib.AbstractContextManager[WorkerProcesses]:
+    return contextlib.nullcontext(processes) if processes else servants()
 
 
 def deafen(name: str, rounds: int, _seed: int = 0) -> Tally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from flask_tessera.storage.from_url import open_storage
-from flask_tessera.testing import Crew
+from flask_tessera.testing import WorkerProcesses
 from flask_tessera.testing.contract.base import begin, stored
 
 from . import workers
@@ -17,23 +17,23 @@ PROCESSES = 4
 
 def race_processes(name: str, rounds: int, _seed: int = 0) -> Tally:
     """So many rounds of 16 threads in 4 processes on one storage."""
-    with refreshers() as crew:
-        return race_crew(crew, name, rounds)
+    with refreshers() as processes:
+        return race_in(processes, name, rounds)
 
 
-def refreshers() -> Crew:
+def refreshers() -> WorkerProcesses:
     """Processes that refresh at once."""
-    return Crew(PROCESSES, workers.refresher)
+    return WorkerProcesses(PROCESSES, workers.refresher)
 
 
-def race_crew(crew: Crew, name: str, rounds: int) -> Tally:
+def race_in(processes: WorkerProcesses, name: str, rounds: int) -> Tally:
     """The same by processes that there are already."""
     tally = Tally(context=name)
     with fresh(name) as url:
         storage = open_storage(url)
         session = begin(storage)
         for gen in range(rounds):
-            answers = [answer for each in crew.race((url, session.sid, gen)) for answer in each]
+            answers = [answer for each in processes.race((url, session.sid, gen)) for answer in each]
             _count(tally, answers, gen)
         if stored(storage, session).gen != rounds:
             tally.fail("double_spends", f"{rounds} refreshes led to generation {stored(storage, session).gen}")

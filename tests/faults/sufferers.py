@@ -1,4 +1,4 @@
-"""What befalls the processes of a `Crew` themselves: found by name, since they are spawned."""
+"""What befalls the processes of a `WorkerProcesses` themselves: found by name, since they are spawned."""
 
 from __future__ import annotations
 

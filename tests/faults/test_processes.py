@@ -10,28 +10,28 @@ from tests.faults.processes import cooperate, deafen, exhaust_descriptors, fork_
 
 
 @pytest.fixture(scope="module")
-def crew():
+def processes():
     """Processes to which something is done, on any storage."""
-    with servants() as crew:
-        yield crew
+    with servants() as processes:
+        yield processes
 
 
 @pytest.mark.unix("fork")
 @on("sqlite", "postgres", long=("mariadb", "redis8", "redis8-cluster"))
-def test_X12_a_process_forks_after_it_has_used_its_storage(crew, name):
-    assert_clean(fork_after_use(name, 2, crew=crew), faults=2)
+def test_X12_a_process_forks_after_it_has_used_its_storage(processes, name):
+    assert_clean(fork_after_use(name, 2, processes=processes), faults=2)
 
 
 @pytest.mark.unix("SIGSTOP")
 @on("sqlite", "postgres", "redis8", long=("mariadb",))
-def test_X12_a_worker_that_slept_refuses_with_its_very_next_request(crew, name):
-    assert_clean(stop_worker(name, 1, crew=crew), faults=1)
+def test_X12_a_worker_that_slept_refuses_with_its_very_next_request(processes, name):
+    assert_clean(stop_worker(name, 1, processes=processes), faults=1)
 
 
 @pytest.mark.unix("limits of resources")
 @on("redis8", long=("sqlite", "postgres", "mariadb", "redis8-cluster"))
-def test_X12_F02_without_file_descriptors_it_is_503_and_all_is_well_once_there_are_some(crew, name):
-    tally = exhaust_descriptors(name, 1, crew=crew)
+def test_X12_F02_without_file_descriptors_it_is_503_and_all_is_well_once_there_are_some(processes, name):
+    tally = exhaust_descriptors(name, 1, processes=processes)
     assert_clean(tally, faults=1)
     assert tally.unavailable > 0
 

@@ -7,20 +7,20 @@ import pytest
 from tests.faults.crashing import Heard, Life, buy, crash
 from tests.faults.logging_out import log_out
 from tests.faults.marks import assert_clean, on
-from tests.faults.racing import race_crew, race_threads, refreshers
+from tests.faults.racing import race_in, race_threads, refreshers
 from tests.faults.tally import Tally
 
 
 @pytest.fixture(scope="module")
-def crew():
+def processes():
     """Processes that refresh at once, on any storage."""
-    with refreshers() as crew:
-        yield crew
+    with refreshers() as processes:
+        yield processes
 
 
 @on("sqlite", "postgres", "mariadb", "redis8", "redis8-cluster", long=("redis6", "valkey9", "valkey9-cluster"))
-def test_X7_R03_many_threads_of_many_processes_get_one_successor(crew, name):
-    tally = race_crew(crew, name, 3)
+def test_X7_R03_many_threads_of_many_processes_get_one_successor(processes, name):
+    tally = race_in(processes, name, 3)
     assert tally.notes == []
     assert tally.refreshes_raced == 3 * 64
 

@@ -1,4 +1,4 @@
-"""What the processes of a `Crew` do: found by name, since they are spawned."""
+"""What the processes of a `WorkerProcesses` do: found by name, since they are spawned."""
 
 from __future__ import annotations
 

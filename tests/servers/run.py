@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .supervisor import Job, ServerJob
 
 VARIABLE = "TEST_RUN_OF_TESSERA"
-"""The environment variable that tells a run's other processes of its first: workers of xdist, crews, services.
+"""The environment variable that tells a run's other processes, those of xdist, tests and services, of its first.
 
 It does not begin with `TESSERA_`: the service would take it for a misspelt setting.
 """

@@ -15,7 +15,7 @@ from flask_tessera.accounts.rates import rates_of
 from flask_tessera.errors import ConfigError, StorageUnavailableError, ThrottledError
 from flask_tessera.services.throttle import KNOWN_FOR, LoginThrottle, ThrottleLimits
 from flask_tessera.storage.from_url import open_storage
-from flask_tessera.testing import Clock, Crew
+from flask_tessera.testing import Clock, WorkerProcesses
 from flask_tessera.testing import race as race_threads
 from tests.cli.stores import STORES, store_url
 
@@ -419,9 +419,9 @@ def guesser(url):
 def test_L07_of_100_parallel_guesses_of_4_processes_exactly_the_limit_is_checked(kind, tmp_path):
     with store_url(kind, tmp_path) as url:
         open_storage(url).check()
-        with Crew(4, guesser, url) as crew:
+        with WorkerProcesses(4, guesser, url) as processes:
             for account in ("a", "b", "c"):
-                checked, unanswered = map(sum, zip(*crew.race(account), strict=True))
+                checked, unanswered = map(sum, zip(*processes.race(account), strict=True))
                 # One that was not answered may have been counted.
                 assert 10 - unanswered <= checked <= 10
 

@@ -13,7 +13,7 @@ import sqlalchemy
 
 from flask_tessera.errors import StorageUnavailableError
 from flask_tessera.storage.from_url import open_engine, open_storage
-from flask_tessera.testing import Crew, race
+from flask_tessera.testing import WorkerProcesses, race
 from flask_tessera.testing.contract.base import T0, begin
 from flask_tessera.testing.contract.breaking import CALLS, READS, SID
 from tests.faults import workers
@@ -73,10 +73,10 @@ def test_F02_tables_that_somebody_dropped_are_made_anew(path, store):
     """As on a server: the step that finds them gone fails, the next one has a connection that sees to it."""
     begin(store)
     store.revocations.stamp()
-    with Crew(1, workers.raw_sqlite, str(path)) as crew:
+    with WorkerProcesses(1, workers.raw_sqlite, str(path)) as processes:
         for name in CALLS.keys() - {"learn", "check", "describe"}:
             for table in ("sessions", "principals", "entries", "log", "values"):
-                crew.call(0, f"DROP TABLE tessera_{table}")
+                processes.call(0, f"DROP TABLE tessera_{table}")
             assert_unavailable(CALLS[name], store)
             CALLS[name](store)
 
@@ -85,21 +85,21 @@ def test_F02_tables_that_somebody_dropped_are_made_anew(path, store):
 def test_X4_while_another_process_holds_the_lock_writes_give_up_and_reads_go_on(mode, path, store):
     begin(store)
     store.revocations.stamp()
-    with Crew(1, workers.raw_sqlite, str(path)) as crew:
-        crew.call(0, f"BEGIN {mode}")
+    with WorkerProcesses(1, workers.raw_sqlite, str(path)) as processes:
+        processes.call(0, f"BEGIN {mode}")
         assert_unavailable(CALLS["rotate"], store)
         assert store.sessions.find(SID) is None
         assert store.revocations.stamp()
-        crew.call(0, "ROLLBACK")
+        processes.call(0, "ROLLBACK")
         assert store.sessions.end_user("", "7", "kick", at=T0)
 
 
 def test_X4_many_threads_give_up_while_another_process_holds_the_lock(path, store):
     begin(store)
-    with Crew(1, workers.raw_sqlite, str(path)) as crew:
-        crew.call(0, "BEGIN EXCLUSIVE")
+    with WorkerProcesses(1, workers.raw_sqlite, str(path)) as processes:
+        processes.call(0, "BEGIN EXCLUSIVE")
         race(12, lambda _number: assert_unavailable(CALLS["rotate"], store))
-        crew.call(0, "ROLLBACK")
+        processes.call(0, "ROLLBACK")
     begin(store)
 
 
@@ -110,27 +110,27 @@ def test_X4_a_hosts_locked_file_holds_no_call_up_for_ever(tmp_path):
     begin(storage)
     storage.revocations.stamp()
     names = [*CALLS]
-    with Crew(1, workers.raw_sqlite, str(tmp_path / "host.db")) as crew:
-        crew.call(0, "BEGIN EXCLUSIVE")
+    with WorkerProcesses(1, workers.raw_sqlite, str(tmp_path / "host.db")) as processes:
+        processes.call(0, "BEGIN EXCLUSIVE")
         race(len(names), lambda number: give_up_or_do(CALLS[names[number]], storage))
-        crew.call(0, "ROLLBACK")
+        processes.call(0, "ROLLBACK")
     storage.check()
     storage.close()
     engine.dispose()
 
 
 def test_X4_a_file_that_is_locked_at_start_is_opened_later(path, store):
-    with Crew(1, workers.raw_sqlite, str(path)) as crew:
-        crew.call(0, "BEGIN EXCLUSIVE")
+    with WorkerProcesses(1, workers.raw_sqlite, str(path)) as processes:
+        processes.call(0, "BEGIN EXCLUSIVE")
         race(6, lambda _number: assert_unavailable(CALLS["add"], store))
-        crew.call(0, "ROLLBACK")
+        processes.call(0, "ROLLBACK")
     begin(store)
 
 
 def test_only_errors_of_writes_say_that_the_outcome_may_be_unknown(path, store):
     begin(store)
-    with Crew(1, workers.raw_sqlite, str(path)) as crew:
-        crew.call(0, "DROP TABLE tessera_sessions")
+    with WorkerProcesses(1, workers.raw_sqlite, str(path)) as processes:
+        processes.call(0, "DROP TABLE tessera_sessions")
     for name in ("add", "find"):
         with pytest.raises(StorageUnavailableError) as caught:
             CALLS[name](store)

@@ -8,7 +8,7 @@ import flask
 import pytest
 
 from flask_tessera import ConfigError, LoginRefusedError, Tessera
-from flask_tessera.testing import YEAR_2096, Clock, Crew, StorageContract, login_as, race
+from flask_tessera.testing import YEAR_2096, Clock, StorageContract, WorkerProcesses, login_as, race
 from flask_tessera.testing.contract.base import error_of
 
 MOST_PROCESSES = 2
@@ -96,7 +96,7 @@ def test_a_race_gives_results_in_order_and_raises_what_was_raised():
 
 
 def make_adder(start):
-    """What the processes of the crew below do."""
+    """What the processes of the processes below do."""
 
     def add(order):
         if order == "pid":
@@ -106,18 +106,18 @@ def make_adder(start):
     return add
 
 
-def test_a_crew_carries_out_orders_raises_errors_and_survives_a_kill():
-    with Crew(MOST_PROCESSES, make_adder, 10) as crew:
-        assert crew.race(1) == [11, 11]
-        assert crew.call(1, 5) == 15
+def test_processes_carry_out_orders_raise_errors_and_survive_a_kill():
+    with WorkerProcesses(MOST_PROCESSES, make_adder, 10) as processes:
+        assert processes.race(1) == [11, 11]
+        assert processes.call(1, 5) == 15
         with pytest.raises(TypeError):
-            crew.call(0, "text")
-        pids = [crew.call(number, "pid") for number in range(MOST_PROCESSES)]
+            processes.call(0, "text")
+        pids = [processes.call(number, "pid") for number in range(MOST_PROCESSES)]
         assert len({os.getpid(), *pids}) == 3
-        crew.kill(0)
-        assert crew.call(1, 0) == 10
-        crew.restart(0)
-        assert crew.call(0, "pid") not in pids
+        processes.kill(0)
+        assert processes.call(1, 0) == 10
+        processes.restart(0)
+        assert processes.call(0, "pid") not in pids
 
 
 def test_a_case_that_does_not_fail_as_it_must_is_a_failure():

@@ -68,7 +68,7 @@ class HashSlots:
         self._most = slots * (1 + WAITERS_PER_SLOT)
         renew_in_children(self)
 
-    def renew_locks(self) -> None:
+    def reset_after_fork(self) -> None:
         """A child process has none of its parent's threads, and none of the slots that they hold."""
         self._lock = Lock()
         self._free = self._number

@@ -60,7 +60,7 @@ class Passwords:
         self._costliest: dict[str, Profile] = {current.family: current}
         renew_in_children(self)
 
-    def renew_locks(self) -> None:
+    def reset_after_fork(self) -> None:
         """A thread of the parent may have been taking note of a hash."""
         self._lock = Lock()
 

@@ -75,7 +75,7 @@ class ActivityWriter:
         renew_in_children(self)
         _writers.add(self)
 
-    def renew_locks(self) -> None:
+    def reset_after_fork(self) -> None:
         """A thread of the parent may have been recording or writing."""
         self._lock = threading.Lock()
         self._writing = threading.Lock()

@@ -105,7 +105,7 @@ class RevocationFollower:
         renew_in_children(self)
         _followers.add(self)
 
-    def renew_locks(self) -> None:
+    def reset_after_fork(self) -> None:
         """A child is a worker of its own: the thread of its parent does not live there, nor is what it read recent."""
         self._lock = threading.Lock()
         self._thread = None

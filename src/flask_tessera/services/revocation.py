@@ -93,7 +93,7 @@ class RevocationView:
         """Sessions with such tokens that the storage was asked about: of later endings this log tells."""
         renew_in_children(self)
 
-    def renew_locks(self) -> None:
+    def reset_after_fork(self) -> None:
         """A thread of the parent may have been catching up."""
         self._lock = threading.Lock()
 

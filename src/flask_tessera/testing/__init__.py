@@ -3,7 +3,7 @@
 from .client import login_as
 from .clock import YEAR_2096, Clock
 from .contract import BrokenStorageContract, StorageContract
-from .crew import Crew
 from .races import race
+from .worker_processes import WorkerProcesses
 
-__all__ = ["YEAR_2096", "BrokenStorageContract", "Clock", "Crew", "StorageContract", "login_as", "race"]
+__all__ = ["YEAR_2096", "BrokenStorageContract", "Clock", "StorageContract", "WorkerProcesses", "login_as", "race"]

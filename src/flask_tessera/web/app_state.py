@@ -74,7 +74,7 @@ class States:
         self._of_parents: list[Any] = []
         renew_in_children(self)
 
-    def renew_locks(self) -> None:
+    def reset_after_fork(self) -> None:
         """A child builds its own; its parent may have been building, and its connections are not for the child."""
         self._lock = threading.RLock()
         if self._shared is not None or self.running:

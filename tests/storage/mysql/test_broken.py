@@ -14,7 +14,7 @@ import pytest
 from flask_tessera.errors import ConfigError, StorageUnavailableError
 from flask_tessera.sessions.limits import Limits
 from flask_tessera.storage.from_url import open_storage
-from flask_tessera.testing import Crew, race
+from flask_tessera.testing import WorkerProcesses, race
 from flask_tessera.testing.contract.base import T0, begin, new_session, stored
 from flask_tessera.testing.contract.breaking import CALLS
 from tests.faults import workers
@@ -142,14 +142,14 @@ def test_S03_users_whose_ids_look_alike_are_others(store, other):
 
 
 def test_S06_the_limit_is_exact_under_40_parallel_logins_of_4_processes(url, store):
-    with Crew(4, workers.log_in_many, url) as crew:
-        assert crew.race(10) == [10] * 4
+    with WorkerProcesses(4, workers.log_in_many, url) as processes:
+        assert processes.race(10) == [10] * 4
     assert len(store.sessions.list("", "7", at=T0)) == 5
 
 
 def test_X4_several_processes_may_open_a_new_database_at_once(url):
-    with Crew(4, workers.contract_steps, url) as crew:
-        assert crew.race(("", "check", (), {})) == [None] * 4
+    with WorkerProcesses(4, workers.contract_steps, url) as processes:
+        assert processes.race(("", "check", (), {})) == [None] * 4
     ((rows,),) = execute(url, "SELECT count(*) FROM tessera_log")
     assert rows == 1
 

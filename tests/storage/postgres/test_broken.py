@@ -15,7 +15,7 @@ import pytest
 from flask_tessera.errors import ConfigError, StorageUnavailableError
 from flask_tessera.storage.from_url import open_storage
 from flask_tessera.storage.sql.url import POOL
-from flask_tessera.testing import Crew, race
+from flask_tessera.testing import WorkerProcesses, race
 from flask_tessera.testing.contract.base import T0, begin, rotate, stored
 from flask_tessera.testing.contract.breaking import CALLS, READS
 from tests.faults import workers
@@ -472,15 +472,15 @@ def test_X5_without_the_driver_the_extra_is_named():
 
 def test_X1_processes_that_are_killed_leave_nothing_behind(store, url):
     session = begin(store)
-    with Crew(2, workers.contract_steps, url) as crew:
+    with WorkerProcesses(2, workers.contract_steps, url) as processes:
         for gen in range(10):
             order = ("sessions", "rotate", (session.sid, gen), {"at": T0, "leeway": 15, "idle": 900})
-            crew.send(0, order)
+            processes.send(0, order)
             if gen % 2:
-                crew.kill(0)
-                crew.restart(0)
+                processes.kill(0)
+                processes.restart(0)
             else:
-                crew.receive(0)
-            assert crew.call(1, order).outcome in ("rotated", "same")
+                processes.receive(0)
+            assert processes.call(1, order).outcome in ("rotated", "same")
             assert stored(store, session).gen == gen + 1
     assert os.getpid()

@@ -46,7 +46,7 @@ class Servers:
         self._is_cluster = address.kind == "cluster"
         renew_in_children(self)
 
-    def renew_locks(self) -> None:
+    def reset_after_fork(self) -> None:
         """A child takes no connection and no lock of its parent."""
         self._known: dict[Place, Server] = {}
         self._looking = threading.Lock()

@@ -59,7 +59,7 @@ class Pool(Generic[AnyConnection]):
         renew_in_children(self)
         weakref.finalize(user, self.close)
 
-    def renew_locks(self) -> None:
+    def reset_after_fork(self) -> None:
         """A child gets connections of its own."""
         self._free = threading.Semaphore(self._size)
         self._closings += 1

@@ -32,7 +32,7 @@ class MySQLLog(SQLLog):
         self._seen: object = None
         renew_in_children(self)
 
-    def renew_locks(self) -> None:
+    def reset_after_fork(self) -> None:
         """A parent's thread may have held the lock that is in it."""
         self._interrupted = threading.Event()
 

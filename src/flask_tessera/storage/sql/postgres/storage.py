@@ -79,7 +79,7 @@ class PostgresLog(SQLLog):
         renew_in_children(self)
         weakref.finalize(self, close_all, self._channels)
 
-    def renew_locks(self) -> None:
+    def reset_after_fork(self) -> None:
         """A thread of the parent may have been waiting, on a connection that is the parent's."""
         self._lock = threading.Lock()
         leave_to_parent(self._channels)

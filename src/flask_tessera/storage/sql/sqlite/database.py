@@ -64,7 +64,7 @@ class SQLiteDatabase(Database[Connection]):
         # transaction would take it for its own, and wait for its end for ever.
         fork_between_writes(self)
 
-    def renew_locks(self) -> None:
+    def reset_after_fork(self) -> None:
         """A parent's threads do not live in its child, but what they held stays held."""
         # SQLite lets one writer in; those of one process queue here, which is fairer than its busy wait.
         self.write_lock = threading.Lock()

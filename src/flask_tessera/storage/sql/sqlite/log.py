@@ -123,7 +123,7 @@ class SQLiteLog(SQLLog):
         renew_in_children(self)
         weakref.finalize(self, close_all, self._held)
 
-    def renew_locks(self) -> None:
+    def reset_after_fork(self) -> None:
         """A thread of the parent may have been looking; what it saw with is of no use to a child."""
         self._lock = threading.Lock()
         self._next_look = 0.0

@@ -26,7 +26,7 @@ class _Worker:
     pipe: Connection
 
 
-class Crew:
+class WorkerProcesses:
     """So many fresh processes, each of which has called `make(*arguments)`.
 
     They are not forked from this one, with its threads and connections, but from a process that has imported modules
@@ -110,7 +110,7 @@ def _context(make: Callable[..., Any]) -> Any:
     if not hasattr(os, "fork"):
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    # Counts for the first crew of this process: later ones find there what that one needs.
+    # Counts for the first processes of this process: later ones find there what that one needs.
     context.set_forkserver_preload([make.__module__, *_DRIVERS])
     return context
 
