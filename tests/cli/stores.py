@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from flask_tessera.storage.memory import MemoryStorage
 
-SERVERS = ("postgres", "mariadb", "redis8-cluster", "redis8")
+SERVERS = ("postgres", "redis8-cluster", "mariadb", "redis8")
 STORES = ("sqlite", *SERVERS)
 
 

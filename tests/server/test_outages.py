@@ -44,7 +44,7 @@ def of_storage(text):
 def assert_told_once(text, port):
     (line,) = of_storage(text)
     assert line["level"] == "ERROR"
-    assert f"the storage redis://default:…@127.0.0.1:{port}/0 does not work" in line["message"]
+    assert f"the storage redis://…@127.0.0.1:{port}/0 does not work" in line["message"]
     assert "requests are answered with 503: " in line["message"]
     assert "Error" in line["message"]
 

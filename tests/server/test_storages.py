@@ -13,7 +13,7 @@ from tests.servers import forked, wait_until
 
 PHONE = "13800138000"
 DAY = 86_400
-USERS_FILE = {"postgresql": [], "redis": ["tessera.db"], "redis+cluster": ["tessera.db"]}
+USERS_FILE = {"postgresql": [], "mysql": [], "redis": ["tessera.db"], "redis+cluster": ["tessera.db"]}
 """What lies in the data folder."""
 
 
