@@ -172,7 +172,7 @@ def environment() -> Callable[..., dict[str, str]]:
 def add_ada(folder: Path, store_url: str, password_hash: str) -> None:
     """The first user, where the service will look for its users."""
     ada = {"phone": PHONE, "password_hash": password_hash, "name": "Ada", "level": 3}
-    if store_url.startswith("postgres"):
+    if store_url.startswith(("postgres", "mysql")):
         with suppress(AlreadyExistsError):
             open_users(store_url, folder / "tessera.db").add(**ada)
     elif not (folder / "tessera.db").exists():
