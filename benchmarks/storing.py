@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 OURS, FLOOR = "ours", "bare driver"
 ORM, ORM_AT_ONCE = "SQLAlchemy ORM", "SQLAlchemy ORM, UPDATE … RETURNING"
-LEAST = {SQLITE: 6, POSTGRES: 3, MARIADB: 2}
+LEAST = {SQLITE: 6, POSTGRES: 3, MARIADB: 3}
 LEEWAY = 15
 """Seconds."""
 TRIPS = 50
@@ -88,7 +88,7 @@ def run(effort: Effort) -> Result:
 def _goals_of(kind: str) -> list[tuple[str, float, bool]]:
     """What is asked of each kind: what, limit, whether at least."""
     if kind == REDIS:
-        return [(f"Redis: round trips to {step}", 1.0, False) for step in ("find", "rotate")]
+        return [("Redis: round trips to find", 1.0, False), ("Redis: round trips to rotate", 2.0, False)]
     return [(f"{kind}: {ORM} ÷ ours, {step}", LEAST[kind], True) for step in ("find", "rotate")]
 
 
