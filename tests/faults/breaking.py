@@ -29,7 +29,7 @@ FAULTS: dict[str, Faults] = {
 GENTLE = (
     "disconnected",
     "slow",
-    "cut at one COMMIT",
+    "cut at one write",
     "cut at one script",
     "without scripts",
     "serializable",

@@ -59,16 +59,16 @@ def disconnected(place: Place, _proxy: Proxy) -> Iterator[None]:
     yield
 
 
-def cut_at_commit(*, most: int) -> Callable[[Place, Proxy], Any]:
-    """The reply to a COMMIT is lost, so many times: the outcome is unknown to whoever waited for it."""
+def cut_at_write(*, most: int) -> Callable[[Place, Proxy], Any]:
+    """The reply to a write that is committed by itself is lost, so many times: nobody knows its outcome."""
 
     @contextlib.contextmanager
     def cut(place: Place, proxy: Proxy) -> Iterator[None]:
         # A statement is spelt out once on each connection; after that it has a name.
         disconnect_all(place)
-        with proxy.fault("cut", b"COMMIT", most=most) as fault:
+        with proxy.fault("cut", b"UPDATE tessera_sessions", most=most) as fault:
             yield
-        assert fault.struck, "no COMMIT was seen"
+        assert fault.struck, "no write was seen"
 
     return cut
 
@@ -157,8 +157,8 @@ FAULTS: dict[str, Callable[[Place, Proxy], contextlib.AbstractContextManager[Any
     "stopped": stopped,
     "killed": killed,
     "disconnected": disconnected,
-    "cut at one COMMIT": cut_at_commit(most=1),
-    "cut at each COMMIT": cut_at_commit(most=1_000_000),
+    "cut at one write": cut_at_write(most=1),
+    "cut at each write": cut_at_write(most=1_000_000),
     "hung": lambda _, proxy: proxy.fault("hold"),
     "slow": lambda _, proxy: proxy.fault("delay", seconds=0.1),
     "refusing": lambda _, proxy: proxy.refusing(),

@@ -10,7 +10,7 @@ from tests.length import shortly
 
 POSTGRES_OUTAGES = ("killed", "refusing", "out of connections")
 POSTGRES_HANGS = ("stopped", "locked", "deadlocked")
-POSTGRES_LOSSES = ("cut at one COMMIT", "cut at each COMMIT", "read-only", "disconnected", "slow", "serializable")
+POSTGRES_LOSSES = ("cut at one write", "cut at each write", "read-only", "disconnected", "slow", "serializable")
 REDIS_LOSSES = ("killed", "cut at one script", "cut at each script", "read-only", "out of memory", "without scripts")
 
 

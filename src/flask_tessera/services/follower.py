@@ -9,7 +9,7 @@ dictionary look-ups. The follower is the thread that keeps the view current. One
    `flask tessera workers` shows. It does so only after a read that succeeded, so the age of a beat bounds what the
    worker may have missed. It also tells how late revocations were read: for how long they had been in the log by then,
    by the clock of the storage. A beat wakes nobody.
-3. Wait: the storage blocks until it has something new (PostgreSQL: NOTIFY; Redis: XREAD BLOCK), at most 0.7 of the
+3. Wait: the storage blocks until it has something new (PostgreSQL: NOTIFY; Redis: XREAD BLOCK), at most 0.75 of the
    `patience`. Then the log is read, so that a lost notification delays a revocation and never loses it. Where the
    storage itself answers after the wait that nothing was added (`Wakeup.is_unchanged`), that answer counts like a read;
    the log is still read every few seconds, since a fail-over may have put another log in its place.
@@ -55,12 +55,12 @@ if TYPE_CHECKING:
     from .ports import Clock
     from .revocation import RevocationView
 
-_LONGEST_WAIT: Final = 0.7
+_LONGEST_WAIT: Final = 0.75
 """Seconds between two looks when nothing wakes the thread; also the share of a patience below one second."""
-_TRUSTED_SHARE: Final = 0.7
+_TRUSTED_SHARE: Final = 0.8
 """How much of a full wait an answer that nothing was added is newer than its request, with room for unlike clocks. Less
 than this, and there would be moments in each turn at which the view could not be believed."""
-_READ_EVERY: Final = 3.5
+_READ_EVERY: Final = 5.0
 """Seconds after which the log is read though the storage says that it is unchanged."""
 _PAUSE: Final = 0.2
 """Seconds until the next try when the storage does not answer."""

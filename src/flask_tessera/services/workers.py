@@ -24,7 +24,7 @@ WORKER_OVERDUE: Final = 20
 """Seconds after its last beat from which a worker counts as stuck: it has missed three."""
 WORKER_FORGOTTEN: Final = 900
 """Seconds after its last beat for which a worker is listed. One that ends in good order removes itself at once."""
-TIDY_EVERY: Final = 30
+TIDY_EVERY: Final = 60
 """Seconds between two tries of a worker to tidy up."""
 _KIND: Final = "worker"
 _OWNER: Final = ("", "workers of the application")

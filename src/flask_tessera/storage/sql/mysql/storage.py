@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _SETTINGS: Final = """
 SELECT @@GLOBAL.version, @@GLOBAL.innodb_flush_log_at_trx_commit, @@GLOBAL.innodb_doublewrite, @@GLOBAL.read_only"""
-_PAUSE: Final = 0.7
+_PAUSE: Final = 0.75
 """Seconds between two looks: with what is read now and then, two statements a second for a worker that is idle."""
 
 
