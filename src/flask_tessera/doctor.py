@@ -44,6 +44,7 @@ def examine(app: Flask, runtime: Runtime) -> list[Finding]:
         *_secret(app, settings),
         *_storage(runtime),
         *_owner(app, runtime),
+        *_users(app, runtime),
         *_bound(runtime),
         *_modes(app, settings),
         *_hints(settings),
@@ -99,15 +100,30 @@ def _storage(runtime: Runtime) -> Iterator[Finding]:
 
 def _owner(app: Flask, runtime: Runtime) -> Iterator[Finding]:
     try:
+        ring, at = states_of(app).storage_ring(), runtime.clock()
         # Looking makes nobody its owner.
-        if not runtime.storage.values.read("", most=1).values:
-            return
-        ownership.refuse_foreign(runtime.storage, states_of(app).storage_ring(), at=runtime.clock())
+        ownership.refuse_foreign(runtime.storage, ring, at=at, claims=False)
     except ConfigError as error:
         yield Finding("FAIL", str(error))
     except TesseraError:
         # That the storage does not work was told before.
         return
+
+
+def _users(app: Flask, runtime: Runtime) -> Iterator[Finding]:
+    """Those of the ready service."""
+    service = app.extensions.get("tessera_service")
+    if service is None:
+        return
+    try:
+        service.users.by_phone("")
+    except TesseraError as error:
+        yield Finding("FAIL", f"the users cannot be read: {error}")
+        return
+    yield Finding("OK", f"the users can be read, from {service.users_place}")
+    is_file = "//" not in service.users_place or service.users_place.startswith("sqlite:")
+    if is_file and runtime.storage.revocations.bound:
+        yield Finding("WARN", "they are in a file of this machine: on several machines set TESSERA_USERS_URL")
 
 
 def _bound(runtime: Runtime) -> Iterator[Finding]:

@@ -101,6 +101,22 @@ def test_in_an_application_its_loader_tells_who_there_is(act):
         assert_refused(in_app(app, "sessions", act, name), f"no user with the id {name}")
 
 
+def test_S03_in_an_application_whose_own_database_is_away_sessions_can_be_ended():
+    app = Flask(__name__)
+    app.config.update(SECRET_KEY=SECRET)
+    tessera: Tessera[str] = Tessera(app, storage=MemoryStorage())
+
+    @tessera.user_loader
+    def load(user_id):
+        raise OSError("the database of the users is away")
+
+    with app.app_context():
+        tessera.login("7")
+    ended = in_app(app, "sessions", "end-user", "7")
+    assert (ended.exit_code, ended.output.startswith("ended 1 sessions of user 7")) == (0, True), ended.output
+    assert_refused(in_app(app, "sessions", "end-user", "8"), "no live session of 8; whether there is such a user")
+
+
 @pytest.mark.parametrize("act", ["list", "end-user"])
 def test_in_an_application_without_a_loader_its_sessions_tell_who_there_is(act):
     app = Flask(__name__)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
-from .calling import SECRET, assert_refused, tessera_of
+from .calling import PHONE, SECRET, add, assert_refused, tessera_of
+from .stores import store_url
 
 
 def test_S11_purge_removes_the_dead_and_nothing_else(run, service, tmp_path):
@@ -42,3 +43,20 @@ def test_the_doctor_warns_with_exit_code_0(run, service):
     result = run("doctor", env={"TESSERA_HTTP_STATUS": "always_200"})
     assert result.exit_code == 0
     assert "WARN  TESSERA_HTTP_STATUS always_200" in result.stdout
+
+
+def test_the_doctor_looks_after_the_services_users_too(run, tmp_path):
+    add(run)
+    assert f"OK    the users can be read, from sqlite:///{tmp_path}/tessera.db" in run("doctor").stdout
+    away = "mysql://anna:hunter2@127.0.0.1:1/users"
+    told = run("doctor", env={"TESSERA_USERS_URL": away})
+    assert told.exit_code == 1
+    assert "FAIL  the users cannot be read: users: " in told.stdout
+    assert "hunter2" not in told.output
+
+
+def test_the_doctor_warns_of_users_of_one_machine_beside_sessions_of_several(run, tmp_path):
+    with store_url("redis8", tmp_path) as url:
+        add(run, PHONE, "--store", url)
+        told = run("doctor", "--store", url).stdout
+    assert "WARN  they are in a file of this machine: on several machines set TESSERA_USERS_URL" in told

@@ -36,7 +36,8 @@ def test_S01_in_another_mode_the_line_says_what_holds_there(run, service, mode, 
 
 def test_S01_nobody_listens_before_the_first_request(host):
     result = in_app(host("", storage=listened_storage()), "workers")
-    assert (result.exit_code, result.stdout) == (0, BOUND + "\n")
+    none = "no worker follows the log: one does from its first request on"
+    assert (result.exit_code, result.stdout.splitlines()) == (0, [none, BOUND])
 
 
 def test_S01_every_worker_is_listed_with_its_beat(host):
@@ -64,7 +65,7 @@ def test_S01_a_worker_that_has_missed_several_beats_is_told_by_the_exit_code(hos
         beat(storage, name=f"web-{number}", age=age)
     result = in_app(host("", storage=storage, TESSERA_REVOCATION_BOUND=3), "workers")
     assert result.exit_code == code
-    assert len(result.stdout.splitlines()) == len(ages) + 1
+    assert len(result.stdout.splitlines()) == max(len(ages), 1) + 1
     assert result.stdout.splitlines()[-1] == BOUND.replace("2", "3")
 
 

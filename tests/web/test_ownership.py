@@ -80,6 +80,23 @@ def test_F02_a_storage_that_is_away_at_first_is_looked_at_later():
         log_in(app, tessera)
 
 
+@pytest.mark.parametrize("kind", STORES)
+def test_the_doctor_tells_of_it_and_claims_nothing(kind, tmp_path):
+    with store_url(kind, tmp_path) as url:
+        mine, other = make(MINE, url), make(OTHER, url)
+
+        def examine(app):
+            return app.test_cli_runner().invoke(tessera_commands, ["doctor"])
+
+        assert examine(mine[0]).exit_code == examine(other[0]).exit_code == 0
+        log_in(*mine)
+        assert examine(mine[0]).exit_code == 0
+        refused = examine(other[0])
+        assert (refused.exit_code, "FAIL  this storage belongs to" in refused.output) == (1, True), refused.output
+        for app, tessera in (mine, other):
+            tessera.close(app)
+
+
 def test_it_is_refused_by_commands_until_it_is_adopted_on_purpose(tmp_path):
     url = f"sqlite:///{tmp_path}/tessera.db"
     mine, other = make(MINE, url), make(OTHER, url)

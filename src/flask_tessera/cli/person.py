@@ -38,10 +38,10 @@ def find_user_id(runtime: Runtime, name: str) -> str:
     except ValueError as error:
         raise InputError(str(error)) from error
     service = current_app.extensions.get("tessera_service")
-    found = _service_user(service, name) if service else _is_known(runtime, name) and name
-    if found:
+    if service and (found := _service_user(service, name)):
         return found
-    if runtime.sessions.list(name):
+    # Before anybody else is asked: to end them must not depend on the application's own database.
+    if runtime.sessions.list(name) or (service is None and _is_known(runtime, name)):
         return name
     if service is None and runtime.hooks.user_loader is None:
         # Whether there is such a user, nobody here can tell.
@@ -66,4 +66,10 @@ def _is_known(runtime: Runtime, name: str) -> bool:
         load_user(runtime, runtime.hooks.user_id_of(name))
     except (UserGoneError, TokenInvalidError, ValueError):
         return False
+    except Exception as error:
+        # A loader raises what its database does.
+        kind = type(error).__name__
+        raise NotFoundError(
+            f"no live session of {name}; whether there is such a user, its loader ({kind}) did not say"
+        ) from error
     return True

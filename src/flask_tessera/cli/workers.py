@@ -24,6 +24,8 @@ def workers(realm: str | None) -> None:
     listed, now = _following(runtime), runtime.clock()
     for each in listed:
         _print_worker(each, now)
+    if runtime.storage.revocations.bound and not listed:
+        click.echo("no worker follows the log: one does from its first request on")
     click.echo(_promise(runtime))
     if any(_is_overdue(each, now) for each in listed):
         click.get_current_context().exit(1)

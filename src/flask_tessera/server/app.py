@@ -16,6 +16,7 @@ from ..config import read_settings
 from ..errors import InputError, TesseraError
 from ..web.app_state import states_of
 from ..web.extension import Tessera
+from ..web.outages import url_without_login
 from . import audit
 from .credentials import PhoneLogin
 from .environment import read_service_settings
@@ -40,6 +41,8 @@ class Service:
     users: Users
     passwords: Passwords
     data: str
+    users_place: str
+    """The file or URL of the users' database, without a password."""
     may_create: bool = True
     may_be_empty: bool = False
     """Whether a data folder without a database is a service without users, not a mistake."""
@@ -115,7 +118,8 @@ def _make_service(app: Flask, given: ServiceSettings, clock: Clock, may_create: 
     tessera.user_view(User.to_dict)
     tessera.authenticator(PhoneLogin(users, passwords))
     tessera.init_app(app)
-    return Service(tessera, users, passwords, app.instance_path, may_create)
+    place = url_without_login(given.users_url) or str(given.database)
+    return Service(tessera, users, passwords, app.instance_path, place, may_create)
 
 
 def _add_routes(app: Flask, tessera: Tessera[User], users: Users) -> None:

@@ -62,7 +62,8 @@ class DataFolder:
         if not self._may_create:
             raise ConfigError(
                 f"{DATA_DIR}: there is no service in {self.path} yet, and only `serve` and `users add` make one; name"
-                f" its folder with --data or {DATA_DIR}, or its storage with --store or TESSERA_STORE_URL"
+                f" its folder with --data or {DATA_DIR}, or its storage with --store or TESSERA_STORE_URL, and then its"
+                " SECRET_KEY too, which is kept in its folder otherwise"
             )
 
     def secret(self) -> str:
