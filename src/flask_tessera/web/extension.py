@@ -109,7 +109,7 @@ class Tessera(Actions[User], Generic[User]):
         """Connect to everything that requests will use, and write something; for start-up scripts.
 
         Raises:
-            ConfigError: a setting is wrong.
+            ConfigError: a setting is wrong, or the storage is of an older schema or another application.
             StorageUnavailableError: the storage does not answer, or cannot write.
         """
         with app.app_context():
