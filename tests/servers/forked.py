@@ -110,8 +110,10 @@ class Program:
 
     def send_signal(self, number: int) -> None:
         """Send it a signal, unless it has ended."""
+        # It may have ended, and its code be on the way.
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """End it at once."""
