@@ -60,6 +60,10 @@ class SQLiteStorage(SQLStorage):
             raise ConfigError("STORE_URL: SQLite by a file: address is not supported; give the path")
         return cls(str(Path(path).absolute()), is_ours=False)
 
+    def upgrade(self) -> list[str]:
+        # Whatever is there: a look before would wait no longer than a request does for those who write all the time.
+        return self._database.upgrade()
+
     def check(self) -> None:
         self._stamp()
         self._database.transact(lambda transaction: transaction.read())
