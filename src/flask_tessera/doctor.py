@@ -121,8 +121,7 @@ def _users(app: Flask, runtime: Runtime) -> Iterator[Finding]:
         yield Finding("FAIL", f"the users cannot be read: {error}")
         return
     yield Finding("OK", f"the users can be read, from {service.users_place}")
-    is_file = "//" not in service.users_place or service.users_place.startswith("sqlite:")
-    if is_file and runtime.storage.revocations.bound:
+    if service.users_place.startswith("sqlite:") and runtime.storage.revocations.bound:
         yield Finding("WARN", "they are in a file of this machine: on several machines set TESSERA_USERS_URL")
 
 

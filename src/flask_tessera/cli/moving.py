@@ -58,10 +58,8 @@ def _opened(option: str, url: str) -> closing[Storage]:
     Raises:
         ConfigError: it names none.
     """
-    try:
+    with _named(option):
         return closing(open_storage(url, folder=current_app.instance_path, make_folder=True))
-    except ConfigError as error:
-        raise ConfigError(f"{option}: {error}") from error
 
 
 def _refuse_what_cannot_be(source: Storage, target: Storage, *, at: int) -> None:
@@ -74,8 +72,15 @@ def _refuse_what_cannot_be(source: Storage, target: Storage, *, at: int) -> None
 
 
 def _refuse_anothers(option: str, storage: Storage, *, at: int, claims: bool) -> None:
-    try:
+    with _named(option):
         refuse_foreign(storage, states_of(current_app).storage_ring(), at=at, claims=claims)
+
+
+@contextmanager
+def _named(option: str) -> Iterator[None]:
+    """Let a ConfigError begin with the option that it is about."""
+    try:
+        yield
     except ConfigError as error:
         raise ConfigError(f"{option}: {error}") from error
 

@@ -42,7 +42,7 @@ class Service:
     passwords: Passwords
     data: str
     users_place: str
-    """The file or URL of the users' database, without a password."""
+    """The URL of the users' database, without a password."""
     may_create: bool = True
     may_be_empty: bool = False
     """Whether a data folder without a database is a service without users, not a mistake."""
@@ -118,7 +118,7 @@ def _make_service(app: Flask, given: ServiceSettings, clock: Clock, may_create: 
     tessera.user_view(User.to_dict)
     tessera.authenticator(PhoneLogin(users, passwords))
     tessera.init_app(app)
-    place = url_without_login(given.users_url) or str(given.database)
+    place = url_without_login(given.users_url or f"sqlite:///{given.database}")
     return Service(tessera, users, passwords, app.instance_path, place, may_create)
 
 

@@ -76,13 +76,20 @@ class Connection(DriverConnection[Any]):
     def is_quiet(self) -> bool:
         """Whether the server has not said goodbye."""
         try:
-            # Call it twice: the first read delivers the server's error, the second the end of file. To poll instead
-            # would release the GIL.
-            self.pgconn.consume_input()
-            self.pgconn.consume_input()
+            self.take_input()
         except OperationalError:
             return False
         return not self.closed
+
+    def take_input(self) -> None:
+        """Take what the server has sent by itself, without waiting: to poll for it would release the GIL.
+
+        Raises:
+            psycopg.OperationalError: the server has closed the connection.
+        """
+        # Twice: the first read delivers the server's error, the second the end of file.
+        self.pgconn.consume_input()
+        self.pgconn.consume_input()
 
     def batch(self, statements: Sequence[Statement]) -> list[Rows]:
         # Statements that do not begin a transaction are one (PostgreSQL manual, 34.5.1.1).

@@ -49,6 +49,7 @@ _UNKNOWN_SERVER: Final = (
     psycopg.errors.UndefinedFunction,
     psycopg.errors.ObjectNotInPrerequisiteState,
 )
+"""Where the server does not say which it is: a right is lacking, or it is a standby."""
 _ATTEMPTS: Final = 10
 # Who waits for a table's lock has everybody queue behind: others must not run into their own time limit (2 s).
 _WITH_TIME: Final = "SET statement_timeout TO 0; SET lock_timeout TO 1000"
@@ -177,11 +178,7 @@ def _identity_of(connection: Connection) -> str:
     (table,) = connection.execute(_TABLE).fetchone() or ("",)
     try:
         row = connection.execute(_SERVER).fetchone()
-    except (
-        psycopg.errors.InsufficientPrivilege,
-        psycopg.errors.UndefinedFunction,
-        psycopg.errors.ObjectNotInPrerequisiteState,
-    ):
+    except _UNKNOWN_SERVER:
         row = None
     return f"{row[0] if row else ''}.{table}"
 

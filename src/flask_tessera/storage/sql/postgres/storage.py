@@ -134,9 +134,7 @@ def _take_notifications(connection: Connection) -> bool:
     Raises:
         psycopg.OperationalError: the server has closed the connection.
     """
-    # Call it twice: the first read delivers the server's error, the second the end of file.
-    connection.pgconn.consume_input()
-    connection.pgconn.consume_input()
+    connection.take_input()
     has_any = False
     while connection.pgconn.notifies():
         has_any = True
