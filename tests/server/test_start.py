@@ -13,6 +13,7 @@ from flask_tessera.errors import ConfigError, TesseraError
 from flask_tessera.server import create_app
 from tests.cli.stores import store_url
 from tests.length import shortly
+from tests.servers import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -275,7 +276,7 @@ def test_the_storage_is_named_by_argument_then_environment_then_lies_in_the_fold
 @pytest.mark.parametrize("name", ["with blank", "名字", "a%41b", "a&b"])
 def test_a_data_folder_may_have_any_name(tmp_path, name):
     app = create_app(environment={"SECRET_KEY": SECRET}, data=str(tmp_path / name))
-    assert app.test_client().get("/healthz").status_code == 200
+    wait_until(lambda: app.test_client().get("/healthz").status_code == 200, "it is well")
     assert (tmp_path / name / "tessera.db").exists()
 
 
