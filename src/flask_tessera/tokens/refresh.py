@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Final
 
 from ..errors import TokenInvalidError
-from .encoding import decode, encode, plain
+from .encoding import checksum, decode, encode, plain
 
 if TYPE_CHECKING:
     from .keys import Key, KeyRing
@@ -33,7 +32,7 @@ def render(sid: bytes, gen: int, key: Key) -> str:
         raise ValueError("sid must have 16 bytes and gen must be between 0 and 2**32 - 1")
     head = _HEAD.pack(_VERSION, sid, gen)
     body = encode(head + key.mac(head)[:_MAC_BYTES])
-    return PREFIX + (body + _checksum(body)).decode()
+    return PREFIX + (body + checksum(body)).decode()
 
 
 def parse(text: str, ring: KeyRing) -> tuple[bytes, int]:
@@ -49,7 +48,7 @@ def parse(text: str, ring: KeyRing) -> tuple[bytes, int]:
         raise TokenInvalidError
     raw = text[len(PREFIX) :].encode()
     body = raw[:_BODY_CHARACTERS]
-    if _checksum(body) != raw[_BODY_CHARACTERS:]:
+    if checksum(body) != raw[_BODY_CHARACTERS:]:
         raise TokenInvalidError
     data = decode(body)
     version, sid, gen = _HEAD.unpack_from(data)
@@ -58,7 +57,3 @@ def parse(text: str, ring: KeyRing) -> tuple[bytes, int]:
     if version != _VERSION or not any(genuine):
         raise TokenInvalidError
     return sid, gen
-
-
-def _checksum(body: bytes) -> bytes:
-    return encode(zlib.crc32(body).to_bytes(4, "big"))
