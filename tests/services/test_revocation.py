@@ -353,3 +353,40 @@ def test_X9_a_log_that_becomes_another_one_between_two_pages_is_read_anew(bench)
     assert 0 in calls[1:]
     said = [view.refusal(bench.claims(issued), at=bench.clock()) for issued in sessions]
     assert said == ["logout"] * 8
+
+
+# -- Listeners ---------------------------------------------------------------------------------------------------------
+
+
+def listen(worker):
+    """What the view of a worker tells; it has read the log before."""
+    told = []
+    worker.view.look(at=worker.clock())
+    worker.view.listeners.append(told.append)
+    return told
+
+
+def test_Q05_listeners_are_given_what_ends_elsewhere(workers):
+    one, other = workers
+    issued = one.log_in()
+    one.use(issued)
+    told, heard = listen(one), one.view.heard
+    other.service.end(issued.session.sid, "kick")
+    one.view.look(at=one.clock())
+    other.service.end_user("7", "password_change")
+    one.view.look(at=one.clock())
+    (session,), (user,) = told
+    assert (session.sid, session.reason) == (issued.session.sid, "kick")
+    assert (user.realm, user.user_id, user.reason) == (issued.session.realm, "7", "password_change")
+    assert one.view.heard == heard + 2
+
+
+def test_Q05_of_another_log_listeners_are_given_nothing_and_then_what_is_new(workers):
+    one, _ = workers
+    issued = one.log_in()
+    one.use(issued)
+    told = listen(one)
+    one.storage.revocations.restart(at=one.clock(), valid_from=0)
+    one.service.end(issued.session.sid, "kick")
+    one.view.look(at=one.clock())
+    assert [[each.sid for each in entries] for entries in told] == [[], [issued.session.sid]]

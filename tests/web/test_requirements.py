@@ -126,6 +126,8 @@ def test_protect_takes_a_permission(new_site):
         ({"fresh": 60, "strict": True}, "login, fresh=60, strict"),
         ({"optional": True}, "login, optional=missing"),
         ({"optional": "invalid"}, "login, optional=invalid"),
+        ({"transports": ("header", "cookie")}, "login, transports=cookie header"),
+        ({"transports": ["cookie", "api_key", "header"]}, "login"),
     ],
 )
 def test_requirements_tell_themselves_in_words(asked, text):
@@ -137,3 +139,16 @@ def test_requirements_tell_themselves_in_words(asked, text):
 def test_a_requirement_that_asks_for_nothing_says_what_to_do(name):
     with pytest.raises(TypeError, match=f"leave {name} out"):
         login_required(**{name: " "})
+
+
+@pytest.mark.parametrize("transports", [(), "", "query", ("header", "ticket"), (None,)])
+def test_a_transport_that_there_is_not_is_refused_when_the_view_is_decorated(transports):
+    with pytest.raises(TypeError, match="transports must be one or more of api_key, cookie, header"):
+        login_required(transports=transports)
+
+
+def test_H02_a_token_in_another_place_than_the_view_accepts_is_as_good_as_an_invalid_one(new_site):
+    token = (site := shop(new_site, somebody(), transports="cookie")).login().access_token
+    assert told(site.get("/view", token)) == (401, "token_invalid")
+    site = shop(new_site, somebody(), transports="header")
+    assert site.get("/view", site.login().access_token).text == "in"

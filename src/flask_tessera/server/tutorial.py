@@ -28,7 +28,7 @@ from ..web.current import current_request_object
 from ..web.endpoints.body import read_bytes
 from ..web.endpoints.login import accounts_of, authenticate
 from ..web.http_errors import TesseraHTTPError, http_errors
-from ..web.request_auth import find_credential, load_user, verify_credential
+from ..web.request_auth import identify_request, load_user
 from ..web.responses import Responses
 from .credentials import parse
 
@@ -73,7 +73,7 @@ def make_tutorial(tessera: Tessera[User], config: Mapping[str, Any]) -> Blueprin
     def detail() -> Any:
         with http_errors(responses), _speaking_like_the_tutorial():
             runtime = tessera.runtime
-            identity = verify_credential(runtime, find_credential(runtime, current_request_object()))
+            identity = identify_request(runtime, current_request_object())
             user: User = load_user(runtime, identity.user_id, identity.user_stamp)
             return responses.success(user.to_dict())
 

@@ -39,7 +39,7 @@ from .keys import sid_text
 from .ports import CLOCKS_APART
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ..sessions.revocations import Revocation
     from ..storage.contract import ChangingLog, RevocationLog
@@ -91,6 +91,12 @@ class RevocationView:
         """The log may know nothing of tokens issued up to this Unix second."""
         self.found_live: set[str] = set()
         """Sessions with such tokens that the storage was asked about: of later endings this log tells."""
+        self.listeners: list[Callable[[Sequence[Revocation]], None]] = []
+        """Given the entries that were read, before any request relies on them; none of them where all was read anew.
+
+        An entry may be given more than once. A listener returns soon, raises nothing and does not ask the view."""
+        self.heard = 0
+        """Grows with each call of the listeners."""
         renew_in_children(self)
 
     def reset_after_fork(self) -> None:
@@ -108,10 +114,10 @@ class RevocationView:
             UndecidedError: the log has changed, and another thread reads it; or it tells of an intent.
             StorageUnavailableError: the log has changed and cannot be read.
         """
-        # The first test of `_look`, written out: every request comes by here, and most often nothing has changed.
+        # The first test of `look`, written out: every request comes by here, and most often nothing has changed.
         # A clock that ran ahead has made us forget too much, wherever the log is.
         if (self._stamp_of and self._stamp_of() != self._stamp) or at < self._pruned_at - CLOCKS_APART:
-            self._look(at)
+            self.look(at=at)
         known = self._open
         ended = known.sessions.get(claims.sid)
         if ended is not None:
@@ -140,7 +146,7 @@ class RevocationView:
             StorageUnavailableError: it was never read, or where stamps tell that the log has changed, and cannot be.
         """
         if self._stamp_of:
-            self._look(at)
+            self.look(at=at)
         elif boot_clock() >= self._valid_from_known_until:
             self._ask_for_valid_from(at)
         return self._valid_from
@@ -194,7 +200,7 @@ class RevocationView:
             StorageUnavailableError: another thread reads the log.
         """
         with self._alone():
-            self._open.take(entries, at=at)
+            self._take(list(entries), at)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -207,7 +213,13 @@ class RevocationView:
         finally:
             lock.release()
 
-    def _look(self, at: int) -> None:
+    def look(self, *, at: int) -> None:
+        """Read on if a stamp tells that the log has changed; a log that is followed tells nothing here.
+
+        Raises:
+            UndecidedError: another thread reads it.
+            StorageUnavailableError: the log has changed and cannot be read.
+        """
         if not self._must_read(at):
             return
         with self._alone():
@@ -234,7 +246,7 @@ class RevocationView:
                     self._log.restart(at=at, valid_from=0)
                 self._begin_anew(at)
                 break
-            self._open.take(page.entries, at=at)
+            self._take(page.entries, at)
             self.cursor, is_whole, delay = page.cursor, page.is_whole, max(delay, page.delay)
             self._know_valid_from(page.valid_from)
         if at >= self._pruned_at + _PRUNE_EVERY:
@@ -243,6 +255,16 @@ class RevocationView:
         if self._lost and self._write_again:
             self._write_again(self._lost, at)
         return delay
+
+    def _take(self, entries: Sequence[Revocation], at: int) -> None:
+        self._open.take(entries, at=at)
+        if entries:
+            self._tell(entries)
+
+    def _tell(self, entries: Sequence[Revocation]) -> None:
+        self.heard += 1
+        for listener in self.listeners:
+            listener(entries)
 
     def _compare(self, page: LogPage) -> tuple[bool, bool]:
         """Whether a page is of another log than the one that was read, and whether what it is of is older."""
@@ -260,13 +282,15 @@ class RevocationView:
             if page is not None:
                 lost = dict.fromkeys(self._open.missing_in(fresh, at=at))
                 fresh.take(lost, at=at)
-                self._lost = lost
+                self._lost, unheard = lost, list(fresh.missing_in(self._open, at=at))
                 # When it was created first, and each in place at once: other threads read without a lock.
                 self.found_live = set()
                 self.created_at = page.created_at + CLOCKS_APART
                 self._open = fresh
                 self._log_id, self.cursor, self._pruned_at = page.log_id, page.cursor, at
                 self._know_valid_from(page.valid_from)
+                self._tell(())
+                self._tell(unheard)
                 return
         raise StorageUnavailableError("the revocation log was replaced several times while it was being read")
 

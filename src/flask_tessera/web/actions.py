@@ -259,7 +259,7 @@ class Actions(Generic[User]):
         """
         runtime, sid = self.runtime, self._current_sid()
         if not sid and runtime.legacy is not None:
-            runtime.legacy.end(find_credential(runtime, current_request_object()), self.client_info())
+            runtime.legacy.end(find_credential(runtime, current_request_object())[0], self.client_info())
             return self._result([])
         return self._result([runtime.sessions.end(sid, "logout", self.client_info())])
 

@@ -66,7 +66,9 @@ def login_required(view: Any = None, /, **asked: Any) -> Any:
             fresh: True if the login may be 5 minutes old, or the seconds it may be old (RFC 9470);
             strict: ask the storage, whatever the setting of `REVOCATION`;
             optional: True lets requests without a token through, "invalid" also those with a bad one; both as
-            nobody (`current_user` is falsy then). It excludes scope, role, permission and fresh.
+            nobody (`current_user` is falsy then). It excludes scope, role, permission and fresh;
+            transports: which credentials are accepted, by default all of "header" and "cookie" (the token of a session
+            in one of them) and "api_key".
 
     Raises:
         TypeError: it was given something that is no view function, or a requirement that asks for nothing.

@@ -13,9 +13,10 @@ UserId = TypeVar("UserId")
 class Identity(msgspec.Struct, Generic[UserId], frozen=True):
     """A verified credential, as views see it. Times are Unix seconds.
 
-    `session_id` is empty for a legacy token that was not exchanged. `scopes` are what the token allows, `amr` how the
-    user logged in (RFC 8176), `claims` the application's own. `user_stamp` is the digest of what
-    `Tessera(user_stamp=…)` gave at login, empty where nothing was kept.
+    `session_id` is empty for a legacy token that was not exchanged, and for an API key. `scopes` are what the token
+    allows, `amr` how the user logged in (RFC 8176), `claims` the application's own. `user_stamp` is the digest of what
+    `Tessera(user_stamp=…)` gave at login, empty where nothing was kept. `credential` says what was presented: "access",
+    "legacy", "api_key" or "ticket".
     """
 
     user_id: UserId
@@ -28,6 +29,7 @@ class Identity(msgspec.Struct, Generic[UserId], frozen=True):
     expires_at: int
     claims: Mapping[str, Any]
     user_stamp: str = ""
+    credential: str = "access"
 
     def __hash__(self) -> int:
         return hash((self.realm, self.session_id, self.user_id, self.issued_at))

@@ -2,7 +2,8 @@
 
 A request is taken through these steps, each of which may refuse it:
 
-1. The **transports** find the credential: the text that a header carries (`transports/`, a table of files).
+1. The **transports** find the credential and say where it was: the text that a header or a cookie carries
+   (`transports/`, a table of files).
 2. The first **credential reader** that recognises the text reads it: access token, legacy token (`readers/`, a table of
    files). A reader checks everything about the credential itself: signature (or the cache of those that were verified
    before), times, and whether its session was revoked. It gives an `Identity`.
@@ -39,16 +40,17 @@ from .app_state import runtime_of, states_of
 from .current import call_host, current_app_object, current_request_object, is_async
 from .grants import names_granted
 from .http_errors import raise_as_http
+from .requirements import TRANSPORTS, Requirements
 
 if TYPE_CHECKING:
     from flask import Request
 
     from .app_state import Runtime
     from .identity import Identity
-    from .requirements import Requirements
 
 # Not on `g`, which belongs to the application context: that one may outlive a request (in tests, in commands).
 _KEY: Final = "_tessera_auth"
+_LENIENT: Final = Requirements(optional="invalid")
 _NOT_GOOD: Final = (TokenInvalidError, TokenExpiredError, SessionEndedError)
 
 
@@ -119,7 +121,7 @@ def authenticate(realm: str, wanted: Requirements) -> RequestAuth:
     except KeyError:
         runtime = runtime_of(realm)
     try:
-        auth = _look(runtime, current_request_object(), wanted.strict, wanted.optional)
+        auth = _look(runtime, current_request_object(), wanted)
         if runtime.hooks.loads_before_view:
             auth.load_user()
         if wanted.needs_checks:
@@ -133,7 +135,7 @@ async def authenticate_async(realm: str, wanted: Requirements) -> RequestAuth:
     """`authenticate` ahead of an async view: an async user loader is awaited in the view's own event loop."""
     runtime = runtime_of(realm)
     try:
-        auth = _look(runtime, current_request_object(), wanted.strict, wanted.optional)
+        auth = _look(runtime, current_request_object(), wanted)
         if runtime.hooks.loads_before_view:
             await auth.load_user_async()
         if wanted.needs_checks:
@@ -143,7 +145,7 @@ async def authenticate_async(realm: str, wanted: Requirements) -> RequestAuth:
     return auth
 
 
-def _look(runtime: Runtime, request: Request, strict: bool, optional: str, *, by_guard: bool = True) -> RequestAuth:
+def _look(runtime: Runtime, request: Request, wanted: Requirements, *, by_guard: bool = True) -> RequestAuth:
     """Steps 1 to 3; the answer is private from now on."""
     known: dict[str, RequestAuth] | None = request.__dict__.get(_KEY)
     if known is None:
@@ -151,14 +153,14 @@ def _look(runtime: Runtime, request: Request, strict: bool, optional: str, *, by
         after_this_request(runtime.cache_policy.apply)
     identity: Identity[Any] | None = None
     try:
-        identity = verify_credential(runtime, find_credential(runtime, request), strict=strict)
+        identity = identify_request(runtime, request, strict=wanted.strict, transports=wanted.transports)
     except TokenMissingError:
-        if optional == "no":
+        if wanted.optional == "no":
             raise
     except _NOT_GOOD:
-        if optional != "invalid":
+        if wanted.optional != "invalid":
             raise
-    auth = RequestAuth(runtime, identity, optional == "invalid", by_guard=by_guard)
+    auth = RequestAuth(runtime, identity, wanted.optional == "invalid", by_guard=by_guard)
     if known and (before := known.pop(runtime.realm, None)) is not None and before.identity == identity:
         auth.user, auth.has_user = before.user, before.has_user
     # The last guard is the last in the dictionary: `current_user` without a realm means its user.
@@ -166,20 +168,47 @@ def _look(runtime: Runtime, request: Request, strict: bool, optional: str, *, by
     return auth
 
 
-def find_credential(runtime: Runtime, request: Request) -> str:
-    """The one credential of a request; an empty header is one, if a bad one.
+def identify_request(
+    runtime: Runtime, request: Request, *, strict: bool = False, transports: frozenset[str] = TRANSPORTS
+) -> Identity[Any]:
+    """Who a request speaks for: steps 1 and 2.
+
+    Args:
+        runtime: of the realm.
+        request: the present one.
+        strict: ask the storage, whatever the setting of `REVOCATION`.
+        transports: what is accepted (`requirements.TRANSPORTS`); anything else is as good as an invalid token.
+
+    Raises:
+        TokenMissingError: there is no credential.
+        TokenAmbiguousError: there are two that differ.
+        TesseraError: as of `verify_credential`.
+    """
+    text, transport = find_credential(runtime, request)
+    identity = verify_credential(runtime, text, strict=strict)
+    if transports is not TRANSPORTS:
+        presented = "api_key" if identity.credential == "api_key" else transport
+        if presented not in transports:
+            raise TokenInvalidError(f"not accepted here: {presented}")
+    return identity
+
+
+def find_credential(runtime: Runtime, request: Request) -> tuple[str, str]:
+    """The one credential of a request, and the name of its transport; an empty header is one, if a bad one.
 
     Raises:
         TokenMissingError: there is none.
         TokenAmbiguousError: there are two that differ (RFC 6750 §2).
     """
-    found: str | None = None
+    found: tuple[str, str] | None = None
     for transport in runtime.transports:
         text = transport.find(request.environ)
         if text is not None:
-            if found is not None and found != text:
+            if found is None:
+                # Where one token stands in two places it counts as the first: no other site can set a header.
+                found = text, transport.name
+            elif found[0] != text:
                 raise TokenAmbiguousError("the request carries two tokens in two places")
-            found = text
     if found is None:
         raise TokenMissingError("the request carries no token")
     return found
@@ -237,7 +266,7 @@ def _look_unguarded(realms: list[str], request: Request) -> RequestAuth:
             continue
         runtime = runtime_of(each)
         try:
-            auth = _look(runtime, request, strict=False, optional="invalid", by_guard=False)
+            auth = _look(runtime, request, _LENIENT, by_guard=False)
         except StorageUnavailableError as error:
             runtime.shared.outages.record(error)
             auth = request.__dict__[_KEY][each] = RequestAuth(runtime, None, is_lenient=True)

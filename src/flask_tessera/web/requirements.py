@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Optional = Literal["no", "missing", "invalid"]
 FRESH_SECONDS: Final = 300
@@ -11,6 +14,9 @@ FRESH_SECONDS: Final = 300
 _ATTRIBUTE: Final = "__tessera_requirements__"
 _REALM: Final = "__tessera_realm__"
 _NOT_ASKED: Final[Any] = object()
+TRANSPORTS: Final = frozenset(("header", "cookie", "api_key"))
+"""What `transports=` may name: the token of a session in a header, or in a cookie; an API key."""
+SESSION_TRANSPORTS: Final = TRANSPORTS - {"api_key"}
 _OPTIONAL: Final[dict[Any, Optional]] = {False: "no", True: "missing", "invalid": "invalid"}
 
 
@@ -23,6 +29,7 @@ class RequirementArguments(TypedDict, total=False):
     fresh: bool | int
     strict: bool
     optional: bool | Literal["invalid"]
+    transports: Iterable[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,7 @@ class Requirements:
     strict: bool = False
     optional: Optional = "no"
     needs_checks: bool = False
+    transports: frozenset[str] = TRANSPORTS
 
     def __str__(self) -> str:
         words = [f"scope={' '.join(sorted(self.scopes))}"] if self.scopes else []
@@ -48,6 +56,7 @@ class Requirements:
         words += [f"fresh={self.fresh}"] if self.fresh else []
         words += ["strict"] if self.strict else []
         words += [f"optional={self.optional}"] if self.optional != "no" else []
+        words += [f"transports={' '.join(sorted(self.transports))}"] if self.transports != TRANSPORTS else []
         return ", ".join(["login", *words])
 
 
@@ -59,6 +68,7 @@ def parse_requirements(
     fresh: bool | int = False,
     strict: bool = False,
     optional: bool | Literal["invalid"] = False,
+    transports: Iterable[str] = TRANSPORTS,
 ) -> Requirements:
     """Requirements from a decorator's arguments.
 
@@ -79,7 +89,16 @@ def parse_requirements(
         asked = ", ".join([*words, *(["fresh"] if seconds else [])])
         raise TypeError(f"optional lets requests without a token in, so {asked} would keep out only who has logged in")
     scopes, roles, permissions = (words.get(name, frozenset()) for name in ("scope", "role", "permission"))
-    return Requirements(scopes, roles, permissions, seconds, strict, lenience, needs_checks=bool(words or seconds))
+    return Requirements(
+        scopes,
+        roles,
+        permissions,
+        seconds,
+        strict,
+        lenience,
+        needs_checks=bool(words or seconds),
+        transports=_transports(transports),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +146,14 @@ def _words(name: str, value: Any) -> frozenset[str]:
     if not value.strip():
         raise TypeError(f"{name}={value!r} asks for nothing: leave {name} out where anybody who is logged in may enter")
     return frozenset(value.split())
+
+
+def _transports(names: Any) -> frozenset[str]:
+    given = frozenset([names] if isinstance(names, str) else names)
+    if not given or not given <= TRANSPORTS:
+        raise TypeError(f"transports must be one or more of {', '.join(sorted(TRANSPORTS))}, not {names!r}")
+    # The one object that most guards have: it is told from others by what it is.
+    return TRANSPORTS if given == TRANSPORTS else given
 
 
 def _lenience(optional: Any) -> Optional:

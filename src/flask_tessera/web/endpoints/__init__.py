@@ -68,4 +68,4 @@ def _view_of(tessera: Tessera[Any], row: Endpoint) -> Callable[..., Any]:
         body = () if row.request is None else (read(row.request, may_be_empty=row.may_be_empty),)
         return tessera.runtime.responses.success(row.handler(tessera, *body, **arguments))
 
-    return tessera.login_required(view) if row.is_guarded else view
+    return tessera.login_required(transports=row.transports)(view) if row.is_guarded else view

@@ -8,7 +8,7 @@ from ...errors import NotFoundError, TokenInvalidError
 from ...services.login_data import Login
 from ..current import current_request_object
 from ..own_claims import loaded_claims
-from ..request_auth import find_credential, load_user, verify_credential
+from ..request_auth import find_credential, identify_request, load_user
 from ..token_pair import PairResponse, TokenPair
 from .row import Endpoint
 
@@ -26,10 +26,11 @@ def exchange(tessera: Tessera[Any]) -> dict[str, Any]:
     runtime = tessera.runtime
     if runtime.legacy is None:
         raise NotFoundError("TESSERA_LEGACY is off for this realm")
-    text = find_credential(runtime, current_request_object())
-    identity = verify_credential(runtime, text)
-    if identity.session_id:
+    request = current_request_object()
+    identity = identify_request(runtime, request)
+    if identity.credential != "legacy":
         raise TokenInvalidError("a token of this application needs no exchange")
+    text, _ = find_credential(runtime, request)
     user = load_user(runtime, identity.user_id)
     login = Login(
         str(identity.user_id),

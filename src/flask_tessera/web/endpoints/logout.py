@@ -10,7 +10,8 @@ from ...errors import NotFoundError
 from ...services.keys import parse_sid, sid_text
 from ..current import current_request_object
 from ..freshness import refuse_stale_login
-from ..request_auth import find_credential, refuse_another_user, verify_credential
+from ..request_auth import find_credential, identify_request, refuse_another_user
+from ..requirements import SESSION_TRANSPORTS
 from .row import Endpoint
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def _end_this(tessera: Tessera[Any], wanted: LogoutRequest) -> Sequence[Session]
     if wanted.refresh_token:
         sid = runtime.sessions.owner_of(wanted.refresh_token, caller, current=False).sid
     else:
-        text = find_credential(runtime, current_request_object())
+        text, _ = find_credential(runtime, current_request_object())
         if runtime.legacy is not None and not runtime.access_reader.recognises(text):
             runtime.legacy.end(text, caller)
             return ()
@@ -69,7 +70,7 @@ def _end_more(tessera: Tessera[Any], wanted: LogoutRequest) -> Sequence[Session]
         user_id, sid, logged_in_at = session.user_id, session.sid, session.auth_at
         refuse_another_user(runtime, runtime.hooks.user_id_of(user_id), session.user_stamp)
     else:
-        identity = verify_credential(runtime, find_credential(runtime, current_request_object()))
+        identity = identify_request(runtime, current_request_object(), transports=SESSION_TRANSPORTS)
         user_id, sid = str(identity.user_id), parse_sid(identity.session_id)
         logged_in_at = identity.authenticated_at
         refuse_another_user(runtime, identity.user_id, identity.user_stamp)

@@ -9,6 +9,7 @@ import msgspec
 from ...errors import ConfigError
 from ..current import call_host, current_app_object
 from ..request_auth import auth_of
+from ..requirements import TRANSPORTS
 from .row import Endpoint
 
 if TYPE_CHECKING:
@@ -28,4 +29,4 @@ def me(tessera: Tessera[Any]) -> msgspec.Raw:
     return msgspec.Raw(current_app_object().json.dumps(shown).encode())
 
 
-ROWS: Final = (Endpoint("me", "GET", "/me", me, response=dict, is_guarded=True),)
+ROWS: Final = (Endpoint("me", "GET", "/me", me, response=dict, is_guarded=True, transports=TRANSPORTS),)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..requirements import SESSION_TRANSPORTS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -26,5 +28,7 @@ class Endpoint:
     response: Any = None
     errors: tuple[str, ...] = ()
     is_guarded: bool = False
+    transports: frozenset[str] = SESSION_TRANSPORTS
+    """What a guarded one accepts, as `login_required(transports=)`."""
     may_be_empty: bool = False
     """Whether a request without a body is one with nothing in it."""

@@ -45,4 +45,5 @@ class LegacyTokenReader:
             claims.issued_at,
             claims.expires_at,
             MappingProxyType({}),
+            credential="legacy",
         )

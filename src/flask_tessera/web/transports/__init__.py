@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 class Transport(Protocol):
     """One place of a request where a credential may stand."""
 
+    name: str
+    """As `transports=` names it."""
+
     def find(self, environ: Mapping[str, str]) -> str | None:
         """The credential; None where there is none. An empty one is one, if a bad one.
 

@@ -19,6 +19,8 @@ class HeaderTransport:
     Any other header carries the bare token.
     """
 
+    name = "header"
+
     def __init__(self, headers: Sequence[str]) -> None:
         keys = [(name.lower(), "HTTP_" + name.upper().replace("-", "_")) for name in headers]
         self._plain = tuple(key for name, key in keys if name != "authorization")
