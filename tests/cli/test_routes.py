@@ -130,7 +130,7 @@ def test_our_own_endpoints_look_after_themselves(site):
     site.app.register_blueprint(site.users.blueprint("refresh", "logout", "sessions"))
     rows = site.rows()
     assert rows["POST", "/auth/refresh"] == "own check"
-    assert rows["GET", "/auth/sessions"] == "login"
+    assert rows["GET", "/auth/sessions"] == "login, transports=cookie header"
     assert "UNGUARDED" not in rows.values()
 
 

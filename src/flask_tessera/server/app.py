@@ -15,6 +15,7 @@ from ..clocks import system_clock
 from ..config import read_settings
 from ..errors import InputError, TesseraError
 from ..web.app_state import states_of
+from ..web.endpoints import ENDPOINTS
 from ..web.extension import Tessera
 from ..web.outages import url_without_login
 from . import audit
@@ -124,7 +125,7 @@ def _make_service(app: Flask, given: ServiceSettings, clock: Clock, may_create: 
 
 def _add_routes(app: Flask, tessera: Tessera[User], users: Users) -> None:
     app.register_blueprint(make_tutorial(tessera, app.config))
-    app.register_blueprint(tessera.blueprint(url_prefix=read_settings(app.config).URL_PREFIX))
+    app.register_blueprint(tessera.blueprint(*ENDPOINTS, url_prefix=read_settings(app.config).URL_PREFIX))
     app.register_blueprint(make_health(tessera, users))
     app.register_blueprint(make_index(tessera))
     app.register_error_handler(HTTPException, lambda error: _in_our_form(tessera, error))

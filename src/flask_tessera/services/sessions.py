@@ -11,17 +11,17 @@ from msgspec.structs import replace as _replace
 
 from ..errors import AlreadyExistsError, NotFoundError, SessionEndedError, StorageUnavailableError, TokenInvalidError
 from ..sessions import rotation
-from ..sessions.ids import make_sid
 from ..sessions.model import Session, SessionWithPrincipal
 from ..sessions.revocations import RETENTION_MARGIN
 from ..sessions.transitions import OTHER_ISSUER
 from ..tokens import refresh
 from .keys import parse_sid
 from .login_data import Issued, Login, SessionPolicy, refuse_unusable, session_of
+from .new_ids import NewIds
 from .ports import UNKNOWN_CLIENT, ClientInfo, Event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ..storage.engine import Storage
     from ..storage.model import Checkpoint
@@ -34,12 +34,16 @@ if TYPE_CHECKING:
 _NO_CLAIMS: Final[Mapping[str, Any]] = MappingProxyType({})
 STAMP_CLAIM: Final = "_stamp"
 """Member of `ext` that carries the session's user stamp. Claims of the application do not begin with an underscore."""
+_ENDS_OWNER: Final = frozenset(("suspension", "user_gone", "password_change"))
 _SPENT: Final = "spent"
 """The kind of values that say that something was used."""
 
 
 class SessionService:
-    """The life of sessions in one realm."""
+    """The life of sessions in one realm.
+
+    `on_owner_ended` ends whatever else a user (user id) has, when the user is suspended or gone, or has a new password.
+    """
 
     def __init__(
         self,
@@ -53,6 +57,7 @@ class SessionService:
         clock: Clock,
         random_bytes: RandomBytes,
         listener: Listener,
+        on_owner_ended: Callable[[str], None] | None = None,
     ) -> None:
         self._storage = storage
         self._keys = keys
@@ -61,9 +66,9 @@ class SessionService:
         self._view = view
         self._realm = realm
         self._clock = clock
-        self._random_bytes = random_bytes
+        self._ids = NewIds(realm, random_bytes)
         self._listener = listener
-        self._last_milliseconds = 0
+        self._on_owner_ended = on_owner_ended
 
     def log_in(self, login: Login, *, auth_at: int | None = None) -> Issued:
         """Begin a session and issue its first pair.
@@ -250,7 +255,7 @@ class SessionService:
         ended = self._storage.sessions.end_user(
             self._realm, user_id, reason, at=at, except_sid=except_sid, keep_until=self._last_token(at)
         )
-        return self._tell_ended(ended, reason, caller)
+        return self._with_owner(user_id, self._tell_ended(ended, reason, caller), reason)
 
     def suspend(self, user_id: str, *, until: int, caller: ClientInfo = UNKNOWN_CLIENT) -> Sequence[Session]:
         """End all sessions of a user and let none begin before Unix second `until`; errors as of `end_user`."""
@@ -259,7 +264,13 @@ class SessionService:
         ended = self._storage.sessions.suspend(
             self._realm, user_id, until=until, at=at, keep_until=self._last_token(at)
         )
-        return self._tell_ended(ended, "suspension", caller)
+        return self._with_owner(user_id, self._tell_ended(ended, "suspension", caller), "suspension")
+
+    def _with_owner(self, user_id: str, ended: Sequence[Session], reason: str) -> Sequence[Session]:
+        """The sessions that have ended, once all else has that ends with them; a logout ends nothing else."""
+        if self._on_owner_ended and reason in _ENDS_OWNER:
+            self._on_owner_ended(user_id)
+        return ended
 
     def _last_token(self, at: int) -> int:
         """Until when tokens of sessions may live that the storage has lost, with a margin."""
@@ -313,14 +324,8 @@ class SessionService:
     def _new_session(self, login: Login, *, sid: bytes = b"", **changes: int) -> Session:
         refuse_unusable(login.user_id)
         at = self._clock()
-        sid = sid or self._new_sid(login.user_id, at)
+        sid = sid or self._ids.make(login.user_id, at)
         return _replace(session_of(login, self._policy, sid=sid, realm=self._realm, at=at), **changes)
-
-    def _new_sid(self, user_id: str, at: int) -> bytes:
-        # The clock counts whole seconds; within one the last three digits count logins, so that they sort by age.
-        following = self._last_milliseconds + 1
-        self._last_milliseconds = following if at * 1000 <= following < (at + 1) * 1000 else at * 1000
-        return make_sid(self._last_milliseconds, self._realm, user_id, self._random_bytes(8))
 
     def _tell_ended(self, ended: Iterable[Session], reason: str, caller: ClientInfo) -> Sequence[Session]:
         sessions = tuple(ended)

@@ -9,6 +9,7 @@ from ..config import whole_seconds
 from ..errors import (
     ConfigError,
     SessionEndedError,
+    ThrottledError,
     TokenExpiredError,
     TokenInvalidError,
     UserGoneError,
@@ -143,7 +144,7 @@ class Actions(Generic[User]):
             scope,
             methods,
             checkpoint,
-            user_stamp=self._stamp_of(user),
+            user_stamp=self.stamp_of(user),
             claims=given_claims(claims),
             loaded_claims=self._loaded_claims(user),
         )
@@ -181,7 +182,7 @@ class Actions(Generic[User]):
             self.id_of(user),
             caller=self.client_info(),
             checkpoint=checkpoint,
-            user_stamp=self._stamp_of(user),
+            user_stamp=self.stamp_of(user),
             loaded_claims=self._loaded_claims(user),
         )
         return runtime.sessions.create_token(login, lifetime=lifetime)
@@ -197,7 +198,7 @@ class Actions(Generic[User]):
         try:
             identity = verify_credential(runtime, token)
             user: User = load_user(runtime, identity.user_id, identity.user_stamp)
-        except (TokenInvalidError, TokenExpiredError, SessionEndedError, UserGoneError):
+        except (TokenInvalidError, TokenExpiredError, SessionEndedError, UserGoneError, ThrottledError):
             return None
         return user
 
@@ -255,6 +256,7 @@ class Actions(Generic[User]):
 
         Raises:
             NotFoundError: the session is not known any more.
+            TokenInvalidError: the request carries an API key, which belongs to no session.
             StorageUnavailableError: it may not have ended.
         """
         runtime, sid = self.runtime, self._current_sid()
@@ -298,6 +300,7 @@ class Actions(Generic[User]):
 
         Raises:
             ValueError: an unknown reason.
+            TokenInvalidError: the request carries an API key, which belongs to no session.
             StorageUnavailableError: they may not have ended.
         """
         identity, sid = self._signed_in(), self._current_sid()
@@ -351,7 +354,8 @@ class Actions(Generic[User]):
         """
         return id_of(user, self.runtime.hooks.user_id_type)
 
-    def _stamp_of(self, user: Any) -> str:
+    def stamp_of(self, user: Any) -> str:
+        """The digest of a user's stamp; empty where the application gives none."""
         hooks = self.runtime.hooks
         return hooks.stamp_of(self._object_of(user)) if hooks.user_stamp is not None else ""
 
@@ -368,7 +372,10 @@ class Actions(Generic[User]):
         return RevokeResult(tuple(sessions), self.runtime.effective_by(sessions))
 
     def _current_sid(self) -> bytes:
-        return parse_sid(self._signed_in().session_id)
+        identity = self._signed_in()
+        if identity.credential == "api_key":
+            raise TokenInvalidError("an API key belongs to no session that could end, or be kept while others end")
+        return parse_sid(identity.session_id)
 
     def _signed_in(self) -> Identity[Any]:
         identity: Identity[Any] | None = auth_of(self.realm).identity

@@ -6,10 +6,11 @@ import json
 import secrets
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..services.access import AccessPolicy, AccessTokens
 from ..services.activity import ActivityWriter
+from ..services.api_keys import ApiKeys
 from ..services.follower import RevocationFollower
 from ..services.healing import write_again
 from ..services.keys import Keys
@@ -17,9 +18,11 @@ from ..services.login_data import SessionPolicy
 from ..services.revocation import RevocationView
 from ..services.sessions import SessionService
 from ..services.throttle import LoginThrottle, ThrottleLimits
+from ..services.unknown_keys import UnknownKeyLimit
 from ..sessions.limits import Limits
 from .legacy_choice import legacy_logins
 from .readers.access_token import AccessTokenReader
+from .readers.api_key import ApiKeyReader
 from .readers.legacy_token import LegacyTokenReader
 from .responses import CachePolicy, Responses
 from .runtime import AppState, Runtime
@@ -36,6 +39,10 @@ if TYPE_CHECKING:
     from ..storage.engine import Storage
     from .hooks import Hooks
     from .outages import OutageLog
+
+
+_UNKNOWN_KEYS: Final = (100, 300)
+"""API keys that do not exist, from one network, in so many seconds: where nothing reads `LOGIN_LIMIT_ADDRESS`."""
 
 
 def responses_of(settings: Settings) -> Responses:
@@ -75,7 +82,8 @@ def build_realm(shared: AppState, realm: str, hooks: Hooks) -> Runtime:
     secret, fallbacks = signing_secrets(shared.app, settings, quiet=True)
     keys = Keys.from_secret(secret, fallbacks=fallbacks, realm=realm)
     access = AccessTokens(keys, _access_policy(settings), secrets.token_bytes)
-    sessions = _sessions_of(shared, realm, keys, access)
+    api_keys = _api_keys_of(shared, realm)
+    sessions = _sessions_of(shared, realm, keys, access, api_keys)
     reader = _reader_of(shared, realm, hooks, access, sessions)
     legacy = legacy_logins(settings.LEGACY, storage, sessions, keys, realm=realm, clock=clock)
     more = (LegacyTokenReader(legacy, realm, user_id_of=hooks.user_id_of),) if legacy else ()
@@ -85,8 +93,9 @@ def build_realm(shared: AppState, realm: str, hooks: Hooks) -> Runtime:
         hooks=hooks,
         sessions=sessions,
         legacy=legacy,
+        api_keys=api_keys,
         access_reader=reader,
-        readers=(reader, *more),
+        readers=(reader, _api_key_reader_of(shared, hooks, api_keys), *more),
         responses=replace(shared.responses, hook=hooks.answer),
         settings=settings,
         clock=clock,
@@ -96,7 +105,31 @@ def build_realm(shared: AppState, realm: str, hooks: Hooks) -> Runtime:
     )
 
 
-def _sessions_of(shared: AppState, realm: str, keys: Keys, access: AccessTokens) -> SessionService:
+def _api_keys_of(shared: AppState, realm: str) -> ApiKeys:
+    return ApiKeys(
+        shared.storage,
+        realm,
+        valid_from=lambda at: shared.view.valid_from(at=at),
+        clock=shared.clock,
+        random_bytes=secrets.token_bytes,
+    )
+
+
+def _api_key_reader_of(shared: AppState, hooks: Hooks, api_keys: ApiKeys) -> ApiKeyReader:
+    settings, limits = shared.settings, throttle_limits(shared.settings)
+    rates = [(each.amount, each.seconds) for each in limits.address] if limits else [_UNKNOWN_KEYS]
+    return ApiKeyReader(
+        api_keys,
+        settings.REVOCATION,
+        view=shared.view,
+        follower=shared.follower,
+        limit=UnknownKeyLimit(shared.storage.values, rates),
+        trusted_proxies=settings.TRUSTED_PROXIES,
+        user_id_of=hooks.user_id_of,
+    )
+
+
+def _sessions_of(shared: AppState, realm: str, keys: Keys, access: AccessTokens, api_keys: ApiKeys) -> SessionService:
     return SessionService(
         shared.storage,
         keys,
@@ -107,6 +140,7 @@ def _sessions_of(shared: AppState, realm: str, keys: Keys, access: AccessTokens)
         clock=shared.clock,
         random_bytes=secrets.token_bytes,
         listener=partial(send_event, shared.app),
+        on_owner_ended=api_keys.revoke_all,
     )
 
 

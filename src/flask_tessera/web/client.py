@@ -12,6 +12,8 @@ from ..services.ports import UNKNOWN_CLIENT, ClientInfo
 from ..sessions.model import Device
 from .current import current_app_object, current_request_object
 
+LONGEST_NAME_READ: Final = 512
+"""Characters that are looked at of a name that somebody gives something."""
 _LONGEST_USER_AGENT: Final = 256
 _LONGEST_ADDRESS: Final = 64
 _LONGEST_TYPE: Final = 32

@@ -13,6 +13,7 @@ from ..errors import ConfigError
 from ..tokens.claims import is_safe_text
 from . import guards, protection
 from .actions import Actions, User
+from .api_key_actions import ApiKeyActions
 from .app_state import States, runtime_of, states_of
 from .current import refuse_async_without_support
 from .endpoints import make_blueprint
@@ -143,6 +144,11 @@ class Tessera(Actions[User], Generic[User]):
             ConfigError: the extra `accounts` is not installed.
         """
         return password_hashing()
+
+    @property
+    def api_keys(self) -> ApiKeyActions:
+        """Makes, lists and ends API keys; needs an application context."""
+        return ApiKeyActions(self)
 
     def user_loader(self, function: Function) -> Function:
         """Register what gives the user of a user id, None for no such user; it may be `async`."""

@@ -17,6 +17,16 @@ def is_recent_login(runtime: Runtime, logged_in_at: int) -> bool:
     return not longest or -CLOCKS_APART <= runtime.clock() - logged_in_at <= longest
 
 
+def refuse_older_login(runtime: Runtime, logged_in_at: int, longest: int) -> None:
+    """Ask for another login first, if the last one was more than `longest` seconds before now (RFC 9470).
+
+    Raises:
+        StepUpRequiredError: so it was, or no login stands behind the credential.
+    """
+    if not -CLOCKS_APART <= runtime.clock() - logged_in_at <= longest:
+        raise StepUpRequiredError(f"the login is more than {longest} seconds old")
+
+
 def refuse_stale_login(runtime: Runtime, logged_in_at: int) -> None:
     """Ask for another login first, if the last one was too long before now (SECURITY requirement S08).
 

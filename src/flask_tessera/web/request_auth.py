@@ -29,6 +29,7 @@ from ..errors import (
     StepUpRequiredError,
     StorageUnavailableError,
     TesseraError,
+    ThrottledError,
     TokenAmbiguousError,
     TokenExpiredError,
     TokenInvalidError,
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 # Not on `g`, which belongs to the application context: that one may outlive a request (in tests, in commands).
 _KEY: Final = "_tessera_auth"
 _LENIENT: Final = Requirements(optional="invalid")
-_NOT_GOOD: Final = (TokenInvalidError, TokenExpiredError, SessionEndedError)
+_NOT_GOOD: Final = (TokenInvalidError, TokenExpiredError, SessionEndedError, ThrottledError)
 
 
 class UserLoaderError(Exception):
@@ -221,6 +222,7 @@ def verify_credential(runtime: Runtime, text: str, *, strict: bool = False) -> I
         TokenInvalidError: not a credential of ours.
         TokenExpiredError: ours, but too old.
         SessionEndedError: its session is over.
+        ThrottledError: an API key that does not exist, as too many from this network.
         StorageUnavailableError: it cannot be told whether its session is over.
     """
     if type(text) is not str:

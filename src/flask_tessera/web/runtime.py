@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from ..config import Settings
     from ..services.activity import ActivityWriter
+    from ..services.api_keys import ApiKeys
     from ..services.follower import RevocationFollower
     from ..services.legacy import LegacyLogins
     from ..services.login import LoginAttempts
@@ -55,6 +56,7 @@ class Runtime:
     hooks: Hooks = field(repr=False)
     sessions: SessionService = field(repr=False)
     legacy: LegacyLogins | None = field(repr=False)
+    api_keys: ApiKeys = field(repr=False)
     access_reader: AccessTokenReader = field(repr=False)
     readers: tuple[CredentialReader, ...] = field(repr=False)
     responses: Responses = field(repr=False)
@@ -74,6 +76,10 @@ class Runtime:
         if self.settings.REVOCATION == "stateless":
             longest = max(self.settings.ACCESS_LIFETIME, self.settings.TOKEN_LIFETIME)
             return max((min(each.until, at + each.access_lifetime) for each in ended), default=at + longest)
-        if self.settings.REVOCATION == "strict" or not self.storage.revocations.bound:
-            return at
-        return at + self.settings.REVOCATION_BOUND
+        return at + self.bound
+
+    @property
+    def bound(self) -> int:
+        """Seconds within which every worker learns of an ending; 0 where each looks for itself."""
+        is_heard = self.settings.REVOCATION == "bounded" and self.storage.revocations.bound
+        return self.settings.REVOCATION_BOUND if is_heard else 0

@@ -9,7 +9,7 @@ from flask import Blueprint
 from ...config import PREFIX, Settings
 from ...errors import ConfigError
 from ..http_errors import raises_http
-from . import exchange, login, logout, me, refresh, sessions
+from . import api_keys, exchange, login, logout, me, refresh, sessions
 from .body import read
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ ENDPOINTS: Final[dict[str, tuple[Endpoint, ...]]] = {
     "exchange": exchange.ROWS,
     "me": me.ROWS,
     "sessions": sessions.ROWS,
+    "api-keys": api_keys.ROWS,
 }
 """What `Tessera.blueprint()` can be asked for."""
 _PREFIX_KEY: Final = f"{PREFIX}URL_PREFIX"

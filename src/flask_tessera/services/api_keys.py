@@ -1,0 +1,313 @@
+"""API keys: long-lived secrets for machines, each belonging to a user.
+
+How a change is made. A key is one small value; of its secret only a hash is stored. Whoever changes a key writes over
+the version that he has read, and otherwise reads it again, so that no change is lost. Workers remember keys that they
+have read, so a change that takes something away is then told in the revocation log, by an entry that bears the id of
+the key. A revocation first marks the key, then tells of it, and only then removes it: where it fails in between, the
+same call finds the mark, and completes what is left.
+
+The end of an owner. Whoever suspends or removes a user, or changes a password, ends the user's sessions first and then
+all keys. `create` looks again whether it is allowed once the key is written: then either that look finds that it is
+not, or the key is there when all of them are ended.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+
+from ..errors import (
+    InputError,
+    LoginRefusedError,
+    NotFoundError,
+    ScopeMissingError,
+    SessionEndedError,
+    StorageUnavailableError,
+    TesseraError,
+    TokenExpiredError,
+    TokenInvalidError,
+)
+from ..sessions.ids import tag_in, tag_of
+from ..sessions.revocations import Revocation
+from ..tokens import api_key
+from ..tokens.claims import LAST_SECOND
+from .api_key_data import MOST_KEYS, ApiKey, NewApiKey, checked_name, checked_overlap, digest_of
+from .login_data import refuse_unusable
+from .new_ids import NewIds
+
+if TYPE_CHECKING:
+    import builtins
+    from collections.abc import Callable, Iterable
+
+    from ..storage.engine import Storage
+    from ..storage.model import Value
+    from .ports import Clock, RandomBytes
+
+KIND: Final = "api_key"
+MINUTE: Final = 60
+"""Seconds to which the last use of a key is told."""
+_TOLD_FOR: Final = 600
+"""Seconds for which the log tells of a change: longer than any worker remembers a key, or goes without reading."""
+_EXPIRED_KEPT: Final = 7 * 86_400
+"""Seconds for which the holder of an expired key can still learn that it has expired."""
+_MOST_RECORDED: Final = 4096
+_MOST_TRIES: Final = 100
+"""Writers that may be faster, one after another."""
+_decode: Final = msgspec.json.Decoder(ApiKey).decode
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class FoundKey(NamedTuple):
+    """A key whose secret was presented, the Unix second from which that secret does not work, and what was read."""
+
+    key: ApiKey
+    until: int
+    version: int
+
+
+class ApiKeys:
+    """The API keys of one realm. Every method may raise StorageUnavailableError; owners are user ids as text.
+
+    Args:
+        storage: where they are kept.
+        realm: the population of users.
+        valid_from: gives the Unix second before which nothing must have been made, at a Unix second: the storage was
+            restored from a backup, and has forgotten which keys were revoked.
+        clock: gives now, Unix seconds.
+        random_bytes: gives random bytes.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        realm: str,
+        *,
+        valid_from: Callable[[int], int],
+        clock: Clock,
+        random_bytes: RandomBytes,
+    ) -> None:
+        self._storage = storage
+        self._values = storage.values
+        self._realm = realm
+        self._valid_from = valid_from
+        self._clock = clock
+        self._random_bytes = random_bytes
+        self._ids = NewIds(realm, random_bytes)
+        self._recorded: dict[bytes, int] = {}
+
+    def create(
+        self,
+        user_id: str,
+        wanted: NewApiKey,
+        *,
+        user_stamp: str = "",
+        within: frozenset[str] | None = None,
+        check: Callable[[], object] | None = None,
+    ) -> tuple[ApiKey, str]:
+        """Make a key; gives it with its text, which nobody can tell again.
+
+        Args:
+            user_id: its owner.
+            wanted: what it is to be.
+            user_stamp: the digest of the owner's stamp.
+            within: scopes that it must not exceed; None for any.
+            check: raises if the owner is not allowed to make it any more.
+
+        Raises:
+            InputError: something that is wanted cannot be, or the user has as many keys as may be.
+            ScopeMissingError: the scope goes beyond `within`.
+            LoginRefusedError: the user is suspended.
+            ValueError: no key can be of such a user.
+        """
+        refuse_unusable(user_id)
+        at, wanted = self._clock(), wanted.checked()
+        if within is not None and (beyond := frozenset(wanted.scope.split()) - within):
+            raise ScopeMissingError(f"the session lacks {' '.join(sorted(beyond))}")
+        self._refuse_more(user_id, at, MOST_KEYS - 1)
+        secret = self._random_bytes(api_key.SECRET_BYTES)
+        key = ApiKey(
+            key_id=self._ids.make(user_id, at),
+            realm=self._realm,
+            user_id=user_id,
+            name=wanted.name,
+            created_at=at,
+            digest=digest_of(secret),
+            scope=wanted.scope,
+            expires_at=0 if wanted.expires_in is None else at + wanted.expires_in,
+            addresses=wanted.addresses,
+            user_stamp=user_stamp,
+        )
+        self._put(key, at=at, over=0)
+        try:
+            # Once more, now that it counts: others may have been made meanwhile.
+            self._refuse_more(user_id, at, MOST_KEYS)
+            self._refuse_suspended(user_id, at)
+            (check or bool)()
+        except TesseraError:
+            self._remove(key)
+            raise
+        return key, api_key.render(key.key_id, secret)
+
+    def list(self, user_id: str) -> list[ApiKey]:
+        """The keys of a user that work, the newest first."""
+        at = self._clock()
+        valid_from = self._valid_from(at)
+        return [each for each in self._all(user_id, at) if at < each.until and each.created_at >= valid_from][::-1]
+
+    def rename(self, user_id: str, key_id: bytes, name: str) -> ApiKey:
+        """Call a key otherwise.
+
+        Raises:
+            InputError: no key can be called that.
+            NotFoundError: there is no such key, or it is somebody else's.
+        """
+        name = checked_name(name)
+        return self._change(user_id, key_id, lambda key: replace(key, name=name))
+
+    def rotate(self, user_id: str, key_id: bytes, *, overlap: int = 0) -> tuple[ApiKey, str]:
+        """Give a key a new secret; gives it with its new text.
+
+        Args:
+            user_id: its owner.
+            key_id: names it.
+            overlap: seconds for which secrets that it had before work on; those that had less left end sooner.
+
+        Raises:
+            InputError: `overlap` is negative or too long.
+            NotFoundError: there is no such key, or it is somebody else's.
+        """
+        overlap, at, secret = checked_overlap(overlap), self._clock(), self._random_bytes(api_key.SECRET_BYTES)
+        key = self._change(user_id, key_id, lambda key: key.rotated(secret, overlap=overlap, at=at))
+        self._tell([key], at)
+        return key, api_key.render(key_id, secret)
+
+    def revoke(self, user_id: str, key_id: bytes) -> ApiKey:
+        """End a key.
+
+        Raises:
+            NotFoundError: there is no such key, or it is somebody else's.
+        """
+        key = self._change(user_id, key_id, _revoked, also_revoked=True)
+        self._end([key])
+        return key
+
+    def revoke_all(self, user_id: str) -> None:
+        """End all keys of a user who is suspended or gone, or whose password was changed."""
+        marked = []
+        for each in self._all(user_id, self._clock(), also_revoked=True):
+            with suppress(NotFoundError):
+                marked.append(self._change(user_id, each.key_id, _revoked, also_revoked=True))
+        self._end(marked)
+
+    def find(self, key_id: bytes, secret: bytes, *, at: int) -> FoundKey | None:
+        """The key of an id and a secret that works at Unix second `at`; None if there is none such.
+
+        Raises:
+            TokenInvalidError: it is of another realm, or of a time of which the storage has forgotten something.
+            TokenExpiredError: it has expired.
+            SessionEndedError: its owner is suspended.
+        """
+        value = self._values.get(KIND, _name_of(key_id), at=at)
+        key = _read(value)
+        until = key.works_until(secret) if key is not None and not key.is_revoked else 0
+        if value is None or key is None or not until or (until <= at < key.until):
+            return None
+        if key.realm != self._realm or key.created_at < self._valid_from(at):
+            raise TokenInvalidError
+        if key.until <= at:
+            raise TokenExpiredError("the API key has expired")
+        if self._storage.sessions.principal(key.realm, key.user_id).suspended_until > at:
+            raise SessionEndedError("suspension")
+        return FoundKey(key, until, value.version)
+
+    def record_use(self, found: FoundKey, *, at: int) -> None:
+        """Keep that a key was used in this minute; whether that can be kept makes no difference to anybody."""
+        minute, key = at - at % MINUTE, found.key
+        if key.last_used_at >= minute or self._recorded.get(key.key_id) == minute:
+            return
+        if len(self._recorded) >= _MOST_RECORDED:
+            self._recorded.clear()
+        # Before it is tried: a storage that does not write is not asked to at every request.
+        self._recorded[key.key_id] = minute
+        with suppress(StorageUnavailableError):
+            self._put(replace(key, last_used_at=minute), at=at, over=found.version)
+
+    def _change(
+        self, user_id: str, key_id: bytes, change: Callable[[ApiKey], ApiKey], *, also_revoked: bool = False
+    ) -> ApiKey:
+        at = self._clock()
+        for _ in range(_MOST_TRIES):
+            value = self._values.get(KIND, tag_of(self._realm, user_id) + key_id, at=at)
+            key = _read(value)
+            if value is None or key is None or (key.realm, key.user_id) != (self._realm, user_id):
+                raise NotFoundError("no such API key")
+            if not also_revoked and (key.is_revoked or key.until <= at or key.created_at < self._valid_from(at)):
+                raise NotFoundError("this API key does not work any more")
+            changed = change(key)
+            if self._put(changed, at=at, over=value.version):
+                return changed
+        raise StorageUnavailableError("others change this API key all the time", writing=True)
+
+    def _put(self, key: ApiKey, *, at: int, over: int) -> bool:
+        expires_at = min(key.until + _EXPIRED_KEPT, LAST_SECOND)
+        if key.is_revoked:
+            # Where nobody completes the revocation, nothing is left of it but this.
+            expires_at = at + _TOLD_FOR
+        owner = (key.realm, key.user_id)
+        name = _name_of(key.key_id)
+        written = self._values.put(
+            KIND, name, _encode(key), expires_at=expires_at, at=at, owner=owner, expected_version=over
+        )
+        return bool(written)
+
+    def _end(self, marked: Iterable[ApiKey]) -> None:
+        keys = tuple(marked)
+        self._tell(keys, self._clock())
+        for each in keys:
+            self._remove(each)
+
+    def _tell(self, keys: Iterable[ApiKey], at: int) -> None:
+        entries = [Revocation(at + _TOLD_FOR, "kick", sid=each.key_id) for each in keys]
+        if entries:
+            self._storage.revocations.append(entries, at=at)
+
+    def _remove(self, key: ApiKey) -> None:
+        self._values.delete(KIND, _name_of(key.key_id))
+
+    def _all(self, user_id: str, at: int, *, also_revoked: bool = False) -> builtins.list[ApiKey]:
+        found = [_read(each) for each in self._values.list(KIND, (self._realm, user_id), at=at)]
+        return [each for each in found if each is not None and (also_revoked or not each.is_revoked)]
+
+    def _refuse_more(self, user_id: str, at: int, most: int) -> None:
+        if sum(at < each.until for each in self._all(user_id, at)) > most:
+            raise InputError(f"a user has at most {MOST_KEYS} API keys: revoke one of them first")
+
+    def _refuse_suspended(self, user_id: str, at: int) -> None:
+        if self._storage.sessions.principal(self._realm, user_id).suspended_until > at:
+            raise LoginRefusedError("the user is suspended")
+
+
+def _name_of(key_id: bytes) -> bytes:
+    """The name under which a key is stored: it begins with the tag of its owner, which the id tells."""
+    return tag_in(key_id) + key_id
+
+
+def _revoked(key: ApiKey) -> ApiKey:
+    return replace(key, is_revoked=True)
+
+
+def _read(value: Value | None) -> ApiKey | None:
+    """The key behind a value; None for none.
+
+    Raises:
+        StorageUnavailableError: another release has written something else there.
+    """
+    if value is None:
+        return None
+    try:
+        return _decode(value.value)
+    except msgspec.MsgspecError as error:
+        raise StorageUnavailableError("an API key in the storage cannot be decoded") from error
