@@ -188,7 +188,8 @@ def test_the_defaults_are_those_of_the_design():
     assert made.HEADERS == ("Authorization", "z-token")
     assert (made.URL_PREFIX, made.MAX_SESSIONS, made.TRUSTED_PROXIES) == ("/auth", 10, 0)
     assert (os.cpu_count() or 1) == made.HASH_SLOTS
-    assert len(SETTING_NAMES) <= 32
+    assert (made.COOKIES, made.COOKIE_SECURE, made.CSRF_ORIGINS) == (False, True, ())
+    assert len(SETTING_NAMES) <= 40
 
 
 def test_keys_of_others_are_left_alone_and_lists_are_taken_as_tuples():
@@ -220,6 +221,29 @@ def test_the_environment_gives_values_of_the_right_type_and_the_unknown_names():
         "TESSERA_LOCALE": "en",
     }
     assert unknown == ["TESSERA_LEGACY", "TESSERA_SERVICE_HOST"]
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("1", True), ("On", True), ("no", False), ("0", False)])
+def test_the_environment_says_yes_or_no(text, value):
+    assert read_environment({"TESSERA_COOKIES": text}) == ({"TESSERA_COOKIES": value}, [])
+
+
+@pytest.mark.parametrize("text", ["", "2", "ja", "none"])
+def test_what_is_neither_yes_nor_no_is_refused(text):
+    with pytest.raises(ConfigError, match="TESSERA_COOKIES must be true or false"):
+        read_environment({"TESSERA_COOKIES": text})
+
+
+@pytest.mark.parametrize(
+    "origin", ["app.example", "https://app.example/", "https://*.example", "null", "*", "", None, 1]
+)
+def test_what_is_no_origin_is_refused(origin):
+    with pytest.raises(ConfigError, match="TESSERA_CSRF_ORIGINS must hold origins"):
+        Settings(CSRF_ORIGINS=(origin,))
+
+
+def test_an_origin_may_have_a_port_and_be_an_address():
+    Settings(CSRF_ORIGINS=("https://app.example:8443", "http://[::1]:5000", "http://127.0.0.1"))
 
 
 @pytest.mark.parametrize("text", ["", "x", "1.5", "-5", " 5", "٣", "1e3", "0x10"])

@@ -60,7 +60,7 @@ SAMPLES: list[TesseraError] = [
     InputError(slug="body_too_large"),
     errors.ScopeMissingError(),
     errors.StepUpRequiredError(),
-    errors.CrossSiteError(),
+    errors.CsrfError(),
     errors.ThrottledError(17),
     errors.NotFoundError(),
     errors.AlreadyExistsError(),

@@ -75,6 +75,15 @@ SETTINGS = {
     "ISSUER": ("`iss`, written and required when set", "`iss`，设置后写入并校验"),
     "AUDIENCE": ("`aud`, written and required when set", "`aud`，设置后写入并校验"),
     "HEADERS": ("headers that may carry the token", "可携带 token 的请求头"),
+    "COOKIES": (
+        "a session may travel in cookies that scripts cannot read, see cookies",
+        "会话可以放在脚本读不到的 cookie 里，见 cookie 文档",
+    ),
+    "COOKIE_SECURE": ("off only for http://localhost", "只有 http://localhost 上开发时才可关闭"),
+    "CSRF_ORIGINS": (
+        "other origins whose pages may send requests with our cookies",
+        "除本站外，哪些来源（origin）的页面可以带着 cookie 发请求",
+    ),
     "RESPONSE_FORMAT": ("`plain`: OAuth bodies and problem+json", "`plain`：OAuth 格式与 problem+json"),
     "HTTP_STATUS": ("`always_200` for front ends that look at `code` alone", "`always_200`：前端只看 `code` 时用"),
     "LOCALE": ("language of `msg`; `auto` follows Accept-Language", "`msg` 的语言；`auto` 按 Accept-Language"),
@@ -124,6 +133,7 @@ SETTINGS = {
 NOTATIONS = {
     "SECRET_KEY": "text",
     "SECRET_KEY_FALLBACKS": "list of texts",
+    "CSRF_ORIGINS": "list of origins, as `https://app.example.com`",
     "LOGIN_LIMIT_ACCOUNT": "`N per M minutes`, as the library limits writes it",
     "LOGIN_LIMIT_ADDRESS": "likewise",
     "LOGIN_LIMIT_SUCCESS": "likewise",
@@ -169,7 +179,7 @@ CLIENT_ACTIONS = {
         "a fault of the client: send `Content-Type: application/json`",
         "客户端写错了：要发 `Content-Type: application/json`",
     ),
-    "cross_site_refused": _OF_THE_CLIENT,
+    "csrf_failed": _OF_THE_CLIENT,
     "scope_missing": ("tell the user that this is not allowed; do not repeat", "提示没有权限，不要重试"),
     "step_up_required": ("let the user log in again, then repeat the request", "让用户重新登录一次，再重试"),
     "too_many_requests": ("wait for `Retry-After`", "等到 `Retry-After` 之后"),
@@ -250,7 +260,7 @@ def range_of(name: str) -> str:
         return f"{least} – {most}"
     if name in NOTATIONS:
         return NOTATIONS[name]
-    kinds = {str: "text", tuple: "list of names", dict: "mapping"}
+    kinds = {str: "text", bool: "`True` or `False`", tuple: "list of names", dict: "mapping"}
     return kinds[config._KINDS[name]]  # noqa: SLF001
 
 
@@ -278,6 +288,8 @@ _WORDS = {
     " s": " 秒",
     "CPU cores": "CPU 核数",
     "text": "文本",
+    "`True` or `False`": "`True` 或 `False`",
+    "list of origins, as `https://app.example.com`": "origin 列表，如 `https://app.example.com`",
     "list of names": "名称列表",
     "list of texts": "文本列表",
     "`N per M minutes`, as the library limits writes it": "`N per M minutes`，limits 库的写法",

@@ -43,6 +43,9 @@ class Settings:
     ISSUER: str = ""
     AUDIENCE: str = ""
     HEADERS: tuple[str, ...] = ("Authorization", "z-token")
+    COOKIES: bool = False
+    COOKIE_SECURE: bool = True
+    CSRF_ORIGINS: tuple[str, ...] = ()
     RESPONSE_FORMAT: str = "envelope"
     HTTP_STATUS: str = "semantic"
     LOCALE: str = "auto"
@@ -129,6 +132,10 @@ def read_environment(environment: Mapping[str, str]) -> tuple[dict[str, Any], li
 
 def _parse(key: str, text: str) -> Any:
     kind = _FROM_TEXT[key.removeprefix(PREFIX)]
+    if kind is bool:
+        if text.lower() not in _BOOLEANS:
+            raise ConfigError(f"{key} must be true or false, not {text!r}")
+        return _BOOLEANS[text.lower()]
     if kind is not int:
         return tuple(part.strip() for part in text.split(",")) if kind is tuple else text
     if not (text.isascii() and text.isdecimal()):
@@ -189,6 +196,15 @@ def _check_headers(settings: Settings) -> None:
             raise ConfigError(f"{PREFIX}HEADERS names {name} twice")
 
 
+def _check_origins(settings: Settings) -> None:
+    origins: tuple[Any, ...] = settings.CSRF_ORIGINS
+    for origin in origins:
+        if not isinstance(origin, str) or not _ORIGIN.fullmatch(origin):
+            raise ConfigError(
+                f"{PREFIX}CSRF_ORIGINS must hold origins such as 'https://app.example.com', not {origin!r}"
+            )
+
+
 def _check_prefix(settings: Settings) -> None:
     prefix = settings.URL_PREFIX
     if not prefix.startswith("/") or prefix.endswith("/") or "//" in prefix or not prefix.isprintable():
@@ -234,6 +250,11 @@ _LIFETIME_ORDER: Final = (
     ("TOKEN_LIFETIME", "SESSION_LIFETIME"),
 )
 _HEADER_NAME: Final = re.compile("[A-Za-z0-9-]{1,64}")
+_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+_BOOLEANS: Final = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}
 _OTHER_HEADERS: Final = (
     "accept",
     "connection",
@@ -272,6 +293,7 @@ _CHECKS: Final = (
     _check_lifetimes,
     _check_status,
     _check_headers,
+    _check_origins,
     _check_prefix,
     _check_texts,
     _check_legacy,
@@ -308,7 +330,7 @@ _CHOICES: Final = {
     "SESSION_OVERFLOW": ("evict", "refuse"),
 }
 SETTING_NAMES: Final = frozenset(each.name for each in fields(Settings))
-_KIND_OF_TYPE: Final[dict[str, Any]] = {"str": str, "int": int, "str | bytes": (str, bytes)}
+_KIND_OF_TYPE: Final[dict[str, Any]] = {"str": str, "int": int, "bool": bool, "str | bytes": (str, bytes)}
 _KINDS: Final[dict[str, Any]] = {
     each.name: tuple if str(each.type).startswith("tuple") else _KIND_OF_TYPE.get(str(each.type), dict)
     for each in fields(Settings)
@@ -319,6 +341,7 @@ _PRIVATE: Final = ("STORE_URL", "LEGACY", "SECRET_KEY", "SECRET_KEY_FALLBACKS")
 _KIND_WORDS: Final[dict[Any, str]] = {
     str: "a text",
     int: "a whole number",
+    bool: "True or False",
     tuple: "a tuple of texts",
     dict: "a mapping",
     (str, bytes): "text or bytes",

@@ -62,7 +62,8 @@ _ROWS = (
     ErrorRow("input_malformed", 4103, 400, "参数错误", "The input is missing or malformed.", "invalid_request"),
     ErrorRow("body_too_large", 4103, 413, "参数错误", "The body is too large.", "invalid_request"),
     ErrorRow("media_type_unsupported", 4103, 415, "参数错误", "The body must be application/json.", "invalid_request"),
-    ErrorRow("cross_site_refused", 4105, 403, "权限不足", "The request comes from another site.", "invalid_request"),
+    ErrorRow("csrf_failed", 4105, 403, "权限不足",
+             "The request comes from another site, or lacks its CSRF token.", "invalid_request"),
     ErrorRow("scope_missing", 4105, 403, "权限不足", "The token does not allow this.", "insufficient_scope"),
     ErrorRow("step_up_required", 4107, 401, "需要再次验证",
              "Log in again to do this.", "insufficient_user_authentication"),
@@ -253,10 +254,10 @@ class StepUpRequiredError(TesseraError):
     slug = "step_up_required"
 
 
-class CrossSiteError(TesseraError):
+class CsrfError(TesseraError):
     """A request under cookies came from another origin or without its CSRF token."""
 
-    slug = "cross_site_refused"
+    slug = "csrf_failed"
 
 
 class ThrottledError(TesseraError):

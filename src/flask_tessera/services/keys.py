@@ -26,6 +26,7 @@ class Keys:
     access: KeyRing
     sealed: KeyRing
     refresh: KeyRing
+    csrf: KeyRing
     sid: Key
 
     @classmethod
@@ -39,7 +40,7 @@ class Keys:
         def ring(purpose: str) -> KeyRing:
             return KeyRing.from_secret(secret, fallbacks=fallbacks, purpose=purpose, realm=realm)
 
-        return cls(ring("access"), ring("sealed"), ring("refresh"), ring("sid").active)
+        return cls(ring("access"), ring("sealed"), ring("refresh"), ring("csrf"), ring("sid").active)
 
 
 def parse_sid(text: str) -> bytes:

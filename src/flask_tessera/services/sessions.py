@@ -181,6 +181,14 @@ class SessionService:
                 self._tell_ended([session], "reuse", UNKNOWN_CLIENT)
             raise SessionEndedError("reuse")
 
+    def sid_of(self, text: str) -> bytes:
+        """The session that a refresh token is of, known or not.
+
+        Raises:
+            TokenInvalidError: not a refresh token of ours.
+        """
+        return refresh.parse(text, self._keys.refresh)[0]
+
     def owner_of(self, text: str, caller: ClientInfo, *, current: bool) -> Session:
         """The session of a refresh token, live or not.
 

@@ -148,7 +148,7 @@ class Actions(Generic[User]):
             claims=given_claims(claims),
             loaded_claims=self._loaded_claims(user),
         )
-        return TokenPair(runtime.sessions.log_in(login), runtime.responses)
+        return TokenPair(runtime.sessions.log_in(login), runtime.responses, runtime.cookies)
 
     def create_token(self, user: User | Any, expires_in: int | dt.timedelta | None = None) -> str:
         """Issue one access token; its session ends with it.
@@ -248,7 +248,8 @@ class Actions(Generic[User]):
         except UserGoneError:
             runtime.sessions.end(session.sid, "user_gone", self.client_info())
             raise
-        return TokenPair(runtime.sessions.issue(session, loaded_claims(runtime, user)), runtime.responses)
+        issued = runtime.sessions.issue(session, loaded_claims(runtime, user))
+        return TokenPair(issued, runtime.responses, runtime.cookies)
 
     @raises_http
     def logout(self) -> RevokeResult:
@@ -263,7 +264,10 @@ class Actions(Generic[User]):
         if not sid and runtime.legacy is not None:
             runtime.legacy.end(find_credential(runtime, current_request_object())[0], self.client_info())
             return self._result([])
-        return self._result([runtime.sessions.end(sid, "logout", self.client_info())])
+        ended = runtime.sessions.end(sid, "logout", self.client_info())
+        if runtime.cookies is not None:
+            runtime.cookies.clear_if_sent()
+        return self._result([ended])
 
     @raises_http
     def revoke_session(self, session_id: str) -> RevokeResult:

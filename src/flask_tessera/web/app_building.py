@@ -20,6 +20,8 @@ from ..services.sessions import SessionService
 from ..services.throttle import LoginThrottle, ThrottleLimits
 from ..services.unknown_keys import UnknownKeyLimit
 from ..sessions.limits import Limits
+from .cookies import SessionCookies
+from .csrf import CsrfCheck
 from .legacy_choice import legacy_logins
 from .readers.access_token import AccessTokenReader
 from .readers.api_key import ApiKeyReader
@@ -28,7 +30,8 @@ from .responses import CachePolicy, Responses
 from .runtime import AppState, Runtime
 from .signal_sending import send_event
 from .signing_secrets import signing_secrets
-from .transports import TRANSPORTS
+from .transports.cookie import CookieTransport
+from .transports.header import HeaderTransport
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from ..storage.engine import Storage
     from .hooks import Hooks
     from .outages import OutageLog
+    from .transports import Transport
 
 
 _UNKNOWN_KEYS: Final = (100, 300)
@@ -67,8 +71,7 @@ def build_shared(
         attempts=login_attempts(settings, storage, clock),
         responses=responses,
         outages=outages,
-        cache_policy=CachePolicy(settings.HEADERS),
-        transports=tuple(make(settings) for make in TRANSPORTS.values()),
+        cache_policy=CachePolicy((*settings.HEADERS, "Cookie") if settings.COOKIES else settings.HEADERS),
     )
 
 
@@ -86,6 +89,7 @@ def build_realm(shared: AppState, realm: str, hooks: Hooks) -> Runtime:
     sessions = _sessions_of(shared, realm, keys, access, api_keys)
     reader = _reader_of(shared, realm, hooks, access, sessions)
     legacy = legacy_logins(settings.LEGACY, storage, sessions, keys, realm=realm, clock=clock)
+    cookies = SessionCookies(realm, settings, CsrfCheck(keys.csrf, settings.CSRF_ORIGINS)) if settings.COOKIES else None
     more = (LegacyTokenReader(legacy, realm, user_id_of=hooks.user_id_of),) if legacy else ()
     return Runtime(
         shared=shared,
@@ -100,9 +104,16 @@ def build_realm(shared: AppState, realm: str, hooks: Hooks) -> Runtime:
         settings=settings,
         clock=clock,
         storage=storage,
-        transports=shared.transports,
+        transports=_transports_of(settings, cookies),
         cache_policy=shared.cache_policy,
+        cookies=cookies,
     )
+
+
+def _transports_of(settings: Settings, cookies: SessionCookies | None) -> tuple[Transport, ...]:
+    """In the order in which they are asked: a token in two places counts as that of the first."""
+    header = HeaderTransport(settings.HEADERS)
+    return (header,) if cookies is None else (header, CookieTransport(cookies.access))
 
 
 def _api_keys_of(shared: AppState, realm: str) -> ApiKeys:

@@ -23,6 +23,7 @@ from ..services import ownership
 from ..storage.pace import give_up
 from ..tokens.keys import KeyRing
 from .app_building import build_realm, build_shared, responses_of, throttle_limits
+from .cookies import warn_of_insecure_cookies
 from .current import current_app_object
 from .legacy_choice import refuse_weak_legacy
 from .outages import OutageLog
@@ -67,6 +68,8 @@ class States:
         """As they were read last."""
         self.passwords: Passwords | None = None
         """Hashes passwords, once somebody has asked for it."""
+        self.url_prefixes: dict[str, str] = {}
+        """Where the endpoints of each realm are registered."""
         self.outages = OutageLog("")
         """Logs failures of the storage."""
         self._shared: AppState | None = None
@@ -101,6 +104,8 @@ class States:
         signing_secrets(self._app, settings, quiet=quiet)
         refuse_weak_legacy(self._app, settings.LEGACY, clock=self._clock or system_clock, quiet=quiet)
         check_choice(self._app, settings, self._storage)
+        if not quiet:
+            warn_of_insecure_cookies(settings)
         throttle_limits(settings)
         self.responses = responses_of(settings)
         return settings

@@ -23,6 +23,7 @@ import msgspec
 from flask import after_this_request, has_request_context
 
 from ..errors import (
+    CsrfError,
     OutsideRequestError,
     ScopeMissingError,
     SessionEndedError,
@@ -36,8 +37,10 @@ from ..errors import (
     TokenMissingError,
     UserGoneError,
 )
+from ..services.keys import parse_sid
 from ..tokens.encoding import plain
 from .app_state import runtime_of, states_of
+from .csrf import SAFE_METHODS
 from .current import call_host, current_app_object, current_request_object, is_async
 from .grants import names_granted
 from .http_errors import raise_as_http
@@ -52,7 +55,7 @@ if TYPE_CHECKING:
 # Not on `g`, which belongs to the application context: that one may outlive a request (in tests, in commands).
 _KEY: Final = "_tessera_auth"
 _LENIENT: Final = Requirements(optional="invalid")
-_NOT_GOOD: Final = (TokenInvalidError, TokenExpiredError, SessionEndedError, ThrottledError)
+_NOT_GOOD: Final = (TokenInvalidError, TokenExpiredError, SessionEndedError, ThrottledError, CsrfError)
 
 
 class UserLoaderError(Exception):
@@ -183,15 +186,26 @@ def identify_request(
     Raises:
         TokenMissingError: there is no credential.
         TokenAmbiguousError: there are two that differ.
+        CsrfError: it stands in a cookie, and another site may have caused the request.
         TesseraError: as of `verify_credential`.
     """
     text, transport = find_credential(runtime, request)
     identity = verify_credential(runtime, text, strict=strict)
+    if transport == "cookie":
+        _check_cookie(runtime, request, identity)
     if transports is not TRANSPORTS:
         presented = "api_key" if identity.credential == "api_key" else transport
         if presented not in transports:
             raise TokenInvalidError(f"not accepted here: {presented}")
     return identity
+
+
+def _check_cookie(runtime: Runtime, request: Request, identity: Identity[Any]) -> None:
+    """Only what we put into cookies is taken out of them, and only our own pages change anything with it."""
+    if identity.credential != "access" or runtime.cookies is None:
+        raise TokenInvalidError("a cookie carries the access token of a session")
+    if request.method not in SAFE_METHODS:
+        runtime.cookies.refuse_forged(parse_sid(identity.session_id))
 
 
 def find_credential(runtime: Runtime, request: Request) -> tuple[str, str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..services.sessions import SessionService
     from ..sessions.model import Session
     from ..storage.engine import Storage
+    from .cookies import SessionCookies
     from .hooks import Hooks
     from .outages import OutageLog
     from .readers import CredentialReader
@@ -44,7 +45,6 @@ class AppState:
     responses: Responses = field(repr=False)
     outages: OutageLog = field(repr=False)
     cache_policy: CachePolicy = field(repr=False)
-    transports: tuple[Transport, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,8 @@ class Runtime:
     storage: Storage = field(repr=False)
     transports: tuple[Transport, ...] = field(repr=False)
     cache_policy: CachePolicy = field(repr=False)
+    cookies: SessionCookies | None = field(repr=False)
+    """None where the setting `COOKIES` is off."""
 
     def effective_by(self, ended: Iterable[Session] = ()) -> int:
         """Unix second from which every worker refuses what has just been ended.

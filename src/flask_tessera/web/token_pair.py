@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
 
+from ..errors import ConfigError
 from ..services.keys import sid_text
+from .cookies import Delivery
+from .http_errors import raises_http
 
 if TYPE_CHECKING:
     from flask import Response
 
     from ..services.login_data import Issued
+    from .cookies import CookiePairResponse, SessionCookies
     from .responses import Responses
 
 
@@ -33,6 +37,7 @@ class TokenPair:
 
     issued: Issued = field(repr=False)
     responses: Responses = field(repr=False)
+    cookies: SessionCookies | None = field(repr=False, default=None)
 
     @property
     def access_token(self) -> str:
@@ -70,6 +75,27 @@ class TokenPair:
             "session_id": self.session_id,
         }
 
-    def to_response(self) -> Response:
-        """The answer in the application's format."""
-        return cast("Response", self.responses.success(self.to_dict()))
+    def deliver(self, how: Delivery) -> dict[str, Any] | CookiePairResponse:
+        """What the body of the answer holds; its cookies are set with the answer to the present request."""
+        if how.transport != "cookie":
+            return self.to_dict()
+        if self.cookies is None:
+            raise ConfigError("a pair goes into cookies only with the setting TESSERA_COOKIES")
+        return self.cookies.hand_out(self.issued, remember=how.remember)
+
+    @raises_http
+    def to_response(self, *, transport: Literal["header", "cookie"] = "header", remember: bool = True) -> Response:
+        """The answer in the application's format.
+
+        Args:
+            transport: "header" for a body that holds the tokens, "cookie" for cookies that scripts cannot read.
+            remember: whether the cookies outlive the browser.
+
+        Raises:
+            ConfigError: cookies are asked for, and the setting `COOKIES` is off.
+            CsrfError: cookies are asked for, and a page of another origin has sent the request.
+            ValueError: another transport.
+        """
+        if transport not in ("header", "cookie"):
+            raise ValueError(f'transport must be "header" or "cookie", not {transport!r}')
+        return cast("Response", self.responses.success(self.deliver(Delivery(transport, remember))))

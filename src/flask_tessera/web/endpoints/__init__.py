@@ -9,13 +9,14 @@ from flask import Blueprint
 from ...config import PREFIX, Settings
 from ...errors import ConfigError
 from ..http_errors import raises_http
-from . import api_keys, exchange, login, logout, me, refresh, sessions
+from . import api_keys, csrf, exchange, login, logout, me, refresh, sessions
 from .body import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from flask.sansio.app import App
+    from flask.sansio.blueprints import BlueprintSetupState
 
     from ..extension import Tessera
     from .row import Endpoint
@@ -25,6 +26,7 @@ ENDPOINTS: Final[dict[str, tuple[Endpoint, ...]]] = {
     "refresh": refresh.ROWS,
     "logout": logout.ROWS,
     "exchange": exchange.ROWS,
+    "csrf": csrf.ROWS,
     "me": me.ROWS,
     "sessions": sessions.ROWS,
     "api-keys": api_keys.ROWS,
@@ -54,6 +56,7 @@ def make_blueprint(tessera: Tessera[Any], endpoints: Iterable[str], name: str, u
         blueprint: Blueprint = _AtSetPlace(name, __name__, url_prefix=Settings().URL_PREFIX)
     else:
         blueprint = Blueprint(name, __name__, url_prefix=url_prefix)
+    blueprint.record(lambda state: _note_prefix(state, tessera.realm))
     for endpoint in dict.fromkeys(endpoints):
         if endpoint not in ENDPOINTS:
             raise ConfigError(f"{endpoint!r} is not an endpoint; the endpoints are {', '.join(ENDPOINTS)}")
@@ -61,6 +64,13 @@ def make_blueprint(tessera: Tessera[Any], endpoints: Iterable[str], name: str, u
             view = _view_of(tessera, row)
             blueprint.add_url_rule(row.rule, row.name, view, methods=[row.method])
     return blueprint
+
+
+def _note_prefix(state: BlueprintSetupState, realm: str) -> None:
+    """Where the routes are: the refresh cookie is sent there only."""
+    states = state.app.extensions.get("tessera")
+    if states is not None:
+        states.url_prefixes[realm] = state.url_prefix or ""
 
 
 def _view_of(tessera: Tessera[Any], row: Endpoint) -> Callable[..., Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...errors import NotFoundError, TokenInvalidError
 from ...services.login_data import Login
+from ..cookies import Delivery, checked
 from ..current import current_request_object
 from ..own_claims import loaded_claims
 from ..request_auth import find_credential, identify_request, load_user
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ..extension import Tessera
 
 
-def exchange(tessera: Tessera[Any]) -> dict[str, Any]:
+def exchange(tessera: Tessera[Any], wanted: Delivery) -> Any:
     """A pair for a token of the old application.
 
     Raises:
@@ -26,11 +27,11 @@ def exchange(tessera: Tessera[Any]) -> dict[str, Any]:
     runtime = tessera.runtime
     if runtime.legacy is None:
         raise NotFoundError("TESSERA_LEGACY is off for this realm")
+    delivery = checked(runtime.cookies, wanted)
     request = current_request_object()
     identity = identify_request(runtime, request)
     if identity.credential != "legacy":
         raise TokenInvalidError("a token of this application needs no exchange")
-    text, _ = find_credential(runtime, request)
     user = load_user(runtime, identity.user_id)
     login = Login(
         str(identity.user_id),
@@ -39,7 +40,8 @@ def exchange(tessera: Tessera[Any]) -> dict[str, Any]:
         user_stamp=runtime.hooks.stamp_of(user),
         loaded_claims=loaded_claims(runtime, user),
     )
-    return TokenPair(runtime.legacy.exchange(text, login), runtime.responses).to_dict()
+    issued = runtime.legacy.exchange(find_credential(runtime, request)[0], login)
+    return TokenPair(issued, runtime.responses, runtime.cookies).deliver(delivery)
 
 
 ROWS: Final = (
@@ -48,7 +50,9 @@ ROWS: Final = (
         "POST",
         "/exchange",
         exchange,
+        request=Delivery,
         response=PairResponse,
-        errors=("token_missing", "token_invalid", "token_expired", "not_found", "login_refused"),
+        errors=("token_missing", "token_ambiguous", "token_invalid", "token_expired", "not_found", "login_refused"),
+        may_be_empty=True,
     ),
 )

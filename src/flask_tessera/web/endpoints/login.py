@@ -11,6 +11,7 @@ import msgspec
 from ...accounts.account_names import WELL_KNOWN_MEMBERS, AccountMissingError, accounts_in
 from ...errors import ConfigError, CredentialsError, InputError
 from ...sessions.model import Device
+from ..cookies import take_delivery
 from ..current import call_host
 from ..token_pair import PairResponse
 from .row import Endpoint
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger("flask_tessera")
 
 
-def login(tessera: Tessera[Any], credentials: dict[str, Any]) -> dict[str, Any]:
-    """The credentials are what the authenticator says they are; `device` is taken out of them."""
+def login(tessera: Tessera[Any], credentials: dict[str, Any]) -> Any:
+    """The credentials are what the authenticator says they are, without `device`, `transport` and `remember`."""
+    delivery = take_delivery(tessera.runtime.cookies, credentials)
     device = take_device(credentials)
     with tessera.login_attempt(accounts_of(tessera, credentials), device_id=device.id) as attempt:
-        return attempt.login(authenticate(tessera, credentials), device=device).to_dict()
+        return attempt.login(authenticate(tessera, credentials), device=device).deliver(delivery)
 
 
 def authenticate(tessera: Tessera[Any], credentials: dict[str, Any]) -> Any:

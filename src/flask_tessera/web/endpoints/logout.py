@@ -6,18 +6,20 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from ...errors import NotFoundError
+from ...errors import NotFoundError, TokenMissingError
 from ...services.keys import parse_sid, sid_text
 from ..current import current_request_object
 from ..freshness import refuse_stale_login
 from ..request_auth import find_credential, identify_request, refuse_another_user
 from ..requirements import SESSION_TRANSPORTS
+from .csrf import cookie_session
 from .row import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...sessions.model import Session
+    from ..app_state import Runtime
     from ..extension import Tessera
 
 Which = Literal["this", "others", "all"]
@@ -41,6 +43,8 @@ def logout(tessera: Tessera[Any], wanted: LogoutRequest) -> RevokedResponse:
     """End what is asked for."""
     runtime = tessera.runtime
     ended = _end_this(tessera, wanted) if wanted.which == "this" else _end_more(tessera, wanted)
+    if runtime.cookies is not None and wanted.which != "others" and not wanted.refresh_token:
+        runtime.cookies.clear_if_sent()
     return RevokedResponse([sid_text(each.sid) for each in ended], runtime.effective_by(ended))
 
 
@@ -49,16 +53,31 @@ def _end_this(tessera: Tessera[Any], wanted: LogoutRequest) -> Sequence[Session]
     if wanted.refresh_token:
         sid = runtime.sessions.owner_of(wanted.refresh_token, caller, current=False).sid
     else:
-        text, _ = find_credential(runtime, current_request_object())
-        if runtime.legacy is not None and not runtime.access_reader.recognises(text):
+        text, transport = _presented(runtime)
+        if transport == "cookie" and runtime.cookies is not None:
+            sid = cookie_session(runtime, runtime.cookies)
+            runtime.cookies.refuse_forged(sid)
+        elif runtime.legacy is not None and not runtime.access_reader.recognises(text):
             runtime.legacy.end(text, caller)
             return ()
-        sid = runtime.access_reader.session_of(text, at=runtime.clock())
+        else:
+            sid = runtime.access_reader.session_of(text, at=runtime.clock())
     try:
         return [runtime.sessions.end(sid, "logout", caller)]
     except NotFoundError:
         # Forgotten is as good as ended: a logout that is sent twice must not fail.
         return ()
+
+
+def _presented(runtime: Runtime) -> tuple[str, str]:
+    """The credential of the request and its transport: a browser may have the refresh token only."""
+    try:
+        return find_credential(runtime, current_request_object())
+    except TokenMissingError:
+        sent = runtime.cookies.refresh_token() if runtime.cookies is not None else None
+        if sent is None:
+            raise
+        return sent[0], "cookie"
 
 
 def _end_more(tessera: Tessera[Any], wanted: LogoutRequest) -> Sequence[Session]:
@@ -86,7 +105,14 @@ ROWS: Final = (
         logout,
         request=LogoutRequest,
         response=RevokedResponse,
-        errors=("token_missing", "token_invalid", "token_expired", "step_up_required"),
+        errors=(
+            "token_missing",
+            "token_ambiguous",
+            "token_invalid",
+            "token_expired",
+            "step_up_required",
+            "csrf_failed",
+        ),
         may_be_empty=True,
     ),
 )

@@ -1,11 +1,13 @@
-"""POST /refresh: a refresh token to the next pair."""
+"""POST /refresh: a refresh token, in the body or in its cookie, to the next pair."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
+from ...errors import InputError, SessionEndedError, TokenAmbiguousError, TokenMissingError, UserGoneError
+from ..cookies import Delivery, SessionCookies, checked
 from ..token_pair import PairResponse
 from .row import Endpoint
 
@@ -14,14 +16,35 @@ if TYPE_CHECKING:
 
 
 class RefreshRequest(msgspec.Struct, frozen=True):
-    """Body of the request."""
+    """Body of the request; without `refresh_token` the cookie counts."""
 
-    refresh_token: str
+    refresh_token: str | None = None
+    transport: Literal["header", "cookie"] = "header"
+    remember: bool = True
 
 
-def refresh(tessera: Tessera[Any], body: RefreshRequest) -> dict[str, Any]:
-    """The next pair."""
-    return tessera.refresh(body.refresh_token).to_dict()
+def refresh(tessera: Tessera[Any], body: RefreshRequest) -> Any:
+    """The next pair, in the body or in cookies as the last one was."""
+    cookies = tessera.runtime.cookies
+    sent = None if cookies is None else cookies.refresh_token()
+    if cookies is not None and sent is not None and body.refresh_token is None:
+        return _refresh_cookie(tessera, cookies, *sent)
+    if sent is not None and sent[0] != body.refresh_token:
+        raise TokenAmbiguousError("the body and a cookie carry two refresh tokens")
+    if body.refresh_token is None:
+        raise InputError("the body has no refresh_token") if cookies is None else TokenMissingError
+    delivery = checked(cookies, Delivery(body.transport, body.remember))
+    return tessera.refresh(body.refresh_token).deliver(delivery)
+
+
+def _refresh_cookie(tessera: Tessera[Any], cookies: SessionCookies, text: str, remember: bool) -> Any:
+    cookies.refuse_forged(tessera.runtime.sessions.sid_of(text))
+    try:
+        pair = tessera.refresh(text)
+    except (SessionEndedError, UserGoneError):
+        cookies.clear()
+        raise
+    return pair.deliver(Delivery("cookie", remember))
 
 
 ROWS: Final = (
@@ -32,6 +55,14 @@ ROWS: Final = (
         refresh,
         request=RefreshRequest,
         response=PairResponse,
-        errors=("token_invalid", "session_expiry", "session_reuse", "user_gone"),
+        errors=(
+            "token_missing",
+            "token_ambiguous",
+            "token_invalid",
+            "session_expiry",
+            "session_reuse",
+            "user_gone",
+            "csrf_failed",
+        ),
     ),
 )

@@ -51,6 +51,8 @@ def end_session(tessera: Tessera[Any], sid: str) -> RevokedResponse:
         refuse_stale_login(runtime, identity.authenticated_at)
     owner = str(identity.user_id)
     ended = runtime.sessions.end(parse_sid(sid), "kick", tessera.client_info(), owner=owner)
+    if sid == identity.session_id and runtime.cookies is not None:
+        runtime.cookies.clear_if_sent()
     return RevokedResponse([sid_text(ended.sid)], runtime.effective_by([ended]))
 
 

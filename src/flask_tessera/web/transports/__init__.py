@@ -1,15 +1,11 @@
-"""Where a request may carry its credential: one file for each place, and the table of them."""
+"""Where a request may carry its credential: one file for each place."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
-
-from .header import HeaderTransport
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from ...config import Settings
+    from collections.abc import Mapping
 
 
 class Transport(Protocol):
@@ -25,9 +21,3 @@ class Transport(Protocol):
             TokenAmbiguousError: there are two that differ (RFC 6750 §2).
         """
         ...
-
-
-TRANSPORTS: Final[dict[str, Callable[[Settings], Transport]]] = {
-    "header": lambda settings: HeaderTransport(settings.HEADERS),
-}
-"""What makes each transport of the settings, by name."""

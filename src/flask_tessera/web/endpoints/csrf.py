@@ -1,0 +1,60 @@
+"""GET /csrf: the CSRF token of the session that cookies carry, for pages that have lost it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from ...errors import NotFoundError, TokenMissingError
+from .row import Endpoint
+
+if TYPE_CHECKING:
+    from ..app_state import Runtime
+    from ..cookies import SessionCookies
+    from ..extension import Tessera
+
+
+class CsrfResponse(msgspec.Struct, frozen=True):
+    """To be sent back in the header `X-CSRF-Token`."""
+
+    csrf_token: str
+
+
+def csrf(tessera: Tessera[Any]) -> CsrfResponse:
+    """Derived from the session's id: it is good as long as the session, and says nothing of whether that is live.
+
+    Raises:
+        NotFoundError: the setting `COOKIES` is off.
+        TokenMissingError: no cookie carries a session.
+    """
+    runtime = tessera.runtime
+    if runtime.cookies is None:
+        raise NotFoundError("TESSERA_COOKIES is off")
+    return CsrfResponse(runtime.cookies.csrf_token_of(cookie_session(runtime, runtime.cookies)))
+
+
+def cookie_session(runtime: Runtime, cookies: SessionCookies) -> bytes:
+    """The sid of the session that the cookies of the present request carry, live or not.
+
+    Raises:
+        TokenMissingError: they carry none.
+        TokenInvalidError: one of them carries what is no token of ours.
+    """
+    if access := cookies.access_token():
+        return runtime.access_reader.session_of(access, at=runtime.clock())
+    if refresh := cookies.refresh_token():
+        return runtime.sessions.sid_of(refresh[0])
+    raise TokenMissingError("no cookie carries a session")
+
+
+ROWS: Final = (
+    Endpoint(
+        "csrf",
+        "GET",
+        "/csrf",
+        csrf,
+        response=CsrfResponse,
+        errors=("token_missing", "token_ambiguous", "token_invalid", "not_found"),
+    ),
+)
