@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flask import has_request_context
 
 from ...accounts.address import network_of
-from ...errors import StorageUnavailableError, TokenInvalidError
+from ...errors import TokenInvalidError
 from ...services.api_key_data import networks_of
 from ...tokens.api_key import PREFIX, parse
 from ..client import address
@@ -74,13 +74,10 @@ class ApiKeyReader:
         return seen.identity
 
     def _is_current(self, at: int) -> bool:
-        """Whether this worker has heard of every change by now, within the bound."""
+        """Whether this worker has heard of every change by now, within the bound; errors of the view."""
         if self._follows:
             return self._follower.is_current()
-        try:
-            self._view.look(at=at)
-        except StorageUnavailableError:
-            return False
+        self._view.look(at=at)
         return True
 
     def _read(self, text: str, at: int, *, is_remembered: bool) -> Identity[Any]:
