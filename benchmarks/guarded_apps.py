@@ -30,6 +30,8 @@ MEMORY = "ours, memory"
 SEEN = "ours, memory, 200 tokens remembered"
 SQLITE = "ours, SQLite"
 SEEN_SQLITE = "ours, SQLite, 200 tokens remembered"
+KEYS = "ours, memory, 200 API keys remembered"
+KEYS_SQLITE = "ours, SQLite, 200 API keys remembered"
 FLOOR = "floor, without revocation"
 JWT_EXTENDED = "Flask-JWT-Extended"
 JWT_EXTENDED_OLDER = "Flask-JWT-Extended on PyJWT 2.12.1"
@@ -47,6 +49,8 @@ def all_guards(folder: Path) -> list[Contestant]:
         _ours(SEEN, "memory:", most=USERS),
         _ours(SQLITE, f"sqlite:///{folder / 'bench.db'}"),
         _ours(SEEN_SQLITE, f"sqlite:///{folder / 'seen.db'}", most=USERS),
+        _keys(KEYS, "memory:"),
+        _keys(KEYS_SQLITE, f"sqlite:///{folder / 'keys.db'}"),
         _floor(),
     ]
     if library := peers.module_of("flask_jwt_extended"):
@@ -81,6 +85,15 @@ def _ours(name: str, storage: str, most: int = TOKENS) -> Contestant:
     world = open_world(storage)
     app = app_with(world.app, login_required)
     return _contestant(name, app, "Authorization", [f"Bearer {token}" for token in world.tokens[:most]])
+
+
+def _keys(name: str, storage: str) -> Contestant:
+    """Our guard, presented with an API key of each user in rotation."""
+    world = open_world(storage)
+    app = app_with(world.app, login_required)
+    with app.app_context():
+        keys = [world.tessera.api_keys.create(f"user-{number}", name="bench").key for number in range(USERS)]
+    return _contestant(name, app, "Authorization", [f"Bearer {key}" for key in keys])
 
 
 def _floor() -> Contestant:
