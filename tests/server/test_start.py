@@ -292,6 +292,10 @@ def test_the_service_registers_its_routes_and_no_others(tmp_path):
     app = create_app(environment={"SECRET_KEY": SECRET, "TESSERA_URL_PREFIX": "/api/v1"}, data=str(tmp_path))
     assert sorted(rule.rule for rule in app.url_map.iter_rules()) == [
         "/",
+        *["/api/v1/api-keys"] * 2,
+        *["/api/v1/api-keys/<key_id>"] * 2,
+        "/api/v1/api-keys/<key_id>/rotate",
+        "/api/v1/csrf",
         "/api/v1/exchange",
         "/api/v1/login",
         "/api/v1/logout",
@@ -299,6 +303,8 @@ def test_the_service_registers_its_routes_and_no_others(tmp_path):
         "/api/v1/refresh",
         "/api/v1/sessions",
         "/api/v1/sessions/<sid>",
+        "/api/v1/tessera.js",
+        "/api/v1/verify",
         "/healthz",
         "/login",
         "/user/detail",

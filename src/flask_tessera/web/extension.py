@@ -241,8 +241,8 @@ class Tessera(Actions[User], Generic[User]):
         """The package's own routes, below `url_prefix`.
 
         Args:
-            *endpoints: which; by default `refresh`, `logout`, `exchange`, `csrf`, `sessions`, and `login` and `me` with
-                an authenticator and a user view.
+            *endpoints: which; by default `refresh`, `logout`, `exchange`, `csrf`, `sessions`, `script`, and `login` and
+                `me` with an authenticator and a user view.
             name: of the blueprint; by default `tessera`, or `tessera_` and the realm.
             url_prefix: where they go; by default where the setting `TESSERA_URL_PREFIX` says, within another blueprint
                 below `/auth`.
@@ -260,7 +260,7 @@ class Tessera(Actions[User], Generic[User]):
     def _default_endpoints(self) -> tuple[str, ...]:
         login = ("login",) if self._hooks.authenticator else ()
         me = ("me",) if self._hooks.user_view else ()
-        return (*login, "refresh", "logout", "exchange", "csrf", *me, "sessions")
+        return (*login, "refresh", "logout", "exchange", "csrf", *me, "sessions", "script")
 
 
 def _refuse_unsafe(realm: Any) -> None:

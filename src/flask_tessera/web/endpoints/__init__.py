@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from flask import Blueprint
+from flask import Blueprint, Response
 
 from ...config import PREFIX, Settings
 from ...errors import ConfigError
 from ..http_errors import raises_http
-from . import api_keys, csrf, exchange, login, logout, me, refresh, sessions
+from . import api_keys, csrf, exchange, login, logout, me, refresh, script, sessions, verify
 from .body import read
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ ENDPOINTS: Final[dict[str, tuple[Endpoint, ...]]] = {
     "me": me.ROWS,
     "sessions": sessions.ROWS,
     "api-keys": api_keys.ROWS,
+    "verify": verify.ROWS,
+    "script": script.ROWS,
 }
 """What `Tessera.blueprint()` can be asked for."""
 _PREFIX_KEY: Final = f"{PREFIX}URL_PREFIX"
@@ -77,6 +79,7 @@ def _view_of(tessera: Tessera[Any], row: Endpoint) -> Callable[..., Any]:
     @raises_http
     def view(**arguments: Any) -> Any:
         body = () if row.request is None else (read(row.request, may_be_empty=row.may_be_empty),)
-        return tessera.runtime.responses.success(row.handler(tessera, *body, **arguments))
+        answer = row.handler(tessera, *body, **arguments)
+        return answer if isinstance(answer, Response) else tessera.runtime.responses.success(answer)
 
     return tessera.login_required(transports=row.transports)(view) if row.is_guarded else view

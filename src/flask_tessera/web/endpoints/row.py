@@ -16,8 +16,8 @@ class Endpoint:
     """One route of the package, as data: for registering it, for OpenAPI, for lists of routes.
 
     `handler` is given the `Tessera`, the body as `request`, and the rule's arguments by name; it gives what
-    `response` describes. `request` is None where no body is read, `dict` where the host says what is in it. `errors`
-    are slugs of `errors.REGISTRY`, besides those of reading the body and of the guard.
+    `response` describes, or a response that is none of data. `request` is None where no body is read, `dict` where the
+    host says what is in it. `errors` are slugs of `errors.REGISTRY`, besides those of the body and of the guard.
     """
 
     name: str

@@ -1,0 +1,92 @@
+"""GET /verify: whether a request may pass, for proxies that ask before they hand it on.
+
+nginx (`auth_request`) and Traefik (ForwardAuth) send the headers of the request that is to be let through. They take
+the identity from this answer and must overwrite what the client has sent under these names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from flask import Response
+
+from ...errors import CsrfError, ScopeMissingError
+from ...services.keys import parse_sid
+from ..csrf import SAFE_METHODS
+from ..current import current_request_object
+from ..http_errors import http_errors
+from ..request_auth import find_credential, identify_request, load_user
+from ..requirements import TRANSPORTS
+from .row import Endpoint
+
+if TYPE_CHECKING:
+    from flask import Request
+
+    from ..app_state import Runtime
+    from ..extension import Tessera
+    from ..identity import Identity
+
+_METHOD_HEADERS: Final = ("HTTP_X_FORWARDED_METHOD", "HTTP_X_ORIGINAL_METHOD")
+"""In which the proxy says what the request is that is to be let through."""
+
+
+def verify(tessera: Tessera[Any]) -> Response:
+    """204 with `X-Tessera-User`, `-Session` and `-Scopes`; the query's `scope` names scopes that are needed.
+
+    A user id that is no printable ASCII, or holds a percent sign, is percent-encoded (RFC 3986 §2.1).
+
+    Raises:
+        TesseraError: the request may not pass; the status is a real one, whatever the setting of `HTTP_STATUS`.
+    """
+    runtime, request = tessera.runtime, current_request_object()
+    # What asks looks at nothing but the status.
+    with http_errors(replace(runtime.responses, always_200=False)):
+        identity = identify_request(runtime, request, transports=TRANSPORTS)
+        _refuse_forged(runtime, request, identity)
+        load_user(runtime, identity.user_id, identity.user_stamp)
+        needed = frozenset(word for text in request.args.getlist("scope") for word in text.split())
+        if not needed <= identity.scopes:
+            raise ScopeMissingError(f"the token lacks {' '.join(sorted(needed - identity.scopes))}")
+        return Response(status=204, headers=_headers_of(identity))
+
+
+def _refuse_forged(runtime: Runtime, request: Request, identity: Identity[Any]) -> None:
+    """The proxy asks by GET, but what it lets through may change something."""
+    methods = [request.environ[name].upper() for name in _METHOD_HEADERS if name in request.environ]
+    if all(method in SAFE_METHODS for method in methods) or find_credential(runtime, request)[1] != "cookie":
+        return
+    if runtime.cookies is None:
+        raise CsrfError("TESSERA_COOKIES is off")
+    runtime.cookies.refuse_forged(parse_sid(identity.session_id))
+
+
+def _headers_of(identity: Identity[Any]) -> dict[str, str]:
+    user = str(identity.user_id)
+    is_plain = user.isascii() and user.isprintable() and "%" not in user and user == user.strip()
+    return {
+        "X-Tessera-User": user if is_plain else quote(user, safe=""),
+        "X-Tessera-Session": identity.session_id,
+        "X-Tessera-Scopes": " ".join(sorted(identity.scopes)),
+        "Cache-Control": "no-store",
+    }
+
+
+ROWS: Final = (
+    Endpoint(
+        "verify",
+        "GET",
+        "/verify",
+        verify,
+        errors=(
+            "token_missing",
+            "token_ambiguous",
+            "token_invalid",
+            "token_expired",
+            "user_gone",
+            "scope_missing",
+            "csrf_failed",
+        ),
+    ),
+)

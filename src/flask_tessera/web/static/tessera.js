@@ -1,0 +1,120 @@
+// Flask-Tessera in the browser: tessera.fetch(url, options) is fetch() with the session of this site.
+// It adds the CSRF token (or a bearer token), renews an expired session once for all tabs, tries again once, and tells
+// the page by the event "tessera:ended" why a session is over: event.detail is {error, msg}.
+(() => {
+  "use strict";
+  const {prefix, cookie, realm, always200} = SETTINGS; // the server writes them here
+  const name = "tessera:" + realm;
+  const RENEWABLE = ["token_expired", "token_missing", "token_invalid"];
+  let tokens = null; // bearer mode: {get, set} of a pair
+  let memory = 0;
+
+  const shared = (key, value) => {
+    try {
+      if (value === undefined) return localStorage.getItem(name + key);
+      localStorage.setItem(name + key, value);
+    } catch { /* no storage here: the server's leeway covers two tabs that renew at once */ }
+    return null;
+  };
+  const renewedAt = () => Math.max(memory, Number(shared("renewed")) || 0);
+  const noteRenewed = () => { memory = Date.now(); shared("renewed", memory); };
+  const tell = (detail) => document.dispatchEvent(new CustomEvent("tessera:ended", {detail}));
+  const ended = (detail) => { if (tokens) tokens.set(null); shared("ended", JSON.stringify(detail)); tell(detail); };
+  addEventListener("storage", (event) => {
+    if (event.key === name + "ended" && event.newValue) tell(JSON.parse(event.newValue));
+  });
+
+  const csrf = async () => {
+    const found = document.cookie.split("; ").find((each) => each.startsWith(cookie + "="));
+    if (found) return found.slice(cookie.length + 1);
+    const answer = await fetch(prefix + "/csrf", {cache: "no-store"});
+    const body = await answer.json().catch(() => ({}));
+    return (body.data || body).csrf_token || "";
+  };
+  const send = async (request) => {
+    // No other site is told our tokens.
+    if (new URL(request.url).origin !== location.origin) return fetch(request);
+    const pair = tokens && await tokens.get();
+    if (pair) request.headers.set("Authorization", "Bearer " + pair.access_token);
+    else if (!tokens && !/^(GET|HEAD|OPTIONS)$/.test(request.method)) request.headers.set("X-CSRF-Token", await csrf());
+    return fetch(request);
+  };
+  const problem = async (answer) => {
+    if (!/json/.test(answer.headers.get("content-type"))) return {};
+    if (answer.status !== 401 && !(always200 && answer.status === 200)) return {};
+    return answer.clone().json().catch(() => ({}));
+  };
+  const post = async (path, body) => {
+    const request = new Request(prefix + path, {
+      method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body),
+    });
+    const answer = await (path === "/login" ? fetch(request) : send(request));
+    return [answer, await answer.clone().json().catch(() => ({}))];
+  };
+
+  // Whether the session was renewed, by this tab or another one, since the Unix millisecond `since`.
+  const renewNow = async (since) => {
+    if (renewedAt() > since) return true;
+    const pair = tokens && await tokens.get();
+    if (tokens && !pair) return false;
+    const [answer, body] = await post("/refresh", pair ? {refresh_token: pair.refresh_token} : {});
+    if (answer.ok && !body.error) {
+      if (tokens) await tokens.set(body.data || body);
+      noteRenewed();
+      return true;
+    }
+    if (/^(session_|user_gone)/.test(body.error)) ended(body);
+    return false;
+  };
+  const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+  // Where the browser has no Web Locks: whoever still stands in the shared storage after a moment renews.
+  const renewAlone = async (since) => {
+    const mine = Math.random() + ":" + Date.now();
+    for (let tries = 0; tries < 100; tries++) {
+      if (renewedAt() > since) return true;
+      const [, at] = (shared("lock") || "0:0").split(/:(.*)/s);
+      if (Date.now() - Number(at) > 5000) {
+        shared("lock", mine);
+        await pause(50);
+        if ((shared("lock") || mine) === mine) {
+          try { return await renewNow(since); } finally { shared("lock", ""); }
+        }
+      }
+      await pause(100);
+    }
+    return renewNow(since);
+  };
+  let renewing = null; // within this tab
+  const renew = (since) => renewing ||= (navigator.locks
+    ? navigator.locks.request(name + "renew", () => renewNow(since)) : renewAlone(since)
+  ).finally(() => { renewing = null; });
+
+  window.tessera = {
+    // As window.fetch; an answer that says the session is over is given to the caller, too.
+    async fetch(url, options) {
+      const request = new Request(url, options), again = request.clone(), since = Date.now();
+      const answer = await send(request);
+      const {error, msg, title} = await problem(answer);
+      if (RENEWABLE.includes(error) && await renew(since)) return send(again);
+      if (/^(session_|user_gone)/.test(error)) ended({error, msg: msg || title});
+      return answer;
+    },
+    // The answer to a login with these credentials; `remember: false` among them ends it with the browser.
+    async login(credentials) {
+      const [answer, body] = await post("/login", tokens ? credentials : {...credentials, transport: "cookie"});
+      if (answer.ok && !body.error) {
+        if (tokens) await tokens.set(body.data || body);
+        noteRenewed();
+      }
+      return answer;
+    },
+    // which: "this", "others" or "all".
+    async logout(which = "this") {
+      const [answer, body] = await post("/logout", {which});
+      if (answer.ok && !body.error && which !== "others") ended({error: "session_logout", msg: ""});
+      return answer;
+    },
+    // Carry tokens in headers: store is {get(): pair or null, set(pair or null)}.
+    useTokens(store) { tokens = store; },
+  };
+})();

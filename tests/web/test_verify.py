@@ -1,0 +1,93 @@
+"""GET /verify: what proxies ask before they let a request through."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.web.test_cookies import OWN, Browser, make, told
+
+
+@pytest.fixture
+def shop(new_site):
+    site = make(new_site)
+    site.app.register_blueprint(site.tessera.blueprint("verify", "api-keys", name="more"))
+    return site
+
+
+def ask(site, token, path="/auth/verify", **headers):
+    return site.get(path, token, headers=headers)
+
+
+def test_who_may_pass_is_told_in_headers_of_an_empty_answer(shop):
+    pair = shop.login(scope="orders:write orders:read")
+    answer = ask(shop, pair.access_token)
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert answer.headers["X-Tessera-User"] == "7"
+    assert answer.headers["X-Tessera-Session"] == pair.session_id
+    assert answer.headers["X-Tessera-Scopes"] == "orders:read orders:write"
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_H06_what_the_client_says_of_itself_does_not_count(shop):
+    forged = {"X-Tessera-User": "1", "X-Tessera-Session": "x", "X-Tessera-Scopes": "admin"}
+    assert told(ask(shop, None, **forged)) == (401, "token_missing")
+    answer = ask(shop, shop.login().access_token, **forged)
+    assert [answer.headers.getlist(name) for name in forged][0::2] == [["7"], [""]]
+
+
+@pytest.mark.parametrize("query", ["scope=a+b", "scope=a&scope=b", "scope=a%20b&x=1", "scope=", ""])
+def test_scopes_that_the_proxy_needs_are_named_in_the_query(shop, query):
+    path = f"/auth/verify?{query}"
+    assert ask(shop, shop.login(scope="a b").access_token, path).status_code == 204
+    answer = ask(shop, shop.login(scope="a").access_token, path)
+    assert answer.status_code == (403 if "b" in query else 204)
+
+
+@pytest.mark.parametrize("status", ["semantic", "always_200"])
+def test_a_bad_token_is_refused_by_the_status_itself(new_site, status):
+    site = new_site(TESSERA_HTTP_STATUS=status)
+    site.app.register_blueprint(site.tessera.blueprint("verify"))
+    pair = site.login()
+    assert told(ask(site, None)) == (401, "token_missing")
+    assert told(ask(site, "x")) == (401, "token_invalid")
+    with site.app.app_context():
+        site.tessera.revoke_user(7)
+    assert told(ask(site, pair.access_token)) == (401, "session_kick")
+    gone = site.login(8)
+    del site.users[8]
+    assert told(ask(site, gone.access_token)) == (401, "user_gone")
+    assert "WWW-Authenticate" in ask(site, None).headers
+
+
+@pytest.mark.parametrize("user_id", ["用户", "a b%", " a", "é"])
+def test_a_user_id_that_no_header_can_hold_is_percent_encoded(new_site, user_id):
+    from urllib.parse import unquote
+
+    site = new_site(tessera={"user_id_type": str}, loader=False)
+    site.app.register_blueprint(site.tessera.blueprint("verify"))
+    sent = ask(site, site.login(user_id).access_token).headers["X-Tessera-User"]
+    assert sent.isascii()
+    assert sent != user_id
+    assert unquote(sent) == user_id
+
+
+def test_an_api_key_may_pass_with_its_scopes(shop):
+    token = shop.login(scope="a b").access_token
+    key = shop.post("/auth/api-keys", token, json={"name": "cron", "scope": "a"}).get_json()["data"]["key"]
+    answer = ask(shop, key, "/auth/verify?scope=a")
+    assert (answer.status_code, answer.headers["X-Tessera-Session"]) == (204, "")
+    assert told(ask(shop, key, "/auth/verify?scope=b")) == (403, "scope_missing")
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-Method", "X-Original-Method"])
+def test_B03_what_changes_something_under_a_cookie_needs_its_csrf_token_here_too(shop, header):
+    browser = Browser(shop.app)
+    browser.login()
+    assert browser.send("GET", "/auth/verify", csrf=False).status_code == 204
+    for method in ("POST", "delete", "PATCH", ""):
+        headers = {**OWN, header: method}
+        assert told(browser.send("GET", "/auth/verify", headers=headers, csrf=False)) == (403, "csrf_failed")
+        assert browser.send("GET", "/auth/verify", headers=headers).status_code == 204
+        foreign = {"Origin": "https://evil.example", header: method}
+        assert told(browser.send("GET", "/auth/verify", headers=foreign)) == (403, "csrf_failed")
+    assert browser.send("GET", "/auth/verify", headers={**OWN, header: "GET"}, csrf=False).status_code == 204
