@@ -230,5 +230,8 @@ def test_looking_at_the_routes_changes_none_of_them(site):
 
 def test_the_service_has_no_unguarded_routes_but_those_for_everybody(run, service):
     rows = [line.split("\t") for line in run("routes").stdout.splitlines()[:-1]]
-    assert {rule for _, rule, _, guard in rows if guard == "UNGUARDED"} == {"/", "/healthz"}
+    assert {rule for _, rule, _, guard in rows if guard == "UNGUARDED"} == {
+        *("/", "/healthz"),
+        *("/docs", "/openapi.json"),
+    }
     assert {rule: guard for _, rule, _, guard in rows}["/login"] == "own check"

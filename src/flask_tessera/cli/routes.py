@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -11,12 +10,12 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from ..web.guards import is_bypassed
-from ..web.protection import is_left_open, is_ours, is_static, protections_of
-from ..web.requirements import Guard, guards_of
+from ..web.protection import is_left_open, is_ours, is_static
+from ..web.route_guards import guards_before
 from .printing import print_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from flask import Flask
     from werkzeug.routing import Rule
@@ -64,9 +63,7 @@ def _rows(app: Flask, rule: Rule) -> Iterator[tuple[str, str, str, str]]:
 
 def _guard(app: Flask, endpoint: str, method: str) -> str:
     view = app.view_functions.get(endpoint)
-    own = [*guards_of(view), *_guards_of_class(view, method)]
-    guards = list(dict.fromkeys([*protections_of(app, endpoint), *own]))
-    if guards:
+    if guards := guards_before(app, endpoint, method):
         return "; ".join(map(str, guards))
     if is_left_open(app, endpoint):
         return "left open"
@@ -75,30 +72,3 @@ def _guard(app: Flask, endpoint: str, method: str) -> str:
     if is_ours(app, endpoint) or getattr(view, "__module__", "") == _TUTORIAL:
         return "own check"
     return _PAST if is_bypassed(view) else _UNGUARDED
-
-
-def _guards_of_class(view: Any, method: str) -> list[Guard]:
-    """What stands before one method of a class-based view, or before all of them within it."""
-    view_class = getattr(view, "view_class", None)
-    if view_class is None:
-        return []
-    function = getattr(view_class, method.lower(), None)
-    decorated = [guard for each in _method_decorators(view_class, method) for guard in _guards_that_it_makes(each)]
-    # Applied one after the other: the last is the outermost.
-    return [*guards_of(getattr(view_class, "dispatch_request", None)), *reversed(decorated), *guards_of(function)]
-
-
-def _method_decorators(view_class: Any, method: str) -> Iterable[Any]:
-    """Those that Flask-RESTful and Flask-RESTX put before a resource's methods: a list, or lists by method."""
-    decorators: Any = getattr(view_class, "method_decorators", ())
-    chosen: Iterable[Any] = decorators.get(method.lower(), ()) if isinstance(decorators, Mapping) else decorators
-    return chosen
-
-
-def _guards_that_it_makes(decorator: Any) -> list[Guard]:
-    """Found by decorating a function that nobody calls."""
-
-    def probe(*_args: Any, **_kwargs: Any) -> None:
-        """A view that answers nothing."""
-
-    return guards_of(decorator(probe))

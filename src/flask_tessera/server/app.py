@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from .. import __version__
 from ..accounts.hash_slots import HashSlots
 from ..accounts.passwords import Passwords
 from ..clocks import system_clock
@@ -128,6 +129,7 @@ def _add_routes(app: Flask, tessera: Tessera[User], users: Users) -> None:
     app.register_blueprint(tessera.blueprint(*ENDPOINTS, url_prefix=read_settings(app.config).URL_PREFIX))
     app.register_blueprint(make_health(tessera, users))
     app.register_blueprint(make_index(tessera))
+    app.register_blueprint(tessera.docs_blueprint(title="Flask-Tessera", version=__version__))
     app.register_error_handler(HTTPException, lambda error: _in_our_form(tessera, error))
 
 

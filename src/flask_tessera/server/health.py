@@ -7,10 +7,13 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from flask import Blueprint
 
 from ..errors import ConfigError, StorageUnavailableError
 from ..services.workers import WORKER_OVERDUE, WorkerRegistry
+from ..web.described import Described, describe
+from ..web.endpoints.row import Endpoint
 from ..web.http_errors import http_errors
 
 if TYPE_CHECKING:
@@ -18,11 +21,38 @@ if TYPE_CHECKING:
 
     from ..web.app_state import Runtime
     from ..web.extension import Tessera
+    from ..web.responses import Responses
     from .users import User, Users
 
 _LATEST_STEP: Final = 0.5
 """Seconds after which no further step is begun: one may take two and a half, and all together three."""
 _log = logging.getLogger("flask_tessera")
+
+
+class StorageHealth(msgspec.Struct, frozen=True):
+    """How durable the storage is, and of how many things it warns."""
+
+    durability: str
+    warnings: int
+
+
+class RevocationHealth(msgspec.Struct, frozen=True):
+    """How soon workers learn of revocations: the bound in seconds, the slowest delay in milliseconds."""
+
+    mode: str
+    bound: int
+    workers: int
+    overdue: int
+    slowest_ms: int
+    heard: bool
+
+
+class HealthResponse(msgspec.Struct, frozen=True):
+    """What is told of a service that works."""
+
+    status: str
+    storage: StorageHealth
+    revocation: RevocationHealth
 
 
 def make_health(tessera: Tessera[User], users: Users, *, steady: Callable[[], float] = time.monotonic) -> Blueprint:
@@ -37,16 +67,23 @@ def make_health(tessera: Tessera[User], users: Users, *, steady: Callable[[], fl
 
     @blueprint.get("/healthz", endpoint="healthz")
     def healthz() -> Any:
+        """Whether the service can do its work now."""
         runtime = tessera.runtime
-        # What asks looks at nothing but the status.
-        responses = replace(runtime.responses, always_200=False)
+        responses = _never_200(runtime.responses)
         with http_errors(responses):
             return responses.success(_examine(runtime, users, steady))
 
+    row = Endpoint("healthz", "GET", "/healthz", healthz, response=HealthResponse)
+    describe(healthz, Described(row, tessera.realm, form=_never_200))
     return blueprint
 
 
-def _examine(runtime: Runtime, users: Users, steady: Callable[[], float]) -> dict[str, Any]:
+def _never_200(responses: Responses) -> Responses:
+    # What asks looks at nothing but the status.
+    return replace(responses, always_200=False)
+
+
+def _examine(runtime: Runtime, users: Users, steady: Callable[[], float]) -> HealthResponse:
     """What is told of a service that works: no name, address, process or version (requirement H03).
 
     Raises:
@@ -61,8 +98,7 @@ def _examine(runtime: Runtime, users: Users, steady: Callable[[], float]) -> dic
 
     in_time(lambda: _check(runtime))
     in_time(lambda: users.by_id(0))
-    told = {"storage": in_time(lambda: _storage(runtime)), "revocation": in_time(lambda: _revocation(runtime))}
-    return {"status": "ok", **told}
+    return HealthResponse("ok", in_time(lambda: _storage(runtime)), in_time(lambda: _revocation(runtime)))
 
 
 def _check(runtime: Runtime) -> None:
@@ -74,24 +110,24 @@ def _check(runtime: Runtime) -> None:
         raise StorageUnavailableError(str(error)) from error
 
 
-def _storage(runtime: Runtime) -> dict[str, Any]:
+def _storage(runtime: Runtime) -> StorageHealth:
     description = runtime.storage.describe()
-    return {"durability": description.durability, "warnings": len(description.warnings)}
+    return StorageHealth(description.durability, len(description.warnings))
 
 
-def _revocation(runtime: Runtime) -> dict[str, Any]:
+def _revocation(runtime: Runtime) -> RevocationHealth:
     mode = runtime.settings.REVOCATION
     now = runtime.clock()
     workers = WorkerRegistry(runtime.storage).list(at=now)
-    return {
-        "mode": mode,
-        "bound": _bound(runtime),
-        "workers": len(workers),
-        "overdue": sum(now - each.beat_at >= WORKER_OVERDUE for each in workers),
-        "slowest_ms": max((each.delay for each in workers), default=0),
+    return RevocationHealth(
+        mode=mode,
+        bound=_bound(runtime),
+        workers=len(workers),
+        overdue=sum(now - each.beat_at >= WORKER_OVERDUE for each in workers),
+        slowest_ms=max((each.delay for each in workers), default=0),
         # Nobody listens where nobody would ask.
-        "heard": mode != "stateless" and runtime.shared.follower.is_current(),
-    }
+        heard=mode != "stateless" and runtime.shared.follower.is_current(),
+    )
 
 
 def _bound(runtime: Runtime) -> int:

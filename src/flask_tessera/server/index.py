@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from flask import Blueprint, Response, current_app, render_template_string, request
+import msgspec
+from flask import Blueprint, Response, render_template_string, request
+
+from ..web.current import current_app_object
+from ..web.described import Described, describe
+from ..web.endpoints.row import Endpoint
+from ..web.protection import is_static
 
 if TYPE_CHECKING:
     from ..web.extension import Tessera
@@ -39,29 +45,48 @@ _PAGE: Final = """<!doctype html>
 """
 
 
+class RouteResponse(msgspec.Struct, frozen=True):
+    """One method of one path."""
+
+    method: str
+    path: str
+
+
+class IndexResponse(msgspec.Struct, frozen=True):
+    """What there is."""
+
+    service: str
+    routes: list[RouteResponse]
+
+
 def make_index(tessera: Tessera[User]) -> Blueprint:
     """The blueprint with the route: JSON for a program, a page for a browser."""
     blueprint = Blueprint("index", __name__)
 
     @blueprint.get("/", endpoint="index")
     def index() -> Any:
+        """What the service answers to."""
         routes = _routes()
         if request.accept_mimetypes.best_match(["application/json", "text/html"]) != "text/html":
-            answer = tessera.runtime.responses.success({"service": "flask-tessera", "routes": routes})
+            answer = tessera.runtime.responses.success(IndexResponse("flask-tessera", routes))
             answer.vary.update(["Accept", "Accept-Language"])
             return answer
         language = replace(tessera.runtime.responses, locale="auto").language()
         page = render_template_string(_PAGE, lang=language, words=_WORDS[language], routes=routes)
         return Response(page, content_type="text/html; charset=utf-8", headers=_HEADERS)
 
+    row = Endpoint("index", "GET", "/", index, response=IndexResponse)
+    describe(index, Described(row, tessera.realm, pages=("text/html",), uses_storage=False))
     return blueprint
 
 
-def _routes() -> list[dict[str, str]]:
-    """Every route of the service but this one, by path; without HEAD and OPTIONS, which are everywhere."""
+def _routes() -> list[RouteResponse]:
+    """Every route of the service but this one and files, by path; without HEAD and OPTIONS, which are everywhere."""
+    app = current_app_object()
     found = {
         (rule.rule, method)
-        for rule in current_app.url_map.iter_rules()
+        for rule in app.url_map.iter_rules()
+        if not is_static(app, rule.endpoint)
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
-    return [{"method": method, "path": path} for path, method in sorted(found) if path != "/"]
+    return [RouteResponse(method, path) for path, method in sorted(found) if path != "/"]

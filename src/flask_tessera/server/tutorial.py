@@ -25,15 +25,17 @@ from ..errors import (
     UserGoneError,
 )
 from ..web.current import current_request_object
+from ..web.described import Described, describe
 from ..web.endpoints.body import read_bytes
 from ..web.endpoints.login import accounts_of, authenticate
+from ..web.endpoints.row import Endpoint
 from ..web.http_errors import TesseraHTTPError, http_errors
 from ..web.request_auth import identify_request, load_user
 from ..web.responses import Responses
 from .credentials import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from ..web.extension import Tessera
     from .users import User
@@ -51,6 +53,23 @@ class _WrongPhoneOrPasswordError(CredentialsError):
         return _WRONG
 
 
+class PhoneAndPassword(msgspec.Struct, frozen=True):
+    """Body of the login."""
+
+    phone: str
+    password: str
+
+
+class UserResponse(msgspec.Struct, frozen=True):
+    """What a person is shown of his own account."""
+
+    phone: str
+    name: str
+    head_portrait: str
+    intro: str
+    level: int
+
+
 def make_tutorial(tessera: Tessera[User], config: Mapping[str, Any]) -> Blueprint:
     """The blueprint with both routes; `config` tells what was set by hand."""
     blueprint = Blueprint("tutorial", __name__)
@@ -61,6 +80,7 @@ def make_tutorial(tessera: Tessera[User], config: Mapping[str, Any]) -> Blueprin
 
     @blueprint.post("/login", endpoint="login")
     def login() -> Any:
+        """A token for phone and password, good for one hour."""
         with http_errors(responses), _speaking_like_the_tutorial():
             credentials = _read_credentials()
             # Before anything is counted: what is no phone number names no account.
@@ -71,13 +91,27 @@ def make_tutorial(tessera: Tessera[User], config: Mapping[str, Any]) -> Blueprin
 
     @blueprint.get("/user/detail", endpoint="detail")
     def detail() -> Any:
+        """Who the token speaks for."""
         with http_errors(responses), _speaking_like_the_tutorial():
             runtime = tessera.runtime
             identity = identify_request(runtime, current_request_object())
             user: User = load_user(runtime, identity.user_id, identity.user_stamp)
             return responses.success(user.to_dict())
 
+    for view, row in ((login, _login_row(login)), (detail, _detail_row(detail))):
+        describe(view, Described(row, tessera.realm, form=lambda _: responses))
     return blueprint
+
+
+def _login_row(view: Callable[..., Any]) -> Endpoint:
+    errors = ("body_missing", "credentials_missing", "phone_malformed", "credentials_wrong", "login_refused")
+    further = ("session_limit_reached", "too_many_requests")
+    return Endpoint("login", "POST", "/login", view, request=PhoneAndPassword, response=str, errors=(*errors, *further))
+
+
+def _detail_row(view: Callable[..., Any]) -> Endpoint:
+    errors = ("token_missing", "token_expired")
+    return Endpoint("detail", "GET", "/user/detail", view, response=UserResponse, errors=errors)
 
 
 @contextmanager

@@ -130,6 +130,17 @@ class States:
         secret, fallbacks = signing_secrets(self._app, self.settings, quiet=True)
         return KeyRing.from_secret(secret, fallbacks=fallbacks, purpose=ownership.PURPOSE)
 
+    def hooks_of(self, realm: str) -> Hooks:
+        """What was registered for a realm.
+
+        Raises:
+            ConfigError: there is no such realm.
+        """
+        if realm not in self.hooks:
+            known = f"; it has those of {', '.join(map(repr, self.hooks))}"
+            raise ConfigError(f"this application has no Tessera of realm {realm!r}{known}")
+        return self.hooks[realm]
+
     def _refuse_foreign(self, storage: Storage) -> None:
         begun = boot_clock()
         if begun < self._look_again_at:
@@ -144,14 +155,12 @@ class States:
                 give_up(error)
 
     def _running(self, realm: str) -> Runtime:
-        if realm not in self.hooks:
-            known = f"; it has those of {', '.join(map(repr, self.hooks))}"
-            raise ConfigError(f"this application has no Tessera of realm {realm!r}{known}")
+        hooks = self.hooks_of(realm)
         with self._lock:
             runtime = self.running.get(realm)
             if runtime is None:
                 shared = self._shared = self._shared or self._build()
-                runtime = self.running[realm] = build_realm(shared, realm, self.hooks[realm].for_application())
+                runtime = self.running[realm] = build_realm(shared, realm, hooks.for_application())
             return runtime
 
     def _build(self) -> AppState:

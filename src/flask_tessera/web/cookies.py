@@ -56,11 +56,7 @@ class SessionCookies:
     """
 
     def __init__(self, realm: str, settings: Settings, csrf: CsrfCheck) -> None:
-        suffix = f"-{_cookie_word(realm)}" if realm else ""
-        host, secure = ("__Host-", "__Secure-") if settings.COOKIE_SECURE else ("", "")
-        self.access = f"{host}tessera{suffix}"
-        self.refresh = f"{secure}tessera-refresh{suffix}"
-        self.csrf = f"{host}tessera-csrf{suffix}"
+        self.access, self.refresh, self.csrf = cookie_names(realm, is_secure=settings.COOKIE_SECURE)
         self._is_secure = settings.COOKIE_SECURE
         self._prefix = settings.URL_PREFIX
         self._realm = realm
@@ -213,6 +209,13 @@ def warn_of_insecure_cookies(settings: Settings) -> None:
             "TESSERA_COOKIE_SECURE is off: cookies with tokens travel over plain HTTP, where anybody on the way can"
             " read them; this is for development on localhost"
         )
+
+
+def cookie_names(realm: str, *, is_secure: bool) -> tuple[str, str, str]:
+    """Of a realm: those of the access token, of the refresh token and of the CSRF token."""
+    suffix = f"-{_cookie_word(realm)}" if realm else ""
+    host, secure = ("__Host-", "__Secure-") if is_secure else ("", "")
+    return f"{host}tessera{suffix}", f"{secure}tessera-refresh{suffix}", f"{host}tessera-csrf{suffix}"
 
 
 def _cookie_word(realm: str) -> str:

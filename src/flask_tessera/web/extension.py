@@ -15,10 +15,12 @@ from . import guards, protection
 from .actions import Actions, User
 from .api_key_actions import ApiKeyActions
 from .app_state import States, runtime_of, states_of
-from .current import refuse_async_without_support
+from .current import current_app_object, refuse_async_without_support
 from .endpoints import make_blueprint
 from .hooks import Hooks
 from .http_errors import keep_answers
+from .openapi.document import build_document
+from .openapi.page import make_docs
 from .password_hashing import password_hashing
 from .user_deletion import revoke_on_delete
 
@@ -256,6 +258,36 @@ class Tessera(Actions[User], Generic[User]):
         if "me" in chosen and self._hooks.user_view is None:
             raise ConfigError("the endpoint me needs @tessera.user_view, registered before blueprint()")
         return make_blueprint(self, chosen, name or "_".join(filter(None, ("tessera", self.realm))), url_prefix)
+
+    def openapi(self, *, title: str = "", version: str = "1") -> dict[str, Any]:
+        """The API of the current application as an OpenAPI 3.1 document; nothing is connected to.
+
+        It describes the endpoints of `blueprint()` and the views behind this realm's guards, as the settings have them.
+
+        Args:
+            title: of the API; by default the application's name.
+            version: of the API.
+
+        Raises:
+            ConfigError: `init_app` was not called for it, or a setting is wrong.
+        """
+        return build_document(current_app_object(), self.realm, title=title, version=version)
+
+    def docs_blueprint(
+        self, *, name: str = "", url_prefix: str | None = None, title: str = "", version: str = "1"
+    ) -> Blueprint:
+        """`/openapi.json`, the document of `openapi()`, and `/docs`, a page that shows it and tries it out.
+
+        Whoever may open them reads there what routes the application has; the page takes nothing from elsewhere.
+
+        Args:
+            name: of the blueprint; by default `docs`, or `docs_` and the realm.
+            url_prefix: where they go; by default to the root.
+            title: of the API; by default the application's name.
+            version: of the API.
+        """
+        chosen = name or "_".join(filter(None, ("docs", self.realm)))
+        return make_docs(self, name=chosen, url_prefix=url_prefix, title=title, version=version)
 
     def _default_endpoints(self) -> tuple[str, ...]:
         login = ("login",) if self._hooks.authenticator else ()

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ..errors import ErrorRow, TesseraError
 
 SUCCESS_TEXT: Final = {"zh": "成功", "en": "OK"}
-_JSON: Final = "application/json"
-_PROBLEM: Final = "application/problem+json"
+JSON: Final = "application/json"
+PROBLEM: Final = "application/problem+json"
 _PROBLEM_TYPE: Final = "urn:flask-tessera:error:"
 _CHALLENGES: Final = ("invalid_token", "invalid_request", "insufficient_scope", "insufficient_user_authentication")
 """Error codes that a challenge may carry (RFC 6750 §3.1, RFC 9470 §3)."""
@@ -47,10 +47,8 @@ class Responses:
             answer = call_host(self.hook, plain)
             return _forbid_storing(current_app_object().make_response(answer)) if has_request_context() else answer
         if self.is_plain:
-            return _respond(data, status, _JSON)
-        return self._negotiated(
-            _respond({"code": 0, "msg": SUCCESS_TEXT[self.language()], "data": data}, status, _JSON)
-        )
+            return _respond(data, status, JSON)
+        return self._negotiated(_respond({"code": 0, "msg": SUCCESS_TEXT[self.language()], "data": data}, status, JSON))
 
     def error(self, error: TesseraError) -> Response:
         """The answer to a request that failed."""
@@ -58,9 +56,9 @@ class Responses:
         status = 200 if self.always_200 else row.status
         text = getattr(row, self.language())
         if self.is_plain:
-            response = _respond(_problem(row, text), status, _PROBLEM)
+            response = _respond(_problem(row, text), status, PROBLEM)
         else:
-            response = _respond({"code": row.code, "msg": text, "error": row.slug}, status, _JSON)
+            response = _respond({"code": row.code, "msg": text, "error": row.slug}, status, JSON)
         return self._negotiated(self.complete(response, error))
 
     def complete(self, response: Response, error: TesseraError) -> Response:

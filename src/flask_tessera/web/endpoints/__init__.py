@@ -8,6 +8,7 @@ from flask import Blueprint, Response
 
 from ...config import PREFIX, Settings
 from ...errors import ConfigError
+from ..described import Described, describe
 from ..http_errors import raises_http
 from . import api_keys, csrf, exchange, login, logout, me, refresh, script, sessions, verify
 from .body import read
@@ -82,4 +83,5 @@ def _view_of(tessera: Tessera[Any], row: Endpoint) -> Callable[..., Any]:
         answer = row.handler(tessera, *body, **arguments)
         return answer if isinstance(answer, Response) else tessera.runtime.responses.success(answer)
 
-    return tessera.login_required(transports=row.transports)(view) if row.is_guarded else view
+    guarded = tessera.login_required(transports=row.transports)(view) if row.is_guarded else view
+    return describe(guarded, Described(row, tessera.realm))

@@ -22,7 +22,9 @@ class CsrfResponse(msgspec.Struct, frozen=True):
 
 
 def csrf(tessera: Tessera[Any]) -> CsrfResponse:
-    """Derived from the session's id: it is good as long as the session, and says nothing of whether that is live.
+    """The CSRF token of the session that cookies carry.
+
+    It is derived from the session's id: it is good as long as the session, and says nothing of whether that is live.
 
     Raises:
         NotFoundError: the setting `COOKIES` is off.
@@ -56,5 +58,6 @@ ROWS: Final = (
         csrf,
         response=CsrfResponse,
         errors=("token_missing", "token_ambiguous", "token_invalid", "not_found"),
+        transports=frozenset(("cookie",)),
     ),
 )

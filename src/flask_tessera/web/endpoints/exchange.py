@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def exchange(tessera: Tessera[Any], wanted: Delivery) -> Any:
-    """A pair for a token of the old application.
+    """A pair of tokens for a token of the old application, once.
 
     Raises:
         NotFoundError: without the setting `LEGACY` there is nothing here.

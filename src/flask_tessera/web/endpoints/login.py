@@ -24,7 +24,10 @@ _log = logging.getLogger("flask_tessera")
 
 
 def login(tessera: Tessera[Any], credentials: dict[str, Any]) -> Any:
-    """The credentials are what the authenticator says they are, without `device`, `transport` and `remember`."""
+    """Log in: a pair of tokens for credentials.
+
+    The credentials are what the authenticator says they are, without `device`, `transport` and `remember`.
+    """
     delivery = take_delivery(tessera.runtime.cookies, credentials)
     device = take_device(credentials)
     with tessera.login_attempt(accounts_of(tessera, credentials), device_id=device.id) as attempt:
@@ -93,6 +96,9 @@ ROWS: Final = (
         login,
         request=dict,
         response=PairResponse,
-        errors=("credentials_wrong", "login_refused", "session_limit_reached", "too_many_requests"),
+        errors=(
+            *("credentials_missing", "phone_malformed", "credentials_wrong", "login_refused"),
+            *("session_limit_reached", "too_many_requests"),
+        ),
     ),
 )

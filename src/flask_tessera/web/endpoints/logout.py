@@ -40,7 +40,7 @@ class RevokedResponse(msgspec.Struct, frozen=True):
 
 
 def logout(tessera: Tessera[Any], wanted: LogoutRequest) -> RevokedResponse:
-    """End what is asked for."""
+    """Log out: end this session, the others, or all."""
     runtime = tessera.runtime
     ended = _end_this(tessera, wanted) if wanted.which == "this" else _end_more(tessera, wanted)
     if runtime.cookies is not None and wanted.which != "others" and not wanted.refresh_token:

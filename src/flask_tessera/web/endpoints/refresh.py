@@ -9,7 +9,7 @@ import msgspec
 from ...errors import InputError, SessionEndedError, TokenAmbiguousError, TokenMissingError, UserGoneError
 from ..cookies import Delivery, SessionCookies, checked
 from ..token_pair import PairResponse
-from .row import Endpoint
+from .row import SESSION_ENDED, Endpoint
 
 if TYPE_CHECKING:
     from ..extension import Tessera
@@ -24,7 +24,7 @@ class RefreshRequest(msgspec.Struct, frozen=True):
 
 
 def refresh(tessera: Tessera[Any], body: RefreshRequest) -> Any:
-    """The next pair, in the body or in cookies as the last one was."""
+    """The next pair of tokens, in the body or in cookies as the last one was."""
     cookies = tessera.runtime.cookies
     sent = None if cookies is None else cookies.refresh_token()
     if cookies is not None and sent is not None and body.refresh_token is None:
@@ -55,14 +55,7 @@ ROWS: Final = (
         refresh,
         request=RefreshRequest,
         response=PairResponse,
-        errors=(
-            "token_missing",
-            "token_ambiguous",
-            "token_invalid",
-            "session_expiry",
-            "session_reuse",
-            "user_gone",
-            "csrf_failed",
-        ),
+        errors=("token_missing", "token_ambiguous", "token_invalid", "user_gone", "csrf_failed", *SESSION_ENDED),
+        transports=frozenset(("cookie",)),
     ),
 )

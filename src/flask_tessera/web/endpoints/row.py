@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from ...errors import SessionEndedError
 from ..requirements import SESSION_TRANSPORTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+SESSION_ENDED: Final = tuple(f"session_{reason}" for reason in SessionEndedError.REASONS)
+"""What a session that is over is answered with, by its end reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,6 @@ class Endpoint:
     errors: tuple[str, ...] = ()
     is_guarded: bool = False
     transports: frozenset[str] = SESSION_TRANSPORTS
-    """What a guarded one accepts, as `login_required(transports=)`."""
+    """What a guarded one accepts, as `login_required(transports=)`; or where another one looks for a token itself."""
     may_be_empty: bool = False
     """Whether a request without a body is one with nothing in it."""

@@ -35,7 +35,7 @@ class SessionResponse(msgspec.Struct, frozen=True):
 
 
 def list_sessions(tessera: Tessera[Any]) -> list[SessionResponse]:
-    """The live sessions, oldest first."""
+    """The current user's live sessions, oldest first."""
     runtime, identity = tessera.runtime, auth_of(tessera.realm).identity
     refuse_another_user(runtime, identity.user_id, identity.user_stamp)
     with_address = is_recent_login(runtime, identity.authenticated_at)
@@ -44,7 +44,10 @@ def list_sessions(tessera: Tessera[Any]) -> list[SessionResponse]:
 
 
 def end_session(tessera: Tessera[Any], sid: str) -> RevokedResponse:
-    """Nobody ends another user's session; ending another than the present one needs a recent login."""
+    """End one of the current user's sessions.
+
+    Ending another than the present one needs a recent login.
+    """
     runtime, identity = tessera.runtime, auth_of(tessera.realm).identity
     refuse_another_user(runtime, identity.user_id, identity.user_stamp)
     if sid != identity.session_id:

@@ -1,0 +1,1 @@
+"""The application's API, described for people and programs: OpenAPI 3.1, and a page that shows it."""

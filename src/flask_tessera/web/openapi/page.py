@@ -1,0 +1,72 @@
+"""GET /openapi.json and GET /docs: the document, and Swagger UI, which shows it and tries it out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from flask import Blueprint, Response, render_template_string
+
+from ..described import Described, describe
+from ..endpoints.row import Endpoint
+from ..responses import JSON, Responses
+
+if TYPE_CHECKING:
+    from ..extension import Tessera
+
+_HEADERS: Final = {
+    # All that Swagger UI needs; nothing comes from elsewhere, and nothing goes there.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+_PAGE: Final = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{{ title }}</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="{{ url_for('.static', filename='swagger-ui.css') }}">
+</head>
+<body>
+<div id="swagger-ui" data-document="{{ url_for('.document') }}"></div>
+<script src="{{ url_for('.static', filename='swagger-ui-bundle.js') }}"></script>
+<script src="{{ url_for('.static', filename='start.js') }}"></script>
+</body>
+</html>
+"""
+
+
+def make_docs(
+    tessera: Tessera[Any], *, name: str = "docs", url_prefix: str | None = None, title: str = "", version: str = "1"
+) -> Blueprint:
+    """The blueprint with both routes and the files of the page; arguments as of `Tessera.docs_blueprint`."""
+    # The folder lies beside this file.
+    blueprint = Blueprint(
+        name, __name__, url_prefix=url_prefix, static_folder="static/swagger-ui", static_url_path="/docs/static"
+    )
+
+    @blueprint.get("/openapi.json", endpoint="document")
+    def document() -> Response:
+        """The API as an OpenAPI 3.1 document."""
+        told = msgspec.json.encode(tessera.openapi(title=title, version=version))
+        return Response(told, content_type=JSON)
+
+    @blueprint.get("/docs", endpoint="page")
+    def page() -> Response:
+        """A page that shows the API, and tries it out."""
+        shown = title or tessera.openapi()["info"]["title"]
+        return Response(render_template_string(_PAGE, title=shown), content_type="text/html; charset=utf-8")
+
+    @blueprint.after_request
+    def harden(answer: Response) -> Response:
+        answer.headers.update(_HEADERS)
+        return answer
+
+    row = Endpoint("document", "GET", "/openapi.json", document, response=dict)
+    describe(document, Described(row, tessera.realm, form=lambda _: Responses(is_plain=True), uses_storage=False))
+    return blueprint
