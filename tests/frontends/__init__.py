@@ -1,0 +1,1 @@
+"""The snippets for front ends, run by Node.js against a server."""
