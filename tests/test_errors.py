@@ -50,6 +50,7 @@ SAMPLES: list[TesseraError] = [
     errors.TokenMissingError(),
     errors.TokenAmbiguousError("two"),
     errors.TokenInvalidError(),
+    errors.TicketInvalidError("used up"),
     errors.TokenExpiredError("old", claims={"sub": "7"}),
     *map(SessionEndedError, SessionEndedError.REASONS),
     errors.UserGoneError(),

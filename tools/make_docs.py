@@ -156,6 +156,7 @@ CLIENT_ACTIONS = {
     "token_missing": ("log in; or the token was lost on the way", "登录；或检查 token 是否在途中丢失"),
     "token_ambiguous": ("a fault of the client: send one token", "客户端写错了：只发一个 token"),
     "token_invalid": _REFRESH,
+    "ticket_invalid": ("get a new ticket, then repeat the request", "重新获取 ticket，再发请求"),
     "token_expired": _REFRESH,
     "session_logout": _LOG_IN,
     "session_kick": _LOG_IN,

@@ -11,6 +11,7 @@ from .errors import (
     SessionEndedError,
     StorageUnavailableError,
     TesseraError,
+    TicketInvalidError,
     TokenExpiredError,
     TokenInvalidError,
     TokenMissingError,
@@ -22,6 +23,7 @@ from .web.extension import Tessera
 from .web.guards import current_identity, current_user, login_required
 from .web.http_errors import TesseraHTTPError
 from .web.identity import Identity
+from .web.tickets import RedeemedTicket
 from .web.token_pair import TokenPair
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "LoginRefusedError",
     "NotFoundError",
     "OutsideRequestError",
+    "RedeemedTicket",
     "RevokeResult",
     "Session",
     "SessionEndedError",
@@ -39,6 +42,7 @@ __all__ = [
     "Tessera",
     "TesseraError",
     "TesseraHTTPError",
+    "TicketInvalidError",
     "TokenExpiredError",
     "TokenInvalidError",
     "TokenMissingError",

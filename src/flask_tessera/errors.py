@@ -36,6 +36,8 @@ _ROWS = (
     ErrorRow("token_ambiguous", 4103, 400, "参数错误", "The request carries two different tokens.", "invalid_request"),
     ErrorRow("token_invalid", 4101, 401, "登录已过期", "The token is not valid.", "invalid_token"),
     ErrorRow("token_expired", 4101, 401, "登录已过期", "The token has expired.", "invalid_token"),
+    ErrorRow("ticket_invalid", 4101, 401, "链接已失效，请重新获取", "This link is not valid any more; get a new one.",
+             "invalid_token"),
     ErrorRow("session_logout", 4101, 401, "已退出登录", "This session was logged out.", "invalid_token"),
     ErrorRow("session_kick", 4101, 401, "您已被踢下线", "This session was ended remotely.", "invalid_token"),
     ErrorRow("session_replaced", 4101, 401, "账号已在其他设备登录",
@@ -162,6 +164,12 @@ class TokenInvalidError(TesseraError):
     """Not a token of ours, or not for this use. Says nothing about why."""
 
     slug = "token_invalid"
+
+
+class TicketInvalidError(TokenInvalidError):
+    """Not a ticket, or used, expired, or for another purpose, audience or user. Says nothing about which."""
+
+    slug = "ticket_invalid"
 
 
 class TokenExpiredError(TesseraError):

@@ -27,6 +27,7 @@ class Keys:
     sealed: KeyRing
     refresh: KeyRing
     csrf: KeyRing
+    ticket: KeyRing
     sid: Key
 
     @classmethod
@@ -40,7 +41,9 @@ class Keys:
         def ring(purpose: str) -> KeyRing:
             return KeyRing.from_secret(secret, fallbacks=fallbacks, purpose=purpose, realm=realm)
 
-        return cls(ring("access"), ring("sealed"), ring("refresh"), ring("csrf"), ring("sid").active)
+        return cls(
+            ring("access"), ring("sealed"), ring("refresh"), ring("csrf"), ring("ticket"), sid=ring("sid").active
+        )
 
 
 def parse_sid(text: str) -> bytes:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..errors import TokenInvalidError
-from .encoding import checksum, decode, encode, plain
+from .checked_text import read, write
 
 PREFIX: Final = "tsk_"
 PATTERN: Final = r"tsk_[A-Za-z0-9_-]{70}"
@@ -16,9 +15,6 @@ PATTERN: Final = r"tsk_[A-Za-z0-9_-]{70}"
 KEY_ID_BYTES: Final = 16
 SECRET_BYTES: Final = 32
 """256 random bits: nobody guesses them, so that a plain hash of them may be stored."""
-# 48 bytes are 64 characters without an unused bit.
-_BODY_CHARACTERS: Final = 64
-_LENGTH: Final = len(PREFIX) + _BODY_CHARACTERS + 6
 
 
 def render(key_id: bytes, secret: bytes) -> str:
@@ -29,8 +25,7 @@ def render(key_id: bytes, secret: bytes) -> str:
     """
     if len(key_id) != KEY_ID_BYTES or len(secret) != SECRET_BYTES:
         raise ValueError(f"an API key has an id of {KEY_ID_BYTES} bytes and a secret of {SECRET_BYTES}")
-    body = encode(key_id + secret)
-    return PREFIX + (body + checksum(body)).decode()
+    return write(PREFIX, key_id + secret)
 
 
 def parse(text: str) -> tuple[bytes, bytes]:
@@ -39,12 +34,5 @@ def parse(text: str) -> tuple[bytes, bytes]:
     Raises:
         TokenInvalidError: any other text, or no text at all.
     """
-    text = plain(text)
-    if len(text) != _LENGTH or not text.startswith(PREFIX) or not text.isascii():
-        raise TokenInvalidError
-    raw = text[len(PREFIX) :].encode()
-    body = raw[:_BODY_CHARACTERS]
-    if checksum(body) != raw[_BODY_CHARACTERS:]:
-        raise TokenInvalidError
-    data = decode(body)
+    data = read(text, PREFIX, KEY_ID_BYTES + SECRET_BYTES)
     return data[:KEY_ID_BYTES], data[KEY_ID_BYTES:]

@@ -18,6 +18,7 @@ from ..services.login_data import SessionPolicy
 from ..services.revocation import RevocationView
 from ..services.sessions import SessionService
 from ..services.throttle import LoginThrottle, ThrottleLimits
+from ..services.tickets import Tickets
 from ..services.unknown_keys import UnknownKeyLimit
 from ..sessions.limits import Limits
 from .cookies import SessionCookies
@@ -98,6 +99,7 @@ def build_realm(shared: AppState, realm: str, hooks: Hooks) -> Runtime:
         sessions=sessions,
         legacy=legacy,
         api_keys=api_keys,
+        tickets=_tickets_of(shared, realm, keys, sessions),
         access_reader=reader,
         readers=(reader, _api_key_reader_of(shared, hooks, api_keys), *more),
         responses=replace(shared.responses, hook=hooks.answer),
@@ -152,6 +154,17 @@ def _sessions_of(shared: AppState, realm: str, keys: Keys, access: AccessTokens,
         random_bytes=secrets.token_bytes,
         listener=partial(send_event, shared.app),
         on_owner_ended=api_keys.revoke_all,
+    )
+
+
+def _tickets_of(shared: AppState, realm: str, keys: Keys, sessions: SessionService) -> Tickets:
+    return Tickets(
+        shared.storage,
+        keys.ticket,
+        realm=realm,
+        clock=shared.clock,
+        random_bytes=secrets.token_bytes,
+        valid_from=sessions.valid_from,
     )
 
 

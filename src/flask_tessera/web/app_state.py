@@ -31,6 +31,7 @@ from .responses import Responses
 from .runtime import AppState, Runtime
 from .signing_secrets import signing_secrets
 from .storage_choice import check_choice, open_choice, place_of
+from .ticket_routes import TicketRoutes
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -72,6 +73,8 @@ class States:
         """Where the endpoints of each realm are registered."""
         self.outages = OutageLog("")
         """Logs failures of the storage."""
+        self.ticket_routes = TicketRoutes(app)
+        """Which routes read tickets."""
         self._shared: AppState | None = None
         self._is_owner = False
         self._of_parents: list[Any] = []

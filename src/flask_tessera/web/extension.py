@@ -10,6 +10,7 @@ from werkzeug.local import LocalProxy
 from ..accounts.account_names import declared_members
 from ..contrib import migrations
 from ..errors import ConfigError
+from ..services.tickets import checked_purpose
 from ..tokens.claims import is_safe_text
 from . import guards, protection
 from .actions import Actions, User
@@ -56,9 +57,11 @@ class Tessera(Actions[User], Generic[User]):
         realm: which population of users, where an application has several.
         clock: gives now in Unix seconds; for tests.
         answer: makes the response to a success from its data, where the host has a form of its own; may be `async`.
+        ticket_purposes: for what clients may get themselves tickets at `/auth/tickets`.
 
     Raises:
-        ConfigError: `realm` is no printable text of at most 64 characters, or `load_user` is none of its words.
+        ConfigError: `realm` is no printable text of at most 64 characters, `load_user` is none of its words, or
+            `ticket_purposes` is no list of purposes.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Tessera(Actions[User], Generic[User]):
         realm: str = "",
         clock: Clock | None = None,
         answer: Callable[[Any], Any] | None = None,
+        ticket_purposes: Iterable[str] = (),
     ) -> None:
         _refuse_unsafe(realm)
         if load_user not in ("when_used", "always"):
@@ -81,6 +85,7 @@ class Tessera(Actions[User], Generic[User]):
         self._storage = storage
         self._clock = clock
         self._hooks = Hooks(user_id_type, user_stamp=user_stamp, answer=answer)
+        self._hooks.ticket_purposes = _purposes(ticket_purposes)
         self._hooks.loads_always = self._hooks.loads_before_view = load_user == "always"
         proxy: Any = LocalProxy
         self.current_user: User = proxy(lambda: guards.load_current_user(realm))
@@ -243,8 +248,8 @@ class Tessera(Actions[User], Generic[User]):
         """The package's own routes, below `url_prefix`.
 
         Args:
-            *endpoints: which; by default `refresh`, `logout`, `exchange`, `csrf`, `sessions`, `script`, and `login` and
-                `me` with an authenticator and a user view.
+            *endpoints: which; by default `refresh`, `logout`, `exchange`, `csrf`, `sessions`, `script`; `login` and
+                `me` with an authenticator and a user view, `tickets` where there are `ticket_purposes`.
             name: of the blueprint; by default `tessera`, or `tessera_` and the realm.
             url_prefix: where they go; by default where the setting `TESSERA_URL_PREFIX` says, within another blueprint
                 below `/auth`.
@@ -292,7 +297,17 @@ class Tessera(Actions[User], Generic[User]):
     def _default_endpoints(self) -> tuple[str, ...]:
         login = ("login",) if self._hooks.authenticator else ()
         me = ("me",) if self._hooks.user_view else ()
-        return (*login, "refresh", "logout", "exchange", "csrf", *me, "sessions", "script")
+        tickets = ("tickets",) if self._hooks.ticket_purposes else ()
+        return (*login, "refresh", "logout", "exchange", "csrf", *me, "sessions", "script", *tickets)
+
+
+def _purposes(given: Any) -> frozenset[str]:
+    if isinstance(given, str):
+        raise ConfigError(f"Tessera(ticket_purposes=…) must be a list of purposes, not {given!r}")
+    try:
+        return frozenset(map(checked_purpose, given))
+    except ValueError as error:
+        raise ConfigError(f"Tessera(ticket_purposes=…): {error}") from error
 
 
 def _refuse_unsafe(realm: Any) -> None:

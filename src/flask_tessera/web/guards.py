@@ -68,7 +68,8 @@ def login_required(view: Any = None, /, **asked: Any) -> Any:
             optional: True lets requests without a token through, "invalid" also those with a bad one; both as
             nobody (`current_user` is falsy then). It excludes scope, role, permission and fresh;
             transports: which credentials are accepted, by default all of "header" and "cookie" (the token of a session
-            in one of them) and "api_key".
+            in one of them) and "api_key";
+            ticket: the purpose of tickets (`issue_ticket`) that a GET may carry instead, as `?ticket=…`.
 
     Raises:
         TypeError: it was given something that is no view function, or a requirement that asks for nothing.
@@ -197,6 +198,7 @@ def check_routes(app: Flask) -> None:
     def search() -> None:
         restx.let_errors_pass(app)
         _settle_routed()
+        app.extensions["tessera"].ticket_routes.find(_hooks_of(app))
         for hook in _hooks_of(app):
             if _leads_past(hook):
                 name = getattr(hook, "__name__", hook)

@@ -33,6 +33,7 @@ class Hooks:
     claims_loader: Callable[[Any], Mapping[str, Any]] | None = None
     user_stamp: Callable[[Any], Any] | None = None
     answer: Callable[[Any], Any] | None = None
+    ticket_purposes: frozenset[str] = frozenset()
     loads_always: bool = False
     loads_before_view: bool = False
     """Whether a guard loads the user: always, or since a loader that is async can be awaited only there."""

@@ -16,7 +16,7 @@ class Identity(msgspec.Struct, Generic[UserId], frozen=True):
     `session_id` is empty for a legacy token that was not exchanged, and for an API key. `scopes` are what the token
     allows, `amr` how the user logged in (RFC 8176), `claims` the application's own. `user_stamp` is the digest of what
     `Tessera(user_stamp=…)` gave at login, empty where nothing was kept. `credential` says what was presented: "access",
-    "legacy", "api_key" or "ticket".
+    "legacy", "api_key" or "ticket"; `ticket_data` is what a ticket was issued with.
     """
 
     user_id: UserId
@@ -30,6 +30,7 @@ class Identity(msgspec.Struct, Generic[UserId], frozen=True):
     claims: Mapping[str, Any]
     user_stamp: str = ""
     credential: str = "access"
+    ticket_data: Any = None
 
     def __hash__(self) -> int:
         return hash((self.realm, self.session_id, self.user_id, self.issued_at))

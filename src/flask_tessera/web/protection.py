@@ -23,11 +23,13 @@ def protect(realm: str, target: Any, leave_open: Iterable[str], asked: dict[str,
     """Guard every view of `target`, a blueprint or an application; see `Tessera.protect`.
 
     Raises:
-        TypeError: an unknown requirement, or one that asks for nothing; or `leave_open` is a
-            text, or holds something else than texts.
+        TypeError: an unknown requirement, or one that asks for nothing; or `ticket`; or `leave_open` is a text, or
+            holds something else than texts.
     """
     open_endpoints = _endpoints_of(leave_open)
     wanted = parse_requirements(**asked)
+    if wanted.ticket:
+        raise TypeError("protect(ticket=…): a ticket is for one route, so name that in leave_open, and guard its view")
 
     def guard() -> None:
         if not _is_open(current_request_object(), open_endpoints):

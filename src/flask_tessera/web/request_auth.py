@@ -3,7 +3,8 @@
 A request is taken through these steps, each of which may refuse it:
 
 1. The **transports** find the credential and say where it was: the text that a header or a cookie carries
-   (`transports/`, a table of files).
+   (`transports/`, a table of files). Where a guard reads tickets, one in the query takes the place of steps 1 and 2
+   (`ticket_reading.py`).
 2. The first **credential reader** that recognises the text reads it: access token, legacy token (`readers/`, a table of
    files). A reader checks everything about the credential itself: signature (or the cache of those that were verified
    before), times, and whether its session was revoked. It gives an `Identity`.
@@ -45,6 +46,7 @@ from .current import call_host, current_app_object, current_request_object, is_a
 from .grants import names_granted
 from .http_errors import raise_as_http
 from .requirements import TRANSPORTS, Requirements
+from .ticket_reading import identify_by_ticket
 
 if TYPE_CHECKING:
     from flask import Request
@@ -126,7 +128,7 @@ def authenticate(realm: str, wanted: Requirements) -> RequestAuth:
         runtime = runtime_of(realm)
     try:
         auth = _look(runtime, current_request_object(), wanted)
-        if runtime.hooks.loads_before_view:
+        if runtime.hooks.loads_before_view or wanted.ticket:
             auth.load_user()
         if wanted.needs_checks:
             _check(auth, wanted)
@@ -140,7 +142,7 @@ async def authenticate_async(realm: str, wanted: Requirements) -> RequestAuth:
     runtime = runtime_of(realm)
     try:
         auth = _look(runtime, current_request_object(), wanted)
-        if runtime.hooks.loads_before_view:
+        if runtime.hooks.loads_before_view or wanted.ticket:
             await auth.load_user_async()
         if wanted.needs_checks:
             _check(auth, wanted)
@@ -157,7 +159,10 @@ def _look(runtime: Runtime, request: Request, wanted: Requirements, *, by_guard:
         after_this_request(runtime.cache_policy.apply)
     identity: Identity[Any] | None = None
     try:
-        identity = identify_request(runtime, request, strict=wanted.strict, transports=wanted.transports)
+        if wanted.ticket:
+            identity = _look_for_ticket(runtime, request, wanted)
+        else:
+            identity = identify_request(runtime, request, strict=wanted.strict, transports=wanted.transports)
     except TokenMissingError:
         if wanted.optional == "no":
             raise
@@ -170,6 +175,15 @@ def _look(runtime: Runtime, request: Request, wanted: Requirements, *, by_guard:
     # The last guard is the last in the dictionary: `current_user` without a realm means its user.
     known[runtime.realm] = auth
     return auth
+
+
+def _look_for_ticket(runtime: Runtime, request: Request, wanted: Requirements) -> Identity[Any]:
+    """Steps 1 and 2 on a route that reads tickets."""
+    states_of(current_app_object()).ticket_routes.add(request.endpoint)
+    identity = identify_by_ticket(runtime, request, wanted.ticket)
+    if identity is not None:
+        return identity
+    return identify_request(runtime, request, strict=wanted.strict, transports=wanted.transports)
 
 
 def identify_request(

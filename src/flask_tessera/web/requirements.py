@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
+from ..services.tickets import checked_purpose
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -30,6 +32,7 @@ class RequirementArguments(TypedDict, total=False):
     strict: bool
     optional: bool | Literal["invalid"]
     transports: Iterable[str]
+    ticket: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Requirements:
     """What a guard asks of a request.
 
     `fresh` is the age in seconds that the login may have, 0 for any; `needs_checks` tells that more than a good
-    credential is asked for.
+    credential is asked for. `ticket` is the purpose of the tickets that are accepted as well, empty for none.
     """
 
     scopes: frozenset[str] = frozenset()
@@ -48,6 +51,7 @@ class Requirements:
     optional: Optional = "no"
     needs_checks: bool = False
     transports: frozenset[str] = TRANSPORTS
+    ticket: str = ""
 
     def __str__(self) -> str:
         words = [f"scope={' '.join(sorted(self.scopes))}"] if self.scopes else []
@@ -57,6 +61,7 @@ class Requirements:
         words += ["strict"] if self.strict else []
         words += [f"optional={self.optional}"] if self.optional != "no" else []
         words += [f"transports={' '.join(sorted(self.transports))}"] if self.transports != TRANSPORTS else []
+        words += [f"ticket={self.ticket}"] if self.ticket else []
         return ", ".join(["login", *words])
 
 
@@ -69,6 +74,7 @@ def parse_requirements(
     strict: bool = False,
     optional: bool | Literal["invalid"] = False,
     transports: Iterable[str] = TRANSPORTS,
+    ticket: str = _NOT_ASKED,
 ) -> Requirements:
     """Requirements from a decorator's arguments.
 
@@ -98,6 +104,7 @@ def parse_requirements(
         lenience,
         needs_checks=bool(words or seconds),
         transports=_transports(transports),
+        ticket="" if ticket is _NOT_ASKED else _purpose(ticket),
     )
 
 
@@ -154,6 +161,13 @@ def _transports(names: Any) -> frozenset[str]:
         raise TypeError(f"transports must be one or more of {', '.join(sorted(TRANSPORTS))}, not {names!r}")
     # The one object that most guards have: it is told from others by what it is.
     return TRANSPORTS if given == TRANSPORTS else given
+
+
+def _purpose(ticket: Any) -> str:
+    try:
+        return checked_purpose(ticket)
+    except ValueError as error:
+        raise TypeError(f"ticket={ticket!r}: {error}") from error
 
 
 def _lenience(optional: Any) -> Optional:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..services.ports import Clock
     from ..services.revocation import RevocationView
     from ..services.sessions import SessionService
+    from ..services.tickets import Tickets
     from ..sessions.model import Session
     from ..storage.engine import Storage
     from .cookies import SessionCookies
@@ -57,6 +58,7 @@ class Runtime:
     sessions: SessionService = field(repr=False)
     legacy: LegacyLogins | None = field(repr=False)
     api_keys: ApiKeys = field(repr=False)
+    tickets: Tickets = field(repr=False)
     access_reader: AccessTokenReader = field(repr=False)
     readers: tuple[CredentialReader, ...] = field(repr=False)
     responses: Responses = field(repr=False)

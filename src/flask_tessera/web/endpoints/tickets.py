@@ -1,0 +1,57 @@
+"""POST /tickets: a ticket for what the application lets clients get tickets for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from ...errors import InputError
+from .row import Endpoint
+
+if TYPE_CHECKING:
+    from ..extension import Tessera
+
+
+class TicketRequest(msgspec.Struct, frozen=True):
+    """Body of the request; `audience` is a path or a host, `expires_in` seconds."""
+
+    purpose: str
+    audience: str | None = None
+    expires_in: int = 60
+
+
+class TicketResponse(msgspec.Struct, frozen=True):
+    """A ticket of the present session; it lives for `expires_in` seconds."""
+
+    ticket: str
+    purpose: str
+    expires_in: int
+
+
+def issue_ticket(tessera: Tessera[Any], wanted: TicketRequest) -> TicketResponse:
+    """A ticket that is good once.
+
+    Raises:
+        InputError: not for this, not for so long, or for no such audience.
+    """
+    if wanted.purpose not in tessera.runtime.hooks.ticket_purposes:
+        raise InputError("Tessera(ticket_purposes=…) does not allow this purpose")
+    try:
+        text = tessera.issue_ticket(wanted.purpose, audience=wanted.audience, expires_in=wanted.expires_in)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    return TicketResponse(text, wanted.purpose, wanted.expires_in)
+
+
+ROWS: Final = (
+    Endpoint(
+        "tickets",
+        "POST",
+        "/tickets",
+        issue_ticket,
+        request=TicketRequest,
+        response=TicketResponse,
+        is_guarded=True,
+    ),
+)
