@@ -37,4 +37,5 @@ def _apis_of(app: Flask) -> Iterator[Any]:
 
 
 def _pass_on(error: Exception) -> Any:
+    """An error of Flask-Tessera."""  # Swagger wants a description of each handler.
     raise error

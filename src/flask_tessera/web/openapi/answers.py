@@ -55,14 +55,27 @@ def answers(slugs: Iterable[str], responses: Responses, content: Content | None)
         responses: writes the answers.
         content: of success; None for a view of the application's own, of which nothing is known.
     """
-    by_status: dict[int, list[ErrorRow]] = {}
-    for row in (REGISTRY[slug] for slug in dict.fromkeys(slugs)):
-        by_status.setdefault(200 if responses.always_200 else row.status, []).append(row)
+    found = rows_by_status(slugs)
+    if responses.always_200:
+        found = {200: [row for rows in found.values() for row in rows]}
     good = {"default": {"description": "What the view answers."}} if content is None else {"200": _good(content)}
-    errors = {str(status): _refusal(rows, responses) for status, rows in sorted(by_status.items())}
+    errors = {str(status): _refusal(rows, responses) for status, rows in found.items()}
     if "200" in errors:
         errors["200"] = _either(errors["200"], content)
     return {**good, **errors}
+
+
+def rows_by_status(slugs: Iterable[str]) -> dict[int, list[ErrorRow]]:
+    """Errors by their HTTP status, the lowest first."""
+    found: dict[int, list[ErrorRow]] = {}
+    for row in sorted((REGISTRY[slug] for slug in dict.fromkeys(slugs)), key=lambda row: row.status):
+        found.setdefault(row.status, []).append(row)
+    return found
+
+
+def text_of(rows: Iterable[ErrorRow]) -> str:
+    """A list of errors in Markdown, with what a client is told."""
+    return "\n".join(f"- `{row.slug}` ({row.code}): {row.en} {row.zh}" for row in rows)
 
 
 def _good(content: Content) -> dict[str, Any]:
@@ -79,7 +92,7 @@ def _either(refusal: dict[str, Any], content: Content | None) -> dict[str, Any]:
 
 
 def _refusal(rows: Sequence[ErrorRow], responses: Responses) -> dict[str, Any]:
-    told = "\n".join(f"- `{row.slug}` ({row.code}): {row.en} {row.zh}" for row in rows)
+    told = text_of(rows)
     alternatives = {
         "error": {"enum": [row.slug for row in rows]},
         "code": {"enum": sorted({row.code for row in rows})},

@@ -78,14 +78,19 @@ def build_document(app: Flask, realm: str, *, title: str = "", version: str = "1
     }
 
 
+def settings_of(app: Flask, realm: str) -> Settings:
+    """The settings that are in force, or will be at the first request; errors as of `build_document`."""
+    running = states_of(app).running.get(realm)
+    return read_settings(app.config) if running is None else running.settings
+
+
 def _source_of(app: Flask, realm: str, routes: Iterable[Route]) -> _Source:
     states = states_of(app)
     hooks, running = states.hooks_of(realm), states.running.get(realm)
+    settings = settings_of(app, realm)
+    responses = replace(responses_of(settings), hook=hooks.answer)
     if running is not None:
-        settings, hooks, responses = running.settings, running.hooks, running.responses
-    else:
-        settings = read_settings(app.config)
-        responses = replace(responses_of(settings), hook=hooks.answer)
+        hooks, responses = running.hooks, running.responses
     types = list(_types_of(routes, settings))
     # As JSON has it: defaults may be tuples.
     told = msgspec.json.encode(msgspec.json.schema_components(types, ref_template=_REFERENCE))
@@ -139,7 +144,7 @@ def _operation(route: Route, source: _Source) -> dict[str, Any]:
         "parameters": route.parameters,
         "requestBody": None if described is None else _body(described.row, source),
         "security": route.guards and security_of(route.guards, source.settings, source.realm, route.method),
-        "x-required-scopes": sorted({scope for wanted in route.guards for scope in wanted.scopes}),
+        "x-required-scopes": route.scopes,
         "responses": answers(slugs, form, content),
     }
     return {name: part for name, part in parts.items() if part}

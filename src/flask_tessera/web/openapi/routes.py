@@ -33,6 +33,11 @@ class Route:
     described: Described | None = None
 
     @property
+    def scopes(self) -> list[str]:
+        """All words that a token's scope must hold."""
+        return sorted({scope for wanted in self.guards for scope in wanted.scopes})
+
+    @property
     def operation_id(self) -> str:
         """A name that a generator of clients can use."""
         return f"{self.endpoint}_{self.method}".replace(".", "_").lower()

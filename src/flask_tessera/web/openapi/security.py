@@ -96,7 +96,7 @@ def _alternatives(
         names = tuple(carrier.schemes(settings, realm))
         if not names or not all(carrier.transports & wanted.transports for wanted in guards):
             continue
-        if carrier.together:
-            yield names[:1] if method in SAFE_METHODS else names
-        else:
+        if not carrier.together:
             yield from ((name,) for name in names)
+        else:
+            yield names[:1] if method in SAFE_METHODS else names
