@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from functools import partial
 
@@ -9,6 +10,8 @@ import pytest
 import redis
 
 from flask_tessera.errors import SessionEndedError, StorageUnavailableError
+from flask_tessera.services.api_key_data import NewApiKey
+from flask_tessera.services.api_keys import ApiKeys
 from flask_tessera.services.healing import write_again
 from flask_tessera.services.revocation import RevocationView, UndecidedError
 from flask_tessera.sessions.revocations import Revocation
@@ -66,6 +69,22 @@ def test_F04_what_a_worker_has_heard_is_over_again_in_the_storage_too(bench):
     late = Bench(bench.storage, clock=bench.clock)
     late.view.catch_up(bench.clock())
     assert [late.use(each) for each in (ended, kicked, live)] == ["logout", "password_change", ""]
+
+
+def test_F04_an_api_key_that_a_worker_knows_to_be_revoked_is_revoked_again_and_a_rotated_one_stays(bench):
+    keys = ApiKeys(bench.storage, "", valid_from=lambda at: 0, clock=bench.clock, random_bytes=secrets.token_bytes)
+    revoked, rotated, owned = (keys.create(user_id, NewApiKey("till"))[0].key_id for user_id in ("7", "8", "9"))
+    bench.service.end(bench.log_in().session.sid, "logout")
+    bench.view.catch_up(bench.clock())
+    go_back = snapshot(bench)
+    keys.revoke("7", revoked)
+    keys.rotate("8", rotated)
+    keys.revoke_all("9")
+    bench.view.catch_up(bench.clock())
+    go_back()
+    assert [each.key_id for user_id in ("7", "8", "9") for each in keys.list(user_id)] == [revoked, rotated, owned]
+    bench.view.catch_up(bench.clock())
+    assert [each.key_id for user_id in ("7", "8", "9") for each in keys.list(user_id)] == [rotated]
 
 
 def test_F04_of_tokens_from_before_the_storage_is_asked_as_after_a_lost_log(bench):

@@ -497,3 +497,17 @@ def test_a_refresh_without_any_token_says_so(shop):
 def test_any_cookie_header_is_read_or_refused(header):
     found = cookie_of({"HTTP_COOKIE": header}, "a") if header.count("a") < 2 else None
     assert found is None or re.search(r"(^|;)\s*a\s*=", header)
+
+
+def test_A01_a_browser_makes_and_ends_an_api_key_which_needs_neither_cookie_nor_csrf_token(shop):
+    shop.app.register_blueprint(shop.tessera.blueprint("api-keys", name="keys"))
+    browser = Browser(shop.app)
+    browser.login()
+    assert told(browser.send("POST", "/auth/api-keys", {"name": "till"}, csrf=False)) == (403, "csrf_failed")
+    made = browser.send("POST", "/auth/api-keys", {"name": "till"}).get_json()["data"]
+    assert shop.post("/orders", made["key"]).get_json() == 1
+    # One request speaks for one, whoever sends it.
+    answer = browser.send("POST", "/orders", headers={**OWN, "z-token": made["key"]})
+    assert told(answer) == (400, "token_ambiguous")
+    assert browser.send("DELETE", f"/auth/api-keys/{made['id']}").status_code == 200
+    assert told(shop.post("/orders", made["key"])) == (401, "token_invalid")

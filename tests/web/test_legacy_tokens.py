@@ -76,6 +76,14 @@ def test_M05_an_old_token_is_exchanged_once_and_opens_nothing_afterwards(new_sit
     assert told(site.get("/who", PLAIN["token"])) == (401, "token_expired")
 
 
+def test_A01_an_old_token_makes_no_api_key_however_young_it_is(new_site):
+    site = old_site(new_site)
+    site.app.register_blueprint(site.tessera.blueprint("api-keys", name="keys"))
+    assert site.get("/auth/api-keys", PLAIN["token"]).get_json()["data"] == []
+    answer = site.post("/auth/api-keys", PLAIN["token"], json={"name": "till"})
+    assert told(answer) == (401, "step_up_required")
+
+
 def test_M05_an_old_token_is_no_refresh_token(new_site):
     site = old_site(new_site)
     assert told(site.post("/auth/refresh", json={"refresh_token": PLAIN["token"]})) == (401, "token_invalid")

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ..storage.engine import Storage
+    from ..storage.key_value import KeyValue
     from ..storage.model import Value
     from .ports import Clock, RandomBytes
 
@@ -51,6 +52,8 @@ MINUTE: Final = 60
 """Seconds to which the last use of a key is told."""
 _TOLD_FOR: Final = 600
 """Seconds for which the log tells of a change: longer than any worker remembers a key, or goes without reading."""
+_REVOKED: Final = "kick"
+"""The reason in the log for which a key has ended, not only changed."""
 _EXPIRED_KEPT: Final = 7 * 86_400
 """Seconds for which the holder of an expired key can still learn that it has expired."""
 _MOST_RECORDED: Final = 4096
@@ -181,7 +184,7 @@ class ApiKeys:
         """
         overlap, at, secret = checked_overlap(overlap), self._clock(), self._random_bytes(api_key.SECRET_BYTES)
         key = self._change(user_id, key_id, lambda key: key.rotated(secret, overlap=overlap, at=at))
-        self._tell([key], at)
+        self._tell([key], at, reason="replaced")
         return key, api_key.render(key_id, secret)
 
     def revoke(self, user_id: str, key_id: bytes) -> ApiKey:
@@ -265,12 +268,12 @@ class ApiKeys:
 
     def _end(self, marked: Iterable[ApiKey]) -> None:
         keys = tuple(marked)
-        self._tell(keys, self._clock())
+        self._tell(keys, self._clock(), reason=_REVOKED)
         for each in keys:
             self._remove(each)
 
-    def _tell(self, keys: Iterable[ApiKey], at: int) -> None:
-        entries = [Revocation(at + _TOLD_FOR, "kick", sid=each.key_id) for each in keys]
+    def _tell(self, keys: Iterable[ApiKey], at: int, *, reason: str) -> None:
+        entries = [Revocation(at + _TOLD_FOR, reason, sid=each.key_id) for each in keys]
         if entries:
             self._storage.revocations.append(entries, at=at)
 
@@ -288,6 +291,12 @@ class ApiKeys:
     def _refuse_suspended(self, user_id: str, at: int) -> None:
         if self._storage.sessions.principal(self._realm, user_id).suspended_until > at:
             raise LoginRefusedError("the user is suspended")
+
+
+def revoke_again(values: KeyValue, entry: Revocation) -> None:
+    """Remove the key that an entry of the log tells the end of, from a storage that has gone back to before it."""
+    if entry.sid and entry.reason == _REVOKED:
+        values.delete(KIND, _name_of(entry.sid))
 
 
 def _name_of(key_id: bytes) -> bytes:

@@ -2,9 +2,9 @@
 
 A Redis that keeps snapshots only, as it does by default, is up to an hour older after a crash; so is any storage that
 was put back from a backup. Revocations of that time are gone, while the sessions they ended live on. Each worker holds
-the open ones in memory: whoever finds the log behind what it has read ends those sessions again, raises the epochs, and
-appends the entries. What no worker knows any more cannot be told from what never was; for tokens from before, the
-storage is asked about the session, as after a lost log.
+the open ones in memory: whoever finds the log behind what it has read ends those sessions again, and those API keys,
+raises the epochs, and appends the entries. What no worker knows any more cannot be told from what never was; for tokens
+from before, the storage is asked about the session, as after a lost log.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..sessions.model import Principal
 from ..storage.model import Page
+from .api_keys import revoke_again
 
 if TYPE_CHECKING:
     from ..sessions.revocations import Revocation
@@ -44,6 +45,8 @@ def write_again(storage: Storage, lost: dict[Revocation, None], *, at: int) -> N
     for entry in over:
         if entry.sid:
             storage.sessions.end(entry.sid, entry.reason, at=at)
+            # The id of an API key looks like that of a session.
+            revoke_again(storage.values, entry)
     principals = tuple(Principal(each.realm, each.user_id, each.epoch) for each in over if not each.sid)
     if principals:
         storage.records.write(Page(principals=principals), at=at)

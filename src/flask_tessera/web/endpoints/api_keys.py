@@ -67,8 +67,7 @@ class ApiKeyRevokedResponse(msgspec.Struct, frozen=True):
 
 def create(tessera: Tessera[Any], wanted: NewApiKey) -> NewApiKeyResponse:
     """Make a key; needs a fresh login."""
-    runtime, identity = tessera.runtime, _owner(tessera)
-    refuse_older_login(runtime, identity.authenticated_at, FRESH_SECONDS)
+    runtime, identity = tessera.runtime, _fresh_owner(tessera)
     request = current_request_object()
     key, text = runtime.api_keys.create(
         str(identity.user_id),
@@ -95,8 +94,7 @@ def rename(tessera: Tessera[Any], wanted: RenameRequest, key_id: str) -> ApiKeyR
 
 def rotate(tessera: Tessera[Any], wanted: RotateRequest, key_id: str) -> NewApiKeyResponse:
     """Give a key a new secret; needs a fresh login."""
-    runtime, identity = tessera.runtime, _owner(tessera)
-    refuse_older_login(runtime, identity.authenticated_at, FRESH_SECONDS)
+    runtime, identity = tessera.runtime, _fresh_owner(tessera)
     key, text = runtime.api_keys.rotate(str(identity.user_id), parse_sid(key_id), overlap=wanted.overlap)
     return _shown_once(key, text)
 
@@ -111,6 +109,18 @@ def revoke(tessera: Tessera[Any], key_id: str) -> ApiKeyRevokedResponse:
 def _owner(tessera: Tessera[Any]) -> Identity[Any]:
     identity: Identity[Any] = auth_of(tessera.realm).identity
     refuse_another_user(tessera.runtime, identity.user_id, identity.user_stamp)
+    return identity
+
+
+def _fresh_owner(tessera: Tessera[Any]) -> Identity[Any]:
+    """The owner, if he has just logged in.
+
+    Raises:
+        StepUpRequiredError: he has not; a token of the old application is no login.
+    """
+    identity = _owner(tessera)
+    logged_in_at = identity.authenticated_at if identity.session_id else 0
+    refuse_older_login(tessera.runtime, logged_in_at, FRESH_SECONDS)
     return identity
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +18,7 @@ REMEMBERED_FOR: Final = 60
 """Seconds after which a key is read again in any case; and then its use is recorded."""
 
 
-@dataclass(frozen=True, slots=True)
-class SeenKey:
+class SeenKey(NamedTuple):
     """What a key says, as it was read at Unix second `read_at`; good until `until`."""
 
     identity: Identity[Any]
