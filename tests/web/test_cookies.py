@@ -443,7 +443,7 @@ def test_the_hosts_own_logout_clears_the_cookies(browser):
 
 def test_a_refresh_clears_the_cookies_of_a_session_that_is_over_and_of_no_other(shop, browser):
     kept = dict(browser.jar)
-    browser.jar[REFRESH] = (kept[REFRESH][0][:-1] + "A", "/auth")
+    browser.jar[REFRESH] = (kept[REFRESH][0][:-1] + "B", "/auth")
     assert told(browser.send("POST", "/auth/refresh", {})) == (401, "token_invalid")
     assert len(browser.jar) == 3
     browser.jar = dict(kept)
