@@ -23,11 +23,13 @@ LANGUAGES = {
     "bash": "run here, in one shell for each document and server",
     "sh": "set-up and servers: looked at here, word by word",
     "json": "what the block before it prints",
-    "text": "what the demo prints when it starts",
+    "text": "what the demo prints when it starts; or what is no code",
     "python": "run by test_python_examples.py",
     "diff": "compared by test_generated.py",
     "dockerfile": "read, and built where there is a Docker, by test_deployment.py",
     "ini": "read by systemd, and started, in test_deployment.py",
+    "html": "shows what a page loads",
+    "js": "read by Node.js, in tests/frontends",
     "nginx": "read by nginx, and started, in test_deployment.py",
 }
 END_OF_BLOCK = "\x1e"

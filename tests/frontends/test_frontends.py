@@ -18,11 +18,14 @@ from werkzeug.serving import make_server
 
 from flask_tessera import Tessera
 from flask_tessera.testing import Clock
+from tests.docs.documents import blocks_of
 
 HERE = Path(__file__).parent
 SNIPPETS = HERE.parent.parent / "docs" / "frontends"
 FRONT_ENDS = {"axios": "axios.js", "wx": "mini-program.js", "uni": "mini-program.js"}
 NODE = shutil.which("node")
+
+DOCUMENT = SNIPPETS.parent / "frontends.md"
 
 pytestmark = pytest.mark.skipif(NODE is None, reason="there is no Node.js")
 
@@ -120,3 +123,13 @@ def test_after_a_logout_the_token_is_refused(shop, front_end):
     front_end("login", {"phone": "13800138000"})
     assert front_end("logout") == ["ok"]
     assert front_end("request", "/auth/me")[0] in ("session_logout", "token_missing")
+
+
+def test_the_scripts_of_the_document_and_of_the_package_can_be_read(tmp_path):
+    from flask_tessera.web.endpoints import script
+
+    blocks = [block.text for block in blocks_of(DOCUMENT) if block.language == "js"]
+    assert len(blocks) == 1
+    for number, text in enumerate([*blocks, script._source()]):
+        (tmp_path / f"{number}.js").write_text(text, "utf-8")
+        subprocess.run([NODE, "--check", tmp_path / f"{number}.js"], check=True)
