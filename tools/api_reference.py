@@ -22,6 +22,7 @@ INTERNAL = {
     "reset_after_fork",
     "revoke_user_id",
     "runtime",
+    "stamp_of",
     "start_session",
     "start_token",
     "with_rotation",
@@ -55,9 +56,16 @@ def reference() -> str:
 def first_things_first(classes: dict[str, Any]) -> list[tuple[str, Any]]:
     """`Tessera` before all others, and after it what its attributes give."""
     from flask_tessera.accounts.passwords import Passwords
+    from flask_tessera.web.api_key_actions import ApiKeyActions, ShownKey
     from flask_tessera.web.login_attempt import LoginAttempt
 
-    more = {"LoginAttempt": LoginAttempt, "Passwords": Passwords, **classes}
+    more = {
+        "ApiKeyActions": ApiKeyActions,
+        "LoginAttempt": LoginAttempt,
+        "Passwords": Passwords,
+        "ShownKey": ShownKey,
+        **classes,
+    }
     return sorted(more.items(), key=lambda item: (item[0] != "Tessera", item[0]))
 
 

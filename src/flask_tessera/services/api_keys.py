@@ -126,23 +126,11 @@ class ApiKeys:
             ValueError: no key can be of such a user.
         """
         refuse_unusable(user_id)
-        at, wanted = self._clock(), wanted.checked()
+        at, wanted, secret = self._clock(), wanted.checked(), self._random_bytes(api_key.SECRET_BYTES)
         if within is not None and (beyond := frozenset(wanted.scope.split()) - within):
             raise ScopeMissingError(f"the session lacks {' '.join(sorted(beyond))}")
         self._refuse_more(user_id, at, MOST_KEYS - 1)
-        secret = self._random_bytes(api_key.SECRET_BYTES)
-        key = ApiKey(
-            key_id=self._ids.make(user_id, at),
-            realm=self._realm,
-            user_id=user_id,
-            name=wanted.name,
-            created_at=at,
-            digest=digest_of(secret),
-            scope=wanted.scope,
-            expires_at=0 if wanted.expires_in is None else at + wanted.expires_in,
-            addresses=wanted.addresses,
-            user_stamp=user_stamp,
-        )
+        key = self._new_key(user_id, wanted, secret, user_stamp, at)
         self._put(key, at=at, over=0)
         try:
             # Once more, now that it counts: others may have been made meanwhile.
@@ -237,6 +225,20 @@ class ApiKeys:
         self._recorded[key.key_id] = minute
         with suppress(StorageUnavailableError):
             self._put(replace(key, last_used_at=minute), at=at, over=found.version)
+
+    def _new_key(self, user_id: str, wanted: NewApiKey, secret: bytes, user_stamp: str, at: int) -> ApiKey:
+        return ApiKey(
+            key_id=self._ids.make(user_id, at),
+            realm=self._realm,
+            user_id=user_id,
+            name=wanted.name,
+            created_at=at,
+            digest=digest_of(secret),
+            scope=wanted.scope,
+            expires_at=0 if wanted.expires_in is None else at + wanted.expires_in,
+            addresses=wanted.addresses,
+            user_stamp=user_stamp,
+        )
 
     def _change(
         self, user_id: str, key_id: bytes, change: Callable[[ApiKey], ApiKey], *, also_revoked: bool = False

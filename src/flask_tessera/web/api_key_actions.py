@@ -33,7 +33,7 @@ class ShownKey(NamedTuple):
 
 
 class ApiKeyActions:
-    """The API keys of the users of one realm; all of it needs an application context.
+    """`tessera.api_keys`: the API keys of the users of one realm; all of it needs an application context.
 
     While a request is handled, errors of the core are raised as `TesseraHTTPError`, so that they answer it. Nobody's
     login is looked at: views of your own guard themselves.
