@@ -209,6 +209,20 @@ def test_a_logout_takes_a_token_or_names_one_in_its_body(shop):
     assert "security" not in paths["/auth/refresh"]["post"]
 
 
+@pytest.mark.parametrize("form", ["envelope", "plain", "always-200"])
+def test_what_proxies_ask_has_its_own_status_and_no_body(new_site, form):
+    verify = document_of(make_shop(new_site, **FORMS[form]))["paths"]["/auth/verify"]["get"]
+    assert verify["responses"]["204"] == {"description": "Success."}
+    assert {"401", "403"} <= set(verify["responses"])
+    (scope,) = verify["parameters"]
+    assert (scope["name"], scope["in"], scope["required"]) == ("scope", "query", False)
+
+
+def test_the_script_is_no_json(shop):
+    script = document_of(shop)["paths"]["/auth/tessera.js"]["get"]
+    assert list(script["responses"]["200"]["content"]) == ["text/javascript"]
+
+
 def test_what_an_api_key_may_not_do_is_told(shop):
     keys = document_of(shop)["paths"]["/auth/api-keys"]["post"]
     assert keys["description"] == "Needs login, transports=cookie header."
@@ -366,6 +380,21 @@ def test_a_guard_that_accepts_some_transports_only_tells_their_schemes(new_site,
     site = new_site(**FORMS["cookies"])
     operation = operation_of(site, login_required(transports=transports)(lambda: ""))
     assert operation["security"] == [{name: []} for name in names]
+
+
+def test_a_ticket_is_told_where_a_guard_reads_them(site):
+    view = login_required(ticket="download")(lambda: "")
+    operation = operation_of(site, view, methods=["GET", "POST"])
+    document = document_of(site)
+    assert operation["security"] == [{"bearer": []}, {"z-token": []}, {"ticket": []}]
+    assert document["paths"]["/x"]["post"]["security"] == [{"bearer": []}, {"z-token": []}]
+    assert document["components"]["securitySchemes"]["ticket"]["in"] == "query"
+    assert "ticket_invalid" in slugs_of(operation, 401)
+    assert "ticket_invalid" not in slugs_of(document["paths"]["/x"]["post"], 401)
+
+
+def test_no_scheme_is_declared_that_no_operation_names(shop):
+    assert set(document_of(shop)["components"]["securitySchemes"]) == {"bearer", "z-token"}
 
 
 def test_under_always_200_a_view_tells_its_errors_with_that_status(new_site):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -12,7 +11,7 @@ from flask import Blueprint
 
 from ..errors import ConfigError, StorageUnavailableError
 from ..services.workers import WORKER_OVERDUE, WorkerRegistry
-from ..web.described import Described, describe
+from ..web.described import Described, describe, with_own_status
 from ..web.endpoints.row import Endpoint
 from ..web.http_errors import http_errors
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
     from ..web.app_state import Runtime
     from ..web.extension import Tessera
-    from ..web.responses import Responses
     from .users import User, Users
 
 _LATEST_STEP: Final = 0.5
@@ -69,18 +67,14 @@ def make_health(tessera: Tessera[User], users: Users, *, steady: Callable[[], fl
     def healthz() -> Any:
         """Whether the service can do its work now."""
         runtime = tessera.runtime
-        responses = _never_200(runtime.responses)
+        # What asks looks at nothing but the status.
+        responses = with_own_status(runtime.responses)
         with http_errors(responses):
             return responses.success(_examine(runtime, users, steady))
 
     row = Endpoint("healthz", "GET", "/healthz", healthz, response=HealthResponse)
-    describe(healthz, Described(row, tessera.realm, form=_never_200))
+    describe(healthz, Described(row, tessera.realm, form=with_own_status))
     return blueprint
-
-
-def _never_200(responses: Responses) -> Responses:
-    # What asks looks at nothing but the status.
-    return replace(responses, always_200=False)
 
 
 def _examine(runtime: Runtime, users: Users, steady: Callable[[], float]) -> HealthResponse:

@@ -12,6 +12,7 @@ from ..web.current import current_app_object
 from ..web.described import Described, describe
 from ..web.endpoints.row import Endpoint
 from ..web.protection import is_static
+from ..web.responses import JSON
 
 if TYPE_CHECKING:
     from ..web.extension import Tessera
@@ -75,8 +76,8 @@ def make_index(tessera: Tessera[User]) -> Blueprint:
         page = render_template_string(_PAGE, lang=language, words=_WORDS[language], routes=routes)
         return Response(page, content_type="text/html; charset=utf-8", headers=_HEADERS)
 
-    row = Endpoint("index", "GET", "/", index, response=IndexResponse)
-    describe(index, Described(row, tessera.realm, pages=("text/html",), uses_storage=False))
+    row = Endpoint("index", "GET", "/", index, response=IndexResponse, media=(JSON, "text/html"))
+    describe(index, Described(row, tessera.realm, uses_storage=False))
     return blueprint
 
 

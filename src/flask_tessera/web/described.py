@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -15,22 +15,27 @@ View = TypeVar("View", bound="Callable[..., Any]")
 _ATTRIBUTE: Final = "__tessera_described__"
 
 
-def _as_set(responses: Responses) -> Responses:
+def as_set(responses: Responses) -> Responses:
+    """What writes the answers as the settings say."""
     return responses
+
+
+def with_own_status(responses: Responses) -> Responses:
+    """The same, but for errors, which keep their status: for who looks at nothing else."""
+    return replace(responses, always_200=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
     """An endpoint as it stands behind a route.
 
-    `form` gives of what writes the application's answers what writes those of this route. `pages` are media types that
-    it answers in besides JSON, to who asks for them. `uses_storage` tells whether it fails where the storage does.
+    `form` gives of what writes the application's answers what writes those of this route. `uses_storage` tells whether
+    it fails where the storage does.
     """
 
     row: Endpoint
     realm: str = ""
-    form: Callable[[Responses], Responses] = _as_set
-    pages: tuple[str, ...] = ()
+    form: Callable[[Responses], Responses] = as_set
     uses_storage: bool = True
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from apispec import BasePlugin
 
-from ...web.openapi.guarded import guarded_operations, schemes_of
+from ...web.openapi.guarded import GuardedOperation, guarded_operations, schemes_of
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -39,10 +39,10 @@ class GuardPlugin(BasePlugin):  # type: ignore[misc]  # apispec is none of our d
         for found in guarded_operations(self._app, self._realm, version=version):
             if found.path == path and found.method in (operations or {}):
                 found.complete((operations or {})[found.method])
-                self._declare_schemes(version)
+                self._declare_schemes(found, version)
 
-    def _declare_schemes(self, version: str) -> None:
+    def _declare_schemes(self, found: GuardedOperation, version: str) -> None:
         components = self._spec.components
-        for name, scheme in schemes_of(self._app, self._realm, version=version).items():
+        for name, scheme in schemes_of([found], self._app, self._realm, version=version).items():
             if name not in components.security_schemes:
                 components.security_scheme(name, scheme)

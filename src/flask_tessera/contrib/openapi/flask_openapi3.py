@@ -19,13 +19,14 @@ def describe_guards(app: Any, tessera: Tessera[Any]) -> None:
         app: a `flask_openapi3.OpenAPI`, with all its routes.
         tessera: whose guards are told; its `init_app` was called.
     """
-    for found in guarded_operations(app, tessera.realm, version=app.openapi_version):
+    operations = list(guarded_operations(app, tessera.realm, version=app.openapi_version))
+    for found in operations:
         operation: Any = getattr(app.paths.get(found.path), found.method, None)
         if operation is None:
             continue
         operation.security = operation.security or found.security
         told = {status: Response(description=text) for status, text in found.refusals.items()}
         operation.responses = {**told, **(operation.responses or {})}
-    app.security_schemes = {**schemes_of(app, tessera.realm), **(app.security_schemes or {})}
+    app.security_schemes = {**schemes_of(operations, app, tessera.realm), **(app.security_schemes or {})}
     # Made anew when it is asked for.
     app.spec_json = {}

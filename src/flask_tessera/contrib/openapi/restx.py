@@ -26,13 +26,15 @@ def describe_guards(api: Any, app: Flask, tessera: Tessera[Any]) -> None:
         tessera: whose guards are told; its `init_app` was called.
     """
     resources = {each[0] for namespace in api.namespaces for each in namespace.resources}
-    for found in guarded_operations(app, tessera.realm, version=_VERSION):
+    operations = list(guarded_operations(app, tessera.realm, version=_VERSION))
+    for found in operations:
         resource: Any = getattr(app.view_functions[found.endpoint], "view_class", None)
         # What is hidden has False there; what is said of a method itself counts for more than this anyway.
         said = getattr(resource, "__apidoc__", {})
         if resource in resources and said is not False and said.get(found.method) is not False:
             api.doc(**{found.method: _told(found, resource, said)})(resource)
-    api.authorizations = {**schemes_of(app, tessera.realm, version=_VERSION), **(api.authorizations or {})}
+    schemes = schemes_of(operations, app, tessera.realm, version=_VERSION)
+    api.authorizations = {**schemes, **(api.authorizations or {})}
 
 
 def _told(found: GuardedOperation, resource: Any, said: Mapping[str, Any]) -> dict[str, Any]:

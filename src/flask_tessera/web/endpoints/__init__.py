@@ -8,7 +8,7 @@ from flask import Blueprint, Response
 
 from ...config import PREFIX, Settings
 from ...errors import ConfigError
-from ..described import Described, describe
+from ..described import Described, as_set, describe, with_own_status
 from ..http_errors import raises_http
 from . import api_keys, csrf, exchange, login, logout, me, refresh, script, sessions, tickets, verify
 from .body import read
@@ -85,4 +85,4 @@ def _view_of(tessera: Tessera[Any], row: Endpoint) -> Callable[..., Any]:
         return answer if isinstance(answer, Response) else tessera.runtime.responses.success(answer)
 
     guarded = tessera.login_required(transports=row.transports)(view) if row.is_guarded else view
-    return describe(guarded, Described(row, tessera.realm))
+    return describe(guarded, Described(row, tessera.realm, form=with_own_status if row.keeps_status else as_set))

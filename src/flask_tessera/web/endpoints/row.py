@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...errors import SessionEndedError
 from ..requirements import SESSION_TRANSPORTS
+from ..responses import JSON
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,3 +37,11 @@ class Endpoint:
     """What a guarded one accepts, as `login_required(transports=)`; or where another one looks for a token itself."""
     may_be_empty: bool = False
     """Whether a request without a body is one with nothing in it."""
+    query: type | None = None
+    """A struct whose members the query may hold, where the handler reads it."""
+    status: int = 200
+    """Of success: 200, or 204 for an answer without a body."""
+    media: tuple[str, ...] = (JSON,)
+    """What success is written in, if it is; what is not JSON has no envelope."""
+    keeps_status: bool = False
+    """Whether errors have their own status even where the setting `HTTP_STATUS` says that all are 200."""

@@ -40,4 +40,4 @@ def _source() -> str:
     return _FILE.read_text("utf-8")
 
 
-ROWS: Final = (Endpoint("script", "GET", "/tessera.js", script),)
+ROWS: Final = (Endpoint("script", "GET", "/tessera.js", script, media=("text/javascript",)),)

@@ -30,7 +30,7 @@ class TicketResponse(msgspec.Struct, frozen=True):
 
 
 def issue_ticket(tessera: Tessera[Any], wanted: TicketRequest) -> TicketResponse:
-    """A ticket that is good once.
+    """A ticket of the present session, which is good once.
 
     Raises:
         InputError: not for this, not for so long, or for no such audience.

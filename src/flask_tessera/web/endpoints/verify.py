@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+import msgspec
 from flask import Response
 
 from ...errors import CsrfError, ScopeMissingError
@@ -32,8 +33,16 @@ _METHOD_HEADERS: Final = ("HTTP_X_FORWARDED_METHOD", "HTTP_X_ORIGINAL_METHOD")
 """In which the proxy says what the request is that is to be let through."""
 
 
+class VerifyQuery(msgspec.Struct, frozen=True):
+    """What may be demanded of the request: `scope` holds words separated by spaces."""
+
+    scope: str = ""
+
+
 def verify(tessera: Tessera[Any]) -> Response:
-    """204 with `X-Tessera-User`, `-Session` and `-Scopes`; the query's `scope` names scopes that are needed.
+    """Whether a request may pass.
+
+    204 with `X-Tessera-User`, `-Session` and `-Scopes`; the query's `scope` names scopes that are needed.
 
     A user id that is no printable ASCII, or holds a percent sign, is percent-encoded (RFC 3986 §2.1).
 
@@ -88,5 +97,9 @@ ROWS: Final = (
             "scope_missing",
             "csrf_failed",
         ),
+        transports=TRANSPORTS,
+        query=VerifyQuery,
+        status=204,
+        keeps_status=True,
     ),
 )

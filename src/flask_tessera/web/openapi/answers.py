@@ -47,19 +47,22 @@ def success(schema: Schema, responses: Responses) -> Content:
     return {JSON: {"schema": schema}}
 
 
-def answers(slugs: Iterable[str], responses: Responses, content: Content | None) -> dict[str, Any]:
+def answers(
+    slugs: Iterable[str], responses: Responses, content: Content | None, *, status: int = 200
+) -> dict[str, Any]:
     """The Responses Object (OpenAPI 3.1 §4.8.16).
 
     Args:
         slugs: the errors.
         responses: writes the answers.
         content: of success; None for a view of the application's own, of which nothing is known.
+        status: of success.
     """
     found = rows_by_status(slugs)
     if responses.always_200:
         found = {200: [row for rows in found.values() for row in rows]}
-    good = {"default": {"description": "What the view answers."}} if content is None else {"200": _good(content)}
-    errors = {str(status): _refusal(rows, responses) for status, rows in found.items()}
+    good = {"default": {"description": "What the view answers."}} if content is None else {str(status): _good(content)}
+    errors = {str(each): _refusal(rows, responses) for each, rows in found.items()}
     if "200" in errors:
         errors["200"] = _either(errors["200"], content)
     return {**good, **errors}

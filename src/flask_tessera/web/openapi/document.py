@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from ...config import Settings
-    from ..described import Described
     from ..endpoints.row import Endpoint
     from ..hooks import Hooks
     from ..responses import Responses
@@ -66,14 +65,15 @@ def build_document(app: Flask, realm: str, *, title: str = "", version: str = "1
     """
     routes = list(routes_of(app, realm))
     source = _source_of(app, realm, routes)
+    paths = _paths(routes, source)
     return {
         "openapi": VERSION,
         "info": {"title": title or " ".join(filter(None, (app.name, realm))), "version": version},
         **_servers(),
-        "paths": _paths(routes, source),
+        "paths": paths,
         "components": {
             "schemas": {**source.components, **ERROR_SCHEMAS},
-            "securitySchemes": security_schemes(source.settings, realm),
+            "securitySchemes": _schemes(paths, source),
         },
     }
 
@@ -130,6 +130,13 @@ def _paths(routes: Iterable[Route], source: _Source) -> dict[str, Any]:
     return paths
 
 
+def _schemes(paths: dict[str, Any], source: _Source) -> dict[str, Any]:
+    """The security schemes that an operation names."""
+    operations = (operation for path in paths.values() for operation in path.values())
+    named = {name for each in operations for either in each.get("security", ()) for name in either}
+    return {name: each for name, each in security_schemes(source.settings, source.realm).items() if name in named}
+
+
 def _operation(route: Route, source: _Source) -> dict[str, Any]:
     described = route.described
     form = source.responses if described is None else described.form(source.responses)
@@ -137,15 +144,15 @@ def _operation(route: Route, source: _Source) -> dict[str, Any]:
     content: Content | None = None
     if described is not None:
         slugs += refusals_of_endpoint(described, source.settings)
-        content = _content(described, form, source)
+        content = _content(described.row, form, source)
     parts = {
         "tags": route.tags,
         **_texts(route),
-        "parameters": route.parameters,
+        "parameters": [*route.parameters, *(() if described is None else _query(described.row))],
         "requestBody": None if described is None else _body(described.row, source),
         "security": route.guards and security_of(route.guards, source.settings, source.realm, route.method),
         "x-required-scopes": route.scopes,
-        "responses": answers(slugs, form, content),
+        "responses": answers(slugs, form, content, status=200 if described is None else described.row.status),
     }
     return {name: part for name, part in parts.items() if part}
 
@@ -158,9 +165,23 @@ def _texts(route: Route) -> dict[str, str]:
     return {**texts, "description": "\n\n".join(filter(None, told))}
 
 
-def _content(described: Described, form: Responses, source: _Source) -> Content:
-    data = success(_data(described.row, source), form)
-    return {**data, **{media: {"schema": {"type": "string"}} for media in described.pages}}
+def _content(row: Endpoint, form: Responses, source: _Source) -> Content:
+    if row.status == 204:
+        return {}
+    data = success(_data(row, source), form) if JSON in row.media else {}
+    return {**data, **{media: {"schema": {"type": "string"}} for media in row.media if media != JSON}}
+
+
+def _query(row: Endpoint) -> list[dict[str, Any]]:
+    """One Parameter Object for each member that the query may hold."""
+    if row.query is None:
+        return []
+    (schema,) = msgspec.json.schema_components([row.query])[1].values()
+    required = schema.get("required", [])
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": each}
+        for name, each in schema["properties"].items()
+    ]
 
 
 def _data(row: Endpoint, source: _Source) -> dict[str, Any]:

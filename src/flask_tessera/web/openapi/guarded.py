@@ -12,7 +12,7 @@ from .routes import routes_of
 from .security import security_of, security_schemes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from flask import Flask
 
@@ -63,10 +63,14 @@ def guarded_operations(app: Flask, realm: str, *, version: str = "3.1.0") -> Ite
     return (_guarded(route, settings, realm, version) for route in routes_of(app, realm) if route.described is None)
 
 
-def schemes_of(app: Flask, realm: str, *, version: str = "3.1.0") -> dict[str, Scheme]:
+def schemes_of(
+    operations: Iterable[GuardedOperation], app: Flask, realm: str, *, version: str = "3.1.0"
+) -> dict[str, Scheme]:
     """The security schemes that these operations name; arguments and errors as of `guarded_operations`."""
     schemes = security_schemes(settings_of(app, realm), realm)
-    return _in_version_2(schemes) if version.startswith("2") else schemes
+    known = _in_version_2(schemes) if version.startswith("2") else schemes
+    named = {name for operation in operations for either in operation.security for name in either}
+    return {name: scheme for name, scheme in known.items() if name in named}
 
 
 def _guarded(route: Route, settings: Settings, realm: str, version: str) -> GuardedOperation:

@@ -25,6 +25,7 @@ def refusals_of_guard(wanted: Requirements, settings: Settings, method: str) -> 
         "scope_missing": bool(wanted.scopes or wanted.roles or wanted.permissions),
         "step_up_required": bool(wanted.fresh),
         "csrf_failed": is_forgeable,
+        "ticket_invalid": bool(wanted.ticket) and method == "GET",
     }
     bad = () if wanted.optional == "invalid" else _BAD_TOKEN
     found = (slug for slug, may_be in by_condition.items() if may_be)

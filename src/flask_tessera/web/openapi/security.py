@@ -24,12 +24,13 @@ class Carrier:
     """One place of a request where a credential may stand.
 
     `schemes` makes its security schemes of the settings and the realm, by name; none where the settings leave it out.
-    `transports` are those of `requirements.TRANSPORTS` that come so. `together` tells that a request of an unsafe
-    method needs all of the schemes at once, and another one the first alone; otherwise each is enough.
+    `opens` tells whether a guard that asks for this takes a credential from there in a request of this method.
+    `together` tells that a request of an unsafe method needs all of the schemes at once, and another one the first
+    alone; otherwise each is enough.
     """
 
     schemes: Callable[[Settings, str], Mapping[str, Scheme]]
-    transports: frozenset[str]
+    opens: Callable[[Requirements, str], bool]
     together: bool = False
 
 
@@ -57,9 +58,15 @@ def _cookies(settings: Settings, realm: str) -> dict[str, Scheme]:
     }
 
 
+def _tickets(_settings: Settings, _realm: str) -> dict[str, Scheme]:
+    told = "Good once, for this and for a short time."
+    return {"ticket": {"type": "apiKey", "in": "query", "name": "ticket", "description": told}}
+
+
 CARRIERS: Final[dict[str, Carrier]] = {
-    "header": Carrier(_headers, frozenset(("header", "api_key"))),
-    "cookie": Carrier(_cookies, frozenset(("cookie",)), together=True),
+    "header": Carrier(_headers, lambda wanted, _: not wanted.transports.isdisjoint(("header", "api_key"))),
+    "cookie": Carrier(_cookies, lambda wanted, _: "cookie" in wanted.transports, together=True),
+    "ticket": Carrier(_tickets, lambda wanted, method: bool(wanted.ticket) and method == "GET"),
 }
 """What describes each place, by name."""
 
@@ -94,7 +101,7 @@ def _alternatives(
 ) -> Iterator[tuple[str, ...]]:
     for carrier in CARRIERS.values():
         names = tuple(carrier.schemes(settings, realm))
-        if not names or not all(carrier.transports & wanted.transports for wanted in guards):
+        if not names or not all(carrier.opens(wanted, method) for wanted in guards):
             continue
         if not carrier.together:
             yield from ((name,) for name in names)
