@@ -32,6 +32,7 @@ SQLITE = "ours, SQLite"
 SEEN_SQLITE = "ours, SQLite, 200 tokens remembered"
 KEYS = "ours, memory, 200 API keys remembered"
 KEYS_SQLITE = "ours, SQLite, 200 API keys remembered"
+COOKIES = "ours, memory, 200 cookies remembered, POST with CSRF check"
 FLOOR = "floor, without revocation"
 JWT_EXTENDED = "Flask-JWT-Extended"
 JWT_EXTENDED_OLDER = "Flask-JWT-Extended on PyJWT 2.12.1"
@@ -51,6 +52,7 @@ def all_guards(folder: Path) -> list[Contestant]:
         _ours(SEEN_SQLITE, f"sqlite:///{folder / 'seen.db'}", most=USERS),
         _keys(KEYS, "memory:"),
         _keys(KEYS_SQLITE, f"sqlite:///{folder / 'keys.db'}"),
+        _cookies(),
         _floor(),
     ]
     if library := peers.module_of("flask_jwt_extended"):
@@ -65,7 +67,7 @@ def all_guards(folder: Path) -> list[Contestant]:
 def app_with(app: Flask, guard: Callable[[Any], Any]) -> Flask:
     """Add the view that all have, behind a guard."""
 
-    @app.get("/orders/<int:number>")
+    @app.route("/orders/<int:number>", methods=["GET", "POST"])
     @guard
     def order(number: int) -> dict[str, Any]:
         return {"number": number, "state": "paid", "items": ["tea", "cup"]}
@@ -94,6 +96,21 @@ def _keys(name: str, storage: str) -> Contestant:
     with app.app_context():
         keys = [world.tessera.api_keys.create(f"user-{number}", name="bench").key for number in range(USERS)]
     return _contestant(name, app, "Authorization", [f"Bearer {key}" for key in keys])
+
+
+def _cookies() -> Contestant:
+    """Our guard, presented with what a browser sends with a change: cookies, the CSRF token, its origin."""
+    world = open_world(COOKIES=True)
+    cookies = world.runtime.cookies
+    assert cookies is not None
+    values = []
+    for token in world.tokens[:USERS]:
+        csrf = cookies.csrf_token_of(world.runtime.access_reader.session_of(token, at=int(time.time())))
+        held = f"theme=dark; {cookies.access}={token}; {cookies.csrf}={csrf}"
+        values.append({"HTTP_COOKIE": held, "HTTP_X_CSRF_TOKEN": csrf})
+    browser = {"REQUEST_METHOD": "POST", "HTTP_ORIGIN": "http://localhost", "HTTP_SEC_FETCH_SITE": "same-origin"}
+    app = app_with(world.app, login_required)
+    return _sender(COOKIES, app, [{**browser, **value} for value in values])
 
 
 def _floor() -> Contestant:
@@ -174,12 +191,17 @@ def _tutorial_payload(token: str) -> dict[str, Any]:
 
 
 def _contestant(name: str, app: Flask, header: str, values: list[str]) -> Contestant:
-    environ, key = _environ(), f"HTTP_{header.upper().replace('-', '_')}"
-    wsgi_app = app.wsgi_app
+    key = f"HTTP_{header.upper().replace('-', '_')}"
+    return _sender(name, app, [{key: value} for value in values])
 
-    def send(value: str) -> None:
+
+def _sender(name: str, app: Flask, values: list[dict[str, str]]) -> Contestant:
+    """Whoever sends requests that differ in these members of their environ."""
+    environ, wsgi_app = _environ(), app.wsgi_app
+
+    def send(value: dict[str, str]) -> None:
         # A request leaves things in its environ, and the next one must not find them.
-        for _ in _closing(wsgi_app({**environ, key: value}, _accept_only_200)):
+        for _ in _closing(wsgi_app({**environ, **value}, _accept_only_200)):
             pass
 
     return Contestant(name, send, values)
