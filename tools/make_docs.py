@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from flask_tessera import config, errors  # noqa: E402 (found by the line above)
+from tests.web import carriers  # noqa: E402
 from tools import api_reference  # noqa: E402
 from tools.requirement_tests import named_tests  # noqa: E402
 
@@ -348,12 +349,55 @@ def named(tests: Iterable[str]) -> str:
     return "<br>".join(f"`{name}`" for name in names[:MOST_TESTS_SHOWN]) + more
 
 
+def carriers_en(_: str) -> str:
+    """What is accepted where, as an application answers."""
+    return table(("request", *carriers.CREDENTIALS), carrier_rows())
+
+
+def carriers_zh(_: str) -> str:
+    words = {"cookie": "cookie", "refresh cookie": "refresh cookie", "body": "请求体"}
+    rows = [
+        tuple(", ".join(words.get(each, each) for each in cell.split(", ")) for cell in row) for row in carrier_rows()
+    ]
+    named = [tuple(_IN_CHINESE.get(cell, cell) for cell in row) for row in rows]
+    return table(("请求", *(_IN_CHINESE.get(name, name) for name in carriers.CREDENTIALS)), named)
+
+
+_IN_CHINESE = {
+    "guarded view, GET": "受保护的视图，GET",
+    "guarded view, POST": "受保护的视图，POST",
+    'view with `ticket="download"`, GET': '带 `ticket="download"` 的视图，GET',
+    'view with `ticket="download"`, POST': '带 `ticket="download"` 的视图，POST',
+    'view with `transports="header"`': '带 `transports="header"` 的视图',
+    "`POST /auth/logout` of all": "`POST /auth/logout`，全部会话",
+    "ticket": "ticket",
+    "old token": "旧 token",
+}
+
+
+def carrier_rows() -> list[tuple[str, ...]]:
+    """For each route, the transports by which each kind of credential is let in."""
+    found = carriers.accepted()
+    return [
+        (
+            route,
+            *(
+                ", ".join(each for each in carriers.TRANSPORTS if route in found[credential, each]) or "–"
+                for credential in carriers.CREDENTIALS
+            ),
+        )
+        for route in carriers.ROUTES
+    ]
+
+
 def api(_: str) -> str:
     return api_reference.reference()
 
 
 PARTS: dict[str, Callable[[str], str]] = {
     "api": api,
+    "carriers-en": carriers_en,
+    "carriers-zh": carriers_zh,
     "errors-en": errors_en,
     "errors-zh": errors_zh,
     "short-errors-en": short_errors_en,

@@ -1,0 +1,142 @@
+"""Every kind of credential, carried by every transport to every endpoint: what is accepted where.
+
+`accepted()` sends all of them to an application and tells what was let in; the table in docs/carriers.md is made of it.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import time
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask
+from itsdangerous import Signer
+from itsdangerous.encoding import base64_encode
+
+from flask_tessera import Tessera
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+HOST = "https://shop.example"
+SECRET = "hQ5vT2rB8nX0kW7yL3cM9dF6gJ1pZ4sA"
+OLD_SECRET = "an older application's secret, 40 bytes!"
+REFUSED = (400, 401, 403, 404)
+
+CREDENTIALS = ("access token", "refresh token", "ticket", "API key", "old token")
+TRANSPORTS: dict[str, Callable[[str], dict[str, Any]]] = {
+    "`Authorization`": lambda text: {"headers": {"Authorization": f"Bearer {text}"}},
+    "`z-token`": lambda text: {"headers": {"z-token": text}},
+    "cookie": lambda text: {"headers": {"Cookie": f"__Host-tessera={text}"}},
+    "refresh cookie": lambda text: {"headers": {"Cookie": f"__Secure-tessera-refresh={text}"}},
+    "`?ticket=`": lambda text: {"query_string": {"ticket": text}},
+    "`?token=`": lambda text: {"query_string": {"token": text, "access_token": text}},
+    "body": lambda text: {"json": {"refresh_token": text, "access_token": text, "token": text, "ticket": text}},
+}
+ROUTES: dict[str, tuple[str, str, Any]] = {
+    "guarded view, GET": ("GET", "/view", None),
+    "guarded view, POST": ("POST", "/view", {}),
+    'view with `ticket="download"`, GET': ("GET", "/download", None),
+    'view with `ticket="download"`, POST': ("POST", "/download", {}),
+    'view with `transports="header"`': ("GET", "/header-only", None),
+    "`GET /auth/me`": ("GET", "/auth/me", None),
+    "`GET /auth/verify`": ("GET", "/auth/verify", None),
+    "`GET /auth/csrf`": ("GET", "/auth/csrf", None),
+    "`GET /auth/sessions`": ("GET", "/auth/sessions", None),
+    "`DELETE /auth/sessions/<sid>`": ("DELETE", "/auth/sessions/{sid}", None),
+    "`POST /auth/tickets`": ("POST", "/auth/tickets", {"purpose": "download"}),
+    "`GET /auth/api-keys`": ("GET", "/auth/api-keys", None),
+    "`POST /auth/api-keys`": ("POST", "/auth/api-keys", {"name": "cron"}),
+    "`POST /auth/refresh`": ("POST", "/auth/refresh", {}),
+    "`POST /auth/logout`": ("POST", "/auth/logout", {}),
+    "`POST /auth/logout` of all": ("POST", "/auth/logout", {"which": "all"}),
+    "`POST /auth/exchange`": ("POST", "/auth/exchange", {}),
+}
+
+
+@dataclass
+class Shop:
+    """An application with every endpoint, in which everything is switched on."""
+
+    app: Flask = field(default_factory=lambda: Flask("shop"))
+    users: Iterator[int] = field(default_factory=lambda: count(1))
+    tessera: Tessera[Any] = field(
+        default_factory=lambda: Tessera(user_id_type=int, ticket_purposes=("download",)),
+    )
+
+    def __post_init__(self) -> None:
+        until = int(time.time()) + 86_400
+        self.app.config.update(
+            SECRET_KEY=SECRET,
+            TESSERA_STORE_URL="memory:",
+            TESSERA_COOKIES=True,
+            TESSERA_MAX_SESSIONS=0,
+            TESSERA_LEGACY={"secret": OLD_SECRET, "until": until},
+        )
+        self.tessera.authenticator(lambda credentials: 7)
+        self.tessera.user_view(lambda user: {"id": user})
+        self.tessera.init_app(self.app)
+        guard = self.tessera.login_required
+        both = ["GET", "POST"]
+        self.app.add_url_rule("/view", "view", guard(lambda: "in"), methods=both)
+        self.app.add_url_rule("/download", "download", guard(ticket="download")(lambda: "in"), methods=both)
+        self.app.add_url_rule("/header-only", "header-only", guard(transports="header")(lambda: "in"))
+        endpoints = ("me", "verify", "csrf", "sessions", "tickets", "api-keys", "refresh", "logout", "exchange")
+        self.app.register_blueprint(self.tessera.blueprint(*endpoints))
+
+    def make(self, credential: str) -> tuple[str, str, str]:
+        """A fresh one: its text, its session's id, and the CSRF token of that session."""
+        with self.app.app_context():
+            user = next(self.users)
+            pair = self.tessera.login(user)
+            cookies = self.tessera.runtime.cookies
+            assert cookies is not None
+            csrf = cookies.csrf_token_of(pair.issued.session.sid)
+            match credential:
+                case "access token":
+                    text = pair.access_token
+                case "refresh token":
+                    text = pair.refresh_token
+                case "ticket":
+                    text = self.tessera.issue_ticket("download", user=user)
+                case "API key":
+                    text = self.tessera.api_keys.create(user, name="cron").key
+                case _:
+                    text = old_token(user)
+        return text, pair.session_id, csrf
+
+    def lets_in(self, credential: str, transport: str, route: str) -> bool:
+        """Whether a request is let in, with all that a page of this site sends beside its credential."""
+        text, sid, csrf = self.make(credential)
+        method, path, body = ROUTES[route]
+        sent = TRANSPORTS[transport](text)
+        headers = {"X-CSRF-Token": csrf, "Origin": HOST, **sent.pop("headers", {})}
+        body = {**(body or {}), **sent.pop("json", {})} if body is not None or "json" in sent else None
+        client = self.app.test_client(use_cookies=False)
+        answer = client.open(path.format(sid=sid), method=method, base_url=HOST, headers=headers, json=body, **sent)
+        if answer.status_code >= 500:
+            raise AssertionError((credential, transport, route, answer.status))
+        return answer.status_code not in REFUSED
+
+
+def old_token(user: int) -> str:
+    """As itsdangerous 2.0 wrote it."""
+    now = int(time.time())
+    parts = ({"alg": "HS512", "iat": now, "exp": now + 3600}, {"id": user})
+    text = b".".join(base64_encode(json.dumps(part, separators=(",", ":"))) for part in parts)
+    return Signer(OLD_SECRET, sep=".", key_derivation="none", digest_method=hashlib.sha512).sign(text).decode()
+
+
+@functools.cache
+def accepted() -> dict[tuple[str, str], list[str]]:
+    """By credential and transport, the routes that let a request in."""
+    shop = Shop()
+    return {
+        (credential, transport): [route for route in ROUTES if shop.lets_in(credential, transport, route)]
+        for credential in CREDENTIALS
+        for transport in TRANSPORTS
+    }
