@@ -1,0 +1,146 @@
+"""Two users in each of two realms: what belongs to one of them is nobody else's, whatever it is and wherever it is sent."""
+
+from __future__ import annotations
+
+import pytest
+
+from flask_tessera import Tessera
+
+HOST = "https://shop.example"
+ENDPOINTS = ("login", "refresh", "logout", "me", "csrf", "sessions", "tickets", "api-keys", "verify")
+CASES = {"another user": ("", 7, "", 8), "another realm": ("", 7, "staff", 7), "both": ("", 7, "staff", 8)}
+
+
+class Party:
+    """A user of a realm, and all that belongs to one."""
+
+    def __init__(self, town, realm, user):
+        self.tessera, self.base, self.user = town.tesseras[realm], town.base(realm), user
+        self.client = town.app.test_client(use_cookies=False)
+        with town.app.app_context():
+            pair = self.tessera.login(user)
+            cookies = self.tessera.runtime.cookies
+            self.csrf = cookies.csrf_token_of(pair.issued.session.sid)
+            self.cookie, self.refresh_cookie = cookies.access, cookies.refresh
+            self.ticket = self.tessera.issue_ticket("download", user=user)
+        self.access, self.refresh, self.sid = pair.access_token, pair.refresh_token, pair.session_id
+        made = self.ask("POST", "/api-keys", {"name": f"key of {user}"}).get_json()["data"]
+        self.key, self.key_id = made["key"], made["id"]
+
+    def ask(self, method, path, body=None, *, token=None, headers=None, **how):
+        sent = {"Authorization": f"Bearer {token or self.access}"} if headers is None else headers
+        return self.client.open(self.base + path, method=method, base_url=HOST, headers=sent, json=body, **how)
+
+    def is_whole(self):
+        """Whether all that it has still works."""
+        names = [each["name"] for each in self.ask("GET", "/api-keys").get_json()["data"]]
+        sids = [each["session_id"] for each in self.ask("GET", "/sessions").get_json()["data"]]
+        who = self.ask("GET", "/me", token=self.key).get_json()["data"]["id"]
+        return (names, sids, who) == ([f"key of {self.user}"], [self.sid], self.user)
+
+
+class Town:
+    """An application with two realms; each has its endpoints, a guarded view and one for links."""
+
+    def __init__(self, site):
+        self.app = site.app
+        self.app.config["TESSERA_COOKIES"] = True
+        staff = Tessera(realm="staff", user_id_type=int, clock=site.clock, ticket_purposes=("download",))
+        staff.init_app(self.app)
+        self.tesseras = {"": site.tessera, "staff": staff}
+        for realm, tessera in self.tesseras.items():
+            tessera.authenticator(lambda credentials: 7)
+            tessera.user_view(lambda user: {"id": getattr(user, "id", user)})
+            base, name = self.base(realm), realm or "users"
+            self.app.register_blueprint(tessera.blueprint(*ENDPOINTS, url_prefix=base))
+            view = tessera.login_required(lambda tessera=tessera: str(tessera.current_identity.user_id))
+            link = tessera.login_required(ticket="download")(
+                lambda tessera=tessera: str(tessera.current_identity.user_id)
+            )
+            self.app.add_url_rule(f"{base}/view", f"{name}_view", view, methods=["GET", "POST"])
+            self.app.add_url_rule(f"{base}/link", f"{name}_link", link)
+
+    @staticmethod
+    def base(realm):
+        return f"/{realm or 'users'}/auth"
+
+
+@pytest.fixture(params=CASES)
+def parties(request, new_site):
+    town = Town(new_site(loader=False, tessera={"ticket_purposes": ("download",)}, TESSERA_COOKIES=True))
+    realm, user, other_realm, other_user = CASES[request.param]
+    return Party(town, realm, user), Party(town, other_realm, other_user)
+
+
+def test_S09_nobody_lists_names_ends_or_changes_what_belongs_to_somebody_else(parties):
+    one, other = parties
+    for method, path, body in (
+        ("DELETE", f"/sessions/{other.sid}", None),
+        ("DELETE", f"/sessions/{other.key_id}", None),
+        ("PATCH", f"/api-keys/{other.key_id}", {"name": "mine"}),
+        ("PATCH", f"/api-keys/{other.sid}", {"name": "mine"}),
+        ("DELETE", f"/api-keys/{other.key_id}", None),
+        ("POST", f"/api-keys/{other.key_id}/rotate", {"overlap": 0}),
+    ):
+        answer = one.ask(method, path, body)
+        assert (answer.status_code, answer.get_json()["error"]) == (404, "not_found"), path
+        unknown = one.ask(method, path.replace(other.sid, "A" * 22).replace(other.key_id, "A" * 22), body)
+        assert unknown.data == answer.data, "what belongs to somebody else looks like what there is not"
+    assert one.is_whole()
+    assert other.is_whole()
+
+
+def test_S09_a_body_that_names_an_owner_changes_nothing(parties):
+    one, other = parties
+    named = {"user": other.user, "user_id": str(other.user), "owner": other.user, "session_id": other.sid}
+    for path, body in (("/tickets", {"purpose": "download"}), ("/api-keys", {"name": f"key of {one.user}"})):
+        assert one.ask("POST", path, {**body, **named}).status_code in (200, 400)
+    assert one.ask("POST", "/logout", {"which": "others", **named}).status_code == 200
+    assert other.is_whole()
+
+
+def test_S09_credentials_of_another_realm_are_as_good_as_none(parties):
+    one, other = parties
+    if one.base == other.base:
+        assert one.ask("GET", "/view", token=other.access).text == str(other.user)
+        return
+    for token in (other.access, other.key, other.ticket, other.refresh):
+        for method, path in (
+            ("GET", "/view"),
+            ("GET", "/link"),
+            ("GET", "/me"),
+            ("GET", "/verify"),
+            ("GET", "/sessions"),
+        ):
+            assert one.ask(method, path, token=token).status_code == 401, path
+    assert one.ask("GET", f"/link?ticket={other.ticket}", headers={}).status_code == 401
+    assert one.ask("POST", "/refresh", {"refresh_token": other.refresh}, headers={}).status_code == 401
+    assert one.ask("POST", "/logout", {"refresh_token": other.refresh}, headers={}).status_code == 401
+    assert one.ask("POST", "/logout", {}, token=other.access).status_code == 401
+    planted = f"{one.cookie}={other.access}; {one.refresh_cookie}={other.refresh}"
+    headers = {"Cookie": planted, "X-CSRF-Token": other.csrf}
+    for path in ("/view", "/csrf"):
+        assert one.ask("GET", path, headers=headers).status_code == 401, path
+    for path in ("/view", "/refresh", "/logout"):
+        assert one.ask("POST", path, {}, headers=headers).status_code == 401, path
+    assert one.is_whole()
+    assert other.is_whole()
+
+
+def test_S09_cookies_of_one_with_the_csrf_token_of_another_change_nothing(parties):
+    one, other = parties
+    cookies = f"{one.cookie}={one.access}; {one.refresh_cookie}={one.refresh}"
+    mixed = {"Cookie": cookies, "X-CSRF-Token": other.csrf}
+    for path in ("/view", "/refresh", "/logout", "/tickets", "/api-keys"):
+        answer = one.ask("POST", path, {"purpose": "download", "name": "x"} if path[1] in "ta" else {}, headers=mixed)
+        assert (answer.status_code, answer.get_json()["error"]) == (403, "csrf_failed"), path
+    assert one.is_whole()
+
+
+def test_S09_a_ticket_speaks_for_its_owner_only(parties):
+    one, other = parties
+    answer = other.ask("GET", f"/link?ticket={other.ticket}", headers={})
+    assert answer.text == str(other.user)
+    again = other.ask("GET", f"/link?ticket={other.ticket}", headers={})
+    assert (again.status_code, again.get_json()["error"]) == (401, "ticket_invalid")
+    assert one.ask("GET", f"/link?ticket={one.ticket}", headers={}).text == str(one.user)
