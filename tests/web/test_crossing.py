@@ -1,4 +1,4 @@
-"""Two users in each of two realms: what belongs to one of them is nobody else's, whatever it is and wherever it is sent."""
+"""Two users in each of two realms: what belongs to one of them is nobody else's, wherever it is sent."""
 
 from __future__ import annotations
 
