@@ -353,10 +353,12 @@ def test_an_end_of_the_owner_that_fails_in_between_is_completed_by_the_same_call
 def test_a_key_that_nobody_was_told_of_is_removed_again(new_site):
     storage = BrokenStorage()
     site = make(new_site, storage)
+    site.login()
     put = storage.values.put
 
-    def put_and_break(*given, **named):
-        version = put(*given, **named)
+    def put_and_break(kind, *given, **named):
+        version = put(kind, *given, **named)
+        assert kind == "api_key"
         storage.is_broken, storage.works = True, ("delete",)
         return version
 

@@ -8,6 +8,8 @@ import re
 import pytest
 
 from flask_tessera import Tessera, current_identity, login_required
+from flask_tessera.services.api_key_data import ApiKey, Secret, digest_of
+from flask_tessera.sessions.ids import tag_of
 from flask_tessera.storage.memory import MemoryStorage
 from flask_tessera.tokens.api_key import PATTERN, parse, render
 from tests.far import far_storage
@@ -185,6 +187,12 @@ def test_A03_an_empty_or_missing_secret_matches_nothing(new_site):
         for wrong in (b"", b"\0" * 32, secret[:-1], secret + b"\0", hashlib.sha256(secret).digest()):
             assert keys.find(key_id, wrong, at=site.clock()) is None
         assert keys.find(b"", secret, at=site.clock()) is None
+
+
+@pytest.mark.parametrize("stored", [b"", digest_of(b""), b"\0" * 32], ids=["nothing", "of nothing", "zeros"])
+def test_A03_nothing_matches_a_row_without_a_secret(stored):
+    key = ApiKey(bytes(16), "", "7", "till", 1, stored, earlier=(Secret(stored, 9**11),))
+    assert [key.works_until(secret) for secret in (b"", b"\0" * 32, stored)] == [0, 0, 0]
 
 
 def test_A03_another_secret_or_another_id_is_as_good_as_any_text(shop):
@@ -455,6 +463,23 @@ def test_S09_nobody_reaches_a_key_of_another_user_or_realm(new_site):
         assert site.get(right, key["key"]).get_json() == {"id": user_id}
         assert told(site.get(wrong, key["key"])) == INVALID
         assert key["name"] == str((realm, user_id))
+
+
+def test_S09_not_even_a_user_whose_keys_lie_beside_them_in_the_storage(new_site):
+    site = new_site(tessera={"user_id_type": str}, loader=False)
+    # Two bytes of a hash name the place.
+    users = {}
+    one, other = next(
+        (users[tag], name) for name in map(str, range(10**6)) if users.setdefault(tag := tag_of("", name), name) != name
+    )
+    with site.app.app_context():
+        keys = site.tessera.api_keys
+        made = keys.create(one, name="till")
+        for call, more in ((keys.rename, ["mine"]), (keys.rotate, []), (keys.revoke, [])):
+            with pytest.raises(Exception, match="no such API key"):
+                call(other, made.id, *more)
+        assert (keys.list(other), len(keys.list(one))) == ([], 1)
+        assert site.tessera.verify(made.key).user_id == one
 
 
 @pytest.mark.parametrize("key_id", ["x", "../sessions", "A" * 22, "é" * 22, "A" * 23])
