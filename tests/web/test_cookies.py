@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_tessera import ConfigError, CredentialsError
+from flask_tessera.web import cookies
 from flask_tessera.web.transports.cookie import cookie_of
 
 HOST = "shop.example"
@@ -250,10 +251,12 @@ def test_B01_without_secure_cookies_go_to_localhost_only_and_the_log_says_so(new
     assert Browser(site.app, "192.168.0.7").send("POST", "/auth/login", credentials, headers={}).status_code == 200
 
 
-def test_without_the_setting_no_cookie_is_read_or_set(new_site):
+def test_without_the_setting_no_cookie_is_read_or_set(new_site, caplog):
     site = make(new_site, TESSERA_COOKIES=False)
     browser = Browser(site.app)
+    cookies._tell_to_switch_on.cache_clear()
     assert told(browser.login()) == (400, "input_malformed")
+    assert "TESSERA_COOKIES is off" in caplog.text
     assert browser.jar == {}
     browser.jar[ACCESS] = (site.login().access_token, "/")
     assert told(browser.send("GET", "/orders")) == (401, "token_missing")

@@ -8,6 +8,7 @@ be over: at logout, and when a refresh is told so.
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 from hashlib import sha256
@@ -197,9 +198,16 @@ def checked(cookies: SessionCookies | None, wanted: Delivery) -> Delivery:
     """
     if wanted.transport == "cookie":
         if cookies is None:
+            _tell_to_switch_on()
             raise InputError("a pair in cookies was asked for, and TESSERA_COOKIES is off")
         cookies.refuse_unsafe_place()
     return wanted
+
+
+@functools.cache
+def _tell_to_switch_on() -> None:
+    """Log, once a process, what the developer of a page that gets a 400 has to do."""
+    _log.warning("a client asked for its tokens in cookies and was refused: TESSERA_COOKIES is off")
 
 
 def warn_of_insecure_cookies(settings: Settings) -> None:
