@@ -99,7 +99,7 @@ def make_app(
     variables = os.environ if environment is None else environment
     given = read_service_settings(variables, data=data, store=store, may_create=may_create, may_be_empty=may_be_empty)
     app = Flask("flask_tessera.server", static_folder=None, instance_path=str(given.database.parent))
-    app.config.update(given.config)
+    app.config.update({"TESSERA_COOKIES": True, **given.config})
     is_known_place = may_be_empty and given.is_in_folder
     service = replace(_make_service(app, given, clock, may_create), may_be_empty=is_known_place)
     app.extensions["tessera_service"] = service
@@ -127,6 +127,8 @@ def _make_service(app: Flask, given: ServiceSettings, clock: Clock, may_create: 
 def _add_routes(app: Flask, tessera: Tessera[User], users: Users) -> None:
     app.register_blueprint(make_tutorial(tessera, app.config))
     app.register_blueprint(tessera.blueprint(*ENDPOINTS, url_prefix=read_settings(app.config).URL_PREFIX))
+    if app.config["TESSERA_COOKIES"]:
+        app.register_blueprint(tessera.console(account="phone"))
     app.register_blueprint(make_health(tessera, users))
     app.register_blueprint(make_index(tessera))
     app.register_blueprint(tessera.docs_blueprint(title="Flask-Tessera", version=__version__))

@@ -26,14 +26,25 @@ _HEADERS: Final = {
     "Vary": "Accept, Accept-Language",
 }
 _WORDS: Final = {
-    "zh": {"lead": "token 认证服务正在运行。可用的接口：", "method": "方法", "path": "路径"},
-    "en": {"lead": "The token service is running. It answers to:", "method": "Method", "path": "Path"},
+    "zh": {
+        "lead": "token 认证服务正在运行。可用的接口：",
+        "method": "方法",
+        "path": "路径",
+        "devices": "登录，查看我的设备",
+    },
+    "en": {
+        "lead": "The token service is running. It answers to:",
+        "method": "Method",
+        "path": "Path",
+        "devices": "Sign in, and see my devices",
+    },
 }
 _PAGE: Final = """<!doctype html>
 <html lang="{{ lang }}">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Flask-Tessera</title></head>
 <body>
 <h1>Flask-Tessera</h1>
+{% if has_console %}<p><a href="{{ url_for('tessera_console.home') }}">{{ words.devices }}</a></p>{% endif %}
 <p>{{ words.lead }}</p>
 <table>
 <tr><th align="left">{{ words.method }}</th><th align="left">{{ words.path }}</th></tr>
@@ -73,7 +84,9 @@ def make_index(tessera: Tessera[User]) -> Blueprint:
             answer.vary.update(["Accept", "Accept-Language"])
             return answer
         language = replace(tessera.runtime.responses, locale="auto").language()
-        page = render_template_string(_PAGE, lang=language, words=_WORDS[language], routes=routes)
+        has_console = "tessera_console" in current_app_object().blueprints
+        words = _WORDS[language]
+        page = render_template_string(_PAGE, lang=language, words=words, routes=routes, has_console=has_console)
         return Response(page, content_type="text/html; charset=utf-8", headers=_HEADERS)
 
     row = Endpoint("index", "GET", "/", index, response=IndexResponse, media=(JSON, "text/html"))

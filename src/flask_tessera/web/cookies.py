@@ -75,7 +75,7 @@ class SessionCookies:
         if self._is_secure or app.debug or app.testing:
             return
         host = current_request_object().host
-        if not _LOCAL.fullmatch(host.lower()):
+        if not is_local(host):
             raise ConfigError(
                 f"TESSERA_COOKIE_SECURE is off, which is for http://localhost only, but this is {host!r}: turn it on,"
                 " and serve the application over HTTPS"
@@ -125,6 +125,11 @@ class SessionCookies:
         if self.access_token() is not None or self.refresh_token() is not None:
             self.clear()
 
+    @property
+    def refresh_path(self) -> str:
+        """Below which the refresh cookie is sent: where this realm's endpoints are, as the browser sees it."""
+        return current_request_object().script_root + _prefix_of(current_app_object(), self._realm, self._prefix)
+
     def csrf_token_of(self, sid: bytes) -> str:
         """What pages send back in the header `X-CSRF-Token`."""
         return self._csrf.token_of(sid)
@@ -148,14 +153,14 @@ class SessionCookies:
             return None
         return value.removesuffix(_UNTIL_CLOSED), not value.endswith(_UNTIL_CLOSED)
 
-    def refuse_forged(self, sid: bytes) -> None:
-        """Refuse what another site has made a browser send for this session; errors as of `CsrfCheck`."""
-        self._csrf.refuse_forged(current_request_object(), sid)
+    def refuse_forged(self, sid: bytes, *, in_form: str | None = None) -> None:
+        """Refuse what another site has made a browser send for this session; all as of `CsrfCheck`."""
+        self._csrf.refuse_forged(current_request_object(), sid, in_form=in_form)
 
     def _attributes(self, name: str) -> dict[str, Any]:
         path = "/"
         if name == self.refresh:
-            path = current_request_object().script_root + _prefix_of(current_app_object(), self._realm, self._prefix)
+            path = self.refresh_path
         return {
             "path": path,
             "secure": self._is_secure,
@@ -208,6 +213,11 @@ def checked(cookies: SessionCookies | None, wanted: Delivery) -> Delivery:
 def _tell_to_switch_on() -> None:
     """Log, once a process, what the developer of a page that gets a 400 has to do."""
     _log.warning("a client asked for its tokens in cookies and was refused: TESSERA_COOKIES is off")
+
+
+def is_local(host: str) -> bool:
+    """Whether a host, with or without a port, is this machine to every browser, so that plain HTTP is no risk."""
+    return _LOCAL.fullmatch(host.lower()) is not None
 
 
 def warn_of_insecure_cookies(settings: Settings) -> None:

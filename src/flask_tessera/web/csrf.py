@@ -45,18 +45,23 @@ class CsrfCheck:
         """The token of a session, 32 characters."""
         return _token(self._ring.active, sid)
 
-    def refuse_forged(self, request: Request, sid: bytes) -> None:
+    def refuse_forged(self, request: Request, sid: bytes, *, in_form: str | None = None) -> None:
         """Both checks.
+
+        Args:
+            request: the present one.
+            sid: the session that its cookies carry.
+            in_form: the token that a form carries, which cannot set a header; by default the header counts.
 
         Raises:
             CsrfError: one of them fails.
         """
         self.refuse_foreign_origin(request)
-        sent = request.environ.get("HTTP_X_CSRF_TOKEN", "")
+        sent = request.environ.get("HTTP_X_CSRF_TOKEN", "") if in_form is None else in_form
         # As bytes: the comparison takes no text beyond ASCII.
         presented = sent.encode("latin-1", "replace")
         if not any(compare_digest(_token(key, sid).encode(), presented) for key in self._ring.keys):
-            raise CsrfError(f"the header {HEADER} is missing, or not that of this session")
+            raise CsrfError(f"the CSRF token ({HEADER}) is missing, or not that of this session")
 
     def refuse_foreign_origin(self, request: Request) -> None:
         """The first check alone, where there is no session yet.

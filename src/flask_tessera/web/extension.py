@@ -294,6 +294,32 @@ class Tessera(Actions[User], Generic[User]):
         chosen = name or "_".join(filter(None, ("docs", self.realm)))
         return make_docs(self, name=chosen, url_prefix=url_prefix, title=title, version=version)
 
+    def console(
+        self, *, account: str | Iterable[str] = (), sign_in: str = "", name: str = "", url_prefix: str = "/console"
+    ) -> Blueprint:
+        """Pages for people: to sign in, and to see and end their own sessions; they need the setting `COOKIES`.
+
+        Each is a template that the application may replace by one of its own, below `tessera/` in its templates.
+
+        Args:
+            account: the members of the credentials that the sign-in page fills with what is typed as the account; by
+                default those declared for the authenticator, else `username`.
+            sign_in: the path of the application's own sign-in page, which is given `next` and `reason` in its query;
+                then there is none here.
+            name: of the blueprint; by default `tessera_console`, and the realm.
+            url_prefix: where the pages go.
+
+        Raises:
+            ConfigError: there is no authenticator and no page to sign in, or an argument is wrong.
+        """
+        from ..console import make_console
+
+        if not sign_in and self._hooks.authenticator is None:
+            raise ConfigError("console() needs @tessera.authenticator, registered before it, or console(sign_in='/…')")
+        members = declared_members(account) or self._hooks.account_members or ("username",)
+        name = name or "_".join(filter(None, ("tessera_console", self.realm)))
+        return make_console(self, account=members, sign_in_path=sign_in, name=name, url_prefix=url_prefix)
+
     def _default_endpoints(self) -> tuple[str, ...]:
         login = ("login",) if self._hooks.authenticator else ()
         me = ("me",) if self._hooks.user_view else ()

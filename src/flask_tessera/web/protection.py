@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from flask import Flask, Request
 
-_OUR_ENDPOINTS = f"{__package__}.endpoints"
+_OURS = (f"{__package__}.endpoints", "flask_tessera.console.")
 _ATTRIBUTE = "__tessera_protection__"
 """Set on a guard: what it asks for, and which endpoints it lets through."""
 
@@ -91,5 +91,5 @@ def is_static(app: Flask, endpoint: str) -> bool:
 
 
 def is_ours(app: Flask, endpoint: str) -> bool:
-    """Whether an endpoint is one of `Tessera.blueprint()`, all of which look after themselves."""
-    return getattr(app.view_functions.get(endpoint), "__module__", "").startswith(_OUR_ENDPOINTS)
+    """Whether an endpoint is one of `Tessera.blueprint()` or `console()`, all of which look after themselves."""
+    return getattr(app.view_functions.get(endpoint), "__module__", "").startswith(_OURS)

@@ -127,7 +127,7 @@ def authenticate(realm: str, wanted: Requirements) -> RequestAuth:
     except KeyError:
         runtime = runtime_of(realm)
     try:
-        auth = _look(runtime, current_request_object(), wanted)
+        auth = look(runtime, current_request_object(), wanted)
         if runtime.hooks.loads_before_view or wanted.ticket:
             auth.load_user()
         if wanted.needs_checks:
@@ -141,7 +141,7 @@ async def authenticate_async(realm: str, wanted: Requirements) -> RequestAuth:
     """`authenticate` ahead of an async view: an async user loader is awaited in the view's own event loop."""
     runtime = runtime_of(realm)
     try:
-        auth = _look(runtime, current_request_object(), wanted)
+        auth = look(runtime, current_request_object(), wanted)
         if runtime.hooks.loads_before_view or wanted.ticket:
             await auth.load_user_async()
         if wanted.needs_checks:
@@ -151,8 +151,26 @@ async def authenticate_async(realm: str, wanted: Requirements) -> RequestAuth:
     return auth
 
 
-def _look(runtime: Runtime, request: Request, wanted: Requirements, *, by_guard: bool = True) -> RequestAuth:
-    """Steps 1 to 3; the answer is private from now on."""
+def look(
+    runtime: Runtime,
+    request: Request,
+    wanted: Requirements,
+    *,
+    by_guard: bool = True,
+    csrf_token: str | None = None,
+) -> RequestAuth:
+    """Steps 1 to 3, without the user; the answer is private from now on.
+
+    Args:
+        runtime: of the realm.
+        request: the present one.
+        wanted: what is asked for.
+        by_guard: whether a guard looks, after which `current_user` means this user.
+        csrf_token: as of `identify_request`.
+
+    Raises:
+        TesseraError: as of `identify_request`.
+    """
     known: dict[str, RequestAuth] | None = request.__dict__.get(_KEY)
     if known is None:
         known = request.__dict__[_KEY] = {}
@@ -162,7 +180,9 @@ def _look(runtime: Runtime, request: Request, wanted: Requirements, *, by_guard:
         if wanted.ticket:
             identity = _look_for_ticket(runtime, request, wanted)
         else:
-            identity = identify_request(runtime, request, strict=wanted.strict, transports=wanted.transports)
+            identity = identify_request(
+                runtime, request, strict=wanted.strict, transports=wanted.transports, csrf_token=csrf_token
+            )
     except TokenMissingError:
         if wanted.optional == "no":
             raise
@@ -187,7 +207,12 @@ def _look_for_ticket(runtime: Runtime, request: Request, wanted: Requirements) -
 
 
 def identify_request(
-    runtime: Runtime, request: Request, *, strict: bool = False, transports: frozenset[str] = TRANSPORTS
+    runtime: Runtime,
+    request: Request,
+    *,
+    strict: bool = False,
+    transports: frozenset[str] = TRANSPORTS,
+    csrf_token: str | None = None,
 ) -> Identity[Any]:
     """Who a request speaks for: steps 1 and 2.
 
@@ -196,6 +221,7 @@ def identify_request(
         request: the present one.
         strict: ask the storage, whatever the setting of `REVOCATION`.
         transports: what is accepted (`requirements.TRANSPORTS`); anything else is as good as an invalid token.
+        csrf_token: that of a form, if it is one; by default the header counts.
 
     Raises:
         TokenMissingError: there is no credential.
@@ -206,7 +232,7 @@ def identify_request(
     text, transport = find_credential(runtime, request)
     identity = verify_credential(runtime, text, strict=strict)
     if transport == "cookie":
-        _check_cookie(runtime, request, identity)
+        _check_cookie(runtime, request, identity, csrf_token)
     if transports is not TRANSPORTS:
         presented = "api_key" if identity.credential == "api_key" else transport
         if presented not in transports:
@@ -214,12 +240,12 @@ def identify_request(
     return identity
 
 
-def _check_cookie(runtime: Runtime, request: Request, identity: Identity[Any]) -> None:
+def _check_cookie(runtime: Runtime, request: Request, identity: Identity[Any], csrf_token: str | None) -> None:
     """Only what we put into cookies is taken out of them, and only our own pages change anything with it."""
     if identity.credential != "access" or runtime.cookies is None:
         raise TokenInvalidError("a cookie carries the access token of a session")
     if request.method not in SAFE_METHODS:
-        runtime.cookies.refuse_forged(parse_sid(identity.session_id))
+        runtime.cookies.refuse_forged(parse_sid(identity.session_id), in_form=csrf_token)
 
 
 def find_credential(runtime: Runtime, request: Request) -> tuple[str, str]:
@@ -296,7 +322,7 @@ def _look_unguarded(realms: list[str], request: Request) -> RequestAuth:
             continue
         runtime = runtime_of(each)
         try:
-            auth = _look(runtime, request, _LENIENT, by_guard=False)
+            auth = look(runtime, request, _LENIENT, by_guard=False)
         except StorageUnavailableError as error:
             runtime.shared.outages.record(error)
             auth = request.__dict__[_KEY][each] = RequestAuth(runtime, None, is_lenient=True)

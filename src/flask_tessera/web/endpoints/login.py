@@ -18,6 +18,7 @@ from .row import Endpoint
 
 if TYPE_CHECKING:
     from ..extension import Tessera
+    from ..token_pair import TokenPair
 
 
 _log = logging.getLogger("flask_tessera")
@@ -30,8 +31,17 @@ def login(tessera: Tessera[Any], credentials: dict[str, Any]) -> Any:
     """
     delivery = take_delivery(tessera.runtime.cookies, credentials)
     device = take_device(credentials)
+    return log_in(tessera, credentials, device).deliver(delivery)
+
+
+def log_in(tessera: Tessera[Any], credentials: dict[str, Any], device: Device) -> TokenPair:
+    """Begin a session for who these credentials belong to; a wrong password is counted.
+
+    Raises:
+        TesseraHTTPError: as `Tessera.login_attempt`, `accounts_of` and `authenticate` say.
+    """
     with tessera.login_attempt(accounts_of(tessera, credentials), device_id=device.id) as attempt:
-        return attempt.login(authenticate(tessera, credentials), device=device).deliver(delivery)
+        return attempt.login(authenticate(tessera, credentials), device=device)
 
 
 def authenticate(tessera: Tessera[Any], credentials: dict[str, Any]) -> Any:

@@ -99,6 +99,8 @@
       if (/^(session_|user_gone)/.test(error)) ended({error, msg: msg || title});
       return answer;
     },
+    // Whether the session was renewed since the Unix millisecond `since`, at which the page was asked for: now, if need be.
+    renew(since = performance.timeOrigin) { return renew(since); },
     // The answer to a login with these credentials; `remember: false` among them ends it with the browser.
     async login(credentials) {
       const [answer, body] = await post("/login", tokens ? credentials : {...credentials, transport: "cookie"});

@@ -1,0 +1,34 @@
+"""What the tests of the pages share."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.web.conftest import BrokenStorage
+
+from .sites import Browser, make
+
+
+@pytest.fixture
+def new_shop():
+    """Makes sites with the pages: `new_shop(console={…}, TESSERA_…=…)`."""
+    return make
+
+
+@pytest.fixture
+def shop():
+    return make()
+
+
+@pytest.fixture
+def browser(shop):
+    made = Browser(shop.app)
+    assert made.sign_in().status_code == 303
+    return made
+
+
+@pytest.fixture
+def broken_storage():
+    storage = BrokenStorage()
+    yield storage
+    storage.is_broken = False
