@@ -18,6 +18,7 @@ FORMS = {
     "plain": {"TESSERA_RESPONSE_FORMAT": "plain", "TESSERA_HTTP_STATUS": "semantic"},
     "always 200": {"TESSERA_HTTP_STATUS": "always_200"},
     "semantic": {"TESSERA_HTTP_STATUS": "semantic", "TESSERA_LOCALE": "en"},
+    "with cookies": {"TESSERA_COOKIES": "true", "TESSERA_COOKIE_SECURE": "false"},
 }
 CHECKS = [
     not_a_server_error,
@@ -26,8 +27,8 @@ CHECKS = [
     checks.response_headers_conformance,
     checks.response_schema_conformance,
 ]
-EXAMPLES = 12
-"""Requests of each kind to each operation."""
+EXAMPLES = {False: 6, True: 20}
+"""Requests of each kind to each operation: usually, and where all tests are run."""
 POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
 PAGES = {"/docs"}
 
@@ -76,7 +77,7 @@ def described(request, tmp_path_factory, password_hash):
     [(POSITIVE, False), (POSITIVE, True), (NEGATIVE, False)],
     ids=["valid without a token", "valid with one", "malformed"],
 )
-def test_no_request_gets_an_answer_that_is_not_described(described, mode, has_token):
+def test_no_request_gets_an_answer_that_is_not_described(described, mode, has_token, pytestconfig):
     operations = [result.ok() for result in described.schema.get_all_operations()]
     for operation in operations:
         if mode is NEGATIVE and not operation.body:
@@ -85,7 +86,7 @@ def test_no_request_gets_an_answer_that_is_not_described(described, mode, has_to
 
         @given(case=operation.as_strategy(generation_mode=mode))
         @settings(
-            max_examples=EXAMPLES,
+            max_examples=EXAMPLES[pytestconfig.getoption("--all")],
             deadline=None,
             derandomize=True,
             database=None,
@@ -120,6 +121,31 @@ def test_each_success_is_as_described(described):
     assert data(described.ask("POST /auth/logout", token, body={"which": "this"}))["ended"] == [pair["session_id"]]
     assert data(described.ask("GET /healthz"))["status"] == "ok"
     assert described.ask("POST /login", body=credentials).json()["code"] == 0
+    assert described.ask("GET /auth/tessera.js").status_code == 200
+
+
+def test_each_success_with_an_api_key_is_as_described(described):
+    def data(answer):
+        assert answer.status_code == 200
+        return answer.json().get("data", answer.json()) if isinstance(answer.json(), dict) else answer.json()
+
+    token = described.issue()
+    assert described.ask("GET /auth/verify", token).status_code == 204
+    assert described.ask("GET /auth/verify", token, query={"scope": "a"}).status_code == 403
+    key = data(described.ask("POST /auth/api-keys", token, body={"name": "x", "expires_in": 3600}))
+    one = {"path_parameters": {"key_id": key["id"]}}
+    assert described.ask("GET /auth/verify", key["key"]).status_code == 204
+    assert key["id"] in [each["id"] for each in data(described.ask("GET /auth/api-keys", token))]
+    assert data(described.ask("PATCH /auth/api-keys/{key_id}", token, body={"name": "y"}, **one))["name"] == "y"
+    assert data(described.ask("POST /auth/api-keys/{key_id}/rotate", token, body={"overlap": 5}, **one))["key"]
+    assert data(described.ask("DELETE /auth/api-keys/{key_id}", token, **one))["revoked"] == key["id"]
+
+
+@pytest.mark.parametrize("described", [pytest.param("with cookies", marks=pytest.mark.long)], indirect=True)
+def test_a_pair_in_cookies_is_as_described(described):
+    body = {"phone": PHONE, "password": PASSWORD, "transport": "cookie"}
+    answer = described.ask("POST /auth/login", body=body)
+    assert "csrf_token" in answer.json()["data"]
 
 
 def test_errors_on_the_way_are_as_described(described):

@@ -236,6 +236,7 @@ def test_with_cookies_a_pair_may_come_in_them(new_site):
     assert names == ["PairResponse", "CookiePairResponse"]
     asked = login["requestBody"]["content"]["application/json"]["schema"]["properties"]
     assert {"transport", "remember"} <= set(asked)
+    assert "csrf_failed" in slugs_of(login, 403)
     assert paths["/auth/refresh"]["post"]["security"] == [{"cookie": [], "csrf": []}, {}]
     assert paths["/auth/csrf"]["get"]["security"] == [{"cookie": []}]
 

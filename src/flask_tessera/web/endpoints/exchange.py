@@ -52,7 +52,10 @@ ROWS: Final = (
         exchange,
         request=Delivery,
         response=PairResponse,
-        errors=("token_missing", "token_ambiguous", "token_invalid", "token_expired", "not_found", "login_refused"),
+        errors=(
+            *("token_missing", "token_ambiguous", "token_invalid", "token_expired", "not_found"),
+            *("login_refused", "session_limit_reached", "csrf_failed"),
+        ),
         may_be_empty=True,
     ),
 )

@@ -108,7 +108,7 @@ ROWS: Final = (
         response=PairResponse,
         errors=(
             *("credentials_missing", "phone_malformed", "credentials_wrong", "login_refused"),
-            *("session_limit_reached", "too_many_requests"),
+            *("session_limit_reached", "too_many_requests", "csrf_failed"),
         ),
     ),
 )
