@@ -71,6 +71,13 @@ def test_whatever_the_page_names_is_there(site, prefix):
     ]
 
 
+def test_the_files_have_their_types_whatever_the_system_says(shop, monkeypatch):
+    """As some programs leave it in the registry of Windows; with `nosniff` a browser would run no script then."""
+    monkeypatch.setattr("mimetypes.guess_type", lambda *_, **__: ("text/plain", None))
+    assert headers_of(shop, "/docs/static/start.js")["Content-Type"] == "text/javascript; charset=utf-8"
+    assert headers_of(shop, "/docs/static/swagger-ui.css")["Content-Type"] == "text/css; charset=utf-8"
+
+
 def test_a_browser_need_not_fetch_the_files_again(shop):
     first = headers_of(shop, "/docs/static/swagger-ui-bundle.js")
     with shop.get("/docs/static/swagger-ui-bundle.js", headers={"If-None-Match": first["ETag"]}) as again:

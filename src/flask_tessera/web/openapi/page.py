@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from flask import Blueprint, Response, render_template_string
+from flask import Blueprint, Response, render_template_string, request
 
 from ..described import Described, describe
 from ..endpoints.row import Endpoint
@@ -23,6 +24,7 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
+_TYPES: Final = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 _PAGE: Final = """<!doctype html>
 <html lang="en">
 <head>
@@ -65,6 +67,9 @@ def make_docs(
     @blueprint.after_request
     def harden(answer: Response) -> Response:
         answer.headers.update(_HEADERS)
+        # Where the system's own table says otherwise, as it may on Windows, `nosniff` would refuse the scripts.
+        if kind := _TYPES.get(PurePosixPath(request.path).suffix):
+            answer.content_type = kind
         return answer
 
     row = Endpoint("document", "GET", "/openapi.json", document, response=dict)
