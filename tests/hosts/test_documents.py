@@ -187,6 +187,22 @@ def test_cookies_are_told_where_the_version_can(make_document):
         assert set(schemes_of(document)) == {*LOGGED_IN, "cookie", "csrf"}
 
 
+def test_apispec_what_the_host_says_stays():
+    from apispec import APISpec
+
+    host = make()
+    host.app.add_url_rule("/x", "x", login_required(new_view()))
+    spec = APISpec("x", "1", "3.1.0", plugins=[GuardPlugin(host.app, host.tessera)])
+    spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "description": "theirs"})
+    spec.path("/x", operations={"get": {"security": [{"bearer": []}], "responses": {401: {"description": "theirs"}}}})
+    told = spec.to_dict()
+    operation = told["paths"]["/x"]["get"]
+    assert operation["security"] == [{"bearer": []}]
+    assert operation["responses"]["401"] == {"description": "theirs"}
+    assert "503" in operation["responses"]
+    assert told["components"]["securitySchemes"]["bearer"]["description"] == "theirs"
+
+
 # -- Flask-RESTX, where much can be said in several places -------------------------------------------------------------
 
 

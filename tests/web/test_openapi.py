@@ -88,6 +88,9 @@ def test_it_is_the_same_before_and_after_the_first_request(shop):
     shop.login()
     assert shop.app.extensions["tessera"].running
     assert document_of(shop) == before
+    # What is set after that counts for nobody.
+    shop.app.config["TESSERA_RESPONSE_FORMAT"] = "plain"
+    assert document_of(shop) == before
 
 
 def test_title_and_version_are_the_hosts(shop):
@@ -356,6 +359,10 @@ def test_the_schemes_are_the_headers_of_the_settings(new_site, headers, names):
     assert list(schemes) == names
     assert operation["security"] == [{name: []} for name in names]
     assert all(scheme["type"] == ("http" if name == "bearer" else "apiKey") for name, scheme in schemes.items())
+
+
+def test_without_cookies_nothing_is_told_of_them(shop):
+    assert "csrf_failed" not in repr(document_of(shop)["paths"])
 
 
 def test_a_cookie_comes_with_the_csrf_token_where_something_is_changed(new_site):
