@@ -19,6 +19,11 @@ token_reused = _namespace.signal(
     "token-reused", "A spent refresh token came back. Sent with event=, before session-ended."
 )
 store_behind = _namespace.signal("store-behind", "A token is newer than the storage knows. Sent with event=.")
+session_revoked_here = _namespace.signal(
+    "session-revoked-here",
+    "This worker has learned of a revocation, its own or another's, maybe not for the first time. Sent with"
+    " revocation=, a RevocationNotice, in a thread of its own.",
+)
 login_failed = _namespace.signal("login-failed", "Wrong credentials. Sent with account= and caller=.")
 
 BY_EVENT: Final = {name: _namespace.signal(name.replace("_", "-")) for name in EVENTS}

@@ -222,6 +222,16 @@ def test_H02_a_ticket_beside_a_token_in_a_header_is_ambiguous_and_not_used_up(si
     assert site.get(f"/file?ticket={text}", headers=basic).status_code == 200
 
 
+def test_beside_a_cookie_the_ticket_counts():
+    site = ticket_site(TESSERA_COOKIES=True)
+    text, other = issue(site, user=7), site.login(8)
+    browser = site.client
+    browser.set_cookie("__Host-tessera", other.access_token)
+    assert browser.get("/file").get_json()["id"] == 8
+    assert browser.get(f"/file?ticket={text}").get_json()["id"] == 7
+    assert told(browser.get(f"/file?ticket={text}")) == INVALID
+
+
 @pytest.mark.parametrize("query", ["ticket={0}&ticket={0}", "ticket={0}&ticket=", "ticket=x&%74icket={0}"])
 def test_H02_two_tickets_are_none(site, query):
     text = ticket_of(site, site.login())

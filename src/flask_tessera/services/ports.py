@@ -45,6 +45,21 @@ class Event:
     caller: ClientInfo = UNKNOWN_CLIENT
 
 
+@dataclass(frozen=True, slots=True)
+class RevocationNotice:
+    """A revocation that a worker has learned of.
+
+    Of one session (`session_id`; or the id of an API key), or of all sessions of a user (`user_id`, in its text form,
+    of `realm`) but `except_session_id`. `reason` is an end reason.
+    """
+
+    reason: str
+    session_id: str = ""
+    realm: str = ""
+    user_id: str = ""
+    except_session_id: str = ""
+
+
 EVENTS = ("session_started", "session_refreshed", "session_ended", "token_reused", "store_behind")
 """Names of events: begun, refreshed, over, a spent refresh token came back, the storage has forgotten writes."""
 

@@ -131,10 +131,13 @@ class RevocationView:
             raise UndecidedError("an ending was announced, and the log does not say whether it was written")
         return ""
 
-    def is_undecided(self, realm: str, user_id: str) -> bool:
-        """Whether an ending of all of a user was announced, and the log does not say whether it was written."""
+    def is_undecided(self, realm: str, user_id: str, sid: str = "") -> bool:
+        """Whether an ending of all of a user was announced, and the log does not say whether it was written.
+
+        Or that of a session, where its `sid` is given as text.
+        """
         known = self._open
-        return bool(known.intents) and known.is_undecided("", (realm, user_id))
+        return bool(known.intents) and known.is_undecided(sid, (realm, user_id))
 
     def checkpoint(self, *, at: int) -> Checkpoint:
         """Where the log ends: what is appended later lies beyond it.

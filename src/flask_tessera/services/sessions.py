@@ -170,16 +170,24 @@ class SessionService:
             StorageUnavailableError: that cannot be told.
         """
         sid = parse_sid(claims.sid)
-        found = self._storage.sessions.find(sid)
-        if found is None or (found.session.realm, found.session.user_id) != (self._realm, claims.sub):
-            raise SessionEndedError("expiry")
-        if reason := found.rejection_reason(at, valid_from=self.valid_from(at=at)):
-            raise SessionEndedError(reason)
-        if rotation.mark(found.session.rotation, claims.gen) is None:
+        if rotation.mark(self._find_live(sid, claims.sub, at).rotation, claims.gen) is None:
             for session in self._storage.sessions.confirm([(sid, claims.gen)], at=at):
                 self._listener(Event("token_reused", session, "reuse"))
                 self._tell_ended([session], "reuse", UNKNOWN_CLIENT)
             raise SessionEndedError("reuse")
+
+    def live_until(self, sid: bytes, user_id: str) -> int:
+        """The Unix second in which a live session is over, unless it is refreshed; errors as of `check_live`."""
+        session = self._find_live(sid, user_id, self._clock())
+        return min(session.idle_until, session.until)
+
+    def _find_live(self, sid: bytes, user_id: str, at: int) -> Session:
+        found = self._storage.sessions.find(sid)
+        if found is None or (found.session.realm, found.session.user_id) != (self._realm, user_id):
+            raise SessionEndedError("expiry")
+        if reason := found.rejection_reason(at, valid_from=self.valid_from(at=at)):
+            raise SessionEndedError(reason)
+        return found.session
 
     def sid_of(self, text: str) -> bytes:
         """The session that a refresh token is of, known or not.

@@ -15,6 +15,7 @@ from ..services.follower import RevocationFollower
 from ..services.healing import write_again
 from ..services.keys import Keys
 from ..services.login_data import SessionPolicy
+from ..services.open_connections import OpenConnections
 from ..services.revocation import RevocationView
 from ..services.sessions import SessionService
 from ..services.throttle import LoginThrottle, ThrottleLimits
@@ -28,6 +29,7 @@ from .readers.access_token import AccessTokenReader
 from .readers.api_key import ApiKeyReader
 from .readers.legacy_token import LegacyTokenReader
 from .responses import CachePolicy, Responses
+from .revocation_signal import RevocationSignal
 from .runtime import AppState, Runtime
 from .signal_sending import send_event
 from .signing_secrets import signing_secrets
@@ -60,14 +62,17 @@ def build_shared(
 ) -> AppState:
     """Wire what all realms share, over an opened storage."""
     view = RevocationView(storage.revocations, lambda lost, at: write_again(storage, lost, at=at))
+    # Clocks are compared in whole seconds: truncation can hide up to one second of the bound.
+    follower = RevocationFollower(storage, view, clock, patience=settings.REVOCATION_BOUND - 1)
+    view.listeners.append(RevocationSignal(app, storage.sessions).hear)
     return AppState(
         app=app,
         settings=settings,
         clock=clock,
         storage=storage,
         view=view,
-        # Clocks are compared in whole seconds: truncation can hide up to one second of the bound.
-        follower=RevocationFollower(storage, view, clock, patience=settings.REVOCATION_BOUND - 1),
+        follower=follower,
+        connections=OpenConnections(view, follower, clock),
         activity=ActivityWriter(storage.sessions, clock, partial(send_event, app), at_once=app.testing),
         attempts=login_attempts(settings, storage, clock),
         responses=responses,

@@ -182,6 +182,7 @@ class States:
             shared, self._shared, self.running, self._is_owner = self._shared, None, {}, False
         if shared is not None:
             try:
+                shared.connections.stop()
                 shared.follower.stop()
                 shared.activity.stop()
             finally:

@@ -157,6 +157,10 @@ class SessionCookies:
         """Refuse what another site has made a browser send for this session; all as of `CsrfCheck`."""
         self._csrf.refuse_forged(current_request_object(), sid, in_form=in_form)
 
+    def refuse_foreign_origin(self) -> None:
+        """Refuse what a page of another origin has made a browser send; errors as of `CsrfCheck`."""
+        self._csrf.refuse_foreign_origin(current_request_object())
+
     def _attributes(self, name: str) -> dict[str, Any]:
         path = "/"
         if name == self.refresh:

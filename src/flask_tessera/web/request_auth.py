@@ -56,6 +56,8 @@ if TYPE_CHECKING:
 
 # Not on `g`, which belongs to the application context: that one may outlive a request (in tests, in commands).
 _KEY: Final = "_tessera_auth"
+_OPENED_BY: Final = "flask_tessera.opened_by"
+"""In the environ, where no client can put anything."""
 _LENIENT: Final = Requirements(optional="invalid")
 _NOT_GOOD: Final = (TokenInvalidError, TokenExpiredError, SessionEndedError, ThrottledError, CsrfError)
 
@@ -134,6 +136,19 @@ def authenticate(realm: str, wanted: Requirements) -> RequestAuth:
             _check(auth, wanted)
     except TesseraError as error:
         raise_as_http(error)
+    return auth
+
+
+def authenticate_as(runtime: Runtime, identity: Identity[Any], wanted: Requirements) -> RequestAuth:
+    """Steps 3 and 4 of the present request, for a credential that was read elsewhere.
+
+    Raises:
+        TesseraError: its user is gone, or more is asked for.
+    """
+    auth = RequestAuth(runtime, identity, by_guard=True)
+    auth.load_user()
+    _check(auth, wanted)
+    current_request_object().__dict__.setdefault(_KEY, {})[runtime.realm] = auth
     return auth
 
 
@@ -303,11 +318,30 @@ def auth_of(realm: str | None) -> RequestAuth:
     if not has_request_context():
         raise OutsideRequestError
     request = current_request_object()
-    known: dict[str, RequestAuth] = request.__dict__.get(_KEY) or {}
+    known: dict[str, RequestAuth] = request.__dict__.get(_KEY) or _known_of_connection(request)
     if realm is not None:
         return known.get(realm) or _look_unguarded([realm], request)
     guarded = [each for each in known.values() if each.by_guard]
     return guarded[-1] if guarded else _look_unguarded(list(states_of(current_app_object()).hooks), request)
+
+
+def keep_for_connection(request: Request, identity: Identity[Any]) -> None:
+    """Let later events of a connection, which are requests with the same environ, speak for whoever has opened it."""
+    request.environ.setdefault(_OPENED_BY, {})[_channel_of(request)] = identity
+
+
+def _known_of_connection(request: Request) -> dict[str, RequestAuth]:
+    opened_by: dict[Any, Identity[Any]] = request.environ.get(_OPENED_BY, {})
+    identity = opened_by.get(_channel_of(request))
+    if identity is None:
+        return {}
+    known = request.__dict__[_KEY] = {identity.realm: RequestAuth(runtime_of(identity.realm), identity, by_guard=True)}
+    return known
+
+
+def _channel_of(request: Request) -> Any:
+    """Flask-SocketIO: several namespaces, each let in by itself, share a connection."""
+    return getattr(request, "namespace", None)
 
 
 def _look_unguarded(realms: list[str], request: Request) -> RequestAuth:

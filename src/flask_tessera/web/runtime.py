@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..services.follower import RevocationFollower
     from ..services.legacy import LegacyLogins
     from ..services.login import LoginAttempts
+    from ..services.open_connections import OpenConnections
     from ..services.ports import Clock
     from ..services.revocation import RevocationView
     from ..services.sessions import SessionService
@@ -46,6 +47,7 @@ class AppState:
     responses: Responses = field(repr=False)
     outages: OutageLog = field(repr=False)
     cache_policy: CachePolicy = field(repr=False)
+    connections: OpenConnections = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from ..services.tickets import Ticket
     from .app_state import Runtime
 
+    _Redeemed = tuple[Ticket, Identity[Any]]
+
 _PARAMETER: Final = "ticket"
 _REDEEMED: Final = "_tessera_redeemed"
-"""Kept on a request: the identities that its ticket gave, by realm and purpose."""
+"""Kept on a request: its tickets and the identities that they gave, by realm and purpose."""
 
 
 def identify_by_ticket(runtime: Runtime, request: Request, purpose: str) -> Identity[Any] | None:
@@ -43,12 +45,28 @@ def identify_by_ticket(runtime: Runtime, request: Request, purpose: str) -> Iden
         raise TokenAmbiguousError("the request carries a token beside its ticket")
     if len(texts) > 1:
         raise TicketInvalidError("the request carries more than one ticket")
-    # A view may have more than one guard, of which the last would find the ticket used.
-    found: dict[tuple[str, str], Identity[Any]] = request.__dict__.setdefault(_REDEEMED, {})
+    return take_ticket(runtime, request, texts[0], purpose)
+
+
+def take_ticket(runtime: Runtime, request: Request, text: str, purpose: str) -> Identity[Any]:
+    """Who a ticket speaks for; once a request: a view may have more guards, who would find it used.
+
+    Raises:
+        TicketInvalidError: it is not good here, or not any more, or nobody's.
+        StorageUnavailableError: that cannot be told.
+    """
+    found: dict[tuple[str, str], _Redeemed] = request.__dict__.setdefault(_REDEEMED, {})
     name = (runtime.realm, purpose)
     if name not in found:
-        found[name] = _identity_of(runtime, redeem(runtime, texts[0], purpose))
-    return found[name]
+        ticket = redeem(runtime, text, purpose)
+        found[name] = ticket, _identity_of(runtime, ticket)
+    return found[name][1]
+
+
+def redeemed_on(request: Request, identity: Identity[Any]) -> Ticket:
+    """The ticket of a request that gave this identity."""
+    found: dict[tuple[str, str], _Redeemed] = request.__dict__[_REDEEMED]
+    return next(ticket for ticket, given in found.values() if given is identity)
 
 
 def redeem(runtime: Runtime, text: str, purpose: str, audience: str | None = None) -> Ticket:

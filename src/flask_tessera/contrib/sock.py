@@ -1,0 +1,79 @@
+"""Flask-Sock: WebSockets by token, cookie or ticket; they are closed when their session is over.
+
+@sock.route("/chat")
+@socket_login_required(tessera, ticket="chat")
+def chat(ws): ...
+"""
+
+from __future__ import annotations
+
+import functools
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from simple_websocket import ConnectionClosed
+
+from ..errors import TesseraError
+from ..web.connections import let_in, watch
+from ..web.requirements import parse_requirements, put_on
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Unpack
+
+    from ..web.extension import Tessera
+    from ..web.requirements import RequirementArguments
+
+_POLICY_VIOLATION = 1008
+"""RFC 6455 §7.4.1: what the peer has done, or is, is not allowed here."""
+_IS_CLOSING = "tessera_is_closing"
+
+
+def socket_login_required(tessera: Tessera[Any], **asked: Unpack[RequirementArguments]) -> Callable[[Any], Any]:
+    """Below `@sock.route(…)`: `login_required` for a WebSocket.
+
+    Flask-Sock has accepted the connection by then. So it is closed, with code 1008 and the error's slug as the reason,
+    which scripts of a page can read, other than the status of a connection that is refused.
+
+    Args:
+        tessera: whose users may connect; by header, by cookie (from pages of this origin) or by `?ticket=`.
+        **asked: as for `login_required`; `ticket` is the purpose of the tickets that are accepted.
+
+    Raises:
+        TypeError: as of `login_required`.
+    """
+    wanted = parse_requirements(**asked)
+
+    def decorate(handler: Any) -> Any:
+        @functools.wraps(handler)
+        def guarded(ws: Any, *arguments: Any, **named: Any) -> Any:
+            close = functools.partial(_close, ws)
+            runtime = tessera.runtime
+            try:
+                identity = let_in(tessera, wanted)
+                connection = watch(runtime, identity, close=close, is_open=ws.thread.is_alive)
+            except TesseraError as error:
+                return close(error.row.slug)
+            try:
+                return handler(ws, *arguments, **named)
+            finally:
+                runtime.shared.connections.leave(connection)
+
+        put_on(guarded, wanted, tessera.realm)
+        return guarded
+
+    return decorate
+
+
+def _close(ws: Any, slug: str) -> None:
+    if getattr(ws, _IS_CLOSING, False):
+        # Still there a second later: a client that takes nothing in, or does not answer.
+        with suppress(OSError):
+            ws.sock.shutdown(socket.SHUT_RDWR)
+        return
+    setattr(ws, _IS_CLOSING, True)
+    with suppress(ConnectionClosed, OSError):
+        ws.close(_POLICY_VIOLATION, slug)
+    # Whoever waits for a message is not woken by closing.
+    ws.event.set()
