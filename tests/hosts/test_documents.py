@@ -274,3 +274,14 @@ def test_restx_a_document_is_valid_with_our_handler_of_errors():
     """Each handler of an `Api` is described in it."""
     document, _ = swagger_of(lambda api, resource: None)
     assert document["responses"]["TesseraError"]["description"]
+
+
+def test_openapi3_a_document_that_was_made_before_is_made_anew():
+    from flask_openapi3 import OpenAPI
+
+    host = make(OpenAPI)
+    app: Any = host.app
+    app.get("/x")(login_required(new_view()))
+    assert "security" not in app.api_doc["paths"]["/x"]["get"]
+    flask_openapi3.describe_guards(app, host.tessera)
+    assert app.api_doc["paths"]["/x"]["get"]["security"] == [{"bearer": []}, {"z-token": []}]
