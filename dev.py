@@ -52,7 +52,10 @@ WANTED_EARLY = ("Flask>=3.1a0", "Werkzeug>=3.1a0", "SQLAlchemy>=2.0a0", "redis>=
 NEEDED_THROUGH_FLASK = ("Werkzeug>=3.1", "click>=8.1.3")  # imported by the package; the bounds are those of Flask 3.1
 EXTRA_SOURCES = {"UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"}
 
-MARIADB = "mariadb-server-core"  # the program alone: no service, no user, no data
+MARIADB = ("mariadb-server-core",)  # the program alone: no service, no user, no data
+# A browser without windows, a font with Chinese, and what the driver of playwright needs.
+CHROMIUM = ("chromium-headless-shell", "fonts-wqy-microhei", "libatomic1")
+CHROMIUM_PROGRAMS = ("chromium-headless-shell", "chromium", "google-chrome", "chromium-browser")
 SYSTEM_PATH = os.pathsep.join(("/usr/sbin", "/usr/libexec", os.environ.get("PATH", os.defpath)))
 APT = ("--no-install-recommends", "-o", "Acquire::http::Timeout=15", "-o", "Acquire::Retries=1")
 
@@ -314,6 +317,7 @@ def test(*arguments: str) -> None:
     python = environment("test", base=base, version=version, lane=chosen.lane)
     with one_at_a_time():
         fetch_mariadb()
+        fetch_chromium()
     # Two more than there are cores: many tests wait for a server that hangs.
     # Each process has a part of its own, so that few of them prepare the same, and who is done takes over from others.
     pytest = ("-m", "pytest", "-n", str(min(8, (os.cpu_count() or 1) + 2)), "--dist", "worksteal", *rest)
@@ -338,58 +342,65 @@ def other_python(version: str) -> tuple[str, str]:
 
 
 def fetch_mariadb() -> None:
-    """Put MariaDB's server into .dev/mariadb, for the tests: on Debian and its like, where none is installed.
+    """Put MariaDB's server into .dev/mariadb, for the tests: on Debian and its like, where none is installed."""
+    if not (os.environ.get("TESSERA_TEST_MARIADB") or shutil.which("mariadbd", path=SYSTEM_PATH)):
+        fetch("MariaDB", DEV / "mariadb", MARIADB)
 
-    Without it, those tests are skipped, as are faults and benchmarks: whatever fails here is said, and no more.
+
+def fetch_chromium() -> None:
+    """Put a Chromium into .dev/chromium, for the tests: on Debian and its like, where no browser is installed."""
+    programs = (shutil.which(name, path=SYSTEM_PATH) for name in CHROMIUM_PROGRAMS)
+    if not (os.environ.get("TESSERA_TEST_BROWSER") or any(programs)):
+        fetch("Chromium", DEV / "chromium", CHROMIUM)
+
+
+def fetch(name: str, folder: Path, packages: tuple[str, ...]) -> None:
+    """Put packages of Debian into a folder, without installing them.
+
+    Without them, their tests are skipped, as are faults and benchmarks: whatever fails here is said, and no more.
     """
-    folder = DEV / "mariadb"
-    if os.environ.get("TESSERA_TEST_MARIADB") or shutil.which("mariadbd", path=SYSTEM_PATH) or is_stamped(folder, ""):
+    if is_stamped(folder, "") or not (shutil.which("apt-get") and shutil.which("dpkg")):
         return
-    if not (shutil.which("apt-get") and shutil.which("dpkg")):
-        return
-    print("dev.py: fetching MariaDB's server for the tests", file=sys.stderr, flush=True)
+    print(f"dev.py: fetching {name} for the tests", file=sys.stderr, flush=True)
     shutil.rmtree(folder, ignore_errors=True)
-    packages = folder / "packages"
-    packages.mkdir(parents=True)
+    downloads = folder / "packages"
+    downloads.mkdir(parents=True)
     try:
-        download_debian(MARIADB, packages)
-        for package in packages.glob("*.deb"):
+        download_debian(packages, downloads)
+        for package in downloads.glob("*.deb"):
             quietly("dpkg", "-x", package, folder)
     except (OSError, subprocess.SubprocessError) as error:
         why = getattr(error, "stderr", None) or str(error)
-        print(f"dev.py: no MariaDB, so its tests are skipped: {why.strip()[-300:]}", file=sys.stderr, flush=True)
+        print(f"dev.py: no {name}, so its tests are skipped: {why.strip()[-300:]}", file=sys.stderr, flush=True)
     else:
-        shutil.rmtree(packages)
+        shutil.rmtree(downloads)
         (folder / "stamp").write_text("")
 
 
-def download_debian(package: str, folder: Path) -> None:
-    """Download a package, with what it needs and this system has not; nothing is installed, so any user may do it.
+def download_debian(packages: tuple[str, ...], folder: Path) -> None:
+    """Download packages, with what they need and this system has not; nothing is installed, so any user may do it.
 
     Raises:
         subprocess.SubprocessError: apt-get failed, or took too long.
     """
     options: tuple[object, ...] = APT
     try:
-        plan = quietly("apt-get", *options, "--simulate", "install", package)
+        plan = quietly("apt-get", *options, "--simulate", "install", *packages)
     except subprocess.CalledProcessError:
         # The system knows no packages, as in most containers: get its lists, but not in its place.
-        state, cache = folder / "state", folder / "cache"
-        state.mkdir()
-        options = (
-            *APT,
-            "-o",
-            f"Dir::State={state}",
-            "-o",
-            f"Dir::State::lists={state}/lists",
-            "-o",
-            f"Dir::Cache={cache}",
-        )
+        options = (*APT, *own_lists())
         quietly("apt-get", *options, "update")
-        plan = quietly("apt-get", *options, "--simulate", "install", package)
+        plan = quietly("apt-get", *options, "--simulate", "install", *packages)
     # "Inst name (version ...)"; an upgrade of what is there has the old version before that, in brackets.
     names = re.findall(r"^Inst (\S+) \(", plan, re.MULTILINE)
     quietly("apt-get", *options, "download", *names, folder=folder)
+
+
+def own_lists() -> tuple[object, ...]:
+    """Return the options by which apt-get keeps its lists below .dev/; they serve both of what is fetched."""
+    state, cache = DEV / "apt" / "state", DEV / "apt" / "cache"
+    state.mkdir(parents=True, exist_ok=True)
+    return ("-o", f"Dir::State={state}", "-o", f"Dir::State::lists={state}/lists", "-o", f"Dir::Cache={cache}")
 
 
 def quietly(*command: object, folder: Path | None = None) -> str:

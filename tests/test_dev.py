@@ -36,7 +36,8 @@ def dev(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "DEV", tmp_path / ".dev")
     monkeypatch.setattr(module, "SYSTEM_PATH", str(tmp_path))
-    monkeypatch.delenv("TESSERA_TEST_MARIADB", raising=False)
+    for name in ("TESSERA_TEST_MARIADB", "TESSERA_TEST_BROWSER"):
+        monkeypatch.delenv(name, raising=False)
     programs = tmp_path / "programs"
     programs.mkdir()
     for name, script in (("apt-get", APT_GET), ("dpkg", DPKG)):
@@ -90,4 +91,24 @@ def test_nothing_is_fetched_where_there_is_a_mariadb(
     else:
         (tmp_path / "mariadbd").touch(mode=0o755)
     dev.fetch_mariadb()
+    assert not dev.DEV.exists()
+
+
+def test_a_browser_is_fetched_once_where_there_is_none(dev: Any, calls: Callable[[], list[str]]):
+    dev.fetch_chromium()
+    dev.fetch_chromium()
+    assert calls() == [
+        "--simulate install chromium-headless-shell fonts-wqy-microhei libatomic1",
+        "download lib-new server",
+    ]
+    assert dev.is_stamped(dev.DEV / "chromium", "")
+
+
+@pytest.mark.parametrize("place", ["variable", "chromium-headless-shell", "chromium", "google-chrome"])
+def test_none_is_fetched_where_there_is_one(place: str, dev: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    if place == "variable":
+        monkeypatch.setenv("TESSERA_TEST_BROWSER", "/somewhere")
+    else:
+        (tmp_path / place).touch(mode=0o755)
+    dev.fetch_chromium()
     assert not dev.DEV.exists()
