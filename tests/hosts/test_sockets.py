@@ -16,7 +16,8 @@ from flask_sock import Sock
 from flask_socketio import SocketIO, emit
 
 from flask_tessera import Tessera, current_identity, current_user, login_required
-from flask_tessera.contrib.sock import socket_login_required
+from flask_tessera.contrib import sse
+from flask_tessera.contrib.sock import _close, socket_login_required
 from flask_tessera.contrib.socketio import SocketLogin
 from flask_tessera.contrib.sse import EventStream
 from flask_tessera.testing import Clock
@@ -505,6 +506,53 @@ def test_Q05_a_client_that_takes_nothing_in_and_never_answers_is_cut_off(site):
         wait_until(lambda: len(site.connections) == 0, "its handler has ended")
         while stuck.recv(4096):
             continue
+
+
+def test_Q05_closing_wakes_the_handler_at_once_and_a_second_time_cuts_the_client_off():
+    """Of a client that says nothing, on a connection of its own."""
+    ours, theirs = socket.socketpair()
+    headers = {"HTTP_SEC_WEBSOCKET_KEY": "dGhlIHNhbXBsZSBub25jZQ==", "HTTP_SEC_WEBSOCKET_VERSION": "13"}
+    headers |= {"HTTP_HOST": "x", "HTTP_UPGRADE": "websocket", "HTTP_CONNECTION": "Upgrade", "PATH_INFO": "/"}
+    with ours, theirs:
+        theirs.settimeout(60)
+        ws = simple_websocket.Server({"werkzeug.socket": ours, **headers})
+        assert theirs.recv(12) == b"HTTP/1.1 101"
+        ended = threading.Event()
+
+        def handle():
+            with pytest.raises(simple_websocket.ConnectionClosed):
+                ws.receive()
+            ended.set()
+
+        threading.Thread(target=handle, daemon=True).start()
+        _close(ws, "session_kick")
+        assert ended.wait(60)
+        _close(ws, "session_kick")
+        while theirs.recv(4096):
+            continue
+        ws.thread.join(60)
+        assert not ws.thread.is_alive()
+
+
+def test_Q05_whoever_waits_for_the_next_event_is_told_at_once(site, monkeypatch):
+    monkeypatch.setattr(sse, "_HEARTBEAT", 3600.0)
+    pair = site.login()
+    with site.app.test_request_context(headers={"z-token": pair.access_token}):
+        stream = EventStream(site.tessera)
+    read = []
+    reader = threading.Thread(target=lambda: read.extend(stream), daemon=True)
+    reader.start()
+    site.end(lambda tessera: tessera.revoke_session(pair.session_id))
+    reader.join(60)
+    assert read == ["event: session_ended\ndata: session_kick\n\n"]
+
+
+def test_a_silent_stream_has_a_comment_now_and_then(site, monkeypatch):
+    monkeypatch.setattr(sse, "_HEARTBEAT", 0.0)
+    with site.app.test_request_context(headers={"z-token": site.login().access_token}):
+        stream = EventStream(site.tessera)
+    assert next(stream) == ":\n\n"
+    stream.close()
 
 
 def test_an_event_of_several_lines_is_written_as_one_and_none_forges_another(site):

@@ -49,16 +49,13 @@ def socket_login_required(tessera: Tessera[Any], **asked: Unpack[RequirementArgu
         @functools.wraps(handler)
         def guarded(ws: Any, *arguments: Any, **named: Any) -> Any:
             close = functools.partial(_close, ws)
-            runtime = tessera.runtime
             try:
                 identity = let_in(tessera, wanted)
-                connection = watch(runtime, identity, close=close, is_open=ws.thread.is_alive)
+                # Watched until its thread has seen the end: closed or not, a client may still be there.
+                watch(tessera.runtime, identity, close=close, is_open=ws.thread.is_alive)
             except TesseraError as error:
                 return close(error.row.slug)
-            try:
-                return handler(ws, *arguments, **named)
-            finally:
-                runtime.shared.connections.leave(connection)
+            return handler(ws, *arguments, **named)
 
         put_on(guarded, wanted, tessera.realm)
         return guarded
@@ -75,5 +72,5 @@ def _close(ws: Any, slug: str) -> None:
     setattr(ws, _IS_CLOSING, True)
     with suppress(ConnectionClosed, OSError):
         ws.close(_POLICY_VIOLATION, slug)
-    # Whoever waits for a message is not woken by closing.
+    # Whoever waits for a message is not woken by closing, and would get one more.
     ws.event.set()
