@@ -34,6 +34,13 @@ _PROGRAMS: Final = tuple(
         (r"MiuiBrowser/", "小米浏览器", "Mi Browser"),
         (r"VivoBrowser/", "vivo 浏览器", "vivo Browser"),
         (r"HeyTapBrowser/", "OPPO 浏览器", "OPPO Browser"),
+        (r"FBAN/|FBAV/", "Facebook", ""),
+        (r"Instagram ", "Instagram", ""),
+        (r"\bLine/", "LINE", ""),
+        (r"Twitter for ", "X", ""),
+        (r"GSA/", "Google", ""),
+        (r"DuckDuckGo/|Ddg/", "DuckDuckGo", ""),
+        (r"Silk/", "Silk", ""),
         (r"SamsungBrowser/", "Samsung Internet", ""),
         (r"Edg(e|A|iOS)?/", "Edge", ""),
         (r"OPR/|Opera|OPiOS/|OPT/", "Opera", ""),
@@ -43,7 +50,8 @@ _PROGRAMS: Final = tuple(
         (r"CriOS/|HeadlessChrome/|Chrome/|Chromium/", "Chrome", ""),
         (r"Version/[\d.]+ .*Safari/", "Safari", ""),
         (r"MSIE |Trident/", "Internet Explorer", ""),
-        (r"^([A-Za-z][\w.-]{1,30})/\d", "", ""),
+        # Applications and libraries name themselves first.
+        (r"^(?!Mozilla/|Dalvik/)([A-Za-z][\w.-]{1,30})/\d", "", ""),
     )
 )
 _KNOWN_SYSTEMS: Final[tuple[tuple[str, str, Kind], ...]] = (
@@ -53,7 +61,7 @@ _KNOWN_SYSTEMS: Final[tuple[tuple[str, str, Kind], ...]] = (
     (r"iPhone|iPod", "iOS", "phone"),
     (r"Windows", "Windows", "computer"),
     (r"CrOS", "ChromeOS", "computer"),
-    (r"Macintosh|Mac OS X|Darwin", "macOS", "computer"),
+    (r"Macintosh|Mac OS X", "macOS", "computer"),
     (r"Linux|X11", "Linux", "computer"),
 )
 _SYSTEMS: Final = tuple((re.compile(pattern), system, kind) for pattern, system, kind in _KNOWN_SYSTEMS)
