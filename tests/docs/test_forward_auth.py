@@ -145,6 +145,8 @@ def test_who_may_not_pass_gets_our_answer(site):
     with site.app.app_context():
         site.tessera.revoke_user(7)
     assert site.call("GET", "/orders/", {"z-token": pair["access_token"]})[1]["error"] == "session_kick"
+    status, told, _ = site.call("GET", "/orders/", {"z-token": "x", "Authorization": "Bearer y"})
+    assert (status, told["error"]) == (400, "token_ambiguous"), "of which nginx would make a 500 without a word"
 
 
 def test_B03_a_cookie_passes_where_nothing_is_changed_or_the_csrf_token_is_there(site):

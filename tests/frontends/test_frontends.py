@@ -21,7 +21,8 @@ from flask_tessera.testing import Clock
 from tests.docs.documents import blocks_of
 
 HERE = Path(__file__).parent
-SNIPPETS = HERE.parent.parent / "docs" / "frontends"
+ROOT = HERE.parent.parent
+SNIPPETS = ROOT / "docs" / "frontends"
 FRONT_ENDS = {"axios": "axios.js", "wx": "mini-program.js", "uni": "mini-program.js"}
 NODE = shutil.which("node")
 
@@ -133,3 +134,50 @@ def test_the_scripts_of_the_document_and_of_the_package_can_be_read(tmp_path):
     for number, text in enumerate([*blocks, script._source()]):
         (tmp_path / f"{number}.js").write_text(text, "utf-8")
         subprocess.run([NODE, "--check", tmp_path / f"{number}.js"], check=True)
+
+
+# -- The script of a page ----------------------------------------------------------------------------------------------
+
+
+def on_a_page(tried):
+    """What `page.mjs` prints of it."""
+    source = ROOT / "src" / "flask_tessera" / "web" / "static" / "tessera.js"
+    done = subprocess.run([NODE, HERE / "page.mjs", source, tried], check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def test_H02_another_site_is_told_nothing_and_believed_nothing():
+    shown = on_a_page("another site says that the session is over")
+    assert shown == {"asked": ["GET weather.example/"], "told": [], "hasPair": True}
+    assert on_a_page("another site says that the token has expired") == {"asked": ["GET weather.example/"]}
+
+
+def test_each_logout_is_told_to_the_other_tabs():
+    assert on_a_page("two logouts") == {"heard": 2, "told": 2}
+
+
+def test_a_clock_that_was_set_back_keeps_no_session_from_being_renewed():
+    shown = on_a_page("a clock that was ahead")["asked"]
+    assert shown == ["GET shop.example/me", "POST shop.example/auth/refresh", "GET shop.example/me"]
+
+
+def test_a_page_that_asks_again_when_its_session_is_over_is_told_once():
+    shown = on_a_page("a listener that fetches")
+    assert shown["told"] == [{"error": "session_kick", "msg": "m"}]
+    assert len(shown["asked"]) <= 4
+    assert "POST shop.example/auth/refresh" in shown["asked"], "it has the cookies cleared"
+
+
+def test_where_nobody_is_signed_in_it_is_looked_for_a_session_once():
+    shown = on_a_page("nobody is signed in")
+    assert shown["asked"].count("POST shop.example/auth/refresh") == 1
+    assert shown["told"] == []
+
+
+def test_a_body_or_an_event_of_any_form_is_borne():
+    assert on_a_page("odd bodies") == {"statuses": [401]}
+    assert on_a_page("odd storage events") == {"told": ["session_logout"]}
+
+
+def test_R01_without_locks_one_of_several_tabs_renews():
+    assert on_a_page("without locks") == {"refreshes": 1, "statuses": [200, 200, 200]}

@@ -25,7 +25,7 @@ def test_Q02_H02_nothing_but_a_ticket_is_read_from_a_query():
 
 def test_a_refresh_token_opens_what_renews_and_ends_its_session():
     opened = {route for transport in TRANSPORTS for route in accepted()["refresh token", transport]}
-    assert opened == {"`POST /auth/refresh`", "`POST /auth/logout`", "`POST /auth/logout` of all", "`GET /auth/csrf`"}
+    assert opened == {"`POST /auth/refresh`", "`POST /auth/logout`", "`POST /auth/logout` of all"}
     assert accepted()["refresh token", "cookie"] == []
 
 

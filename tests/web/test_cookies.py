@@ -11,7 +11,7 @@ from flask import jsonify
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_tessera import ConfigError, CredentialsError
+from flask_tessera import CredentialsError
 from flask_tessera.web import cookies
 from flask_tessera.web.transports.cookie import cookie_of
 
@@ -195,6 +195,31 @@ def test_the_refresh_cookie_is_sent_below_the_prefix_of_the_blueprint_only(new_s
     assert browser.jar[REFRESH][1] == "/shop/api/v1/session"
 
 
+@pytest.mark.parametrize("realm", ["csrf", "refresh", "staff", "员工", ""])
+def test_no_two_cookies_of_any_realms_have_one_name(realm):
+    names = [*cookies.cookie_names("", is_secure=False), *cookies.cookie_names(realm or "x", is_secure=False)]
+    assert len(set(names)) == 6
+
+
+def test_without_a_prefix_the_refresh_cookie_is_sent_everywhere(new_site):
+    site = new_site(TESSERA_COOKIES=True)
+    site.tessera.authenticator(lambda credentials: site.users[7])
+    site.app.register_blueprint(site.tessera.blueprint(url_prefix=""))
+    browser = Browser(site.app)
+    browser.send("POST", "/login", {"phone": "1", "transport": "cookie"})
+    assert browser.jar[REFRESH][1] == "/"
+
+
+def test_the_refresh_cookie_goes_where_the_refresh_is_whatever_is_registered_after_it(new_site):
+    site = new_site(TESSERA_COOKIES=True)
+    site.tessera.authenticator(lambda credentials: site.users[7])
+    site.app.register_blueprint(site.tessera.blueprint())
+    site.app.register_blueprint(site.tessera.blueprint("verify", name="proxies", url_prefix="/fa"))
+    browser = Browser(site.app)
+    browser.send("POST", "/auth/login", {"phone": "1", "transport": "cookie"})
+    assert browser.jar[REFRESH][1] == "/auth"
+
+
 def test_two_realms_have_cookies_of_their_own(new_site):
     from flask_tessera import Tessera
 
@@ -215,7 +240,7 @@ def test_two_realms_have_cookies_of_their_own(new_site):
     browser.send("POST", "/signin/staff")
     assert browser.send("GET", "/staff").text == "staff"
     assert browser.send("GET", "/users").text == "users"
-    staff_cookie = browser.jar["__Host-tessera-staff"]
+    staff_cookie = browser.jar["__Host-tessera.staff"]
     browser.jar[ACCESS] = staff_cookie
     assert told(browser.send("GET", "/users")) == (401, "token_invalid")
 
@@ -243,10 +268,12 @@ def test_B01_without_secure_cookies_go_to_localhost_only_and_the_log_says_so(new
     assert browser.send("POST", "/auth/login", credentials, headers=own).status_code == 200
     assert sorted(browser.jar) == ["tessera", "tessera-csrf", "tessera-refresh"]
     assert not any(kept["secure"] for kept in browser.attributes.values())
-    site.app.config["PROPAGATE_EXCEPTIONS"] = True
+    cookies._tell_to_secure.cache_clear()
     for host in ("shop.example", "localhost.example", "127.0.0.1.example"):
-        with pytest.raises(ConfigError, match="TESSERA_COOKIE_SECURE is off"):
-            Browser(site.app, host).send("POST", "/auth/login", credentials, headers={})
+        elsewhere = Browser(site.app, host)
+        assert told(elsewhere.send("POST", "/auth/login", credentials, headers={})) == (400, "input_malformed")
+        assert elsewhere.jar == {}
+    assert "serve the application over HTTPS" in caplog.text
     site.app.debug = True
     assert Browser(site.app, "192.168.0.7").send("POST", "/auth/login", credentials, headers={}).status_code == 200
 
@@ -417,6 +444,17 @@ def test_B11_a_logout_clears_the_cookies_with_the_attributes_they_were_set_with(
     assert told(browser.send("GET", "/orders")) == (401, "token_missing")
 
 
+def test_a_logout_of_another_session_keeps_the_cookies(shop, browser):
+    """A header carries one session, a cookie that is sent below the prefix another one."""
+    access = browser.jar.pop(ACCESS)
+    other = {**OWN, "Authorization": f"Bearer {shop.login(8).access_token}"}
+    for body in ({}, {"which": "all"}):
+        assert browser.send("POST", "/auth/logout", body, headers=other).status_code in (200, 401)
+    browser.jar[ACCESS] = access
+    assert len(browser.jar) == 3
+    assert browser.send("GET", "/orders").status_code == 200
+
+
 def test_a_logout_of_the_others_keeps_the_cookies(shop, browser):
     other = Browser(shop.app)
     other.login()
@@ -481,10 +519,17 @@ def test_S05_a_cookie_that_was_there_before_a_login_is_not_adopted(shop, browser
 def test_the_csrf_token_can_be_asked_for_again(shop, browser):
     token = browser.jar.pop(CSRF)[0]
     assert browser.send("GET", "/auth/csrf").get_json()["data"] == {"csrf_token": token}
-    browser.jar.pop(ACCESS)
+    shop.clock.advance(1000)
     assert browser.send("GET", "/auth/csrf").get_json()["data"] == {"csrf_token": token}
-    browser.jar.pop(REFRESH)
-    assert told(browser.send("GET", "/auth/csrf")) == (401, "token_missing")
+
+
+def test_S05_a_refresh_cookie_that_a_neighbouring_subdomain_has_planted_is_not_adopted(shop, browser):
+    victim = Browser(shop.app)
+    victim.jar[REFRESH] = browser.jar[REFRESH]
+    answer = victim.send("GET", "/auth/csrf")
+    assert told(answer) == (401, "token_missing"), "with the token that it gives, a page would refresh the session"
+    assert told(victim.send("POST", "/auth/refresh", {})) == (403, "csrf_failed")
+    assert list(victim.jar) == [REFRESH]
 
 
 @pytest.mark.parametrize("bad", [{"transport": "query"}, {"transport": 1}, {"transport": "cookie", "remember": "no"}])

@@ -46,10 +46,29 @@ def test_another_application_is_refused_and_told_where_to_go(kind, tmp_path):
         hint = hints.get(kind, "?prefix=")
         assert hint in str(caught.value)
         assert "flask tessera adopt" in str(caught.value)
-        assert other[0].test_client().get("/who", headers={"z-token": pair.access_token}).status_code == 401
+        # The developer's to mend: whatever a request carries.
+        assert other[0].test_client().get("/who", headers={"z-token": pair.access_token}).status_code == 500
         assert mine[0].test_client().get("/who", headers={"z-token": pair.access_token}).status_code == 200
         for app, tessera in (mine, other):
             tessera.close(app)
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+def test_F02_another_application_is_refused_at_every_request_also_for_what_no_secret_signs(is_away):
+    storage = BrokenStorage()
+    mine, other = make(MINE, storage), make(OTHER, storage)
+    with mine[0].app_context():
+        key = mine[1].api_keys.create(7, name="cron").key
+    client = other[0].test_client()
+    if is_away:
+        storage.is_broken = True
+        client.get("/who", headers={"z-token": key})
+        storage.is_broken = False
+    other[0].config["PROPAGATE_EXCEPTIONS"] = True
+    for _ in range(3):
+        with pytest.raises(ConfigError, match="another SECRET_KEY"):
+            client.get("/who", headers={"z-token": key})
+    assert mine[0].test_client().get("/who", headers={"z-token": key}).status_code == 200
 
 
 def test_an_application_with_the_same_secret_shares_it():

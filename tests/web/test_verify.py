@@ -71,6 +71,19 @@ def test_a_user_id_that_no_header_can_hold_is_percent_encoded(new_site, user_id)
     assert unquote(sent) == user_id
 
 
+def test_a_scope_that_no_header_can_hold_is_percent_encoded(shop):
+    answer = ask(shop, shop.login(scope="订单:读 a%b c").access_token)
+    assert (answer.status_code, answer.headers["X-Tessera-Scopes"]) == (204, "%E8%AE%A2%E5%8D%95%3A%E8%AF%BB a%25b c")
+
+
+def test_B03_where_the_proxy_does_not_say_the_method_a_page_of_another_origin_passes_nothing(shop):
+    browser = Browser(shop.app)
+    browser.login()
+    foreign = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+    assert told(browser.send("GET", "/auth/verify", headers=foreign)) == (403, "csrf_failed")
+    assert browser.send("GET", "/auth/verify", headers={"Sec-Fetch-Site": "cross-site"}, csrf=False).status_code == 204
+
+
 def test_an_api_key_may_pass_with_its_scopes(shop):
     token = shop.login(scope="a b").access_token
     key = shop.post("/auth/api-keys", token, json={"name": "cron", "scope": "a"}).get_json()["data"]["key"]

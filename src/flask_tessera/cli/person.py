@@ -9,7 +9,7 @@ from flask import current_app
 
 from ..errors import InputError, NotFoundError, TokenInvalidError, UserGoneError
 from ..services.login_data import refuse_unusable
-from ..web.request_auth import load_user
+from ..web.user_loading import load_user
 
 if TYPE_CHECKING:
     from ..web.app_state import Runtime
@@ -63,7 +63,7 @@ def _is_known(runtime: Runtime, name: str) -> bool:
     if runtime.hooks.user_loader is None:
         return False
     try:
-        load_user(runtime, runtime.hooks.user_id_of(name))
+        load_user(runtime.hooks, runtime.hooks.user_id_of(name))
     except (UserGoneError, TokenInvalidError, ValueError):
         return False
     except Exception as error:

@@ -20,8 +20,8 @@ from ..errors import (
     UserGoneError,
 )
 from ..web.app_state import states_of
+from ..web.cookie_session import cookie_session
 from ..web.current import current_app_object, current_request_object
-from ..web.endpoints.csrf import cookie_session
 from ..web.http_errors import TesseraHTTPError
 from .console import CSRF_FIELD, Console, read_form
 from .own_paths import present_path

@@ -18,9 +18,9 @@ from ..errors import (
 )
 from ..sessions.model import Device
 from ..web.app_state import states_of
+from ..web.cookie_session import cookie_session
 from ..web.cookies import Delivery, checked, is_local
 from ..web.current import current_app_object, current_request_object
-from ..web.endpoints.csrf import cookie_session
 from ..web.endpoints.login import log_in
 from ..web.http_errors import TesseraHTTPError
 from .console import read_form

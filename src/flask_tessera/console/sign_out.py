@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flask import redirect
 
 from ..errors import NotFoundError
-from ..web.endpoints.csrf import cookie_session
+from ..web.cookie_session import cookie_session
 from .console import CSRF_FIELD, read_form
 
 if TYPE_CHECKING:

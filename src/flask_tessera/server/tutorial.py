@@ -30,8 +30,9 @@ from ..web.endpoints.body import read_bytes
 from ..web.endpoints.login import accounts_of, authenticate
 from ..web.endpoints.row import Endpoint
 from ..web.http_errors import TesseraHTTPError, http_errors
-from ..web.request_auth import identify_request, load_user
+from ..web.request_auth import identify_request
 from ..web.responses import Responses
+from ..web.user_loading import load_user
 from .credentials import parse
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def make_tutorial(tessera: Tessera[User], config: Mapping[str, Any]) -> Blueprin
         with http_errors(responses), _speaking_like_the_tutorial():
             runtime = tessera.runtime
             identity = identify_request(runtime, current_request_object())
-            user: User = load_user(runtime, identity.user_id, identity.user_stamp)
+            user: User = load_user(runtime.hooks, identity.user_id, identity.user_stamp)
             return responses.success(user.to_dict())
 
     for view, row in ((login, _login_row(login)), (detail, _detail_row(detail))):

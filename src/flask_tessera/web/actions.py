@@ -22,15 +22,17 @@ from ..services.login_data import Login
 from ..sessions.model import Device, Session
 from ..tokens.claims import LAST_SECOND, is_safe_text
 from .client import clean_device, client_info
+from .cookie_session import forget_cookies
 from .current import current_request_object
 from .http_errors import raises_http
 from .login_attempt import LoginAttempt
 from .own_claims import given_claims, loaded_claims
-from .request_auth import auth_of, find_credential, load_user, refuse_another_user, verify_credential
+from .request_auth import auth_of, find_credential, refuse_another_user, verify_credential
 from .ticket_reading import redeem
 from .tickets import RedeemedTicket, as_issued_to, life_of, redeemed, wanted_ticket
 from .token_pair import TokenPair
 from .user_ids import id_of
+from .user_loading import load_user
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -202,7 +204,7 @@ class Actions(Generic[User]):
         runtime = self.runtime
         try:
             identity = verify_credential(runtime, token)
-            user: User = load_user(runtime, identity.user_id, identity.user_stamp)
+            user: User = load_user(runtime.hooks, identity.user_id, identity.user_stamp)
         except (TokenInvalidError, TokenExpiredError, SessionEndedError, UserGoneError, ThrottledError):
             return None
         return user
@@ -249,7 +251,7 @@ class Actions(Generic[User]):
         runtime = self.runtime
         session = runtime.sessions.rotate(refresh_token, self.client_info())
         try:
-            user = load_user(runtime, runtime.hooks.user_id_of(session.user_id), session.user_stamp)
+            user = load_user(runtime.hooks, runtime.hooks.user_id_of(session.user_id), session.user_stamp)
         except UserGoneError:
             runtime.sessions.end(session.sid, "user_gone", self.client_info())
             raise
@@ -270,8 +272,7 @@ class Actions(Generic[User]):
             runtime.legacy.end(find_credential(runtime, current_request_object())[0], self.client_info())
             return self._result([])
         ended = runtime.sessions.end(sid, "logout", self.client_info())
-        if runtime.cookies is not None:
-            runtime.cookies.clear_if_sent()
+        forget_cookies(runtime, {ended.sid})
         return self._result([ended])
 
     @raises_http
@@ -430,7 +431,7 @@ class Actions(Generic[User]):
     def _object_of(self, user: Any) -> Any:
         """The user object; the one that the loader gives where only an id was given."""
         is_object = hasattr(user, "get_id") or (hasattr(user, "id") and not isinstance(user, str | int))
-        return user if is_object else load_user(self.runtime, self.runtime.hooks.user_id_of(self.id_of(user)))
+        return user if is_object else load_user(self.runtime.hooks, self.runtime.hooks.user_id_of(self.id_of(user)))
 
     def _result(self, sessions: Sequence[Session]) -> RevokeResult:
         return RevokeResult(tuple(sessions), self.runtime.effective_by(sessions))

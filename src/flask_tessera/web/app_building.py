@@ -35,6 +35,7 @@ from .signal_sending import send_event
 from .signing_secrets import signing_secrets
 from .transports.cookie import CookieTransport
 from .transports.header import HeaderTransport
+from .user_loading import load_user
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -144,6 +145,7 @@ def _api_key_reader_of(shared: AppState, hooks: Hooks, api_keys: ApiKeys) -> Api
         limit=UnknownKeyLimit(shared.storage.values, rates),
         trusted_proxies=settings.TRUSTED_PROXIES,
         user_id_of=hooks.user_id_of,
+        load_owner=partial(load_user, hooks),
     )
 
 

@@ -63,6 +63,8 @@ class States:
         """What was registered, by realm."""
         self.running: dict[str, Runtime] = {}
         """What was built in this process, by realm."""
+        self.ready: dict[str, Runtime] = {}
+        """Of these, what requests may use without asking whose the storage is: it is known to be ours."""
         self.responses = Responses()
         """Writes errors; in the application's form once its settings are read."""
         self.settings = Settings()
@@ -85,7 +87,7 @@ class States:
         self._lock = threading.RLock()
         if self._shared is not None or self.running:
             self._of_parents.append((self._shared, self.running))
-        self._shared, self.running, self._is_owner = None, {}, False
+        self._shared, self.running, self.ready, self._is_owner = None, {}, {}, False
         self._look_again_at = 0.0
 
     def add(self, realm: str, hooks: Hooks, *, storage: Any, clock: Clock | None) -> None:
@@ -126,6 +128,8 @@ class States:
         runtime = self._running(realm)
         if owned and not self._is_owner:
             self._refuse_foreign(runtime.storage)
+        if self._is_owner:
+            self.ready[realm] = runtime
         return runtime
 
     def storage_ring(self) -> KeyRing:
@@ -179,7 +183,7 @@ class States:
     def close(self) -> None:
         """Write what waits, end the threads and let go of the connections; the next use builds all of it anew."""
         with self._lock:
-            shared, self._shared, self.running, self._is_owner = self._shared, None, {}, False
+            shared, self._shared, self.running, self.ready, self._is_owner = self._shared, None, {}, {}, False
         if shared is not None:
             try:
                 shared.connections.stop()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 from flask import after_this_request
 
-from ..errors import ClaimsInvalidError, ConfigError, InputError
+from ..errors import ClaimsInvalidError, InputError
 from ..services.keys import sid_text
 from .current import current_app_object, current_request_object
 from .transports.cookie import cookie_of
@@ -67,7 +67,7 @@ class SessionCookies:
         """Set cookies for pages of this origin only, and those without Secure for development only.
 
         Raises:
-            ConfigError: `COOKIE_SECURE` is off, and the request is for another host than this machine.
+            InputError: `COOKIE_SECURE` is off, and the request is for another host than this machine.
             CsrfError: a page of another origin has sent the request.
         """
         self._csrf.refuse_foreign_origin(current_request_object())
@@ -76,10 +76,8 @@ class SessionCookies:
             return
         host = current_request_object().host
         if not is_local(host):
-            raise ConfigError(
-                f"TESSERA_COOKIE_SECURE is off, which is for http://localhost only, but this is {host!r}: turn it on,"
-                " and serve the application over HTTPS"
-            )
+            _tell_to_secure()
+            raise InputError(f"TESSERA_COOKIE_SECURE is off, which is for http://localhost only, but this is {host!r}")
 
     def hand_out(self, issued: Issued, *, remember: bool) -> CookiePairResponse:
         """Set the cookies with the answer to the present request; gives its body.
@@ -120,15 +118,12 @@ class SessionCookies:
                 response.delete_cookie(name, **self._attributes(name))
             return response
 
-    def clear_if_sent(self) -> None:
-        """`clear`, if the present request carries any of them that holds a token."""
-        if self.access_token() is not None or self.refresh_token() is not None:
-            self.clear()
-
     @property
     def refresh_path(self) -> str:
         """Below which the refresh cookie is sent: where this realm's endpoints are, as the browser sees it."""
-        return current_request_object().script_root + _prefix_of(current_app_object(), self._realm, self._prefix)
+        prefix = _prefix_of(current_app_object(), self._realm, self._prefix)
+        # An empty one would be the folder of whatever page was asked for (RFC 6265 §5.1.4).
+        return current_request_object().script_root + prefix or "/"
 
     def csrf_token_of(self, sid: bytes) -> str:
         """What pages send back in the header `X-CSRF-Token`."""
@@ -201,8 +196,8 @@ def checked(cookies: SessionCookies | None, wanted: Delivery) -> Delivery:
     """What a client wants, if it can have it.
 
     Raises:
-        InputError: cookies, and the setting `COOKIES` is off.
-        ConfigError: cookies without Secure, for another host than this machine.
+        InputError: cookies, and the setting `COOKIES` is off; or cookies without Secure for another host than this
+            machine.
         CsrfError: cookies, and a page of another origin asks for them.
     """
     if wanted.transport == "cookie":
@@ -217,6 +212,14 @@ def checked(cookies: SessionCookies | None, wanted: Delivery) -> Delivery:
 def _tell_to_switch_on() -> None:
     """Log, once a process, what the developer of a page that gets a 400 has to do."""
     _log.warning("a client asked for its tokens in cookies and was refused: TESSERA_COOKIES is off")
+
+
+@functools.cache
+def _tell_to_secure() -> None:
+    _log.warning(
+        "a client asked for its tokens in cookies and was refused: TESSERA_COOKIE_SECURE is off, which is for"
+        " http://localhost only; turn it on, and serve the application over HTTPS"
+    )
 
 
 def is_local(host: str) -> bool:
@@ -235,7 +238,8 @@ def warn_of_insecure_cookies(settings: Settings) -> None:
 
 def cookie_names(realm: str, *, is_secure: bool) -> tuple[str, str, str]:
     """Of a realm: those of the access token, of the refresh token and of the CSRF token."""
-    suffix = f"-{_cookie_word(realm)}" if realm else ""
+    # No hyphen: a realm may be called "csrf".
+    suffix = f".{_cookie_word(realm)}" if realm else ""
     host, secure = ("__Host-", "__Secure-") if is_secure else ("", "")
     return f"{host}tessera{suffix}", f"{secure}tessera-refresh{suffix}", f"{host}tessera-csrf{suffix}"
 

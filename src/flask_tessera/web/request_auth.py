@@ -42,11 +42,12 @@ from ..services.keys import parse_sid
 from ..tokens.encoding import plain
 from .app_state import runtime_of, states_of
 from .csrf import SAFE_METHODS
-from .current import call_host, current_app_object, current_request_object, is_async
+from .current import current_app_object, current_request_object, is_async
 from .grants import names_granted
 from .http_errors import raise_as_http
 from .requirements import TRANSPORTS, Requirements
 from .ticket_reading import identify_by_ticket
+from .user_loading import load_user, refuse_gone
 
 if TYPE_CHECKING:
     from flask import Request
@@ -59,11 +60,7 @@ _KEY: Final = "_tessera_auth"
 _OPENED_BY: Final = "flask_tessera.opened_by"
 """In the environ, where no client can put anything."""
 _LENIENT: Final = Requirements(optional="invalid")
-_NOT_GOOD: Final = (TokenInvalidError, TokenExpiredError, SessionEndedError, ThrottledError, CsrfError)
-
-
-class UserLoaderError(Exception):
-    """The host's user loader failed in a way that a proxy would take for an absent user or attribute."""
+_NOT_GOOD: Final = (TokenInvalidError, TokenExpiredError, SessionEndedError, ThrottledError, CsrfError, UserGoneError)
 
 
 class RequestAuth(msgspec.Struct):
@@ -92,7 +89,8 @@ class RequestAuth(msgspec.Struct):
         if not self.has_user:
             identity = self.identity
             try:
-                user = None if identity is None else load_user(self.runtime, identity.user_id, identity.user_stamp)
+                hooks = self.runtime.hooks
+                user = None if identity is None else load_user(hooks, identity.user_id, identity.user_stamp)
             except UserGoneError as error:
                 if not self.is_lenient:
                     # Remembered: an error handler may ask again.
@@ -109,7 +107,7 @@ class RequestAuth(msgspec.Struct):
             self.load_user()
             return
         try:
-            self.user = _refuse_gone(self.runtime, await load(self.identity.user_id), self.identity.user_stamp)
+            self.user = refuse_gone(self.runtime.hooks, await load(self.identity.user_id), self.identity.user_stamp)
         except UserGoneError:
             if not self.is_lenient:
                 raise
@@ -125,7 +123,7 @@ def authenticate(realm: str, wanted: Requirements) -> RequestAuth:
         ConfigError: the application has no Tessera of this realm, or a setting is wrong.
     """
     try:
-        runtime: Runtime = current_app_object().extensions["tessera"].running[realm]
+        runtime: Runtime = current_app_object().extensions["tessera"].ready[realm]
     except KeyError:
         runtime = runtime_of(realm)
     try:
@@ -377,46 +375,7 @@ def refuse_another_user(runtime: Runtime, user_id: Any, user_stamp: str) -> None
         UserGoneError: the user of this id is gone, or another one.
     """
     if user_stamp and runtime.hooks.user_stamp is not None:
-        load_user(runtime, user_id, user_stamp)
-
-
-def load_user(runtime: Runtime, user_id: Any, user_stamp: str = "") -> Any:
-    """The user of a user id; the id itself where no loader was given.
-
-    Args:
-        runtime: of the realm.
-        user_id: as `user_id_type` makes it.
-        user_stamp: what the session keeps of the user, empty where that is not known: a user of another stamp is not
-            the one who logged in.
-
-    Raises:
-        UserGoneError: the loader knows no such user.
-        UserLoaderError: the loader raised an AttributeError or RuntimeError.
-    """
-    load = runtime.hooks.user_loader
-    if load is None:
-        return user_id
-    try:
-        user = call_host(load, user_id)
-    except TesseraError:
-        raise
-    except (AttributeError, RuntimeError) as error:
-        # Through `current_user` these would read as "no such attribute" and as "nobody".
-        raise UserLoaderError(f"the user loader failed: {error}") from error
-    return _refuse_gone(runtime, user, user_stamp)
-
-
-def _refuse_gone(runtime: Runtime, user: Any, user_stamp: str) -> Any:
-    # `return user.is_active and user` gives False.
-    if user is None or user is False:
-        raise UserGoneError("the user loader gave nobody")
-    try:
-        is_other = bool(user_stamp) and runtime.hooks.stamp_of(user) not in ("", user_stamp)
-    except (AttributeError, RuntimeError) as error:
-        raise UserLoaderError(f"user_stamp failed: {error}") from error
-    if is_other:
-        raise UserGoneError("the user of this id is another one now: user_stamp gives another text")
-    return user
+        load_user(runtime.hooks, user_id, user_stamp)
 
 
 def _check(auth: RequestAuth, wanted: Requirements) -> None:

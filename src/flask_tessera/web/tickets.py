@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from ..config import whole_seconds
 from ..services.tickets import Ticket, checked_purpose
 from ..tokens.claims import is_safe_text
-from .request_auth import load_user
+from .user_loading import load_user
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -87,5 +87,5 @@ def redeemed(runtime: Runtime, ticket: Ticket) -> RedeemedTicket[Any]:
         UserGoneError: the loader knows no such user, or another one of this id.
     """
     user_id = runtime.hooks.user_id_of(ticket.user_id) if ticket.user_id else None
-    user = load_user(runtime, user_id, ticket.user_stamp) if ticket.user_id else None
+    user = load_user(runtime.hooks, user_id, ticket.user_stamp) if ticket.user_id else None
     return RedeemedTicket(ticket.purpose, ticket.audience, user_id, ticket.session_id, ticket.data, user)

@@ -60,7 +60,8 @@ def make_blueprint(tessera: Tessera[Any], endpoints: Iterable[str], name: str, u
         blueprint: Blueprint = _AtSetPlace(name, __name__, url_prefix=Settings().URL_PREFIX)
     else:
         blueprint = Blueprint(name, __name__, url_prefix=url_prefix)
-    blueprint.record(lambda state: _note_prefix(state, tessera.realm))
+    if "refresh" in endpoints:
+        blueprint.record(lambda state: _note_prefix(state, tessera.realm))
     for endpoint in dict.fromkeys(endpoints):
         if endpoint not in ENDPOINTS:
             raise ConfigError(f"{endpoint!r} is not an endpoint; the endpoints are {', '.join(ENDPOINTS)}")

@@ -10,8 +10,6 @@ from ...errors import NotFoundError, TokenMissingError
 from .row import Endpoint
 
 if TYPE_CHECKING:
-    from ..app_state import Runtime
-    from ..cookies import SessionCookies
     from ..extension import Tessera
 
 
@@ -33,21 +31,12 @@ def csrf(tessera: Tessera[Any]) -> CsrfResponse:
     runtime = tessera.runtime
     if runtime.cookies is None:
         raise NotFoundError("TESSERA_COOKIES is off")
-    return CsrfResponse(runtime.cookies.csrf_token_of(cookie_session(runtime, runtime.cookies)))
-
-
-def cookie_session(runtime: Runtime, cookies: SessionCookies) -> bytes:
-    """The sid of the session that the cookies of the present request carry, live or not.
-
-    Raises:
-        TokenMissingError: they carry none.
-        TokenInvalidError: one of them carries what is no token of ours.
-    """
-    if access := cookies.access_token():
-        return runtime.access_reader.session_of(access, at=runtime.clock())
-    if refresh := cookies.refresh_token():
-        return runtime.sessions.sid_of(refresh[0])
-    raise TokenMissingError("no cookie carries a session")
+    # Not for the refresh cookie alone: a neighbouring subdomain can plant one of its own session (requirement S05).
+    access = runtime.cookies.access_token()
+    if access is None:
+        raise TokenMissingError("no cookie carries an access token")
+    sid = runtime.access_reader.session_of(access, at=runtime.clock())
+    return CsrfResponse(runtime.cookies.csrf_token_of(sid))
 
 
 ROWS: Final = (

@@ -9,8 +9,9 @@ from ...services.login_data import Login
 from ..cookies import Delivery, checked
 from ..current import current_request_object
 from ..own_claims import loaded_claims
-from ..request_auth import find_credential, identify_request, load_user
+from ..request_auth import find_credential, identify_request
 from ..token_pair import PairResponse, TokenPair
+from ..user_loading import load_user
 from .row import Endpoint
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def exchange(tessera: Tessera[Any], wanted: Delivery) -> Any:
     identity = identify_request(runtime, request)
     if identity.credential != "legacy":
         raise TokenInvalidError("a token of this application needs no exchange")
-    user = load_user(runtime, identity.user_id)
+    user = load_user(runtime.hooks, identity.user_id)
     login = Login(
         str(identity.user_id),
         caller=tessera.client_info(),

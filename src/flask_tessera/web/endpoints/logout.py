@@ -8,11 +8,11 @@ import msgspec
 
 from ...errors import NotFoundError, TokenMissingError
 from ...services.keys import parse_sid, sid_text
+from ..cookie_session import cookie_session, forget_cookies
 from ..current import current_request_object
 from ..freshness import refuse_stale_login
 from ..request_auth import find_credential, identify_request, refuse_another_user
 from ..requirements import SESSION_TRANSPORTS
-from .csrf import cookie_session
 from .row import Endpoint
 
 if TYPE_CHECKING:
@@ -42,13 +42,13 @@ class RevokedResponse(msgspec.Struct, frozen=True):
 def logout(tessera: Tessera[Any], wanted: LogoutRequest) -> RevokedResponse:
     """Log out: end this session, the others, or all."""
     runtime = tessera.runtime
-    ended = _end_this(tessera, wanted) if wanted.which == "this" else _end_more(tessera, wanted)
-    if runtime.cookies is not None and wanted.which != "others" and not wanted.refresh_token:
-        runtime.cookies.clear_if_sent()
+    ended, sid = _end_this(tessera, wanted) if wanted.which == "this" else (_end_more(tessera, wanted), b"")
+    forget_cookies(runtime, {sid, *(each.sid for each in ended)})
     return RevokedResponse([sid_text(each.sid) for each in ended], runtime.effective_by(ended))
 
 
-def _end_this(tessera: Tessera[Any], wanted: LogoutRequest) -> Sequence[Session]:
+def _end_this(tessera: Tessera[Any], wanted: LogoutRequest) -> tuple[Sequence[Session], bytes]:
+    """What was ended, and the sid of the session that is over now; empty for a token of the old application."""
     runtime, caller = tessera.runtime, tessera.client_info()
     if wanted.refresh_token:
         sid = runtime.sessions.owner_of(wanted.refresh_token, caller, current=False).sid
@@ -59,14 +59,14 @@ def _end_this(tessera: Tessera[Any], wanted: LogoutRequest) -> Sequence[Session]
             runtime.cookies.refuse_forged(sid)
         elif runtime.legacy is not None and not runtime.access_reader.recognises(text):
             runtime.legacy.end(text, caller)
-            return ()
+            return (), b""
         else:
             sid = runtime.access_reader.session_of(text, at=runtime.clock())
     try:
-        return [runtime.sessions.end(sid, "logout", caller)]
+        return [runtime.sessions.end(sid, "logout", caller)], sid
     except NotFoundError:
         # Forgotten is as good as ended: a logout that is sent twice must not fail.
-        return ()
+        return (), sid
 
 
 def _presented(runtime: Runtime) -> tuple[str, str]:

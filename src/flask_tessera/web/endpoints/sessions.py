@@ -8,6 +8,7 @@ import msgspec
 
 from ...services.keys import parse_sid, sid_text
 from ...sessions.model import Device
+from ..cookie_session import forget_cookies
 from ..freshness import is_recent_login, refuse_stale_login
 from ..request_auth import auth_of, refuse_another_user
 from .logout import RevokedResponse
@@ -54,8 +55,7 @@ def end_session(tessera: Tessera[Any], sid: str) -> RevokedResponse:
         refuse_stale_login(runtime, identity.authenticated_at)
     owner = str(identity.user_id)
     ended = runtime.sessions.end(parse_sid(sid), "kick", tessera.client_info(), owner=owner)
-    if sid == identity.session_id and runtime.cookies is not None:
-        runtime.cookies.clear_if_sent()
+    forget_cookies(runtime, {ended.sid})
     return RevokedResponse([sid_text(ended.sid)], runtime.effective_by([ended]))
 
 

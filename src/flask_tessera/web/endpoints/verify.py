@@ -18,8 +18,9 @@ from ...services.keys import parse_sid
 from ..csrf import SAFE_METHODS
 from ..current import current_request_object
 from ..http_errors import http_errors
-from ..request_auth import find_credential, identify_request, load_user
+from ..request_auth import find_credential, identify_request
 from ..requirements import TRANSPORTS
+from ..user_loading import load_user
 from .row import Endpoint
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def verify(tessera: Tessera[Any]) -> Response:
 
     204 with `X-Tessera-User`, `-Session` and `-Scopes`; the query's `scope` names scopes that are needed.
 
-    A user id that is no printable ASCII, or holds a percent sign, is percent-encoded (RFC 3986 §2.1).
+    A user id or scope that is no printable ASCII, or holds a percent sign, is percent-encoded (RFC 3986 §2.1).
 
     Raises:
         TesseraError: the request may not pass; the status is a real one, whatever the setting of `HTTP_STATUS`.
@@ -54,7 +55,7 @@ def verify(tessera: Tessera[Any]) -> Response:
     with http_errors(replace(runtime.responses, always_200=False)):
         identity = identify_request(runtime, request, transports=TRANSPORTS)
         _refuse_forged(runtime, request, identity)
-        load_user(runtime, identity.user_id, identity.user_stamp)
+        load_user(runtime.hooks, identity.user_id, identity.user_stamp)
         needed = frozenset(word for text in request.args.getlist("scope") for word in text.split())
         if not needed <= identity.scopes:
             raise ScopeMissingError(f"the token lacks {' '.join(sorted(needed - identity.scopes))}")
@@ -63,23 +64,30 @@ def verify(tessera: Tessera[Any]) -> Response:
 
 def _refuse_forged(runtime: Runtime, request: Request, identity: Identity[Any]) -> None:
     """The proxy asks by GET, but what it lets through may change something."""
-    methods = [request.environ[name].upper() for name in _METHOD_HEADERS if name in request.environ]
-    if all(method in SAFE_METHODS for method in methods) or find_credential(runtime, request)[1] != "cookie":
+    if find_credential(runtime, request)[1] != "cookie":
         return
     if runtime.cookies is None:
         raise CsrfError("TESSERA_COOKIES is off")
-    runtime.cookies.refuse_forged(parse_sid(identity.session_id))
+    methods = [request.environ[name].upper() for name in _METHOD_HEADERS if name in request.environ]
+    if not methods and "HTTP_ORIGIN" in request.environ:
+        # Where the proxy does not say it, an origin is what a browser sends with what changes something.
+        runtime.cookies.refuse_foreign_origin()
+    elif not all(method in SAFE_METHODS for method in methods):
+        runtime.cookies.refuse_forged(parse_sid(identity.session_id))
 
 
 def _headers_of(identity: Identity[Any]) -> dict[str, str]:
-    user = str(identity.user_id)
-    is_plain = user.isascii() and user.isprintable() and "%" not in user and user == user.strip()
     return {
-        "X-Tessera-User": user if is_plain else quote(user, safe=""),
+        "X-Tessera-User": _in_header(str(identity.user_id)),
         "X-Tessera-Session": identity.session_id,
-        "X-Tessera-Scopes": " ".join(sorted(identity.scopes)),
+        "X-Tessera-Scopes": " ".join(sorted(map(_in_header, identity.scopes))),
         "Cache-Control": "no-store",
     }
+
+
+def _in_header(text: str) -> str:
+    is_plain = text.isascii() and text.isprintable() and "%" not in text and text == text.strip()
+    return text if is_plain else quote(text, safe="")
 
 
 ROWS: Final = (

@@ -39,6 +39,7 @@ class ApiKeyReader:
         limit: counts those that do not exist.
         trusted_proxies: the setting `TRUSTED_PROXIES`.
         user_id_of: the application's user id of its text form; TokenInvalidError where there is none.
+        load_owner: given a user id and a stamp, raises UserGoneError where the user is gone, or another one.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class ApiKeyReader:
         limit: UnknownKeyLimit,
         trusted_proxies: int,
         user_id_of: Callable[[str], Any],
+        load_owner: Callable[[Any, str], Any],
     ) -> None:
         self._keys = keys
         self._is_bounded = mode == "bounded"
@@ -60,6 +62,7 @@ class ApiKeyReader:
         self._limit = limit
         self._trusted_proxies = trusted_proxies
         self._user_id_of = user_id_of
+        self._load_owner = load_owner
         self._seen = SeenKeys(view)
 
     def identify(self, text: str, *, at: int, strict: bool) -> Identity[Any] | None:
@@ -90,6 +93,8 @@ class ApiKeyReader:
             raise TokenInvalidError("no such API key")
         seen = self._seen_key(found, at)
         self._refuse_address(seen.networks)
+        # Nothing else bounds how long the key of somebody who is gone would work: a session must be refreshed.
+        self._load_owner(seen.identity.user_id, seen.identity.user_stamp)
         self._keys.record_use(found, at=at)
         if is_remembered:
             self._seen.remember(text, seen, heard=heard)

@@ -16,19 +16,32 @@
     } catch { /* no storage here: the server's leeway covers two tabs that renew at once */ }
     return null;
   };
-  const renewedAt = () => Math.max(memory, Number(shared("renewed")) || 0);
+  // What lies in the future was written by a clock that has been set back since.
+  const renewedAt = () => Math.max(memory, ...[Number(shared("renewed"))].filter((at) => at <= Date.now()));
   const noteRenewed = () => { memory = Date.now(); shared("renewed", memory); };
-  const tell = (detail) => document.dispatchEvent(new CustomEvent("tessera:ended", {detail}));
-  const ended = (detail) => { if (tokens) tokens.set(null); shared("ended", JSON.stringify(detail)); tell(detail); };
+  let overAt = 0; // when it was last found that there is no session
+  const tell = ({error, msg}) => {
+    overAt = Date.now();
+    document.dispatchEvent(new CustomEvent("tessera:ended", {detail: {error, msg}}));
+  };
+  const isOver = () => overAt > renewedAt();
+  const ended = ({error, msg}) => {
+    if (isOver()) return; // it was told, and asking again changes nothing
+    if (tokens) tokens.set(null);
+    shared("ended", JSON.stringify({error, msg, at: Date.now()})); // the same text twice would reach no other tab
+    tell({error, msg});
+  };
   addEventListener("storage", (event) => {
-    if (event.key === name + "ended" && event.newValue) tell(JSON.parse(event.newValue));
+    if (event.key !== name + "ended" || !event.newValue) return;
+    try { tell(JSON.parse(event.newValue)); } catch { /* somebody else has written it */ }
   });
+  const json = (answer) => answer.json().then((body) => body || {}, () => ({}));
 
   const csrf = async () => {
     const found = document.cookie.split("; ").find((each) => each.startsWith(cookie + "="));
     if (found) return found.slice(cookie.length + 1);
     const answer = await fetch(prefix + "/csrf", {cache: "no-store"});
-    const body = await answer.json().catch(() => ({}));
+    const body = await json(answer);
     return (body.data || body).csrf_token || "";
   };
   const send = async (request) => {
@@ -40,16 +53,18 @@
     return fetch(request);
   };
   const problem = async (answer) => {
+    // Nor is any other site, or one that we were redirected to, believed what it says of our session.
+    if (new URL(answer.url, location).origin !== location.origin) return {};
     if (!/json/.test(answer.headers.get("content-type"))) return {};
     if (answer.status !== 401 && !(always200 && answer.status === 200)) return {};
-    return answer.clone().json().catch(() => ({}));
+    return json(answer.clone());
   };
   const post = async (path, body) => {
     const request = new Request(prefix + path, {
       method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body),
     });
     const answer = await (path === "/login" ? fetch(request) : send(request));
-    return [answer, await answer.clone().json().catch(() => ({}))];
+    return [answer, await json(answer.clone())];
   };
 
   // Whether the session was renewed, by this tab or another one, since the Unix millisecond `since`.
@@ -63,7 +78,8 @@
       noteRenewed();
       return true;
     }
-    if (/^(session_|user_gone)/.test(body.error)) ended(body);
+    if (/^(session_|user_gone)/.test(body.error)) ended({error: body.error, msg: body.msg || body.title});
+    else if (body.error === "token_missing") overAt = Date.now();
     return false;
   };
   const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
@@ -95,8 +111,11 @@
       const request = new Request(url, options), again = request.clone(), since = Date.now();
       const answer = await send(request);
       const {error, msg, title} = await problem(answer);
-      if (RENEWABLE.includes(error) && await renew(since)) return send(again);
-      if (/^(session_|user_gone)/.test(error)) ended({error, msg: msg || title});
+      if (RENEWABLE.includes(error) && !isOver() && await renew(since)) return send(again);
+      if (/^(session_|user_gone)/.test(error)) {
+        if (!tokens && !isOver()) await renew(since); // a refresh that is told so has the cookies cleared
+        ended({error, msg: msg || title});
+      }
       return answer;
     },
     // Whether the session was renewed since the Unix millisecond `since`, at which the page was asked for: now, if need be.
