@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flask_tessera import TokenInvalidError, login_required
+from flask_tessera import Tessera, TokenInvalidError, login_required
 from flask_tessera.errors import ThrottledError
 from flask_tessera.sessions.revocations import Revocation
 from flask_tessera.storage.memory import MemoryStorage
@@ -407,6 +407,30 @@ def test_a_key_of_another_secret_counts_and_one_of_a_wrong_form_or_an_expired_on
         assert told(site.get("/who", made.key[:-1] + "!")) == INVALID
     other_secret = render(parse(made.key)[0], bytes(32))
     assert [told(site.get("/who", other_secret)) for _ in range(3)] == [INVALID, INVALID, THROTTLED]
+
+
+@pytest.mark.parametrize("is_remembered", [False, True])
+def test_A03_a_key_that_is_not_good_here_is_answered_and_counted_as_one_that_does_not_exist(new_site, is_remembered):
+    storage = CountingStorage()
+    site = make(new_site, storage, TESSERA_LOGIN_LIMIT_ADDRESS="3 per 5 minutes")
+    admins = Tessera(realm="admin", user_id_type=int, clock=site.clock)
+    admins.init_app(site.app)
+    other = make(new_site, storage, TESSERA_AUDIENCE="elsewhere")
+    elsewhere = {"REMOTE_ADDR": "192.0.2.9"}
+    with site.app.app_context():
+        of_admin = admins.api_keys.create(7, name="till").key
+    within = create(site, addresses=["127.0.0.1"])
+    expiring = create(site, addresses=["127.0.0.1"], expires_in=60)
+    site.clock.advance(60)
+    if is_remembered:
+        assert told(site.get("/who", within.key)) == (200, "in")
+    bad = [within.key, expiring.key, of_admin, create(other).key]
+    answers = [site.get("/who", each, environ_base=elsewhere) for each in (*bad[:3], *bad, unknown(0))]
+    assert [told(each) for each in answers] == [INVALID] * 3 + [THROTTLED] * 5
+    assert len({each.get_data() for each in answers[:3]}) == len({each.get_data() for each in answers[3:]}) == 1
+    # Whom nobody keeps out.
+    assert told(site.get("/who", create(site).key, environ_base=elsewhere)) == (200, "in")
+    assert told(site.get("/who", within.key)) == (200, "in")
 
 
 def test_who_is_throttled_is_nobody_where_nobody_may_come_in(new_site, storage):

@@ -147,11 +147,124 @@ def test_a_user_has_at_most_fifty_keys(shop):
     make_key(shop, token, name="one more")
 
 
+def kept_of(shop, kind="api_key"):
+    """How many rows of a kind the storage keeps."""
+    with shop.app.app_context():
+        page = shop.tessera.runtime.storage.values.read("", most=1000)
+    return sum(each.kind == kind for each in page.values)
+
+
+def test_A05_expired_keys_are_kept_as_long_as_they_lived_and_at_most_fifty_with_the_others(shop):
+    with shop.app.app_context():
+        create = shop.tessera.api_keys.create
+        lasting = [create(7, name="lasting") for _ in range(10)]
+        for _ in range(3):
+            short = [create(7, name="short", expires_in=60) for _ in range(40)]
+            assert kept_of(shop) == 50
+            shop.clock.advance(60)
+        # Those that are removed are the oldest, and no more than there must be.
+        create(7, name="one more")
+        answers = [told(shop.get("/who", each.key))[2] for each in short]
+        assert answers == ["token_invalid"] + ["token_expired"] * 39
+        assert [shop.get("/who", each.key).status_code for each in lasting] == [200] * 10
+        shop.clock.advance(60)
+        assert told(shop.get("/who", short[-1].key)) == INVALID
+
+
+def test_A05_a_user_makes_and_rotates_keys_a_hundred_times_an_hour_and_may_always_revoke_them(shop):
+    token = shop.login().access_token
+    made = make_key(shop, token)
+    one = f"/auth/api-keys/{made['id']}"
+    for _ in range(98):
+        data_of(shop.post(f"{one}/rotate", token))
+    last = make_key(shop, token)
+    for answer in (shop.post(f"{one}/rotate", token), shop.post("/auth/api-keys", token, json={"name": "till"})):
+        assert (answer.status_code, answer.get_json()["error"]) == (429, "too_many_requests")
+        assert answer.headers["Retry-After"] == "3600"
+    assert shop.get("/who", last["key"]).status_code == 200
+    data_of(shop.request("PATCH", one, token, json={"name": "other"}))
+    data_of(shop.request("DELETE", one, token))
+    make_key(shop, shop.login(8).access_token)
+    with shop.app.app_context():
+        shop.tessera.api_keys.rotate(7, last["id"])
+    shop.clock.advance(3600)
+    make_key(shop, shop.login().access_token)
+
+
+def test_S09_applications_of_one_secret_and_storage_keep_their_keys_apart(new_site):
+    storage = MemoryStorage()
+    named = [{"TESSERA_AUDIENCE": "shop"}, {"TESSERA_AUDIENCE": "bank"}, {"TESSERA_ISSUER": "shop"}, {}]
+    sites = [new_site(storage=storage, **each) for each in (*named, named[0])]
+    for site in sites:
+        site.app.register_blueprint(site.tessera.blueprint("api-keys"))
+        site.app.add_url_rule("/who", "who", login_required(lambda: "in"))
+    shop, *others, same = sites
+    made = make_key(shop, shop.login().access_token)
+    assert shop.get("/who", made["key"]).text == same.get("/who", made["key"]).text == "in"
+    for other in others:
+        assert told(other.get("/who", made["key"])) == INVALID
+        token = other.login().access_token
+        assert data_of(other.get("/auth/api-keys", token)) == []
+        assert told(other.post(f"/auth/api-keys/{made['id']}/rotate", token)) == NOT_FOUND
+    assert shop.get("/who", made["key"]).text == "in"
+    # What ends the user ends all of them.
+    with others[0].app.app_context():
+        others[0].tessera.suspend(7)
+    assert told(shop.get("/who", made["key"])) == INVALID
+
+
+def test_a_key_from_before_applications_were_kept_apart_works_on(new_site):
+    storage = MemoryStorage()
+    old, new = new_site(storage=storage), new_site(storage=storage, TESSERA_AUDIENCE="shop")
+    with old.app.app_context():
+        old.tessera.runtime.api_keys._issued_for = ""
+        made = old.tessera.api_keys.create(7, name="till")
+    with new.app.app_context():
+        assert new.tessera.verify(made.key).user_id == 7
+
+
 def test_a_key_cannot_do_more_than_the_session_that_makes_it(shop):
     token = shop.login(scope="orders:read").access_token
     answer = shop.post("/auth/api-keys", token, json={"name": "till", "scope": "orders:read orders:write"})
     assert told(answer) == (403, 4105, "scope_missing")
     assert data_of(shop.get("/auth/api-keys", token)) == []
+
+
+def test_A01_a_session_rotates_no_key_that_can_do_more_than_itself(shop):
+    wide = shop.login(scope="orders:read orders:write").access_token
+    made = make_key(shop, wide, scope="orders:read orders:write")
+    rotate = f"/auth/api-keys/{made['id']}/rotate"
+    for scope in ("", "orders:read", "orders:write other"):
+        assert told(shop.post(rotate, shop.login(scope=scope).access_token)) == (403, 4105, "scope_missing")
+    assert shop.get("/orders", made["key"]).status_code == 200
+    again = data_of(shop.post(rotate, wide))
+    assert (again["scope"], shop.get("/orders", again["key"]).status_code) == (made["scope"], 200)
+    # The application may do what it likes.
+    with shop.app.app_context():
+        assert shop.tessera.api_keys.rotate(7, made["id"]).scope == made["scope"]
+
+
+@pytest.mark.parametrize("mode", ["bounded", "stateless"])
+def test_A01_a_session_that_has_ended_elsewhere_makes_and_rotates_no_key(new_site, mode):
+    storage = far_storage()
+    one, other = (new_site(storage=storage, TESSERA_REVOCATION=mode) for _ in range(2))
+    one.app.register_blueprint(one.tessera.blueprint("api-keys"))
+    age(one)
+    pair = one.login()
+    made = make_key(one, pair.access_token)
+    with other.app.app_context():
+        other.tessera.revoke_session(pair.session_id)
+    answers = [
+        one.post("/auth/api-keys", pair.access_token, json={"name": "till"}),
+        one.post(f"/auth/api-keys/{made['id']}/rotate", pair.access_token),
+    ]
+    assert [(each.status_code, each.get_json()["error"]) for each in answers] == [(401, "session_kick")] * 2
+    with one.app.app_context():
+        assert [each.id for each in one.tessera.api_keys.list(7)] == [made["id"]]
+        # It was not changed.
+        assert one.tessera.verify_token(made["key"]).id == 7
+    for each in (one, other):
+        each.tessera.close(each.app)
 
 
 def test_A01_only_a_fresh_login_makes_a_key_or_a_new_secret(shop):

@@ -57,6 +57,7 @@ class ApiKey(msgspec.Struct, frozen=True):
         earlier: secrets that a rotation has replaced and that still work for a while, the newest first.
         user_stamp: the digest of its owner's stamp, empty where the application gives none.
         is_revoked: whether it was, and is about to be removed.
+        issued_for: names issuer and audience for which alone it is good; empty for all.
     """
 
     key_id: bytes
@@ -72,6 +73,7 @@ class ApiKey(msgspec.Struct, frozen=True):
     earlier: tuple[Secret, ...] = ()
     user_stamp: str = ""
     is_revoked: bool = False
+    issued_for: str = ""
 
     @property
     def until(self) -> int:

@@ -27,11 +27,13 @@ from ..errors import (
     SessionEndedError,
     StorageUnavailableError,
     TesseraError,
+    ThrottledError,
     TokenExpiredError,
     TokenInvalidError,
 )
 from ..sessions.ids import tag_in, tag_of
 from ..sessions.revocations import Revocation
+from ..storage.key_value import hashed_key
 from ..tokens import api_key
 from ..tokens.claims import LAST_SECOND
 from .api_key_data import MOST_KEYS, ApiKey, NewApiKey, checked_name, checked_overlap, digest_of
@@ -55,7 +57,10 @@ _TOLD_FOR: Final = 600
 _REVOKED: Final = "kick"
 """The reason in the log for which a key has ended, not only changed."""
 _EXPIRED_KEPT: Final = 7 * 86_400
-"""Seconds for which the holder of an expired key can still learn that it has expired."""
+"""Seconds, and never longer than it lived, for which the holder of an expired key can learn that it has expired."""
+MOST_CHANGES: Final = 100
+"""Keys that a user may make or rotate himself in an hour: each leaves a row, or an entry of the log, behind it."""
+_HOUR: Final = 3600
 _MOST_RECORDED: Final = 4096
 _MOST_TRIES: Final = 100
 """Writers that may be faster, one after another."""
@@ -81,6 +86,7 @@ class ApiKeys:
             restored from a backup, and has forgotten which keys were revoked.
         clock: gives now, Unix seconds.
         random_bytes: gives random bytes.
+        issued_for: names issuer and audience, for which alone the keys are good that are made here.
     """
 
     def __init__(
@@ -91,6 +97,7 @@ class ApiKeys:
         valid_from: Callable[[int], int],
         clock: Clock,
         random_bytes: RandomBytes,
+        issued_for: str = "",
     ) -> None:
         self._storage = storage
         self._values = storage.values
@@ -98,6 +105,7 @@ class ApiKeys:
         self._valid_from = valid_from
         self._clock = clock
         self._random_bytes = random_bytes
+        self._issued_for = issued_for
         self._ids = NewIds(realm, random_bytes)
         self._recorded: dict[bytes, int] = {}
 
@@ -127,14 +135,13 @@ class ApiKeys:
         """
         refuse_unusable(user_id)
         at, wanted, secret = self._clock(), wanted.checked(), self._random_bytes(api_key.SECRET_BYTES)
-        if within is not None and (beyond := frozenset(wanted.scope.split()) - within):
-            raise ScopeMissingError(f"the session lacks {' '.join(sorted(beyond))}")
-        self._refuse_more(user_id, at, MOST_KEYS - 1)
+        _refuse_beyond(wanted.scope, within)
+        self._make_room(user_id, at, MOST_KEYS - 1)
         key = self._new_key(user_id, wanted, secret, user_stamp, at)
         self._put(key, at=at, over=0)
         try:
             # Once more, now that it counts: others may have been made meanwhile.
-            self._refuse_more(user_id, at, MOST_KEYS)
+            self._make_room(user_id, at, MOST_KEYS)
             self._refuse_suspended(user_id, at)
             (check or bool)()
         except TesseraError:
@@ -142,11 +149,23 @@ class ApiKeys:
             raise
         return key, api_key.render(key.key_id, secret)
 
+    def count_change(self, user_id: str) -> None:
+        """Count that a user makes or rotates a key himself. A revocation is not counted: it must never be refused.
+
+        Raises:
+            ThrottledError: he has done so too often.
+        """
+        at = self._clock()
+        name = hashed_key("api_key_changes", self._realm, user_id)
+        counter = self._values.increment("tries", name, window=_HOUR, at=at)
+        if counter.count > MOST_CHANGES:
+            raise ThrottledError(max(1, counter.ends_at - at))
+
     def list(self, user_id: str) -> list[ApiKey]:
         """The keys of a user that work, the newest first."""
         at = self._clock()
         valid_from = self._valid_from(at)
-        return [each for each in self._all(user_id, at) if at < each.until and each.created_at >= valid_from][::-1]
+        return [each for each in self._all(user_id, at) if self._works(each, at, valid_from)][::-1]
 
     def rename(self, user_id: str, key_id: bytes, name: str) -> ApiKey:
         """Call a key otherwise.
@@ -158,20 +177,29 @@ class ApiKeys:
         name = checked_name(name)
         return self._change(user_id, key_id, lambda key: replace(key, name=name))
 
-    def rotate(self, user_id: str, key_id: bytes, *, overlap: int = 0) -> tuple[ApiKey, str]:
+    def rotate(
+        self, user_id: str, key_id: bytes, *, overlap: int = 0, within: frozenset[str] | None = None
+    ) -> tuple[ApiKey, str]:
         """Give a key a new secret; gives it with its new text.
 
         Args:
             user_id: its owner.
             key_id: names it.
             overlap: seconds for which secrets that it had before work on; those that had less left end sooner.
+            within: scopes beyond which the key must not reach; None for any.
 
         Raises:
             InputError: `overlap` is negative or too long.
             NotFoundError: there is no such key, or it is somebody else's.
+            ScopeMissingError: the scope of the key goes beyond `within`.
         """
         overlap, at, secret = checked_overlap(overlap), self._clock(), self._random_bytes(api_key.SECRET_BYTES)
-        key = self._change(user_id, key_id, lambda key: key.rotated(secret, overlap=overlap, at=at))
+
+        def rotated(key: ApiKey) -> ApiKey:
+            _refuse_beyond(key.scope, within)
+            return key.rotated(secret, overlap=overlap, at=at)
+
+        key = self._change(user_id, key_id, rotated)
         self._tell([key], at, reason="replaced")
         return key, api_key.render(key_id, secret)
 
@@ -193,11 +221,16 @@ class ApiKeys:
                 marked.append(self._change(user_id, each.key_id, _revoked, also_revoked=True))
         self._end(marked)
 
-    def find(self, key_id: bytes, secret: bytes, *, at: int) -> FoundKey | None:
+    def find(
+        self, key_id: bytes, secret: bytes, *, at: int, works_here: Callable[[ApiKey], bool] = bool
+    ) -> FoundKey | None:
         """The key of an id and a secret that works at Unix second `at`; None if there is none such.
 
+        One of another realm, issuer or audience, and one that `works_here` refuses, is as good as none: nobody learns
+        from its answer that there is such a key.
+
         Raises:
-            TokenInvalidError: it is of another realm, or of a time of which the storage has forgotten something.
+            TokenInvalidError: it is of a time of which the storage has forgotten something.
             TokenExpiredError: it has expired.
             SessionEndedError: its owner is suspended.
         """
@@ -206,7 +239,9 @@ class ApiKeys:
         until = key.works_until(secret) if key is not None and not key.is_revoked else 0
         if value is None or key is None or not until or (until <= at < key.until):
             return None
-        if key.realm != self._realm or key.created_at < self._valid_from(at):
+        if not self._is_ours(key) or not works_here(key):
+            return None
+        if key.created_at < self._valid_from(at):
             raise TokenInvalidError
         if key.until <= at:
             raise TokenExpiredError("the API key has expired")
@@ -238,6 +273,7 @@ class ApiKeys:
             expires_at=0 if wanted.expires_in is None else at + wanted.expires_in,
             addresses=wanted.addresses,
             user_stamp=user_stamp,
+            issued_for=self._issued_for,
         )
 
     def _change(
@@ -249,7 +285,7 @@ class ApiKeys:
             key = _read(value)
             if value is None or key is None or (key.realm, key.user_id) != (self._realm, user_id):
                 raise NotFoundError("no such API key")
-            if not also_revoked and (key.is_revoked or key.until <= at or key.created_at < self._valid_from(at)):
+            if not also_revoked and (key.is_revoked or not self._works(key, at, self._valid_from(at))):
                 raise NotFoundError("this API key does not work any more")
             changed = change(key)
             if self._put(changed, at=at, over=value.version):
@@ -257,7 +293,7 @@ class ApiKeys:
         raise StorageUnavailableError("others change this API key all the time", writing=True)
 
     def _put(self, key: ApiKey, *, at: int, over: int) -> bool:
-        expires_at = min(key.until + _EXPIRED_KEPT, LAST_SECOND)
+        expires_at = min(key.until + min(_EXPIRED_KEPT, key.until - key.created_at), LAST_SECOND)
         if key.is_revoked:
             # Where nobody completes the revocation, nothing is left of it but this.
             expires_at = at + _TOLD_FOR
@@ -286,9 +322,25 @@ class ApiKeys:
         found = [_read(each) for each in self._values.list(KIND, (self._realm, user_id), at=at)]
         return [each for each in found if each is not None and (also_revoked or not each.is_revoked)]
 
-    def _refuse_more(self, user_id: str, at: int, most: int) -> None:
-        if sum(at < each.until for each in self._all(user_id, at)) > most:
+    def _is_ours(self, key: ApiKey) -> bool:
+        """Whether it is of this realm, and was not made for another issuer or audience."""
+        return key.realm == self._realm and key.issued_for in ("", self._issued_for)
+
+    def _works(self, key: ApiKey, at: int, valid_from: int) -> bool:
+        return self._is_ours(key) and at < key.until and key.created_at >= valid_from
+
+    def _make_room(self, user_id: str, at: int, most: int) -> None:
+        """Remove the oldest expired keys beyond `most`.
+
+        Raises:
+            InputError: more than `most` have not expired.
+        """
+        keys = self._all(user_id, at)
+        expired = [each for each in keys if each.until <= at]
+        if len(keys) - len(expired) > most:
             raise InputError(f"a user has at most {MOST_KEYS} API keys: revoke one of them first")
+        for each in expired[: max(0, len(keys) - most)]:
+            self._remove(each)
 
     def _refuse_suspended(self, user_id: str, at: int) -> None:
         if self._storage.sessions.principal(self._realm, user_id).suspended_until > at:
@@ -304,6 +356,11 @@ def revoke_again(values: KeyValue, entry: Revocation) -> None:
 def _name_of(key_id: bytes) -> bytes:
     """The name under which a key is stored: it begins with the tag of its owner, which the id tells."""
     return tag_in(key_id) + key_id
+
+
+def _refuse_beyond(scope: str, within: frozenset[str] | None) -> None:
+    if within is not None and (beyond := frozenset(scope.split()) - within):
+        raise ScopeMissingError(f"the session lacks {' '.join(sorted(beyond))}")
 
 
 def _revoked(key: ApiKey) -> ApiKey:

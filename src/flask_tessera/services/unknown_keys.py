@@ -22,7 +22,7 @@ _MOST_REMEMBERED: Final = 4096
 
 
 class UnknownKeyLimit:
-    """Counts API keys that turned out not to exist, in the storage: by all processes together.
+    """Counts API keys that turned out not to exist, or not to be good here, in the storage: by all processes together.
 
     It is asked only then, so it keeps nobody from using a key that exists. A network that has reached a limit is
     remembered until its window ends, and writes nothing more.

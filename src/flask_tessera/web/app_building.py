@@ -131,6 +131,7 @@ def _api_keys_of(shared: AppState, realm: str) -> ApiKeys:
         valid_from=lambda at: shared.view.valid_from(at=at),
         clock=shared.clock,
         random_bytes=secrets.token_bytes,
+        issued_for=_issued_for(shared.settings),
     )
 
 
@@ -210,8 +211,13 @@ def _session_policy(settings: Settings) -> SessionPolicy:
         leeway=settings.REFRESH_LEEWAY,
         longest_access=max(settings.ACCESS_LIFETIME, settings.TOKEN_LIFETIME),
         limits=Limits(settings.MAX_SESSIONS, settings.SESSIONS_PER_DEVICE_TYPE, overflow),
-        issued_for=json.dumps([settings.ISSUER, settings.AUDIENCE]),
+        issued_for=_issued_for(settings),
     )
+
+
+def _issued_for(settings: Settings) -> str:
+    """What tells apart applications of one secret and storage: kept with sessions, API keys and tickets."""
+    return json.dumps([settings.ISSUER, settings.AUDIENCE])
 
 
 def login_attempts(settings: Settings, storage: Storage, clock: Clock) -> LoginAttempts | None:

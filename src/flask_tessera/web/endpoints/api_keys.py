@@ -17,6 +17,7 @@ from .row import Endpoint
 
 if TYPE_CHECKING:
     from ...services.api_key_data import ApiKey
+    from ..app_state import Runtime
     from ..extension import Tessera
     from ..identity import Identity
 
@@ -68,13 +69,13 @@ class ApiKeyRevokedResponse(msgspec.Struct, frozen=True):
 def create(tessera: Tessera[Any], wanted: NewApiKey) -> NewApiKeyResponse:
     """Make a key; needs a fresh login."""
     runtime, identity = tessera.runtime, _fresh_owner(tessera)
-    request = current_request_object()
+    runtime.api_keys.count_change(str(identity.user_id))
     key, text = runtime.api_keys.create(
         str(identity.user_id),
         msgspec.structs.replace(wanted, name=clean(wanted.name, LONGEST_NAME_READ)),
         user_stamp=identity.user_stamp,
         within=identity.scopes,
-        check=lambda: identify_request(runtime, request, strict=True, transports=SESSION_TRANSPORTS),
+        check=lambda: _look_again(runtime),
     )
     return _shown_once(key, text)
 
@@ -93,9 +94,13 @@ def rename(tessera: Tessera[Any], wanted: RenameRequest, key_id: str) -> ApiKeyR
 
 
 def rotate(tessera: Tessera[Any], wanted: RotateRequest, key_id: str) -> NewApiKeyResponse:
-    """Give a key a new secret; needs a fresh login."""
+    """Give a key a new secret; needs a fresh login, whose scopes reach as far as the key's."""
     runtime, identity = tessera.runtime, _fresh_owner(tessera)
-    key, text = runtime.api_keys.rotate(str(identity.user_id), parse_sid(key_id), overlap=wanted.overlap)
+    user_id = str(identity.user_id)
+    runtime.api_keys.count_change(user_id)
+    # Before: afterwards the old secret would be over. What ends the owner meanwhile ends the key, old or new.
+    _look_again(runtime)
+    key, text = runtime.api_keys.rotate(user_id, parse_sid(key_id), overlap=wanted.overlap, within=identity.scopes)
     return _shown_once(key, text)
 
 
@@ -104,6 +109,11 @@ def revoke(tessera: Tessera[Any], key_id: str) -> ApiKeyRevokedResponse:
     runtime, identity = tessera.runtime, _owner(tessera)
     revoked = runtime.api_keys.revoke(str(identity.user_id), parse_sid(key_id))
     return ApiKeyRevokedResponse(sid_text(revoked.key_id), runtime.clock() + runtime.bound)
+
+
+def _look_again(runtime: Runtime) -> None:
+    """Ask the storage whether the session is still good; errors as of `identify_request`."""
+    identify_request(runtime, current_request_object(), strict=True, transports=SESSION_TRANSPORTS)
 
 
 def _owner(tessera: Tessera[Any]) -> Identity[Any]:
@@ -149,7 +159,7 @@ ROWS: Final = (
         create,
         request=NewApiKey,
         response=NewApiKeyResponse,
-        errors=("step_up_required", "scope_missing", "login_refused"),
+        errors=("step_up_required", "scope_missing", "login_refused", "too_many_requests"),
         is_guarded=True,
     ),
     Endpoint("api_keys", "GET", "/api-keys", list_keys, response=list[ApiKeyResponse], is_guarded=True),
@@ -179,7 +189,7 @@ ROWS: Final = (
         rotate,
         request=RotateRequest,
         response=NewApiKeyResponse,
-        errors=("not_found", "step_up_required"),
+        errors=("not_found", "step_up_required", "scope_missing", "too_many_requests"),
         is_guarded=True,
         may_be_empty=True,
     ),

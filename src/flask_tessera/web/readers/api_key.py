@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from flask import has_request_context
 
@@ -19,7 +19,7 @@ from .seen_api_keys import REMEMBERED_FOR, SeenKey, SeenKeys
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ...services.api_key_data import Network
+    from ...services.api_key_data import ApiKey, Network
     from ...services.api_keys import ApiKeys, FoundKey
     from ...services.follower import RevocationFollower
     from ...services.revocation import RevocationView
@@ -72,8 +72,8 @@ class ApiKeyReader:
         seen = self._seen.get(text) if is_remembered else None
         if seen is None or not seen.read_at <= at < seen.until:
             return self._read(text, at, is_remembered=is_remembered)
-        if seen.networks:
-            self._refuse_address(seen.networks)
+        if seen.networks and not _is_within(seen.networks, self._address()):
+            self._refuse_unknown(at)
         return seen.identity
 
     def _is_current(self, at: int) -> bool:
@@ -86,13 +86,10 @@ class ApiKeyReader:
     def _read(self, text: str, at: int, *, is_remembered: bool) -> Identity[Any]:
         key_id, secret = parse(text)
         heard = self._view.heard
-        found = self._keys.find(key_id, secret, at=at)
+        found = self._keys.find(key_id, secret, at=at, works_here=self._works_here)
         if found is None:
-            if has_request_context():
-                self._limit.count(network_of(self._address()), at=at)
-            raise TokenInvalidError("no such API key")
+            self._refuse_unknown(at)
         seen = self._seen_key(found, at)
-        self._refuse_address(seen.networks)
         # Nothing else bounds how long the key of somebody who is gone would work: a session must be refreshed.
         self._load_owner(seen.identity.user_id, seen.identity.user_stamp)
         self._keys.record_use(found, at=at)
@@ -121,9 +118,15 @@ class ApiKeyReader:
             identity, networks_of(key.addresses), key.key_id, owner, at, min(found.until, at + REMEMBERED_FOR)
         )
 
-    def _refuse_address(self, networks: tuple[Network, ...]) -> None:
-        if networks and not _is_within(networks, self._address()):
-            raise TokenInvalidError("the API key does not work from this address")
+    def _works_here(self, key: ApiKey) -> bool:
+        """Whether it may be used from the address of the client."""
+        return not key.addresses or _is_within(networks_of(key.addresses), self._address())
+
+    def _refuse_unknown(self, at: int) -> NoReturn:
+        """One from a wrong address as well: who guesses, or has found a key, does not learn that it exists."""
+        if has_request_context():
+            self._limit.count(network_of(self._address()), at=at)
+        raise TokenInvalidError("no such API key, or none for this address, realm, issuer or audience")
 
     def _address(self) -> str:
         """Of the client; empty outside a request."""
