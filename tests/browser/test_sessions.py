@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 
 from .sites import EXPIRY
@@ -96,3 +98,25 @@ def test_scripts_of_two_tabs_renew_once_and_go_on(visitors, service, locks):
     tabs[0].evaluate("tessera.logout(); 0")
     for each in tabs:
         each.wait_for_url("**/sign-in?*")
+
+
+def fulfil(answer, route):
+    route.fulfill(**answer)
+
+
+def test_a_session_that_cannot_be_renewed_now_is_told_of_and_tried_again_by_hand(visitors, service):
+    page = visitors.come()
+    visitors.sign_in(page)
+    visitors.expected = ("Failed to load resource: the server responded with a status of 503",)
+    service.clock.now += EXPIRY
+    # The storage is away; then the browser keeps no cookies.
+    for answer in ({"status": 503, "json": {"error": "storage_write_failed"}}, {"json": {"code": 0, "data": {}}}):
+        page.route("**/auth/refresh", functools.partial(fulfil, answer))
+        page.goto(f"{service.url}/console/devices")
+        page.wait_for_selector("#failed")
+        page.unroute("**/auth/refresh")
+    assert service.asked["GET /console/devices"] == 4
+    assert service.asked[REFRESH] == 0
+    page.evaluate("sessionStorage.clear()")
+    page.click("text=重试")
+    page.wait_for_selector("#sign-out")

@@ -167,6 +167,13 @@ def test_an_expired_access_token_is_answered_by_a_page_that_renews_it(shop, brow
     assert len(browser.devices().all("li")) == 1
 
 
+def test_a_form_comes_again_to_the_address_that_it_was_sent_to(shop, browser):
+    form = browser.devices().forms["/console/sign-out"]
+    shop.clock.advance(1000)
+    again = Page(browser.send("POST", "/console/devices/a%0a%22%3Cb/end", data=form))
+    assert again.forms == {"/console/devices/a%0A%22%3Cb/end": form}
+
+
 def test_A04_a_token_in_a_header_opens_no_page(shop, browser):
     answer = Browser(shop.app, **{"z-token": browser.jar[ACCESS][0]}).get("/console/devices")
     assert answer.status_code == 302

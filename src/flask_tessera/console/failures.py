@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 from flask import redirect, url_for
 
 from ..errors import (
-    REGISTRY,
     ClaimsInvalidError,
     ConfigError,
     SessionEndedError,
@@ -62,7 +61,7 @@ def answer(console: Console, error: TesseraError) -> Any:
 def text_of(error: TesseraError) -> str:
     """What a person is told."""
     language = states_of(current_app_object()).responses.language()
-    text: str = getattr(REGISTRY[error.row.slug], language)
+    text: str = getattr(error.row, language)
     if error.row.status == 429 and error.retry_after is not None:
         text = f"{text} {WORDS[language]['wait'].format(seconds=error.retry_after)}"
     return text

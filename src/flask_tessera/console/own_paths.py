@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from ..web.current import current_request_object
 
@@ -29,7 +29,7 @@ def present_path() -> str:
     """Path and query of the present request, as the browser sees them."""
     request = current_request_object()
     query = request.query_string.decode("ascii", "replace")
-    return f"{request.root_path}{request.path}" + (f"?{query}" if query else "")
+    return quote(f"{request.root_path}{request.path}") + (f"?{query}" if query else "")
 
 
 def with_query(place: str, **arguments: str) -> str:
