@@ -22,6 +22,7 @@ from flask_tessera import (
     current_user,
     login_required,
 )
+from flask_tessera.storage.memory import MemoryStorage
 from flask_tessera.web.endpoints import ENDPOINTS
 from flask_tessera.web.requirements import requirements_of
 
@@ -364,6 +365,40 @@ def test_who_came_by_a_ticket_of_no_session_can_end_none():
         assert site.tessera.verify(pair.access_token).user_id == 7
 
 
+@pytest.mark.parametrize("where", ["guarded", "open"])
+def test_A04_neither_an_api_key_nor_a_ticket_makes_tickets(where):
+    site = ticket_site()
+    for path, how in (("/own", {}), ("/named", {"user": 8})):
+
+        def view(how=how):
+            return site.tessera.issue_ticket("download", **how)
+
+        site.app.add_url_rule(path, path, login_required(view) if where == "guarded" else view)
+        site.app.add_url_rule(f"/ticket{path}", f"ticket{path}", login_required(ticket="download")(view))
+    with site.app.app_context():
+        key = site.tessera.api_keys.create(7, name="till").key
+    pair = site.login()
+    assert told(site.get("/own", key)) == (401, "token_invalid")
+    for text in (issue(site, user=7), ticket_of(site, pair)):
+        assert told(site.get(f"/ticket/own?ticket={text}")) == (401, "token_invalid")
+    texts = [site.get("/named", key).text, site.get(f"/ticket/named?ticket={issue(site, user=7)}").text]
+    texts.append(site.get("/own", pair.access_token).text)
+    assert [site.get(f"/file?ticket={text}").get_json()["id"] for text in texts] == [8, 8, 7]
+
+
+def test_Q01_applications_of_one_secret_and_storage_keep_their_tickets_apart():
+    storage = MemoryStorage()
+    named = [{"TESSERA_AUDIENCE": "shop"}, {"TESSERA_AUDIENCE": "bank"}, {"TESSERA_ISSUER": "shop"}, {}]
+    shop, *others, same = (ticket_site(storage=storage, **each) for each in (*named, named[0]))
+    texts = [issue(shop, user=7), ticket_of(shop, shop.login())]
+    for other in others:
+        assert [told(other.get(f"/file?ticket={text}")) for text in texts] == [INVALID, INVALID]
+        with other.app.app_context(), pytest.raises(TicketInvalidError):
+            other.tessera.redeem_ticket(texts[0], "download")
+    # None of these took a use.
+    assert [same.get(f"/file?ticket={text}").status_code for text in texts] == [200, 200]
+
+
 def test_the_ticket_of_another_realm_is_none():
     site = make_site()
     admin = Tessera(realm="admin", user_id_type=int)
@@ -443,7 +478,23 @@ def test_Q03_a_route_that_reads_tickets_always_says_that_it_is_private():
         assert private(site.get(path)) == PRIVATE
         for method in ("OPTIONS", "HEAD"):
             assert private(site.request(method, f"{path}?ticket=x")) == PRIVATE
-    assert "Cache-Control" not in site.get("/plain?ticket=x").headers
+    assert "Cache-Control" not in site.get("/plain").headers
+
+
+def test_Q03_whatever_holds_a_ticket_is_private_where_there_are_routes_that_read_some(site):
+    site.app.add_url_rule("/feed/", "feed", login_required(ticket="download")(lambda: "in"))
+    site.app.add_url_rule("/plain", "plain", lambda: "in")
+    for method, path, status in (
+        ("GET", "/feed", 308),
+        ("DELETE", "/file", 405),
+        ("GET", "/nowhere", 404),
+        ("GET", "/plain", 200),
+    ):
+        for query in ("ticket=x", "a=1&ticket=x"):
+            answer = site.request(method, f"{path}?{query}")
+            assert (answer.status_code, private(answer)) == (status, PRIVATE)
+        for query in ("", "?tickets=x&a=ticket"):
+            assert "Referrer-Policy" not in site.request(method, f"{path}{query}").headers
 
 
 def test_Q03_what_ends_a_request_before_its_guard_says_so_too(site):

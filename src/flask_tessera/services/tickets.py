@@ -45,8 +45,8 @@ class Ticket(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `audience` is where it is good, empty for everywhere. `user_id`, in its text form, is whose it is, empty for
     nobody's; `session_id` the session that it dies with, empty where it is bound to none. `data` is what JSON can hold.
-    `scope`, `amr`, `auth_time` and `user_stamp` are those of whoever it was issued to. `epoch`, `issued_at` and
-    `expires_at` are set when it is issued.
+    `scope`, `amr`, `auth_time` and `user_stamp` are those of whoever it was issued to. `epoch`, `issued_at`,
+    `expires_at` and `issued_for`, which names issuer and audience of the application, are set when it is issued.
     """
 
     purpose: str
@@ -62,6 +62,7 @@ class Ticket(msgspec.Struct, frozen=True, omit_defaults=True):
     epoch: int = 0
     issued_at: int = 0
     expires_at: int = 0
+    issued_for: str = ""
 
 
 _decode: Final = msgspec.json.Decoder(Ticket).decode
@@ -101,6 +102,7 @@ class Tickets:
         clock: gives now in Unix seconds.
         random_bytes: gives so many random bytes.
         valid_from: gives the second of the last restore from a backup.
+        issued_for: names issuer and audience of the application, for which alone its tickets are good.
     """
 
     def __init__(
@@ -112,6 +114,7 @@ class Tickets:
         clock: Clock,
         random_bytes: RandomBytes,
         valid_from: ValidFrom,
+        issued_for: str = "",
     ) -> None:
         self._storage = storage
         self._ring = ring
@@ -119,6 +122,7 @@ class Tickets:
         self._clock = clock
         self._random_bytes = random_bytes
         self._valid_from = valid_from
+        self._issued_for = issued_for
 
     def issue(self, wanted: Ticket, *, expires_in: int) -> str:
         """Keep a ticket, and give its text; nobody can tell it from what is kept.
@@ -134,7 +138,8 @@ class Tickets:
             StorageUnavailableError: there is no such ticket, or nobody has its text.
         """
         at = self._clock()
-        ticket = replace(wanted, epoch=self._epoch_of(wanted, at), issued_at=at, expires_at=at + expires_in)
+        epoch, until = self._epoch_of(wanted, at), at + expires_in
+        ticket = replace(wanted, epoch=epoch, issued_at=at, expires_at=until, issued_for=self._issued_for)
         tag = tag_of(*self._owner_of(ticket)) if ticket.user_id else self._random_bytes(ticket_text.TAG_BYTES)
         random = self._random_bytes(ticket_text.RANDOM_BYTES)
         self._put(_key_of(tag, random), ticket, at=at, expected_version=0)
@@ -162,7 +167,8 @@ class Tickets:
         if value is None:
             raise TicketInvalidError("unknown, expired or used up")
         ticket = _decode(value.value)
-        if ticket.purpose != purpose or not is_meant(ticket.audience):
+        is_ours = ticket.issued_for in ("", self._issued_for)
+        if not is_ours or ticket.purpose != purpose or not is_meant(ticket.audience):
             raise TicketInvalidError("for another purpose or audience")
         self._refuse_dead(ticket, at)
         if not self._take_use(value, at):

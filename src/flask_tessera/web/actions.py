@@ -378,6 +378,7 @@ class Actions(Generic[User]):
 
         Raises:
             ValueError: one of these is out of range.
+            TokenInvalidError: the request carries an API key, or a ticket, and `user` is not given.
             SessionEndedError: the session of the present request is over.
             LoginRefusedError: the user is suspended.
             StorageUnavailableError: nobody has a ticket.

@@ -173,6 +173,7 @@ def _tickets_of(shared: AppState, realm: str, keys: Keys, sessions: SessionServi
         clock=shared.clock,
         random_bytes=secrets.token_bytes,
         valid_from=sessions.valid_from,
+        issued_for=_issued_for(shared.settings),
     )
 
 

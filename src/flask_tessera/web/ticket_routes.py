@@ -13,13 +13,14 @@ from .requirements import guards_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from flask import Flask, Response
+    from flask import Flask, Request, Response
 
 
 class TicketRoutes:
     """The endpoints of one application that read tickets: their answers must be neither stored nor referred from.
 
-    That holds whatever the view says, what runs before it or after it, and whether there was a ticket at all.
+    So must all answers of such an application to a query that holds a ticket, wherever it was sent. That holds whatever
+    the view says, what runs before it or after it, and whether there was a ticket at all.
 
     Args:
         app: the application.
@@ -58,10 +59,16 @@ class TicketRoutes:
             self._endpoints = self._endpoints.union(endpoints)
 
     def _keep_private(self, response: Response) -> Response:
-        if current_request_object().endpoint in self._endpoints:
+        request = current_request_object()
+        # A redirect to the same route with a slash, and a refusal of the method, are of no endpoint.
+        if request.endpoint in self._endpoints or _holds_ticket(request):
             response.headers["Referrer-Policy"] = "no-referrer"
             response.headers["Cache-Control"] = "no-store"
         return response
+
+
+def _holds_ticket(request: Request) -> bool:
+    return "&ticket=" in "&" + request.environ.get("QUERY_STRING", "")
 
 
 def _reads_tickets(view: Any) -> bool:

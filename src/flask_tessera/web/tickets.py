@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from ..config import whole_seconds
+from ..errors import TokenInvalidError
 from ..services.tickets import Ticket, checked_purpose
 from ..tokens.claims import is_safe_text
 from .user_loading import load_user
@@ -67,9 +68,16 @@ def life_of(expires_in: int | dt.timedelta) -> int:
 
 
 def as_issued_to(identity: Identity[Any] | None) -> dict[str, Any]:
-    """What a ticket takes over from the identity that it is issued to; nothing from nobody."""
+    """What a ticket takes over from the identity that it is issued to; nothing from nobody.
+
+    Raises:
+        TokenInvalidError: an API key or a ticket has let it in. What comes of it would outlive it, and not be bound to
+            its addresses or uses.
+    """
     if identity is None:
         return {}
+    if identity.credential in ("api_key", "ticket"):
+        raise TokenInvalidError("neither an API key nor a ticket makes tickets: name the user of one by user=")
     return {
         "user_id": str(identity.user_id),
         "session_id": identity.session_id,
