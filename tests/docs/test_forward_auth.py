@@ -58,7 +58,8 @@ def make_orders():
 
 
 class Site:
-    def __init__(self, folder):
+    def __init__(self, folder, scope=""):
+        self.scope = scope
         app, self.tessera = make_tessera()
         self.app = app
         self.servers = [serve(app), serve(make_orders())]
@@ -78,6 +79,7 @@ class Site:
     def _write(self):
         tessera, orders = (f"127.0.0.1:{server.port}" for server in self.servers)
         text = CONFIGURATION.read_text("utf-8").replace("127.0.0.1:8000", tessera).replace("127.0.0.1:9000", orders)
+        text = text.replace('set $tessera_scope "";', f'set $tessera_scope "{self.scope}";')
         text = text.replace("listen 8080;", f"listen 127.0.0.1:{self.port};")
         places = "".join(
             f"{name}_temp_path {self.folder / name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -133,6 +135,19 @@ def test_H06_the_service_behind_is_told_who_calls_whatever_the_client_says(site)
     assert (got["X-Tessera-User"], got["X-Tessera-Session"]) == ("7", pair["session_id"])
     assert [got[name] for name in ("X-Tessera-Scopes", "Authorization", "Z-Token", "Cookie")] == [None] * 4
     assert site.call("GET", "/orders/", forged)[0] == 401
+
+
+@pytest.mark.parametrize("scope", ["orders:write", "orders:read+orders:write"])
+def test_a_scope_is_demanded_once_and_who_lacks_it_is_told_so(tmp_path, scope):
+    site = Site(tmp_path, scope).start()
+    try:
+        with site.app.app_context():
+            lacks, has = (site.tessera.login(7, scope=given).access_token for given in ("", "orders:read orders:write"))
+        status, told, _ = site.call("POST", "/orders/?scope=", {"z-token": lacks}, "an order")
+        assert (status, told["error"]) == (403, "scope_missing")
+        assert site.call("POST", "/orders/", {"z-token": has}, "an order")[0] == 200
+    finally:
+        site.stop()
 
 
 def test_who_may_not_pass_gets_our_answer(site):

@@ -71,6 +71,14 @@ def test_a_user_id_that_no_header_can_hold_is_percent_encoded(new_site, user_id)
     assert unquote(sent) == user_id
 
 
+def test_a_proxy_that_asks_why_is_never_told_that_all_is_well(shop):
+    token = shop.login().access_token
+    answer = ask(shop, token, **{"X-Tessera-Refused": "1"})
+    assert told(answer) == (503, "storage_read_failed")
+    assert answer.headers["Retry-After"] == "1"
+    assert told(ask(shop, "x", **{"X-Tessera-Refused": "1"})) == (401, "token_invalid")
+
+
 def test_a_scope_that_no_header_can_hold_is_percent_encoded(shop):
     answer = ask(shop, shop.login(scope="订单:读 a%b c").access_token)
     assert (answer.status_code, answer.headers["X-Tessera-Scopes"]) == (204, "%E8%AE%A2%E5%8D%95%3A%E8%AF%BB a%25b c")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def me(tessera: Tessera[Any]) -> msgspec.Raw:
-    """The current user, as the application's user view shows him.
+    """The current user, as the application's user view shows them.
 
     Raises:
         ConfigError: there is no user view.

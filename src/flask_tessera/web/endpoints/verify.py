@@ -13,7 +13,7 @@ from urllib.parse import quote
 import msgspec
 from flask import Response
 
-from ...errors import CsrfError, ScopeMissingError
+from ...errors import CsrfError, ScopeMissingError, StorageUnavailableError
 from ...services.keys import parse_sid
 from ..csrf import SAFE_METHODS
 from ..current import current_request_object
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from ..extension import Tessera
     from ..identity import Identity
 
+_REFUSED: Final = "HTTP_X_TESSERA_REFUSED"
+"""Sent by a proxy that asks again, after it was told no, for an answer that its client can read."""
 _METHOD_HEADERS: Final = ("HTTP_X_FORWARDED_METHOD", "HTTP_X_ORIGINAL_METHOD")
 """In which the proxy says what the request is that is to be let through."""
 
@@ -59,6 +61,8 @@ def verify(tessera: Tessera[Any]) -> Response:
         needed = frozenset(word for text in request.args.getlist("scope") for word in text.split())
         if not needed <= identity.scopes:
             raise ScopeMissingError(f"the token lacks {' '.join(sorted(needed - identity.scopes))}")
+        if _REFUSED in request.environ:
+            raise StorageUnavailableError("the proxy has refused this request, and it would be let in now")
         return Response(status=204, headers=_headers_of(identity))
 
 
