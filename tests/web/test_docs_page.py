@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
+from flask import Flask
 
 from flask_tessera import Tessera
 from flask_tessera.web.openapi import page as module
+
+from .conftest import SECRET
 
 FILES = Path(module.__file__).parent / "static" / "swagger-ui"
 
@@ -89,6 +93,52 @@ def test_each_realm_may_have_its_own(shop):
     shop.app.register_blueprint(staff.docs_blueprint(url_prefix="/staff"))
     assert shop.get("/staff/openapi.json").json["info"]["title"] == "site staff"
     assert shop.get("/openapi.json").json["info"]["title"] == "Shop & Co"
+
+
+def test_the_document_is_made_once_an_application_and_the_page_needs_none(site, monkeypatch):
+    made = []
+    build = Tessera.openapi
+    monkeypatch.setattr(Tessera, "openapi", lambda self, **how: made.append(1) or build(self, **how))
+    other = Flask("other")
+    other.config.update(SECRET_KEY=SECRET, TESSERA_STORE_URL="memory:")
+    site.tessera.init_app(other)
+    docs = site.tessera.docs_blueprint()
+    for app in (site.app, other):
+        app.register_blueprint(docs)
+        assert f"<title>{app.name}</title>" in app.test_client().get("/docs").text
+    assert made == []
+    for number, app in enumerate((site.app, other), 1):
+        told = {app.test_client().get("/openapi.json").data for _ in range(3)}
+        assert (len(told), len(made)) == (1, number)
+        assert msgspec.json.decode(told.pop())["info"]["title"] == app.name
+
+
+def test_a_document_that_is_kept_tells_each_request_where_it_is(shop):
+    for below in ("/one", "/two", ""):
+        document = shop.get("/openapi.json", environ_overrides={"SCRIPT_NAME": below}).json
+        assert document.get("servers") == ([{"url": below}] if below else None)
+
+
+@pytest.mark.parametrize("docstring", ["One \ud800.\n\nMore \udfff.", 5], ids=["surrogates", "a number"])
+def test_a_docstring_that_cannot_be_told_is_no_failure(shop, docstring):
+    def view():
+        return "in"
+
+    view.__doc__ = docstring
+    shop.app.add_url_rule("/odd", "odd", shop.tessera.login_required(view))
+    found = shop.get("/openapi.json").json["paths"]["/odd"]["get"]
+    assert (found.get("summary"), found.get("description")) == (
+        ("One ?.", "More ?.") if isinstance(docstring, str) else (None, None)
+    )
+
+
+def test_a_guard_may_stand_before_them_alone(site):
+    docs = site.tessera.docs_blueprint()
+    site.tessera.protect(docs, scope="docs")
+    site.app.register_blueprint(docs)
+    tokens = [None, site.login().access_token, site.login(scope="docs").access_token]
+    for path in ("/docs", "/openapi.json"):
+        assert [site.get(path, token).status_code for token in tokens] == [401, 403, 200]
 
 
 def test_a_protected_application_shows_them_to_nobody_else(shop):

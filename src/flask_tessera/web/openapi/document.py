@@ -68,14 +68,19 @@ def build_document(app: Flask, realm: str, *, title: str = "", version: str = "1
     paths = _paths(routes, source)
     return {
         "openapi": VERSION,
-        "info": {"title": title or " ".join(filter(None, (app.name, realm))), "version": version},
-        **_servers(),
+        "info": {"title": title or title_of(app, realm), "version": version},
+        **servers(),
         "paths": paths,
         "components": {
             "schemas": {**source.components, **ERROR_SCHEMAS},
             "securitySchemes": _schemes(paths, source),
         },
     }
+
+
+def title_of(app: Flask, realm: str) -> str:
+    """What a document is called that was given no title."""
+    return " ".join(filter(None, (app.name, realm)))
 
 
 def settings_of(app: Flask, realm: str) -> Settings:
@@ -98,8 +103,8 @@ def _source_of(app: Flask, realm: str, routes: Iterable[Route]) -> _Source:
     return _Source(realm, settings, hooks, responses, dict(zip(types, schemas, strict=True)), components)
 
 
-def _servers() -> dict[str, Any]:
-    """Where the application is mounted below a path, that path."""
+def servers() -> dict[str, Any]:
+    """The part of a document that the request decides: where the application is mounted below a path, that path."""
     is_below = has_request_context() and request.script_root
     return {"servers": [{"url": request.script_root}]} if is_below else {}
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+from html import escape
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 import msgspec
-from flask import Blueprint, Response, render_template_string, request
+from flask import Blueprint, Flask, Response, request, url_for
 
+from ..current import current_app_object
 from ..described import Described, describe
 from ..endpoints.row import Endpoint
 from ..responses import JSON, Responses
+from .document import servers, title_of
 
 if TYPE_CHECKING:
     from ..extension import Tessera
@@ -30,17 +35,18 @@ _PAGE: Final = """<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
-<title>{{ title }}</title>
+<title>{title}</title>
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="{{ url_for('.static', filename='swagger-ui.css') }}">
+<link rel="stylesheet" href="{style}">
 </head>
 <body>
-<div id="swagger-ui" data-document="{{ url_for('.document') }}"></div>
-<script src="{{ url_for('.static', filename='swagger-ui-bundle.js') }}"></script>
-<script src="{{ url_for('.static', filename='start.js') }}"></script>
+<div id="swagger-ui" data-document="{document}"></div>
+<script src="{bundle}"></script>
+<script src="{start}"></script>
 </body>
 </html>
 """
+"""Not of Jinja, which would compile it at each request."""
 
 
 def make_docs(
@@ -52,17 +58,35 @@ def make_docs(
         name, __name__, url_prefix=url_prefix, static_folder="static/swagger-ui", static_url_path="/docs/static"
     )
 
+    # Nothing is registered once requests are handled, and to make a document takes long: anybody may ask for it.
+    kept: WeakKeyDictionary[Flask, dict[str, msgspec.Raw]] = WeakKeyDictionary()
+
     @blueprint.get("/openapi.json", endpoint="document")
     def document() -> Response:
         """The API as an OpenAPI 3.1 document."""
-        told = msgspec.json.encode(tessera.openapi(title=title, version=version))
-        return Response(told, content_type=JSON)
+        app = current_app_object()
+        parts = kept.get(app)
+        if parts is None:
+            made = tessera.openapi(title=title, version=version)
+            parts = kept[app] = {name: msgspec.Raw(msgspec.json.encode(part)) for name, part in made.items()}
+        # A client may be able to say below which path it has come: nothing is kept by that.
+        told = {**{name: part for name, part in parts.items() if name != "servers"}, **servers()}
+        return Response(msgspec.json.encode(told), content_type=JSON)
 
     @blueprint.get("/docs", endpoint="page")
     def page() -> Response:
         """A page that shows the API, and tries it out."""
-        shown = title or tessera.openapi()["info"]["title"]
-        return Response(render_template_string(_PAGE, title=shown), content_type="text/html; charset=utf-8")
+        shown = title or title_of(current_app_object(), tessera.realm)
+        static = partial(url_for, ".static")
+        told = {
+            "title": shown,
+            "document": url_for(".document"),
+            "style": static(filename="swagger-ui.css"),
+            "bundle": static(filename="swagger-ui-bundle.js"),
+            "start": static(filename="start.js"),
+        }
+        html = _PAGE.format_map({name: escape(text) for name, text in told.items()})
+        return Response(html, content_type="text/html; charset=utf-8")
 
     @blueprint.after_request
     def harden(answer: Response) -> Response:

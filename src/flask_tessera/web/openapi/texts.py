@@ -14,7 +14,9 @@ _FOR_DEVELOPERS: Final = re.compile(
 
 def texts_of(function: Any) -> dict[str, str]:
     """Summary and description: the first paragraph of the docstring, and the others but for those on Python."""
-    told = inspect.cleandoc(getattr(function, "__doc__", None) or "")
+    docstring = getattr(function, "__doc__", None)
+    # A lone surrogate, which no JSON holds, is told as a question mark.
+    told = inspect.cleandoc(docstring if isinstance(docstring, str) else "").encode(errors="replace").decode()
     summary, _, description = _FOR_DEVELOPERS.split(told, maxsplit=1)[0].strip().partition("\n\n")
     found = {"summary": " ".join(summary.split()), "description": description.strip()}
     return {name: text for name, text in found.items() if text}
