@@ -141,8 +141,8 @@ def test_the_stand_in_for_curl_does_what_the_documents_need(demo: Any, surroundi
         },
         ("-s", f"{demo.base}/auth/refresh", *header, "-d", "{}"): {
             "code": 4103,
-            "msg": "参数错误",
-            "error": "input_malformed",
+            "msg": "缺少参数token",
+            "error": "token_missing",
         },
     }
     for words, answer in commands.items():
