@@ -11,6 +11,7 @@ import pytest
 
 from flask_tessera.config import SETTING_NAMES
 from flask_tessera.errors import REGISTRY
+from flask_tessera.tokens.api_key import PATTERN
 from tools import make_docs
 from tools.requirement_tests import named_tests
 
@@ -100,3 +101,10 @@ def test_T07_first(row, other):
 
     assert found.keys() == {"T07", "R03", "S01", "L05", "X4"}
     assert found["R03"] == {f"{tmp_path.name}/test_it.py::test_T07_first"}
+
+
+@pytest.mark.parametrize("name", ["api-keys.md", "api-keys.zh-CN.md"])
+def test_A02_the_form_that_scanners_look_for_is_that_of_a_key(name: str):
+    text = (ROOT / "docs" / name).read_text("utf-8")
+    (shown,) = re.findall(r"```regex\n(.*)\n```", text)
+    assert shown == PATTERN

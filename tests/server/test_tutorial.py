@@ -484,7 +484,7 @@ def test_H03_H07_a_bug_is_a_500_in_our_envelope_that_shows_nothing_of_it(app, cl
     with app.app_context():
         token = service.tessera.create_token(1)
     # What runs was made with the loader before, so it is built anew.
-    app.extensions["tessera"].running.clear()
+    service.tessera.close(app)
     reply = client.get(path, headers={"z-token": token})
     assert reply.status_code == 500
     assert reply.json == {"code": 4500, "msg": "内部错误", "error": "internal_error"}
