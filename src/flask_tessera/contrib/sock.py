@@ -8,7 +8,9 @@ def chat(ws): ...
 from __future__ import annotations
 
 import functools
+import os
 import socket
+import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
 
 _POLICY_VIOLATION = 1008
 """RFC 6455 §7.4.1: what the peer has done, or is, is not allowed here."""
-_IS_CLOSING = "tessera_is_closing"
+_SPARE = "tessera_spare"
+"""Set on a connection that is being closed: its socket once more."""
 
 
 def socket_login_required(tessera: Tessera[Any], **asked: Unpack[RequirementArguments]) -> Callable[[Any], Any]:
@@ -64,13 +67,20 @@ def socket_login_required(tessera: Tessera[Any], **asked: Unpack[RequirementArgu
 
 
 def _close(ws: Any, slug: str) -> None:
-    if getattr(ws, _IS_CLOSING, False):
+    spare = getattr(ws, _SPARE, None)
+    if spare is not None:
         # Still there a second later: a client that takes nothing in, or does not answer.
         with suppress(OSError):
-            ws.sock.shutdown(socket.SHUT_RDWR)
+            spare.shutdown(socket.SHUT_RDWR)
         return
-    setattr(ws, _IS_CLOSING, True)
     with suppress(ConnectionClosed, OSError):
+        # The server may have closed its own by then, and could not be told any more.
+        spare = socket.socket(fileno=os.dup(ws.sock.fileno()))
+        weakref.finalize(ws, spare.close)
+        setattr(ws, _SPARE, spare)
         ws.close(_POLICY_VIOLATION, slug)
+        # Nothing comes after that: Flask-Sock has Werkzeug's server write an HTTP answer behind it, which clients take
+        # for a broken frame.
+        spare.shutdown(socket.SHUT_WR)
     # Whoever waits for a message is not woken by closing, and would get one more.
     ws.event.set()
