@@ -358,19 +358,22 @@ def test_X9_a_log_that_becomes_another_one_between_two_pages_is_read_anew(bench)
 # -- Listeners ---------------------------------------------------------------------------------------------------------
 
 
-def listen(worker):
+class Told(list):
     """What the view of a worker tells; it has read the log before."""
-    told = []
-    worker.view.look(at=worker.clock())
-    worker.view.listeners.append(told.append)
-    return told
+
+    def __init__(self, worker):
+        worker.view.look(at=worker.clock())
+        worker.view.listen(self.hear)
+
+    def hear(self, entries):
+        self.append(entries)
 
 
 def test_Q05_listeners_are_given_what_ends_elsewhere(workers):
     one, other = workers
     issued = one.log_in()
     one.use(issued)
-    told, heard = listen(one), one.view.heard
+    told, heard = Told(one), one.view.heard
     other.service.end(issued.session.sid, "kick")
     one.view.look(at=one.clock())
     other.service.end_user("7", "password_change")
@@ -385,7 +388,7 @@ def test_Q05_of_another_log_listeners_are_given_nothing_and_then_what_is_new(wor
     one, _ = workers
     issued = one.log_in()
     one.use(issued)
-    told = listen(one)
+    told = Told(one)
     one.storage.revocations.restart(at=one.clock(), valid_from=0)
     one.service.end(issued.session.sid, "kick")
     one.view.look(at=one.clock())

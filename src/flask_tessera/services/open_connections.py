@@ -89,7 +89,7 @@ class OpenConnections:
         self._all: set[Connection] = set()
         self.thread: threading.Thread | None = None
         """Watches; None while nothing is open."""
-        view.listeners.append(self.hear)
+        view.listen(self.hear)
 
     def __len__(self) -> int:
         """How many are open."""

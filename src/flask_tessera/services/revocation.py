@@ -28,6 +28,7 @@ before `valid_from`. It comes with each page; a worker without a follower asks f
 from __future__ import annotations
 
 import threading
+import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, cast
 
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from ..storage.contract import ChangingLog, RevocationLog
     from ..storage.model import Checkpoint, LogPage
     from ..tokens.claims import Claims
+
+    Listener = Callable[[Sequence[Revocation]], None]
 
 _PRUNE_EVERY: Final = 60
 """Seconds between two sweeps of what may be forgotten."""
@@ -91,13 +94,19 @@ class RevocationView:
         """The log may know nothing of tokens issued up to this Unix second."""
         self.found_live: set[str] = set()
         """Sessions with such tokens that the storage was asked about: of later endings this log tells."""
-        self.listeners: list[Callable[[Sequence[Revocation]], None]] = []
-        """Given the entries that were read, before any request relies on them; none of them where all was read anew.
-
-        An entry may be given more than once. A listener returns soon, raises nothing and does not ask the view."""
+        self._listeners: list[weakref.WeakMethod[Listener]] = []
         self.heard = 0
         """Grows with each call of the listeners."""
         renew_in_children(self)
+
+    def listen(self, listener: Listener) -> None:
+        """Have a method given the entries that are read, before any request relies on them.
+
+        Of another log it is given none, and then what is new. An entry may be given more than once. It returns soon,
+        raises nothing and does not ask the view. Its object is not held: the thread that reads would keep it, and the
+        application with it, from being let go of.
+        """
+        self._listeners.append(weakref.WeakMethod(listener))
 
     def reset_after_fork(self) -> None:
         """A thread of the parent may have been catching up."""
@@ -271,8 +280,9 @@ class RevocationView:
 
     def _tell(self, entries: Sequence[Revocation]) -> None:
         self.heard += 1
-        for listener in self.listeners:
-            listener(entries)
+        for reference in self._listeners:
+            if (listener := reference()) is not None:
+                listener(entries)
 
     def _compare(self, page: LogPage) -> tuple[bool, bool]:
         """Whether a page is of another log than the one that was read, and whether what it is of is older."""

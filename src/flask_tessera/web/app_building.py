@@ -65,7 +65,8 @@ def build_shared(
     view = RevocationView(storage.revocations, lambda lost, at: write_again(storage, lost, at=at))
     # Clocks are compared in whole seconds: truncation can hide up to one second of the bound.
     follower = RevocationFollower(storage, view, clock, patience=settings.REVOCATION_BOUND - 1)
-    view.listeners.append(RevocationSignal(app, storage.sessions).hear)
+    signal = RevocationSignal(app, storage.sessions)
+    view.listen(signal.hear)
     return AppState(
         app=app,
         settings=settings,
@@ -78,6 +79,7 @@ def build_shared(
         attempts=login_attempts(settings, storage, clock),
         responses=responses,
         outages=outages,
+        revocation_signal=signal,
         cache_policy=CachePolicy((*settings.HEADERS, "Cookie") if settings.COOKIES else settings.HEADERS),
     )
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .readers import CredentialReader
     from .readers.access_token import AccessTokenReader
     from .responses import CachePolicy, Responses
+    from .revocation_signal import RevocationSignal
     from .transports import Transport
 
 
@@ -48,6 +49,8 @@ class AppState:
     outages: OutageLog = field(repr=False)
     cache_policy: CachePolicy = field(repr=False)
     connections: OpenConnections = field(repr=False)
+    revocation_signal: RevocationSignal = field(repr=False)
+    """Held here only: what listens to the view is not held by it."""
 
 
 @dataclass(frozen=True, slots=True)

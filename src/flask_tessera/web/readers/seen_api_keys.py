@@ -51,7 +51,7 @@ class SeenKeys:
         self._texts: dict[Any, set[str]] = {}
         self.get = self._keys.get
         """What was remembered of a text; None for nothing."""
-        view.listeners.append(self.hear)
+        view.listen(self.hear)
 
     def remember(self, text: str, key: SeenKey, *, heard: int) -> None:
         """Keep what was read, unless it may have changed meanwhile, or be about to.
