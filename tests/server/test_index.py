@@ -39,6 +39,9 @@ def test_a_browser_gets_a_page_in_its_language(client, language, lang, text):
     assert f'<html lang="{lang}">' in page
     assert text in page
     assert "/user/detail" in page
+    for path in re.findall('href="([^"]*)"', page):
+        with client.get(path, follow_redirects=True) as linked:
+            assert linked.status_code == 200, path
     assert answer.headers["Vary"] == "Accept, Accept-Language"
 
 

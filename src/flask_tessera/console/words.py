@@ -69,7 +69,7 @@ WORDS: Final = {
         "try_again": "Try again",
         "error": "Something went wrong",
         "back": "Back to my devices",
-        "signed_in_as": "Signed in as",
+        "signed_in_as": "Signed in as ",
     },
 }
 """By language and name; templates have those of the answer's language as `words`."""

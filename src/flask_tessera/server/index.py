@@ -30,21 +30,28 @@ _WORDS: Final = {
         "lead": "token 认证服务正在运行。可用的接口：",
         "method": "方法",
         "path": "路径",
-        "devices": "登录，查看我的设备",
+        "devices": "我的设备",
+        "docs": "试用接口",
     },
     "en": {
         "lead": "The token service is running. It answers to:",
         "method": "Method",
         "path": "Path",
-        "devices": "Sign in, and see my devices",
+        "devices": "My devices",
+        "docs": "Try the API",
     },
 }
 _PAGE: Final = """<!doctype html>
 <html lang="{{ lang }}">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Flask-Tessera</title></head>
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><title>Flask-Tessera</title>
+{% if has_console %}<link rel="stylesheet" href="{{ url_for('tessera_console.static', filename='console.css') }}">
+{% endif %}</head>
 <body>
+<main>
 <h1>Flask-Tessera</h1>
 {% if has_console %}<p><a href="{{ url_for('tessera_console.home') }}">{{ words.devices }}</a></p>{% endif %}
+<p><a href="{{ url_for('docs.page') }}">{{ words.docs }}</a></p>
 <p>{{ words.lead }}</p>
 <table>
 <tr><th align="left">{{ words.method }}</th><th align="left">{{ words.path }}</th></tr>
@@ -52,6 +59,7 @@ _PAGE: Final = """<!doctype html>
 <tr><td>{{ each.method }}</td><td><code>{{ each.path }}</code></td></tr>
 {%- endfor %}
 </table>
+</main>
 </body>
 </html>
 """
