@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ...errors import StorageUnavailableError
 from ...storage.key_value import hashed_key, owned_key
 from ...storage.model import ANY_VERSION, Counter, Increment, Value
 from ..races import race
@@ -119,13 +120,25 @@ class ValueCases(Cases):
         assert storage.values.increment_many([], at=T0) == []
 
     def test_parallel_steps_are_all_counted(self, storage: Storage) -> None:
-        """Each is told another count, also of a counter that nobody has made before."""
+        """Each is told another count, also of a counter that nobody has made before.
+
+        A step that a busy machine has let wait for too long may count or not; no other may be told its number.
+        """
         handles = [storage.values, self.reopen(storage).values]
+
+        def step(number: int, key: bytes) -> Counter | None:
+            try:
+                return handles[number % 2].increment("tries", key, window=60, at=T0)
+            except StorageUnavailableError:
+                return None
+
         for name in ("a", "b"):
             key = hashed_key(name)
-            said = race(4 * _RACERS, lambda n: handles[n % 2].increment("tries", key, window=60, at=T0))  # noqa: B023 - raced at once
-            assert sorted(each.count for each in said) == list(range(1, 4 * _RACERS + 1))
-            assert {each.ends_at for each in said} == {T0 + 60}
+            said = race(4 * _RACERS, lambda number: step(number, key))  # noqa: B023 - raced at once
+            told = [each for each in said if each is not None]
+            last = storage.values.increment("tries", key, window=60, at=T0)
+            assert len({each.count for each in told}) == len(told) < last.count <= len(said) + 1
+            assert {each.ends_at for each in [*told, last]} == {T0 + 60}
 
     def test_the_values_of_an_owner_are_listed_and_removed(self, storage: Storage) -> None:
         """Of one kind, without those that have expired; of nobody else."""
