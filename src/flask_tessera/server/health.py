@@ -129,4 +129,4 @@ def _bound(runtime: Runtime) -> int:
     settings = runtime.settings
     if settings.REVOCATION == "stateless":
         return max(settings.ACCESS_LIFETIME, settings.TOKEN_LIFETIME)
-    return settings.REVOCATION_BOUND if settings.REVOCATION == "bounded" and runtime.storage.revocations.bound else 0
+    return runtime.bound

@@ -46,17 +46,10 @@ class ApiKeyResponse(msgspec.Struct, frozen=True):
     addresses: tuple[str, ...]
 
 
-class NewApiKeyResponse(msgspec.Struct, frozen=True):
+class NewApiKeyResponse(ApiKeyResponse, frozen=True):
     """The same with the key itself, which is told only here."""
 
-    id: str
     key: str
-    name: str
-    scope: str
-    created_at: int
-    expires_at: int | None
-    last_used_at: int | None
-    addresses: tuple[str, ...]
 
 
 class ApiKeyRevokedResponse(msgspec.Struct, frozen=True):

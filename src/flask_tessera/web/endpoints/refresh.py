@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal
-
-import msgspec
+from typing import TYPE_CHECKING, Any, Final
 
 from ...errors import InputError, SessionEndedError, TokenAmbiguousError, TokenMissingError, UserGoneError
 from ..cookies import Delivery, SessionCookies, checked
@@ -15,12 +13,10 @@ if TYPE_CHECKING:
     from ..extension import Tessera
 
 
-class RefreshRequest(msgspec.Struct, frozen=True):
+class RefreshRequest(Delivery, frozen=True):
     """Body of the request; without `refresh_token` the cookie counts."""
 
     refresh_token: str | None = None
-    transport: Literal["header", "cookie"] = "header"
-    remember: bool = True
 
 
 def refresh(tessera: Tessera[Any], body: RefreshRequest) -> Any:
@@ -33,7 +29,7 @@ def refresh(tessera: Tessera[Any], body: RefreshRequest) -> Any:
         raise TokenAmbiguousError("the body and a cookie carry two refresh tokens")
     if body.refresh_token is None:
         raise InputError("the body has no refresh_token") if cookies is None else TokenMissingError
-    delivery = checked(cookies, Delivery(body.transport, body.remember))
+    delivery = checked(cookies, body)
     return tessera.refresh(body.refresh_token).deliver(delivery)
 
 
