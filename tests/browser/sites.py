@@ -53,7 +53,8 @@ class Service:
     clock: Clock
     port: int = 0
     asked: Counter[str] = field(default_factory=Counter)
-    """Requests by method and path."""
+    """Requests by method and path, of which each is handled, and not answered before it is counted."""
+    _counting: threading.Condition = field(default_factory=threading.Condition)
 
     @property
     def url(self) -> str:
@@ -70,8 +71,17 @@ class Service:
         assert answer.status_code == 200, answer.text
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        self.asked[f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"] += 1
-        return self.app(environ, start_response)
+        answer = self.app(environ, start_response)
+        with self._counting:
+            self.asked[f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"] += 1
+            self._counting.notify_all()
+        return answer
+
+    def wait_until_asked(self, expected: dict[str, int]) -> None:
+        """Wait until each of these requests was handled so many times."""
+        with self._counting:
+            told = self._counting.wait_for(lambda: all(self.asked[each] >= expected[each] for each in expected), 60)
+            assert told, (expected, self.asked)
 
 
 @contextmanager
@@ -126,6 +136,12 @@ class Visitors:
         context.on("dialog", lambda dialog: (self.mistakes.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         self._contexts.append(context)
         return context.new_page()
+
+    def type_into(self, page: Any, selector: str, keys: tuple[str, ...]) -> None:
+        """Press these keys when the element has the focus, which a page gives it some time after it was loaded."""
+        page.wait_for_function("(which) => document.activeElement.matches(which)", arg=selector)
+        for key in keys:
+            page.keyboard.press(key) if key in ("Tab", "Enter") else page.keyboard.type(key)
 
     def sign_in(self, page: Any, password: str = PASSWORD) -> None:
         """Fill in the form of the page."""
