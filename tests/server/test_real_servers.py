@@ -428,6 +428,7 @@ def test_each_line_that_the_demo_shows_works_by_itself(serve, environment):
     ]
     assert [json.loads(text)["code"] for text in told[:3]] == [0, 0, 0]
     assert told[3].endswith(" live sessions\n")
+    assert "demo (curl)" in told[3], "which of them the printed token is of"
     password = next(line for line in shown if line.startswith("The demo user is ")).split()[8]
     wrong = lines[0].replace(password, "not this one")
     done = subprocess.run(["sh", "-c", wrong], capture_output=True, text=True, check=True)

@@ -19,6 +19,7 @@ from waitress import create_server
 
 from ..accounts.hash_slots import WAITERS_PER_SLOT
 from ..errors import ConfigError, NotFoundError, StorageUnavailableError
+from ..sessions.model import Device
 from . import administration, maintenance
 from .connections import FairAccept, connection_limit, share_of
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from .app import Service
 
 _DEMO_PHONE: Final = "13800138000"
+_DEMO_DEVICE: Final = Device(name="demo (curl)")
+"""What the session of the printed token is called among the devices."""
 _OTHER_THREADS: Final = 10
 """For requests that check no password."""
 _LARGEST_BODY: Final = 262_144
@@ -60,7 +63,7 @@ def run(app: Flask, host: str, port: int, *, demo: bool, say: Callable[[str], An
         with app.app_context():
             password = _demo_password(service)
             user = service.users.get(_DEMO_PHONE)
-            token = service.tessera.create_token(user)
+            token = service.tessera.start_token(user, device=_DEMO_DEVICE)
         say(_hints(base, service, password, token))
     maintenance.start(runtime)
     try:

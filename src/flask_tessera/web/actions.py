@@ -174,9 +174,14 @@ class Actions(Generic[User]):
 
     @raises_http
     def start_token(
-        self, user: User | Any, expires_in: int | dt.timedelta | None = None, *, checkpoint: Checkpoint | None = None
+        self,
+        user: User | Any,
+        expires_in: int | dt.timedelta | None = None,
+        *,
+        device: Device = _NO_DEVICE,
+        checkpoint: Checkpoint | None = None,
     ) -> str:
-        """As `create_token`, with `checkpoint` as for `start_session`.
+        """As `create_token`, with `device` and `checkpoint` as for `start_session`.
 
         Raises:
             ValueError: no usable user id, or `expires_in`, in seconds, is out of range.
@@ -187,7 +192,8 @@ class Actions(Generic[User]):
             raise ValueError(f"expires_in must be 1 to TESSERA_SESSION_LIFETIME whole seconds, not {expires_in!r}")
         login = Login(
             self.id_of(user),
-            caller=self.client_info(),
+            clean_device(device),
+            self.client_info(),
             checkpoint=checkpoint,
             user_stamp=self.stamp_of(user),
             loaded_claims=self._loaded_claims(user),
