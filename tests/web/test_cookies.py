@@ -253,6 +253,27 @@ def test_B02_a_token_that_does_not_fit_a_cookie_is_an_error_where_it_is_issued(s
     shop.app.testing = True
     with pytest.raises(ValueError, match="does not fit a cookie"):
         Browser(shop.app).send("POST", "/signin")
+    with shop.app.app_context():
+        assert shop.tessera.sessions(7) == [], "nobody has the tokens of the session that was begun"
+
+
+def test_B02_a_session_whose_next_token_does_not_fit_a_cookie_goes_on(shop):
+    """Its claims may be fewer with the next try."""
+
+    @shop.app.post("/signin")
+    def signin():
+        return shop.tessera.login(7, scope="x" * 1500).to_response(transport="cookie")
+
+    more = {}
+    shop.tessera.claims_loader(lambda user: more)
+    browser = Browser(shop.app)
+    browser.send("POST", "/signin")
+    more["c"] = "y" * 1900
+    shop.app.testing = True
+    with pytest.raises(ValueError, match="does not fit a cookie"):
+        browser.send("POST", "/auth/refresh", {})
+    more.clear()
+    assert browser.send("POST", "/auth/refresh", {}).status_code == 200
 
 
 # -- Development -------------------------------------------------------------------------------------------------------

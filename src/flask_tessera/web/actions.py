@@ -155,7 +155,8 @@ class Actions(Generic[User]):
             claims=given_claims(claims),
             loaded_claims=self._loaded_claims(user),
         )
-        return TokenPair(runtime.sessions.log_in(login), runtime.responses, runtime.cookies)
+        issued = runtime.sessions.log_in(login)
+        return TokenPair(issued, runtime.responses, runtime.cookies, begun_in=runtime.sessions)
 
     def create_token(self, user: User | Any, expires_in: int | dt.timedelta | None = None) -> str:
         """Issue one access token; its session ends with it.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
 
-from ..errors import ConfigError
+from ..errors import ConfigError, TesseraError
 from ..services.keys import sid_text
 from .cookies import Delivery
 from .http_errors import raises_http
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from flask import Response
 
     from ..services.login_data import Issued
+    from ..services.sessions import SessionService
     from .cookies import CookiePairResponse, SessionCookies
     from .responses import Responses
 
@@ -38,6 +40,8 @@ class TokenPair:
     issued: Issued = field(repr=False)
     responses: Responses = field(repr=False)
     cookies: SessionCookies | None = field(repr=False, default=None)
+    begun_in: SessionService | None = field(repr=False, default=None)
+    """Where its session was begun for it; None where it was refreshed."""
 
     @property
     def access_token(self) -> str:
@@ -79,9 +83,19 @@ class TokenPair:
         """What the body of the answer holds; its cookies are set with the answer to the present request."""
         if how.transport != "cookie":
             return self.to_dict()
-        if self.cookies is None:
-            raise ConfigError("a pair goes into cookies only with the setting TESSERA_COOKIES")
-        return self.cookies.hand_out(self.issued, remember=how.remember)
+        try:
+            if self.cookies is None:
+                raise ConfigError("a pair goes into cookies only with the setting TESSERA_COOKIES")
+            return self.cookies.hand_out(self.issued, remember=how.remember)
+        except TesseraError:
+            self._take_back()
+            raise
+
+    def _take_back(self) -> None:
+        """End a session that was begun for this pair: nobody has its tokens."""
+        if self.begun_in is not None:
+            with suppress(TesseraError):
+                self.begun_in.end(self.issued.session.sid, "logout")
 
     @raises_http
     def to_response(self, *, transport: Literal["header", "cookie"] = "header", remember: bool = True) -> Response:
@@ -93,8 +107,11 @@ class TokenPair:
 
         Raises:
             ConfigError: cookies are asked for, and the setting `COOKIES` is off.
+            ClaimsInvalidError: cookies are asked for, and the access token does not fit one.
             CsrfError: cookies are asked for, and a page of another origin has sent the request.
             ValueError: another transport.
+
+        Where one of them keeps a pair out of cookies, a session that was begun for it is ended again.
         """
         if transport not in ("header", "cookie"):
             raise ValueError(f'transport must be "header" or "cookie", not {transport!r}')

@@ -42,7 +42,7 @@ def exchange(tessera: Tessera[Any], wanted: Delivery) -> Any:
         loaded_claims=loaded_claims(runtime, user),
     )
     issued = runtime.legacy.exchange(find_credential(runtime, request)[0], login)
-    return TokenPair(issued, runtime.responses, runtime.cookies).deliver(delivery)
+    return TokenPair(issued, runtime.responses, runtime.cookies, begun_in=runtime.sessions).deliver(delivery)
 
 
 ROWS: Final = (
