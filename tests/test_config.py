@@ -57,6 +57,11 @@ WRONG = [
     ("TRUSTED_PROXIES", 17),
     ("PASSWORD_MIN_LENGTH", 7),
     ("HASH_SLOTS", 0),
+    ("PUBLIC_URL", "app.example.com"),
+    ("PUBLIC_URL", "https://app.example.com/"),
+    ("PUBLIC_URL", "https://user@app.example.com"),
+    ("PASSKEY_RP_ID", "https://example.com"),
+    ("PASSKEY_RP_ID", "example.com:443"),
     # Choices
     ("ALGORITHM", "none"),
     ("ALGORITHM", "hs256"),

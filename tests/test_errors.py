@@ -19,8 +19,10 @@ MEANINGS = {
     4102: {403},
     4103: {400, 401, 405, 413, 415},
     4105: {403},
+    4106: {403},
     4107: {401},
     4201: {429},
+    4301: {502},
     4500: {500},
 }
 TEXTS = {
@@ -57,6 +59,11 @@ SAMPLES: list[TesseraError] = [
     errors.LoginRefusedError(),
     errors.SessionLimitError(),
     errors.CredentialsError(),
+    errors.CodeWrongError(),
+    errors.SecondFactorRequiredError({"ticket": "tst_x", "expires_in": 300, "factors": ["totp"]}),
+    errors.OldPasswordError(),
+    errors.ChallengeError(),
+    errors.SendingError("no answer"),
     InputError("bad"),
     InputError(slug="body_too_large"),
     errors.ScopeMissingError(),
@@ -86,6 +93,7 @@ def test_every_error_has_its_row(error):
 
 def test_every_row_is_reached_by_an_error():
     by_slug = {"credentials_missing", "phone_malformed", "body_missing", "media_type_unsupported", "method_not_allowed"}
+    by_slug |= {"email_malformed", "password_too_short", "password_common", "password_breached"}
     assert set(REGISTRY) - {error.slug for error in SAMPLES} == by_slug
 
 
@@ -111,7 +119,7 @@ def test_texts_are_one_sentence_that_a_header_can_carry(row: ErrorRow):
 
 @pytest.mark.parametrize("row", REGISTRY.values(), ids=lambda row: row.slug)
 def test_H01_only_a_missing_token_and_what_is_no_oauth_error_go_without_an_oauth_code(row: ErrorRow):
-    assert bool(row.oauth) == (row.slug not in ("token_missing", "not_found", "already_exists"))
+    assert bool(row.oauth) == (row.slug not in ("token_missing", "not_found", "already_exists", "sending_failed"))
 
 
 def test_H03_every_token_that_is_not_genuine_gets_one_answer_and_no_reason():
@@ -141,7 +149,7 @@ def test_errors_survive_copying_and_pickling(error, travel):
 
 def test_what_a_retry_needs_is_told_and_nothing_else_is():
     waits = {type(error).__name__: error.retry_after for error in SAMPLES if error.retry_after is not None}
-    assert waits == {"ThrottledError": 17, "StorageUnavailableError": 1}
+    assert waits == {"ThrottledError": 17, "StorageUnavailableError": 1, "SendingError": 5}
 
 
 def test_a_failed_write_is_told_apart_from_a_failed_read():

@@ -127,7 +127,19 @@ SETTINGS = {
         "successful logins of one account",
         "同一账号的成功登录次数",
     ),
-    "PASSWORD_MIN_LENGTH": ("characters of a new password in the ready service", "现成服务中新密码的最少字符数"),
+    "PASSWORD_MIN_LENGTH": ("characters of a new password", "新密码的最少字符数"),
+    "SENDER": (
+        "what delivers codes, links and notices: `console:`, `file:PATH`, `smtp://…`, `smtps://…` or `webhook:URL`",
+        "验证码、链接和通知由谁发送：`console:`、`file:路径`、`smtp://…`、`smtps://…` 或 `webhook:URL`",
+    ),
+    "PUBLIC_URL": (
+        "the origin of the links that are sent, such as `https://app.example.com`",
+        "所发链接的源（origin），如 `https://app.example.com`",
+    ),
+    "PASSKEY_RP_ID": (
+        "the domain that passkeys are bound to; by default the host of `PUBLIC_URL`",
+        "通行密钥（passkey）绑定的域名；默认取 `PUBLIC_URL` 的主机名",
+    ),
     "HASH_SLOTS": ("passwords hashed at once in the ready service's process", "现成服务的进程内同时计算的密码哈希数"),
 }
 """What each setting means, in English and Chinese."""
@@ -172,9 +184,20 @@ CLIENT_ACTIONS = {
     "login_refused": ("show `msg`; do not repeat", "显示 `msg`，不要重试"),
     "session_limit_reached": ("show `msg`: another device has to log out first", "显示 `msg`：先在别的设备上退出"),
     "credentials_wrong": _AT_THE_FORM,
+    "code_wrong": _AT_THE_FORM,
+    "second_factor_required": (
+        "ask for one of `next.factors` and send it with `next.ticket` to `/auth/second-factor`",
+        "按 `next.factors` 要求用户再验证一次，连同 `next.ticket` 发到 `/auth/second-factor`",
+    ),
+    "old_password_wrong": _AT_THE_FORM,
+    "challenge_failed": ("have the user solve the challenge, then repeat", "让用户完成人机验证后重试"),
     "body_missing": _OF_THE_CLIENT,
     "credentials_missing": _AT_THE_FORM,
     "phone_malformed": _AT_THE_FORM,
+    "email_malformed": _AT_THE_FORM,
+    "password_too_short": _AT_THE_FORM,
+    "password_common": _AT_THE_FORM,
+    "password_breached": _AT_THE_FORM,
     "input_malformed": _OF_THE_CLIENT,
     "body_too_large": _OF_THE_CLIENT,
     "media_type_unsupported": (
@@ -190,6 +213,7 @@ CLIENT_ACTIONS = {
     "already_exists": ("show `msg`", "显示 `msg`"),
     "storage_write_failed": _LATER,
     "storage_read_failed": _LATER,
+    "sending_failed": ("show `msg`; repeat after `Retry-After`", "显示 `msg`；等 `Retry-After` 之后重试"),
     "internal_error": ("show `msg`; do not repeat by itself", "显示 `msg`，不要自动重试"),
 }
 """What a client does about each error, in English and Chinese."""

@@ -62,6 +62,9 @@ class Settings:
     LOGIN_LIMIT_ADDRESS: str = "100 per 5 minutes"
     LOGIN_LIMIT_SUCCESS: str = "3000 per hour"
     PASSWORD_MIN_LENGTH: int = 8
+    SENDER: str = field(default="", repr=False)
+    PUBLIC_URL: str = ""
+    PASSKEY_RP_ID: str = ""
     HASH_SLOTS: int = field(default_factory=lambda: os.cpu_count() or 1)
 
     def __post_init__(self) -> None:
@@ -205,6 +208,20 @@ def _check_origins(settings: Settings) -> None:
             )
 
 
+def _check_public_url(settings: Settings) -> None:
+    if settings.PUBLIC_URL and not _ORIGIN.fullmatch(settings.PUBLIC_URL):
+        raise ConfigError(
+            f"{PREFIX}PUBLIC_URL must be an origin such as 'https://app.example.com', not {settings.PUBLIC_URL!r}"
+        )
+
+
+def _check_rp_id(settings: Settings) -> None:
+    if settings.PASSKEY_RP_ID and not _DOMAIN.fullmatch(settings.PASSKEY_RP_ID):
+        raise ConfigError(
+            f"{PREFIX}PASSKEY_RP_ID must be a domain such as 'example.com', not {settings.PASSKEY_RP_ID!r}"
+        )
+
+
 def _check_prefix(settings: Settings) -> None:
     prefix = settings.URL_PREFIX
     if not prefix.startswith("/") or prefix.endswith("/") or "//" in prefix or not prefix.isprintable():
@@ -251,6 +268,7 @@ _LIFETIME_ORDER: Final = (
 )
 _HEADER_NAME: Final = re.compile("[A-Za-z0-9-]{1,64}")
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+_DOMAIN: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _BOOLEANS: Final = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
@@ -294,6 +312,8 @@ _CHECKS: Final = (
     _check_status,
     _check_headers,
     _check_origins,
+    _check_public_url,
+    _check_rp_id,
     _check_prefix,
     _check_texts,
     _check_legacy,
@@ -336,7 +356,7 @@ _KINDS: Final[dict[str, Any]] = {
     for each in fields(Settings)
 }
 _FROM_TEXT: Final = {name: kind for name, kind in _KINDS.items() if kind is not dict}
-_PRIVATE: Final = ("STORE_URL", "LEGACY", "SECRET_KEY", "SECRET_KEY_FALLBACKS")
+_PRIVATE: Final = ("STORE_URL", "SENDER", "LEGACY", "SECRET_KEY", "SECRET_KEY_FALLBACKS")
 """Settings that may hold a password or a secret: their values are not repeated."""
 _KIND_WORDS: Final[dict[Any, str]] = {
     str: "a text",

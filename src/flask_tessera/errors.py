@@ -56,11 +56,24 @@ _ROWS = (
     ErrorRow("session_limit_reached", 4102, 403, "登录失败",
              "Too many sessions; end one of them first.", "invalid_grant"),
     ErrorRow("credentials_wrong", 4103, 401, "账号或密码错误", "Wrong account or password.", "invalid_grant"),
+    ErrorRow("code_wrong", 4103, 401, "验证码错误或已失效", "The code is wrong, used or expired.", "invalid_grant"),
+    ErrorRow("second_factor_required", 4107, 401, "需要再次验证",
+             "A second factor is needed to log in; see next.", "invalid_grant"),
+    ErrorRow("old_password_wrong", 4106, 403, "密码错误", "The old password is wrong.", "invalid_grant"),
+    ErrorRow("challenge_failed", 4105, 403, "请先完成人机验证",
+             "Prove first that you are no robot.", "invalid_request"),
     ErrorRow("body_missing", 4103, 400, "未接收到参数",
              "The request has no JSON object as its body.", "invalid_request"),
     ErrorRow("credentials_missing", 4103, 400, "请填写手机号或密码",
              "Phone number or password is missing.", "invalid_request"),
     ErrorRow("phone_malformed", 4103, 400, "手机号有误", "This is not a phone number.", "invalid_request"),
+    ErrorRow("email_malformed", 4103, 400, "邮箱有误", "This is not an e-mail address.", "invalid_request"),
+    ErrorRow("password_too_short", 4103, 400, "密码太短", "The password is too short.", "invalid_request"),
+    ErrorRow("password_common", 4103, 400, "密码过于常见，请换一个",
+             "Too many people use this password, or it is made of what is known of you; choose another.",
+             "invalid_request"),
+    ErrorRow("password_breached", 4103, 400, "该密码已泄露，请换一个",
+             "This password is known from a breach; choose another.", "invalid_request"),
     ErrorRow("input_malformed", 4103, 400, "参数错误", "The input is missing or malformed.", "invalid_request"),
     ErrorRow("body_too_large", 4103, 413, "参数错误", "The body is too large.", "invalid_request"),
     ErrorRow("media_type_unsupported", 4103, 415, "参数错误", "The body must be application/json.", "invalid_request"),
@@ -77,6 +90,7 @@ _ROWS = (
              "The storage is unavailable; try again later.", "temporarily_unavailable"),
     ErrorRow("storage_read_failed", 4004, 503, "获取信息失败",
              "The storage is unavailable; try again later.", "temporarily_unavailable"),
+    ErrorRow("sending_failed", 4301, 502, "第三方系统错误", "The message could not be sent; try again later."),
     ErrorRow("internal_error", 4500, 500, "内部错误", "Internal error.", "server_error"),
 )
 # fmt: on
@@ -95,6 +109,8 @@ class TesseraError(Exception):
     slug: str = "internal_error"
     retry_after: int | None = None
     """Seconds after which a retry may succeed; None where a retry is pointless."""
+    next_step: Mapping[str, Any] | None = None
+    """What the client can do next, where the answer tells it: the member `next`."""
 
     @property
     def row(self) -> ErrorRow:
@@ -235,6 +251,45 @@ class CredentialsError(TesseraError):
     """Wrong credentials; the same for a known and an unknown account."""
 
     slug = "credentials_wrong"
+
+
+class CodeWrongError(CredentialsError):
+    """A code that is wrong, used or expired, or was never sent; the same in every case."""
+
+    slug = "code_wrong"
+
+
+class SecondFactorRequiredError(TesseraError):
+    """The first factor was right, and the account has a second one.
+
+    Args:
+        next_step: what the client is told: the ticket of this login, the seconds that it lives, and the factors.
+    """
+
+    slug = "second_factor_required"
+
+    def __init__(self, next_step: Mapping[str, Any]) -> None:
+        super().__init__("a second factor is needed")
+        self.next_step = next_step
+
+
+class OldPasswordError(TesseraError):
+    """The old password, which a change of it needs, is wrong."""
+
+    slug = "old_password_wrong"
+
+
+class ChallengeError(TesseraError):
+    """What the application asks of a client before a code is sent or a login checked was not answered."""
+
+    slug = "challenge_failed"
+
+
+class SendingError(TesseraError):
+    """A message could not be handed to the system that delivers it. The text, for the developer, holds no secret."""
+
+    slug = "sending_failed"
+    retry_after = 5
 
 
 class InputError(TesseraError):

@@ -28,6 +28,10 @@ class Keys:
     refresh: KeyRing
     csrf: KeyRing
     ticket: KeyRing
+    code: KeyRing
+    """Of the MACs under which codes that people type are kept: a plain hash of six digits is soon guessed."""
+    at_rest: KeyRing
+    """Of AES-256-GCM, for what is kept and must be read again, as the secret of a TOTP generator."""
     sid: Key
 
     @classmethod
@@ -42,7 +46,9 @@ class Keys:
             return KeyRing.from_secret(secret, fallbacks=fallbacks, purpose=purpose, realm=realm)
 
         return cls(
-            ring("access"), ring("sealed"), ring("refresh"), ring("csrf"), ring("ticket"), sid=ring("sid").active
+            *(ring("access"), ring("sealed"), ring("refresh"), ring("csrf"), ring("ticket"), ring("code")),
+            at_rest=ring("at_rest"),
+            sid=ring("sid").active,
         )
 
 

@@ -55,10 +55,11 @@ class Responses:
         row = error.row
         status = 200 if self.always_200 else row.status
         text = getattr(row, self.language())
+        more = {} if error.next_step is None else {"next": error.next_step}
         if self.is_plain:
-            response = _respond(_problem(row, text), status, PROBLEM)
+            response = _respond({**_problem(row, text), **more}, status, PROBLEM)
         else:
-            response = _respond({"code": row.code, "msg": text, "error": row.slug}, status, JSON)
+            response = _respond({"code": row.code, "msg": text, "error": row.slug, **more}, status, JSON)
         return self._negotiated(self.complete(response, error))
 
     def complete(self, response: Response, error: TesseraError) -> Response:
