@@ -168,7 +168,7 @@ class ApiKeys:
         return [each for each in self._all(user_id, at) if self._works(each, at, valid_from)][::-1]
 
     def rename(self, user_id: str, key_id: bytes, name: str) -> ApiKey:
-        """Call a key otherwise.
+        """Rename a key.
 
         Raises:
             InputError: no key can be called that.

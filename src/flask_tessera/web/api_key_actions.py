@@ -89,7 +89,7 @@ class ApiKeyActions:
 
     @raises_http
     def rename(self, user: Any, key_id: str, name: str) -> ShownKey:
-        """Call a key otherwise.
+        """Rename a key.
 
         Raises:
             InputError: no key can be called that.

@@ -80,7 +80,7 @@ def list_keys(tessera: Tessera[Any]) -> list[ApiKeyResponse]:
 
 
 def rename(tessera: Tessera[Any], wanted: RenameRequest, key_id: str) -> ApiKeyResponse:
-    """Call a key otherwise."""
+    """Rename a key."""
     identity = _owner(tessera)
     name = clean(wanted.name, LONGEST_NAME_READ)
     return _shown(tessera.runtime.api_keys.rename(str(identity.user_id), parse_sid(key_id), name))
