@@ -6,7 +6,7 @@ document and the error page of the docs are made from it. A RET code keeps its m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -298,11 +298,22 @@ class InputError(TesseraError):
     Args:
         slug: the row that says which; `input_malformed` when nothing more is known.
         message: for the developer.
+        member: the member of the body that is wrong, e.g. `device.name`, which the client is told; empty where it is
+            not known. Never what was sent.
     """
 
-    def __init__(self, message: str = "", *, slug: str = "input_malformed") -> None:
+    def __init__(self, message: str = "", *, slug: str = "input_malformed", member: str = "") -> None:
         super().__init__(message)
         self.slug = slug
+        self.member = member
+
+    @property
+    def row(self) -> ErrorRow:
+        """What the client is told."""
+        row = REGISTRY[self.slug]
+        if not self.member:
+            return row
+        return replace(row, zh=f"{row.zh}：{self.member}", en=f"{row.en.removesuffix('.')}: {self.member}.")
 
 
 class ScopeMissingError(TesseraError):

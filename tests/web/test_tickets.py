@@ -112,7 +112,9 @@ def test_the_endpoint_gives_a_ticket_of_the_present_session(site):
     ],
 )
 def test_what_may_not_be_asked_for_is_malformed_input(site, body):
-    assert told(ask(site, site.login(), **body)) == (400, "input_malformed")
+    answer = ask(site, site.login(), **body)
+    assert told(answer) == (400, "input_malformed")
+    assert answer.get_json()["msg"] == f"参数错误：{next(iter(body))}"
 
 
 def test_nobody_gets_a_ticket_and_no_api_key_does(site):

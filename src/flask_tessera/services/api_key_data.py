@@ -115,7 +115,8 @@ class NewApiKey(msgspec.Struct, frozen=True):
             InputError: a part of it cannot be taken.
         """
         if self.expires_in is not None and not SHORTEST_LIFE <= self.expires_in <= LONGEST_LIFE:
-            raise InputError(f"expires_in must be {SHORTEST_LIFE} to {LONGEST_LIFE} seconds, not {self.expires_in}")
+            allowed = f"{SHORTEST_LIFE} to {LONGEST_LIFE} seconds"
+            raise InputError(f"expires_in must be {allowed}, not {self.expires_in}", member="expires_in")
         return replace(
             self, name=checked_name(self.name), scope=_scope(self.scope), addresses=_addresses(self.addresses)
         )
@@ -134,7 +135,8 @@ def checked_name(name: str) -> str:
     """
     stripped = name.strip()
     if not 1 <= len(stripped) <= _LONGEST_NAME or not is_safe_text(stripped):
-        raise InputError(f"the name of an API key has 1 to {_LONGEST_NAME} characters, and no control character")
+        rule = f"1 to {_LONGEST_NAME} characters, and no control character"
+        raise InputError(f"the name of an API key has {rule}", member="name")
     return stripped
 
 
@@ -145,7 +147,7 @@ def checked_overlap(overlap: int) -> int:
         InputError: it is negative or too long.
     """
     if not 0 <= overlap <= LONGEST_OVERLAP:
-        raise InputError(f"overlap must be 0 to {LONGEST_OVERLAP} seconds, not {overlap}")
+        raise InputError(f"overlap must be 0 to {LONGEST_OVERLAP} seconds, not {overlap}", member="overlap")
     return overlap
 
 
@@ -157,13 +159,13 @@ def networks_of(addresses: Iterable[str]) -> tuple[Network, ...]:
 def _scope(scope: str) -> str:
     words = " ".join(dict.fromkeys(scope.split()))
     if not is_safe_text(words) or len(words.encode()) > _LONGEST_SCOPE:
-        raise InputError(f"scope must have at most {_LONGEST_SCOPE} bytes and no control character")
+        raise InputError(f"scope must have at most {_LONGEST_SCOPE} bytes and no control character", member="scope")
     return words
 
 
 def _addresses(addresses: tuple[str, ...]) -> tuple[str, ...]:
     if len(addresses) > _MOST_ADDRESSES:
-        raise InputError(f"an API key has at most {_MOST_ADDRESSES} addresses")
+        raise InputError(f"an API key has at most {_MOST_ADDRESSES} addresses", member="addresses")
     return tuple(dict.fromkeys(_address(each) for each in addresses))
 
 
@@ -178,5 +180,6 @@ def _address(text: str) -> str:
     except ValueError:
         network = None
     if network is None or (isinstance(network, IPv6Network) and network.network_address.ipv4_mapped):
-        raise InputError(f"{text[:_LONGEST_ADDRESS]!r} is no IP address or network, as 192.0.2.7 or 2001:db8::/32")
+        told = f"{text[:_LONGEST_ADDRESS]!r} is no IP address or network, as 192.0.2.7 or 2001:db8::/32"
+        raise InputError(told, member="addresses")
     return str(network)

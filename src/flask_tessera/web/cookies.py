@@ -20,6 +20,7 @@ from flask import after_this_request
 from ..errors import ClaimsInvalidError, InputError
 from ..services.keys import sid_text
 from .current import current_app_object, current_request_object
+from .malformed import malformed
 from .transports.cookie import cookie_of
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def take_delivery(cookies: SessionCookies | None, members: dict[str, Any]) -> De
     try:
         return checked(cookies, msgspec.convert(given, Delivery))
     except msgspec.ValidationError as error:
-        raise InputError(str(error)) from error
+        raise malformed(error) from error
 
 
 def checked(cookies: SessionCookies | None, wanted: Delivery) -> Delivery:
@@ -203,7 +204,7 @@ def checked(cookies: SessionCookies | None, wanted: Delivery) -> Delivery:
     if wanted.transport == "cookie":
         if cookies is None:
             _tell_to_switch_on()
-            raise InputError("a pair in cookies was asked for, and TESSERA_COOKIES is off")
+            raise InputError("a pair in cookies was asked for, and TESSERA_COOKIES is off", member="transport")
         cookies.refuse_unsafe_place()
     return wanted
 

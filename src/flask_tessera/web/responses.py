@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from flask import Response, has_request_context, request
 
+from ..errors import REGISTRY
 from .current import call_host, current_app_object
 
 if TYPE_CHECKING:
@@ -54,10 +55,12 @@ class Responses:
         """The answer to a request that failed."""
         row = error.row
         status = 200 if self.always_200 else row.status
-        text = getattr(row, self.language())
+        language = self.language()
+        text = getattr(row, language)
         more = {} if error.next_step is None else {"next": error.next_step}
         if self.is_plain:
-            response = _respond({**_problem(row, text), **more}, status, PROBLEM)
+            problem = _problem(row, getattr(REGISTRY[row.slug], language), text)
+            response = _respond({**problem, **more}, status, PROBLEM)
         else:
             response = _respond({"code": row.code, "msg": text, "error": row.slug, **more}, status, JSON)
         return self._negotiated(self.complete(response, error))
@@ -93,15 +96,16 @@ def challenges(row: ErrorRow) -> tuple[str, ...]:
     return ("Bearer",) if row.status == 401 else ()
 
 
-def _problem(row: ErrorRow, title: str) -> dict[str, Any]:
-    """Problem details (RFC 9457 §3.1)."""
-    return {
+def _problem(row: ErrorRow, title: str, text: str) -> dict[str, Any]:
+    """Problem details (RFC 9457 §3.1): of one type all have the same title, and what one has of its own is detail."""
+    problem = {
         "type": _PROBLEM_TYPE + row.slug,
         "title": title,
         "status": row.status,
         "error": row.slug,
         "code": row.code,
     }
+    return problem if text == title else {**problem, "detail": text}
 
 
 def _respond(body: Any, status: int, content_type: str) -> Response:

@@ -10,6 +10,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from ...errors import InputError
 from ..current import current_request_object
+from ..malformed import malformed
 
 Model = TypeVar("Model")
 LARGEST_BODY: Final = 16_384
@@ -39,7 +40,7 @@ def read(model: type[Model], *, may_be_empty: bool = False) -> Model:
     try:
         return msgspec.convert(_without_nulls(_decode_object(data)), model)
     except _DECODE_ERRORS as error:
-        raise InputError(str(error)) from error
+        raise malformed(error) from error
 
 
 def read_bytes() -> bytes:

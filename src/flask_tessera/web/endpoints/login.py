@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ...accounts.account_names import WELL_KNOWN_MEMBERS, AccountMissingError, accounts_in
-from ...errors import ConfigError, CredentialsError, InputError
+from ...errors import ConfigError, CredentialsError
 from ...sessions.model import Device
 from ..cookies import take_delivery
 from ..current import call_host
+from ..malformed import malformed
 from ..token_pair import PairResponse
 from .row import Endpoint
 
@@ -95,7 +96,7 @@ def take_device(credentials: dict[str, Any]) -> Device:
     try:
         return msgspec.convert(credentials.pop("device", {}), Device)
     except msgspec.ValidationError as error:
-        raise InputError(f"device: {error}") from error
+        raise malformed(error, "device") from error
 
 
 ROWS: Final = (

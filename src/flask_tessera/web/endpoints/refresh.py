@@ -28,7 +28,8 @@ def refresh(tessera: Tessera[Any], body: RefreshRequest) -> Any:
     if sent is not None and sent[0] != body.refresh_token:
         raise TokenAmbiguousError("the body and a cookie carry two refresh tokens")
     if body.refresh_token is None:
-        raise InputError("the body has no refresh_token") if cookies is None else TokenMissingError
+        missing = InputError("the body has no refresh_token", member="refresh_token")
+        raise missing if cookies is None else TokenMissingError
     delivery = checked(cookies, body)
     return tessera.refresh(body.refresh_token).deliver(delivery)
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ...errors import InputError
+from ..malformed import naming
+from ..tickets import life_of
 from .row import Endpoint
 
 if TYPE_CHECKING:
@@ -35,12 +37,13 @@ def issue_ticket(tessera: Tessera[Any], wanted: TicketRequest) -> TicketResponse
     Raises:
         InputError: not for this, not for so long, or for no such audience.
     """
-    if wanted.purpose not in tessera.runtime.hooks.ticket_purposes:
-        raise InputError("Tessera(ticket_purposes=…) does not allow this purpose")
-    try:
+    runtime = tessera.runtime
+    if wanted.purpose not in runtime.hooks.ticket_purposes:
+        raise InputError("Tessera(ticket_purposes=…) does not allow this purpose", member="purpose")
+    with naming("expires_in"):
+        life_of(wanted.expires_in)
+    with naming("audience"):
         text = tessera.issue_ticket(wanted.purpose, audience=wanted.audience, expires_in=wanted.expires_in)
-    except ValueError as error:
-        raise InputError(str(error)) from error
     return TicketResponse(text, wanted.purpose, wanted.expires_in)
 
 

@@ -30,7 +30,14 @@ ERROR_SCHEMAS: Final[dict[str, Schema]] = {
         "description": "What went wrong, as problem details (RFC 9457).",
         "type": "object",
         "required": ["type", "title", "status", "error", "code"],
-        "properties": {"type": _TEXT, "title": _TEXT, "status": _INTEGER, "error": _TEXT, "code": _INTEGER},
+        "properties": {
+            "type": _TEXT,
+            "title": _TEXT,
+            "detail": _TEXT,
+            "status": _INTEGER,
+            "error": _TEXT,
+            "code": _INTEGER,
+        },
     },
 }
 """The form of an error, by its name among the components."""
