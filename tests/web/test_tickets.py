@@ -117,6 +117,20 @@ def test_what_may_not_be_asked_for_is_malformed_input(site, body):
     assert answer.get_json()["msg"] == f"参数错误：{next(iter(body))}"
 
 
+def test_a_user_asks_for_sixty_tickets_a_minute_and_for_more_in_the_next(site):
+    first, second, other = site.login(), site.login(), site.login(8)
+    answers = [ask(site, pair) for pair in [first, second] * 30]
+    assert {answer.status_code for answer in answers} == {200}
+    answer = ask(site, second)
+    assert told(answer) == (429, "too_many_requests")
+    assert (answer.get_json()["code"], answer.headers["Retry-After"]) == (4201, "60")
+    assert ask(site, other).status_code == 200, "each user for himself"
+    with site.app.app_context():
+        assert site.tessera.issue_ticket("download", user=7), "what the application issues is not counted"
+    site.clock.advance(60)
+    assert ask(site, first).status_code == 200
+
+
 def test_nobody_gets_a_ticket_and_no_api_key_does(site):
     assert told(site.post("/auth/tickets", json={"purpose": "download"})) == (401, "token_missing")
     with site.app.app_context():

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import msgspec
 from msgspec.structs import replace
 
-from ..errors import LoginRefusedError, SessionEndedError, TicketInvalidError, TokenInvalidError
+from ..errors import LoginRefusedError, SessionEndedError, ThrottledError, TicketInvalidError, TokenInvalidError
 from ..sessions.ids import tag_of
+from ..storage.key_value import hashed_key
 from ..tokens import ticket as ticket_text
 from .keys import parse_sid
 
@@ -35,6 +36,9 @@ LARGEST_DATA: Final = 2048
 """Bytes of JSON."""
 RESERVED: Final = "tessera:"
 """Purposes that begin so are the package's own."""
+MOST_ASKED_FOR: Final = 60
+"""Tickets that a user may ask for in `_MINUTE` seconds."""
+_MINUTE: Final = 60
 _LONGEST_PURPOSE: Final = 64
 _KIND: Final = "ticket"
 _KEY_BYTES: Final = 16
@@ -123,6 +127,19 @@ class Tickets:
         self._random_bytes = random_bytes
         self._valid_from = valid_from
         self._issued_for = issued_for
+
+    def count_request(self, user_id: str) -> None:
+        """Count that a user asks for a ticket himself; what the application issues is not counted.
+
+        Raises:
+            ThrottledError: he has done so too often.
+            StorageUnavailableError: it cannot be counted.
+        """
+        at = self._clock()
+        name = hashed_key("tickets", self._realm, user_id)
+        counter = self._storage.values.increment("tries", name, window=_MINUTE, at=at)
+        if counter.count > MOST_ASKED_FOR:
+            raise ThrottledError(max(1, counter.ends_at - at))
 
     def issue(self, wanted: Ticket, *, expires_in: int) -> str:
         """Keep a ticket, and give its text; nobody can tell it from what is kept.

@@ -8,6 +8,7 @@ import msgspec
 
 from ...errors import InputError
 from ..malformed import naming
+from ..request_auth import auth_of
 from ..tickets import life_of
 from .row import Endpoint
 
@@ -36,12 +37,14 @@ def issue_ticket(tessera: Tessera[Any], wanted: TicketRequest) -> TicketResponse
 
     Raises:
         InputError: not for this, not for so long, or for no such audience.
+        ThrottledError: the user has asked for too many.
     """
     runtime = tessera.runtime
     if wanted.purpose not in runtime.hooks.ticket_purposes:
         raise InputError("Tessera(ticket_purposes=…) does not allow this purpose", member="purpose")
     with naming("expires_in"):
         life_of(wanted.expires_in)
+    runtime.tickets.count_request(str(auth_of(tessera.realm).identity.user_id))
     with naming("audience"):
         text = tessera.issue_ticket(wanted.purpose, audience=wanted.audience, expires_in=wanted.expires_in)
     return TicketResponse(text, wanted.purpose, wanted.expires_in)
@@ -55,6 +58,7 @@ ROWS: Final = (
         issue_ticket,
         request=TicketRequest,
         response=TicketResponse,
+        errors=("too_many_requests",),
         is_guarded=True,
     ),
 )
