@@ -5,9 +5,8 @@ export function useTessera(client, {base = "/auth", store, onEnded = () => {}}) 
 
   async function refresh(sent) {
     const pair = store.get();
-    if (pair && sent !== `Bearer ${pair.access_token}`) return; // somebody was faster
-    const body = {refresh_token: pair ? pair.refresh_token : ""};
-    const answer = await client.post(`${base}/refresh`, body, {isRefresh: true});
+    if (sent !== `Bearer ${pair.access_token}`) return; // somebody was faster
+    const answer = await client.post(`${base}/refresh`, {refresh_token: pair.refresh_token}, {isRefresh: true});
     store.set(answer.data.data); // saved before the new access token is used
   }
 
@@ -20,7 +19,8 @@ export function useTessera(client, {base = "/auth", store, onEnded = () => {}}) 
   client.interceptors.response.use(undefined, async (error) => {
     const {config, response} = error;
     const slug = response && response.data && response.data.error;
-    if (slug === "token_expired" && !config.isRefresh && !config.isRepeated) {
+    // Without a pair the session was found to be over meanwhile, and its reason was told.
+    if (slug === "token_expired" && store.get() && !config.isRefresh && !config.isRepeated) {
       const sent = config.headers.Authorization;
       refreshing = refreshing || refresh(sent).finally(() => { refreshing = null; });
       await refreshing;
