@@ -69,9 +69,10 @@ def test_what_is_no_phone_number_is_refused_in_one_sentence(run, service, act, p
     assert_refused(run("users", act, phone, *words, **more), "phone number")
 
 
-@pytest.mark.parametrize("act", ["disable", "enable", "delete"])
+@pytest.mark.parametrize("act", ["disable", "enable", "delete", "scope"])
 def test_an_unknown_phone_number_is_refused_in_one_sentence(run, service, act):
-    assert_refused(run("users", act, "13900139000"), "13900139000")
+    more = ["a"] if act == "scope" else []
+    assert_refused(run("users", act, "13900139000", *more), "13900139000")
 
 
 def test_users_are_listed_one_a_line(run, service):
@@ -105,6 +106,35 @@ def test_S03_deleting_removes_the_user_and_the_sessions(run, service):
     assert "1 sessions ended" in run("users", "delete", PHONE).stdout
     assert service.test_client().get("/user/detail", headers={"z-token": token}).json["code"] == 4101
     assert run("users", "list").stdout == ""
+
+
+def test_A02_the_keys_of_a_user_reach_as_far_as_the_scope_that_he_was_given(run, service):
+    add(run, "13900139000", "--scope", " orders:read  orders:write orders:read ")
+    assert run("users", "list").stdout.endswith("\t-\torders:read orders:write\n")
+    client = service.test_client()
+
+    def log_in() -> dict[str, str]:
+        answer = client.post("/auth/login", json={"phone": "13900139000", "password": PASSWORD})
+        return {"z-token": answer.json["data"]["access_token"]}
+
+    def make_key(headers: dict[str, str], scope: str) -> str:
+        answer = client.post("/auth/api-keys", json={"name": "till", "scope": scope}, headers=headers)
+        return answer.json.get("error") or answer.json["data"]["scope"]
+
+    before = log_in()
+    assert make_key(before, "orders:write") == "orders:write"
+    assert make_key(before, "orders:delete") == "scope_missing"
+    result = run("users", "scope", "13900139000", "orders:read")
+    assert result.stdout.startswith("changed the scope of 13900139000; 1 sessions ended; refused by every worker by ")
+    assert make_key(before, "orders:write") == "session_kick"
+    assert make_key(log_in(), "orders:write") == "scope_missing"
+    run("users", "scope", "13900139000", "")
+    assert make_key(log_in(), "orders:read") == "scope_missing"
+
+
+@pytest.mark.parametrize("scope", ["a\nb\0", "\udcff", "x" * 1025])
+def test_a_scope_that_no_token_can_hold_is_refused_in_one_sentence(run, service, scope):
+    assert_refused(run("users", "scope", PHONE, scope), "1024 bytes")
 
 
 @pytest.mark.parametrize("name", HOSTILE)

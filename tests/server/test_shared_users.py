@@ -256,6 +256,25 @@ def test_F02_a_role_that_may_not_make_the_table_is_told_what_to_run(url, restric
     assert [users.add(PHONE, "hash")] == users.all()
 
 
+def test_F02_a_role_that_may_not_complete_the_table_is_told_what_to_run(url, restricted, users, tmp_path):
+    role, restricted_url = restricted
+    added = users.add(PHONE, "hash")
+    execute(
+        url,
+        "ALTER TABLE tessera.service_users DROP COLUMN scope",
+        f"CREATE ROLE {role} LOGIN",
+        f"GRANT USAGE ON SCHEMA tessera TO {role}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA tessera TO {role}",
+    )
+    theirs = open_users(restricted_url, tmp_path / "never.db")
+    with pytest.raises(ConfigError) as caught:
+        theirs.all()
+    remedy = str(caught.value).partition(" run: ")[2]
+    assert remedy == 'ALTER TABLE "tessera".service_users ADD COLUMN scope TEXT'
+    execute(url, remedy)
+    assert theirs.all() == [added]
+
+
 @pytest.mark.parametrize("right", ["USAGE ON SCHEMA tessera", "SELECT ON tessera.service_users"])
 def test_F02_a_right_that_is_taken_away_closes_the_door_until_it_is_given_back(url, restricted, tmp_path, users, right):
     role, restricted_url = restricted

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -320,6 +321,30 @@ def test_R03_a_file_of_0_1_is_taken_over_and_its_ids_stay(tmp_path):
     assert users.by_phone(PHONE) == users.by_id(1) == User(1, PHONE, "hash", "Ada", "", "", 3, "", disabled=False)
     assert users.add("13900139000", "hash").id.bit_length() == 63
     assert users.change(PHONE, level=4).id == 1
+    assert users.change(PHONE, scope="orders").scope == "orders"
+
+
+def test_R03_a_table_without_scopes_is_completed_and_its_users_stay(users, open_again, users_url, tmp_path):
+    added = users.add(PHONE, "hash", scope="orders")
+    assert users.get(PHONE) == added
+    drop_scopes(users_url, tmp_path / "users.db")
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: open_again().get(PHONE), range(4)))
+    assert found == [replace(added, scope="")] * 4
+    assert open_again().change(PHONE, scope="orders") == added
+
+
+def drop_scopes(url: str, file: Path) -> None:
+    statement = "ALTER TABLE service_users DROP COLUMN scope"
+    if url.startswith("postgresql"):
+        address, _, schema = url.partition("?schema=")
+        with closing(psycopg.connect(address, autocommit=True)) as connection:
+            connection.execute(statement.replace("service_users", f"{schema}.service_users"))
+    elif url:
+        execute_mysql(url, statement)
+    else:
+        with closing(sqlite3.connect(file)) as database:
+            database.execute(statement)
 
 
 def test_R03_a_table_of_0_1_in_postgresql_is_taken_over_and_its_ids_stay(tmp_path):

@@ -49,6 +49,23 @@ def test_the_right_credentials_begin_a_session(shop):
     assert shop.get("/auth/me", data["access_token"]).get_json()["data"] == {"id": 7, "name": "user 7"}
 
 
+def test_the_scope_loader_says_what_logins_may_do_that_do_not_say_so_themselves(shop):
+    @shop.tessera.scope_loader
+    async def load(user):
+        return "orders:read orders:write" if user.id == 7 else None
+
+    def scopes(token):
+        with shop.app.app_context():
+            return shop.tessera.verify(token).scopes
+
+    given = shop.post("/auth/login", json=GOOD).get_json()["data"]
+    assert scopes(given["access_token"]) == {"orders:read", "orders:write"}
+    later = shop.post("/auth/refresh", json={"refresh_token": given["refresh_token"]}).get_json()["data"]
+    assert scopes(later["access_token"]) == {"orders:read", "orders:write"}, "a session keeps its scope"
+    assert scopes(shop.login(8).access_token) == frozenset()
+    assert scopes(shop.login(7, scope="").access_token) == frozenset()
+
+
 def test_an_async_authenticator_is_awaited(new_site):
     async def check(credentials):
         return 7 if credentials == GOOD else None

@@ -35,13 +35,15 @@ def users() -> None:
 @click.option("--name", default="")
 @click.option("--level", default=0, type=click.IntRange(0, 1_000_000))
 @click.option("--role", default="")
+@click.option("--scope", default="", help="What logins may do: words, separated by blanks.")
 @_password_stdin
 @with_appcontext
-def add_user(phone: str, name: str, level: int, role: str, password_stdin: bool) -> None:
+def add_user(phone: str, name: str, level: int, role: str, scope: str, password_stdin: bool) -> None:
     """Add a user with the phone number PHONE; asks for the password."""
     from ..server.administration import add
 
-    user = add(_service(), phone, _read_password(password_stdin), name=name, level=level, role=role)
+    password = _read_password(password_stdin)
+    user = add(_service(), phone, password, name=name, level=level, role=role, scope=scope)
     click.echo(f"added user {user.id} with phone {user.phone}")
 
 
@@ -95,7 +97,21 @@ def list_users() -> None:
         click.echo("no users", err=True)
     for user in users:
         state = "disabled" if user.disabled else "enabled"
-        print_row(str(user.id), user.phone, state, str(user.level), user.role, user.name)
+        shown = [str(user.id), user.phone, state, str(user.level), user.role, user.name]
+        print_row(*shown, *([user.scope] if user.scope else []))
+
+
+@users.command("scope")
+@click.argument("phone")
+@click.argument("scope")
+@with_appcontext
+def set_scope(phone: str, scope: str) -> None:
+    """Say what the logins of a user may do, and end all sessions: SCOPE is words, separated by blanks, or ''."""
+    from ..server import administration
+
+    service = _service()
+    ended = administration.set_scope(service, phone, scope)
+    click.echo(f"changed the scope of {phone}; {ended} sessions ended; {effect(service.tessera.runtime)}")
 
 
 @users.command("disable")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..accounts.phone import normalise
 from ..errors import InputError
@@ -12,12 +12,18 @@ if TYPE_CHECKING:
     from .app import Service
     from .users import User
 
+_LONGEST_SCOPE: Final = 1024
+"""Bytes: half of what a token carries of scopes and ways to log in."""
 
-def add(service: Service, phone: str, password: str, *, name: str = "", level: int = 0, role: str = "") -> User:
+
+def add(
+    service: Service, phone: str, password: str, *, name: str = "", level: int = 0, role: str = "", scope: str = ""
+) -> User:
     """Add a user.
 
     Raises:
-        InputError: no phone number, a password that is too short or cannot be used, or a name that cannot be shown.
+        InputError: no phone number, a password that is too short or cannot be used, a name that cannot be shown, or a
+            scope that no token can hold.
         AlreadyExistsError: the phone number is taken.
         StorageUnavailableError: nothing was added.
     """
@@ -25,7 +31,8 @@ def add(service: Service, phone: str, password: str, *, name: str = "", level: i
     for text in (name, role):
         if not text.isprintable():
             raise InputError(f"a name or role must be printable, not {text!r}")
-    user = service.users.add(number, _hash(service, password), name=name, level=level, role=role)
+    allowed = _checked(scope)
+    user = service.users.add(number, _hash(service, password), name=name, level=level, role=role, scope=allowed)
     _log(service, "user_added", user)
     return user
 
@@ -41,6 +48,20 @@ def set_password(service: Service, phone: str, password: str) -> int:
     user = service.users.change(normalise(phone), password_hash=_hash(service, password))
     ended = len(service.tessera.revoke_user(user, "password_change").sessions)
     _log(service, "password_changed", user)
+    return ended
+
+
+def set_scope(service: Service, phone: str, scope: str) -> int:
+    """Say what the logins of a user may do, and end all sessions; gives how many sessions that has ended.
+
+    Raises:
+        InputError: no phone number, or a scope that no token can hold.
+        NotFoundError: there is no such user.
+        StorageUnavailableError: try again; it may be half done.
+    """
+    user = service.users.change(normalise(phone), scope=_checked(scope))
+    ended = len(service.tessera.revoke_user(user).sessions)
+    _log(service, "scope_changed", user)
     return ended
 
 
@@ -87,6 +108,13 @@ def delete(service: Service, phone: str) -> int:
     _log(service, "user_deleted", user)
     # Whoever logged in between the two steps is out as well.
     return ended + len(service.tessera.revoke_user(user, "user_gone").sessions)
+
+
+def _checked(scope: str) -> str:
+    words = " ".join(dict.fromkeys(scope.split()))
+    if not words.isprintable() or len(words.encode()) > _LONGEST_SCOPE:
+        raise InputError(f"a scope has at most {_LONGEST_SCOPE} bytes, all of them printable")
+    return words
 
 
 def _hash(service: Service, password: str) -> str:

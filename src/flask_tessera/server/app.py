@@ -118,6 +118,7 @@ def _make_service(app: Flask, given: ServiceSettings, clock: Clock, may_create: 
     tessera: Tessera[User] = Tessera(user_id_type=int, clock=clock)
     tessera.user_loader(users.by_id)
     tessera.user_view(User.to_dict)
+    tessera.scope_loader(lambda user: user.scope)
     tessera.authenticator(PhoneLogin(users, passwords))
     tessera.init_app(app)
     place = url_without_login(given.users_url or f"sqlite:///{given.database}")

@@ -23,7 +23,7 @@ from ..sessions.model import Device, Session
 from ..tokens.claims import LAST_SECOND, is_safe_text
 from .client import clean_device, client_info
 from .cookie_session import forget_cookies
-from .current import current_request_object
+from .current import call_host, current_request_object
 from .http_errors import raises_http
 from .login_attempt import LoginAttempt
 from .own_claims import given_claims, loaded_claims
@@ -86,7 +86,7 @@ class Actions(Generic[User]):
         user: User | Any,
         *,
         device: Device = _NO_DEVICE,
-        scope: str = "",
+        scope: str | None = None,
         amr: Iterable[str] = ("pwd",),
         claims: Mapping[str, Any] | None = None,
     ) -> TokenPair:
@@ -97,7 +97,8 @@ class Actions(Generic[User]):
         Args:
             user: a user object (its `get_id()` or `id`) or a plain user id.
             device: what the client says of itself.
-            scope: what the tokens allow, words separated by spaces (RFC 8693 §4.2).
+            scope: what the tokens allow, words separated by spaces (RFC 8693 §4.2); by default what the scope loader
+                gives.
             amr: how the user logged in (RFC 8176).
             claims: further claims of the session's access tokens, at most 2,048 bytes as JSON; no name begins with an
                 underscore. Read them as `current_identity.claims`.
@@ -131,7 +132,7 @@ class Actions(Generic[User]):
         user: User | Any,
         *,
         device: Device = _NO_DEVICE,
-        scope: str = "",
+        scope: str | None = None,
         amr: Iterable[str] = ("pwd",),
         claims: Mapping[str, Any] | None = None,
         checkpoint: Checkpoint | None = None,
@@ -143,6 +144,7 @@ class Actions(Generic[User]):
         """
         runtime = self.runtime
         methods = amr if isinstance(amr, str) else " ".join(amr)
+        scope = self._loaded_scope(user) if scope is None else scope
         _refuse_unsafe(scope, methods)
         login = Login(
             self.id_of(user),
@@ -431,6 +433,10 @@ class Actions(Generic[User]):
         """The digest of a user's stamp; empty where the application gives none."""
         hooks = self.runtime.hooks
         return hooks.stamp_of(self._object_of(user)) if hooks.user_stamp is not None else ""
+
+    def _loaded_scope(self, user: Any) -> str:
+        load = self.runtime.hooks.scope_loader
+        return (call_host(load, self._object_of(user)) or "") if load is not None else ""
 
     def _loaded_claims(self, user: Any) -> dict[str, Any]:
         runtime = self.runtime

@@ -172,6 +172,15 @@ class Tessera(Actions[User], Generic[User]):
         self._hooks.register("claims_loader", function)
         return function
 
+    def scope_loader(self, function: Function) -> Function:
+        """Register what gives the scope of a user's logins where `login(scope=…)` is not given, as by `/auth/login`.
+
+        It is given a user object, gives words separated by spaces, and may be `async`. A session keeps its scope.
+        """
+        refuse_async_without_support(function, "the scope loader")
+        self._hooks.register("scope_loader", function)
+        return function
+
     @overload
     def authenticator(self, function: Function, /) -> Function: ...
 

@@ -31,6 +31,7 @@ class Hooks:
     account_members: tuple[str, ...] = ()
     user_view: Callable[[Any], Any] | None = None
     claims_loader: Callable[[Any], Mapping[str, Any]] | None = None
+    scope_loader: Callable[[Any], str] | None = None
     user_stamp: Callable[[Any], Any] | None = None
     answer: Callable[[Any], Any] | None = None
     ticket_purposes: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""The table of users: made where there is none, with the users of the file in which they lived before."""
+"""The table of users: made where there is none, with the users of the file in which they lived before, or completed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, NoSuchTableError, OperationalError
 from sqlalchemy.schema import CreateSchema, CreateTable
 
 from ...errors import ConfigError
@@ -42,14 +42,14 @@ _log = logging.getLogger("flask_tessera")
 
 
 def make_table(engine: Engine, previous: Path | None) -> None:
-    """Make the table where there is none.
+    """Make the table where there is none, or add what it lacks.
 
     Args:
         engine: of the database.
         previous: a SQLite file; a new table begins with its users, whose ids tokens name. It is left as it is.
 
     Raises:
-        ConfigError: we have no right to make it.
+        ConfigError: we have no right to do so.
     """
     give_up_at = time.monotonic() + _PATIENCE
     while True:
@@ -69,18 +69,20 @@ def make_table(engine: Engine, previous: Path | None) -> None:
 def _make_in(connection: Connection, previous: Path | None) -> None:
     dialect = connection.dialect.name
     try:
-        if not _has_table(connection):
+        if not _is_complete(connection):
             for statement in _LOCK[dialect]:
                 connection.exec_driver_sql(statement)
             if not _has_table(connection):
                 _make(connection, previous)
+            elif not _is_complete(connection):
+                connection.exec_driver_sql(table.ADD_SCOPE)
             connection.exec_driver_sql(_UNLOCK.get(dialect, "COMMIT"))
     except DBAPIError as error:
         # What was begun is undone with the connection.
         connection.invalidate()
         connection.rollback()
         if error.orig and engines.code_of(error.orig) in _DENIED:
-            raise ConfigError(f"the table of users cannot be made: {_remedy(connection)}") from error
+            raise ConfigError(f"the table of users cannot be made or completed: {_remedy(connection)}") from error
         raise
     except BaseException:
         connection.invalidate()
@@ -109,14 +111,28 @@ def _users_of(file: Path) -> list[dict[str, Any]]:
     engine = engines.sqlite_engine(file)
     try:
         with engine.connect() as connection:
-            rows = connection.execute(table.ALL).mappings() if _has_table(connection) else ()
+            columns = [column for column in table.TABLE.c if column.name in _columns_of(connection)]
+            rows = connection.execute(sa.select(*columns)).mappings() if columns else ()
             return [dict(row) for row in rows]
     finally:
         engine.dispose()
 
 
 def _has_table(connection: Connection) -> bool:
-    return sa.inspect(connection).has_table(table.NAME, schema=connection.info.get("schema"))
+    return bool(_columns_of(connection))
+
+
+def _is_complete(connection: Connection) -> bool:
+    return "scope" in _columns_of(connection)
+
+
+def _columns_of(connection: Connection) -> set[str]:
+    """The names of the table's columns; none where there is no table."""
+    try:
+        found = sa.inspect(connection).get_columns(table.NAME, schema=connection.info.get("schema"))
+    except NoSuchTableError:
+        return set()
+    return {column["name"] for column in found}
 
 
 def _remedy(connection: Connection) -> str:
@@ -125,6 +141,8 @@ def _remedy(connection: Connection) -> str:
     if not schema:
         return f"grant CREATE, INSERT, ALTER and DROP on this database to {user}"
     quote = connection.dialect.identifier_preparer.quote_identifier
+    if _has_table(connection):
+        return f"as its owner run: {table.ADD_SCOPE.replace(table.NAME, f'{quote(schema)}.{table.NAME}')}"
     has_schema = sa.inspect(connection).has_schema(schema)
     form = "GRANT CREATE ON SCHEMA {} TO {}" if has_schema else "CREATE SCHEMA {} AUTHORIZATION {}"
     return f"as the owner of the database run: {form.format(quote(schema), quote(user))}"

@@ -53,11 +53,13 @@ class Users:
         """One password hash of each kind that is stored, a hundred at most."""
         return [stored for (stored,) in self._database.read(table.ONE_HASH_OF_EACH_KIND, {})]
 
-    def add(self, phone: str, password_hash: str, *, name: str = "", level: int = 0, role: str = "") -> User:
+    def add(
+        self, phone: str, password_hash: str, *, name: str = "", level: int = 0, role: str = "", scope: str = ""
+    ) -> User:
         """Add a user, with an id that nobody else has had or will have; AlreadyExistsError if the phone is taken."""
         # 63 bits, of which the first is set: neither a phone number looks like it nor an id of before, from a counter.
         user_id = 1 << 62 | secrets.randbits(62)
-        user = User(user_id, phone, password_hash, name, "", "", level, role, disabled=False)
+        user = User(user_id, phone, password_hash, name, "", "", level, role, disabled=False, scope=scope)
         self._database.write(lambda connection: connection.execute(table.ADD, asdict(user)))
         return user
 

@@ -48,6 +48,8 @@ def make_table(name: str = NAME) -> sa.Table:
         sa.Column("level", sa.Integer, nullable=False),
         sa.Column("role", sa.Text, nullable=False),
         sa.Column("disabled", sa.Boolean, nullable=False),
+        # Tables of 0.1 are without it, and their processes may go on writing rows.
+        sa.Column("scope", sa.Text, nullable=True),
         mysql_engine="InnoDB",
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",
@@ -58,9 +60,11 @@ TABLE: Final = make_table()
 _KEY: Final[sa.BindParameter[Any]] = sa.bindparam("key")
 _hash = TABLE.c.password_hash
 _HAS_PHONE: Final = TABLE.c.phone == _KEY
-BY_ID: Final = sa.select(TABLE).where(TABLE.c.id == _KEY)
-BY_PHONE: Final = sa.select(TABLE).where(_HAS_PHONE)
-ALL: Final = sa.select(TABLE).order_by(TABLE.c.phone)
+_USER: Final = (*(column for column in TABLE.c if column.name != "scope"), sa.func.coalesce(TABLE.c.scope, ""))
+BY_ID: Final = sa.select(*_USER).where(TABLE.c.id == _KEY)
+BY_PHONE: Final = sa.select(*_USER).where(_HAS_PHONE)
+ALL: Final = sa.select(*_USER).order_by(TABLE.c.phone)
+ADD_SCOPE: Final = f"ALTER TABLE {NAME} ADD COLUMN scope TEXT"
 ADD: Final = sa.insert(TABLE)
 CHANGE: Final = sa.update(TABLE).where(_HAS_PHONE)
 REPLACE_HASH: Final = sa.update(TABLE).where((TABLE.c.id == _KEY) & (_hash == sa.bindparam("old_hash")))

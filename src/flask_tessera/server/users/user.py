@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person who may log in. `phone` is as it was registered."""
+    """A person who may log in. `phone` is as it was registered, `scope` what logins may do, separated by spaces."""
 
     id: int
     phone: str
@@ -19,6 +19,7 @@ class User:
     level: int
     role: str
     disabled: bool
+    scope: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """What the person is shown of it."""
