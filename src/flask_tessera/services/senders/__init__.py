@@ -1,0 +1,1 @@
+"""What delivers messages: the port, and its implementations with one file each."""
