@@ -143,6 +143,14 @@ def test_the_reason_of_an_ending_is_told(shop, reason):
     assert REGISTRY[reason].en in page.text
 
 
+def test_the_reason_is_told_to_every_tab_that_opens_the_page_while_the_browser_has_the_cookies(shop, browser):
+    with shop.app.app_context():
+        shop.tessera.revoke_user(7, "suspension")
+    led = browser.get("/console/devices").headers["Location"]
+    for tab in (led, "/console/sign-in", "/console/sign-in?next=/orders"):
+        assert "This account is suspended." in browser.get(tab).text
+
+
 @pytest.mark.parametrize("reason", ["internal_error", "csrf_failed", "<b>", "session_x", "session_kick\n"])
 def test_nothing_else_of_the_query_is_shown(shop, reason):
     page = Page(Browser(shop.app).get("/console/sign-in", query_string={"reason": reason}))

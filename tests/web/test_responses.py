@@ -124,7 +124,7 @@ def test_H03_every_row_is_answered_as_it_is_documented(new_site, row, language):
         ("credentials_wrong", "Bearer"),
         ("token_invalid", 'Bearer error="invalid_token", error_description="The token is not valid."'),
         ("token_expired", 'Bearer error="invalid_token", error_description="The token has expired."'),
-        ("session_kick", 'Bearer error="invalid_token", error_description="This session was ended remotely."'),
+        ("session_expiry", 'Bearer error="invalid_token", error_description="This session has expired."'),
         ("scope_missing", 'Bearer error="insufficient_scope", error_description="The token does not allow this."'),
         (
             "step_up_required",

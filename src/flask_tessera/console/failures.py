@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 _FOR_THE_DEVELOPER: Final = (ConfigError, ClaimsInvalidError)
 _ASKS_FOR_SIGN_IN: Final = (TokenMissingError, TokenInvalidError, SessionEndedError, UserGoneError, StepUpRequiredError)
 _SPEAKING: Final = (SessionEndedError, UserGoneError, StepUpRequiredError)
-"""Those of which the sign-in page tells the reason; of the others there is none that a person could use."""
 
 
 def answer(console: Console, error: TesseraError) -> Any:
@@ -49,13 +48,17 @@ def answer(console: Console, error: TesseraError) -> Any:
         if isinstance(core, TokenExpiredError):
             return _resume(console)
         if isinstance(core, _ASKS_FOR_SIGN_IN):
-            reason = core.row.slug if isinstance(core, _SPEAKING) else ""
-            return _to_sign_in(console, reason)
+            return _to_sign_in(console, reason_of(core))
     except TesseraError as second:
         core = second
     if isinstance(core, StorageUnavailableError) and not isinstance(error, TesseraHTTPError):
         states_of(current_app_object()).outages.record(core)
     return complete(render("error.html", status=core.row.status, error=text_of(core)), core)
+
+
+def reason_of(error: TesseraError) -> str:
+    """The slug of which the sign-in page tells the reason; empty where there is none that a person could use."""
+    return error.row.slug if isinstance(error, _SPEAKING) else ""
 
 
 def text_of(error: TesseraError) -> str:

@@ -24,7 +24,7 @@ from ..web.current import current_app_object, current_request_object
 from ..web.endpoints.login import log_in
 from ..web.http_errors import TesseraHTTPError
 from .console import read_form
-from .failures import complete, text_of
+from .failures import complete, reason_of, text_of
 from .own_paths import own_path
 from .rendering import render
 from .words import account_label
@@ -46,8 +46,11 @@ def show(console: Console) -> Any:
     """The form; whoever is signed in already goes on, unless there is a reason to sign in again."""
     arguments = current_request_object().args
     next_, reason = own_path(arguments.get("next", ""), ""), arguments.get("reason", "")
-    if not reason and _is_signed_in(console):
-        return redirect(next_ or url_for(".devices"))
+    if not reason:
+        refused = _refused(console)
+        if refused is None:
+            return redirect(next_ or url_for(".devices"))
+        reason = reason_of(refused)
     fields = {"next": next_, "remember": "1"}
     return _form(console, fields, reason=reason if _REASONS.fullmatch(reason) else "")
 
@@ -109,14 +112,15 @@ def _member_of(console: Console, account: str) -> str:
     return next((member for member in console.account if member != "email"), console.account[0])
 
 
-def _is_signed_in(console: Console) -> bool:
+def _refused(console: Console) -> TesseraError | None:
+    """Why nobody is signed in; None where somebody is."""
     try:
         console.look()
     except ConfigError:
         raise
-    except TesseraError:
-        return False
-    return True
+    except TesseraError as error:
+        return error
+    return None
 
 
 def _end_former(console: Console) -> None:
