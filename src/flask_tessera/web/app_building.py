@@ -22,6 +22,7 @@ from ..services.throttle import LoginThrottle, ThrottleLimits
 from ..services.tickets import Tickets
 from ..services.unknown_keys import UnknownKeyLimit
 from ..sessions.limits import Limits
+from .account_services import build_accounts
 from .cookies import SessionCookies
 from .csrf import CsrfCheck
 from .legacy_choice import legacy_logins
@@ -108,6 +109,7 @@ def build_realm(shared: AppState, realm: str, hooks: Hooks) -> Runtime:
         legacy=legacy,
         api_keys=api_keys,
         tickets=_tickets_of(shared, realm, keys, sessions),
+        accounts=build_accounts(shared, realm, keys, hooks),
         access_reader=reader,
         readers=(reader, _api_key_reader_of(shared, hooks, api_keys), *more),
         responses=replace(shared.responses, hook=hooks.answer),

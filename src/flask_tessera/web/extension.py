@@ -16,9 +16,10 @@ from . import guards, protection
 from .actions import Actions, User
 from .api_key_actions import ApiKeyActions
 from .app_state import States, runtime_of, states_of
-from .current import current_app_object, refuse_async_without_support
+from .current import current_app_object, is_async, refuse_async_without_support
 from .endpoints import make_blueprint
 from .hooks import Hooks
+from .host_users import HostUsers
 from .http_errors import keep_answers
 from .openapi.document import build_document
 from .openapi.page import make_docs
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from flask import Blueprint, Flask
 
     from ..accounts.passwords import Passwords
+    from ..accounts.user_store import UserStore
     from ..services.ports import Clock
     from .app_state import Runtime
     from .identity import Identity
@@ -57,11 +59,13 @@ class Tessera(Actions[User], Generic[User]):
         realm: which population of users, where an application has several.
         clock: gives now in Unix seconds; for tests.
         answer: makes the response to a success from its data, where the host has a form of its own; may be `async`.
+        users: an object with the methods of `accounts.user_store.UserStore`, by which people register, log in with
+            password or code, and are loaded.
         ticket_purposes: for what clients may get themselves tickets at `/auth/tickets`.
 
     Raises:
         ConfigError: `realm` is no printable text of at most 64 characters, `load_user` is none of its words, or
-            `ticket_purposes` is no list of purposes.
+            `ticket_purposes` is no list of purposes, or `users` lacks a method.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class Tessera(Actions[User], Generic[User]):
         realm: str = "",
         clock: Clock | None = None,
         answer: Callable[[Any], Any] | None = None,
+        users: UserStore[User] | None = None,
         ticket_purposes: Iterable[str] = (),
     ) -> None:
         _refuse_unsafe(realm)
@@ -86,7 +91,11 @@ class Tessera(Actions[User], Generic[User]):
         self._clock = clock
         self._hooks = Hooks(user_id_type, user_stamp=user_stamp, answer=answer)
         self._hooks.ticket_purposes = _purposes(ticket_purposes)
-        self._hooks.loads_always = self._hooks.loads_before_view = load_user == "always"
+        if users is not None:
+            self._hooks.users = HostUsers(users)
+            self._hooks.register("user_loader", self._hooks.users.load)
+        self._hooks.loads_always = load_user == "always" or is_async(getattr(users, "by_id", None))
+        self._hooks.loads_before_view = self._hooks.loads_always
         proxy: Any = LocalProxy
         self.current_user: User = proxy(lambda: guards.load_current_user(realm))
         """`flask_tessera.current_user` for this realm, with the application's type."""

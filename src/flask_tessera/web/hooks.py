@@ -14,6 +14,8 @@ from .current import is_async
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from .host_users import HostUsers
+
 _STAMP_BYTES = 9
 
 
@@ -35,6 +37,7 @@ class Hooks:
     user_stamp: Callable[[Any], Any] | None = None
     answer: Callable[[Any], Any] | None = None
     ticket_purposes: frozenset[str] = frozenset()
+    users: HostUsers | None = None
     loads_always: bool = False
     loads_before_view: bool = False
     """Whether a guard loads the user: always, or since a loader that is async can be awaited only there."""

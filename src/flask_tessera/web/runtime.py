@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..services.tickets import Tickets
     from ..sessions.model import Session
     from ..storage.engine import Storage
+    from .account_services import AccountServices
     from .cookies import SessionCookies
     from .hooks import Hooks
     from .outages import OutageLog
@@ -64,6 +65,7 @@ class Runtime:
     legacy: LegacyLogins | None = field(repr=False)
     api_keys: ApiKeys = field(repr=False)
     tickets: Tickets = field(repr=False)
+    accounts: AccountServices = field(repr=False)
     access_reader: AccessTokenReader = field(repr=False)
     readers: tuple[CredentialReader, ...] = field(repr=False)
     responses: Responses = field(repr=False)
