@@ -16,11 +16,11 @@ from flask_sock import Sock
 from flask_socketio import SocketIO, emit
 
 from flask_tessera import Tessera, current_identity, current_user, login_required
-from flask_tessera.contrib import sse
 from flask_tessera.contrib.sock import _close, socket_login_required
 from flask_tessera.contrib.socketio import SocketLogin
 from flask_tessera.contrib.sse import EventStream
 from flask_tessera.testing import Clock
+from flask_tessera.web import events
 from tests.cli.stores import store_url
 from tests.servers import wait_until
 from tests.servers.serving import serving
@@ -543,7 +543,7 @@ def test_Q05_closing_wakes_the_handler_at_once_and_a_second_time_cuts_the_client
 
 
 def test_Q05_whoever_waits_for_the_next_event_is_told_at_once(site, monkeypatch):
-    monkeypatch.setattr(sse, "_HEARTBEAT", 3600.0)
+    monkeypatch.setattr(events, "_HEARTBEAT", 3600.0)
     pair = site.login()
     with site.app.test_request_context(headers={"z-token": pair.access_token}):
         stream = EventStream(site.tessera)
@@ -556,10 +556,10 @@ def test_Q05_whoever_waits_for_the_next_event_is_told_at_once(site, monkeypatch)
 
 
 def test_a_silent_stream_has_a_comment_now_and_then(site, monkeypatch):
-    monkeypatch.setattr(sse, "_HEARTBEAT", 0.0)
+    monkeypatch.setattr(events, "_HEARTBEAT", 0.0)
     with site.app.test_request_context(headers={"z-token": site.login().access_token}):
         stream = EventStream(site.tessera)
-    assert next(stream) == ":\n\n"
+    assert next(iter(stream)) == ":\n\n"
     stream.close()
 
 
@@ -581,7 +581,7 @@ def test_Q05_what_was_sent_and_not_read_is_not_for_a_session_that_is_over(site):
         stream = EventStream(site.tessera)
         for number in range(10):
             stream.send(str(number))
-        assert next(stream) == "data: 0\n\n"
+        assert next(iter(stream)) == "data: 0\n\n"
         site.end(lambda tessera: tessera.revoke_session(pair.session_id))
         wait_until(lambda: not stream.is_open, "it is closed")
         assert list(stream) == ["event: session_ended\ndata: session_kick\n\n"]

@@ -75,8 +75,6 @@ class SocketLogin:
             server.emit("session_ended", {"error": slug}, to=sid, namespace=namespace)
             server.disconnect(sid, namespace)
 
-        def is_open() -> bool:
-            return server.get_environ(sid, namespace) is not None
-
+        is_open = functools.partial(server.get_environ, sid, namespace)
         watch(self._tessera.runtime, identity, close=close, is_open=is_open, token=token)
         keep_for_connection(request, identity)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import SessionEndedError, TesseraError, TokenInvalidError
+from ..errors import SessionEndedError, TokenInvalidError
 from ..services.keys import parse_sid
 from ..services.open_connections import Connection
 from ..tokens import api_key
 from .current import current_request_object
-from .http_errors import raise_as_http
+from .http_errors import raises_http
 from .request_auth import authenticate, authenticate_as, find_credential, verify_credential
 from .ticket_reading import redeemed_on, take_ticket
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _A_DAY: Final = 86_400
 
 
+@raises_http
 def let_in(tessera: Tessera[Any], wanted: Requirements, *, token: str = "", ticket: str = "") -> Identity[Any]:
     """Who opens a connection by the present request: what `login_required` asks, of what a socket can present.
 
@@ -41,17 +42,14 @@ def let_in(tessera: Tessera[Any], wanted: Requirements, *, token: str = "", tick
         raise TypeError("a socket is somebody's, so optional= has no meaning here")
     runtime, request = tessera.runtime, current_request_object()
     identity: Identity[Any]
-    try:
-        if token or ticket:
-            identity = verify_credential(runtime, token) if token else _take(runtime, ticket, wanted)
-            authenticate_as(runtime, identity, wanted)
-            return identity
-        identity = authenticate(tessera.realm, wanted).identity
-        if identity.credential == "access" and find_credential(runtime, request)[1] == "cookie" and runtime.cookies:
-            # Browsers let any page open a WebSocket, and send our cookies with it.
-            runtime.cookies.refuse_foreign_origin()
-    except TesseraError as error:
-        raise_as_http(error)
+    if token or ticket:
+        identity = verify_credential(runtime, token) if token else _take(runtime, ticket, wanted)
+        authenticate_as(runtime, identity, wanted)
+        return identity
+    identity = authenticate(tessera.realm, wanted).identity
+    if identity.credential == "access" and find_credential(runtime, request)[1] == "cookie" and runtime.cookies:
+        # Browsers let any page open a WebSocket, and send our cookies with it.
+        runtime.cookies.refuse_foreign_origin()
     return identity
 
 
@@ -59,6 +57,7 @@ def _take(runtime: Runtime, ticket: str, wanted: Requirements) -> Identity[Any]:
     return take_ticket(runtime, current_request_object(), ticket, wanted.ticket)
 
 
+@raises_http
 def watch(
     runtime: Runtime,
     identity: Identity[Any],
