@@ -53,7 +53,7 @@ class WebhookSender:
         except OSError as error:
             raise SendingError(f"the webhook cannot be reached: {error}") from error
         except HTTPException as error:
-            raise SendingError(f"the webhook does not answer in HTTP: {type(error).__name__}") from error
+            raise SendingError(f"the webhook does not answer in HTTP: {type(error).__name__}") from None
         if not 200 <= status <= 299:
             raise SendingError(f"the webhook answered {status}")
 
