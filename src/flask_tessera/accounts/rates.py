@@ -1,29 +1,11 @@
-"""How often something may be done: limits in the notation of the library `limits`."""
+"""Limits in the notation of the library `limits`."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from limits import parse_many
 
 from ..errors import ConfigError
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """So many times in so many seconds.
-
-    Attributes:
-        amount: how often.
-        seconds: in windows of this length.
-    """
-
-    amount: int
-    seconds: int
-
-    def window_after(self, failures: int) -> int:
-        """Seconds of the next window after so many failures: it doubles with each window that was used up."""
-        return int(self.seconds << min(failures // self.amount, 20))
+from .rate import Rate
 
 
 def rates_of(setting: str, notation: str) -> tuple[Rate, ...]:

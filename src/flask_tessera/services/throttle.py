@@ -31,7 +31,7 @@ from ..storage.model import Increment
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ..accounts.rates import Rate
+    from ..accounts.rate import Rate
     from ..storage.key_value import KeyValue
     from ..storage.model import Counter, Value
     from .ports import Clock
