@@ -111,7 +111,7 @@ class TokenPair:
             CsrfError: cookies are asked for, and a page of another origin has sent the request.
             ValueError: another transport.
 
-        Where one of them keeps a pair out of cookies, a session that was begun for it is ended again.
+        Where a pair is kept out of cookies, a session that was begun for it is ended again.
         """
         if transport not in ("header", "cookie"):
             raise ValueError(f'transport must be "header" or "cookie", not {transport!r}')
