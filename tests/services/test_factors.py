@@ -183,7 +183,7 @@ def test_S09_realms_share_nothing(storage, clock):
     assert theirs.all.names_of("7") == ()
     assert not passes(lambda: theirs.totp.check("7", code_at(secret, clock())))
     assert not passes(lambda: theirs.codes.use("7", codes[0]))
-    theirs.all.forget("7")
+    theirs.all.owner_ended("7", "user_gone")
     assert ours.all.names_of("7") == ("totp", "recovery")
 
 
@@ -466,8 +466,13 @@ def test_recovery_codes_stay_while_there_is_another_factor(storage, clock):
     assert passes(lambda: factors.codes.use("7", codes[0]))
 
 
-def test_S03_of_a_user_who_is_gone_nothing_is_left(factors, storage, clock):
+@pytest.mark.parametrize("reason", ["user_gone", "suspension", "password_change"])
+def test_S03_S04_a_user_who_is_gone_leaves_nothing_and_any_other_end_trusts_no_device(factors, storage, clock, reason):
     set_up(factors, clock())
     factors.trusted.trust("7")
-    factors.all.forget("7")
-    assert [rows(storage, kind) for kind in ("totp", "recovery", "trusted_device")] == [[], [], []]
+    other = factors.trusted.trust("8")
+    factors.all.owner_ended("7", reason)
+    left = [len(rows(storage, kind)) for kind in ("totp", "recovery", "trusted_device")]
+    assert left == ([0, 0, 1] if reason == "user_gone" else [1, 1, 1])
+    assert factors.trusted.list("7") == []
+    assert factors.trusted.is_trusted("8", other)

@@ -213,6 +213,10 @@ class ApiKeys:
         self._end([key])
         return key
 
+    def owner_ended(self, user_id: str, reason: str) -> None:  # noqa: ARG002 - whatever it is
+        """End all keys of a user, as of `SessionService`."""
+        self.revoke_all(user_id)
+
     def revoke_all(self, user_id: str) -> None:
         """End all keys of a user who is suspended or gone, or whose password was changed."""
         marked = []

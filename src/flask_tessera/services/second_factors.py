@@ -102,11 +102,15 @@ class SecondFactors:
         if not self.names_of(user_id):
             self._recovery_codes.remove(user_id)
 
-    def forget(self, user_id: str) -> None:
-        """Remove all that is kept here of a user who is gone: his id may be given to somebody else."""
-        self._totp.remove(user_id)
-        self._recovery_codes.remove(user_id)
+    def owner_ended(self, user_id: str, reason: str) -> None:
+        """Trust no device of a user any longer, as of `SessionService`; of one who is gone forget all.
+
+        The id of a user who is gone may be given to somebody else, who must not need the factors of his forerunner.
+        """
         self._trusted_devices.revoke_all(user_id)
+        if reason == "user_gone":
+            self._totp.remove(user_id)
+            self._recovery_codes.remove(user_id)
 
     def _check_totp(self, user_id: str, proof: object, *, address: str, device_id: str) -> tuple[str, ...]:
         self._totp.check(user_id, proof, address=address, device_id=device_id)

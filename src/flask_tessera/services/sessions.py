@@ -42,7 +42,8 @@ _SPENT: Final = "spent"
 class SessionService:
     """The life of sessions in one realm.
 
-    `on_owner_ended` ends whatever else a user (user id) has, when the user is suspended or gone, or has a new password.
+    Each of `on_owner_ended` ends something else that a user (user id) has, when the user is suspended or gone, or has a
+    new password, which the end reason tells.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class SessionService:
         clock: Clock,
         random_bytes: RandomBytes,
         listener: Listener,
-        on_owner_ended: Callable[[str], None] | None = None,
+        on_owner_ended: Sequence[Callable[[str, str], None]] = (),
     ) -> None:
         self._storage = storage
         self._keys = keys
@@ -284,8 +285,9 @@ class SessionService:
 
     def _with_owner(self, user_id: str, ended: Sequence[Session], reason: str) -> Sequence[Session]:
         """The sessions that have ended, once all else has that ends with them; a logout ends nothing else."""
-        if self._on_owner_ended and reason in _ENDS_OWNER:
-            self._on_owner_ended(user_id)
+        if reason in _ENDS_OWNER:
+            for end_more in self._on_owner_ended:
+                end_more(user_id, reason)
         return ended
 
     def _last_token(self, at: int) -> int:

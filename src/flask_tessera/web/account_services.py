@@ -7,6 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..services.codes import Codes
+from ..services.factor_limit import FactorLimit
+from ..services.recovery_codes import RecoveryCodes
+from ..services.second_factors import SecondFactors
+from ..services.totp import TotpFactors
+from ..services.trusted_devices import TrustedDevices
 
 if TYPE_CHECKING:
     from ..services.keys import Keys
@@ -21,12 +26,29 @@ class AccountServices:
 
     users: HostUsers | None
     codes: Codes = field(repr=False)
+    factor_limit: FactorLimit = field(repr=False)
+    """Counts wrong second factors, and whatever else proves again who somebody is."""
+    totp: TotpFactors = field(repr=False)
+    recovery_codes: RecoveryCodes = field(repr=False)
+    trusted_devices: TrustedDevices = field(repr=False)
+    second_factors: SecondFactors = field(repr=False)
 
 
 def build_accounts(shared: AppState, realm: str, keys: Keys, hooks: Hooks) -> AccountServices:
     """Wire them for one realm."""
-    values, clock = shared.storage.values, shared.clock
+    values, clock, random_bytes = shared.storage.values, shared.clock, secrets.token_bytes
+    limit = FactorLimit(values, realm, clock)
+    recovery = RecoveryCodes(values, keys.code, realm, clock=clock, random_bytes=random_bytes, limit=limit)
+    totp = TotpFactors(
+        values, keys.at_rest, realm, clock=clock, random_bytes=random_bytes, limit=limit, recovery_codes=recovery
+    )
+    trusted = TrustedDevices(values, realm, clock=clock, random_bytes=random_bytes, valid_from=shared.view.valid_from)
     return AccountServices(
         users=hooks.users,
-        codes=Codes(values, keys.code, realm=realm, clock=clock, random_bytes=secrets.token_bytes),
+        codes=Codes(values, keys.code, realm=realm, clock=clock, random_bytes=random_bytes),
+        factor_limit=limit,
+        totp=totp,
+        recovery_codes=recovery,
+        trusted_devices=trusted,
+        second_factors=SecondFactors(totp, recovery, trusted),
     )

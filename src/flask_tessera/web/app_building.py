@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ..services.login import LoginAttempts
     from ..services.ports import Clock
     from ..storage.engine import Storage
+    from .account_services import AccountServices
     from .hooks import Hooks
     from .outages import OutageLog
     from .transports import Transport
@@ -96,7 +97,8 @@ def build_realm(shared: AppState, realm: str, hooks: Hooks) -> Runtime:
     keys = Keys.from_secret(secret, fallbacks=fallbacks, realm=realm)
     access = AccessTokens(keys, _access_policy(settings), secrets.token_bytes)
     api_keys = _api_keys_of(shared, realm)
-    sessions = _sessions_of(shared, realm, keys, access, api_keys)
+    accounts = build_accounts(shared, realm, keys, hooks)
+    sessions = _sessions_of(shared, realm, keys, access, api_keys, accounts)
     reader = _reader_of(shared, realm, hooks, access, sessions)
     legacy = legacy_logins(settings.LEGACY, storage, sessions, keys, realm=realm, clock=clock)
     cookies = SessionCookies(realm, settings, CsrfCheck(keys.csrf, settings.CSRF_ORIGINS)) if settings.COOKIES else None
@@ -109,7 +111,7 @@ def build_realm(shared: AppState, realm: str, hooks: Hooks) -> Runtime:
         legacy=legacy,
         api_keys=api_keys,
         tickets=_tickets_of(shared, realm, keys, sessions),
-        accounts=build_accounts(shared, realm, keys, hooks),
+        accounts=accounts,
         access_reader=reader,
         readers=(reader, _api_key_reader_of(shared, hooks, api_keys), *more),
         responses=replace(shared.responses, hook=hooks.answer),
@@ -154,7 +156,9 @@ def _api_key_reader_of(shared: AppState, hooks: Hooks, api_keys: ApiKeys) -> Api
     )
 
 
-def _sessions_of(shared: AppState, realm: str, keys: Keys, access: AccessTokens, api_keys: ApiKeys) -> SessionService:
+def _sessions_of(
+    shared: AppState, realm: str, keys: Keys, access: AccessTokens, api_keys: ApiKeys, accounts: AccountServices
+) -> SessionService:
     return SessionService(
         shared.storage,
         keys,
@@ -165,7 +169,7 @@ def _sessions_of(shared: AppState, realm: str, keys: Keys, access: AccessTokens,
         clock=shared.clock,
         random_bytes=secrets.token_bytes,
         listener=partial(send_event, shared.app),
-        on_owner_ended=api_keys.revoke_all,
+        on_owner_ended=(api_keys.owner_ended, accounts.second_factors.owner_ended),
     )
 
 
