@@ -15,9 +15,11 @@ from flask_tessera.accounts import hash_profiles
 from flask_tessera.accounts.hash_profiles import OWASP_MINIMUM, Pbkdf2, Scrypt
 from flask_tessera.accounts.hash_slots import HashSlots
 from flask_tessera.accounts.passwords import Passwords
+from flask_tessera.accounts.recipients import parse_phone
 from flask_tessera.errors import CredentialsError, LoginRefusedError
 from flask_tessera.server import administration
-from flask_tessera.server.credentials import PhoneLogin
+from flask_tessera.server.users import ServiceUsers
+from flask_tessera.services.account_passwords import AccountPasswords
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,7 +94,7 @@ def test_L05_only_who_knows_the_password_hears_that_the_account_is_disabled(thre
 
 
 @pytest.fixture
-def counted(users: Users) -> tuple[Users, PhoneLogin, list[Profile]]:
+def counted(users: Users) -> tuple[Users, AccountPasswords, list[Profile]]:
     """A login whose work can be counted."""
     done: list[Profile] = []
 
@@ -100,13 +102,14 @@ def counted(users: Users) -> tuple[Users, PhoneLogin, list[Profile]]:
         done.append(profile)
         return hash_profiles.derive(profile, password, salt)
 
-    return users, PhoneLogin(users, Passwords(HashSlots(1), derive=derive)), done
+    return users, AccountPasswords(ServiceUsers(users), Passwords(HashSlots(1), derive=derive)), done
 
 
-def work_of(login: PhoneLogin, done: list[Profile], phone: str) -> dict[str, int]:
+def work_of(login: AccountPasswords, done: list[Profile], phone: str) -> dict[str, int]:
     """Units of each family of hashes."""
     done.clear()
-    assert login({"phone": phone, "password": "wrong password"}) is None
+    with pytest.raises(CredentialsError):
+        login.owner(parse_phone(phone), "wrong password")
     return {family: sum(each.units for each in done if each.family == family) for family in {p.family for p in done}}
 
 
@@ -150,7 +153,7 @@ def test_L05_a_disabled_account_is_refused_only_after_the_work_was_done(counted,
     users.add(DISABLED, password_hash)
     users.change(DISABLED, disabled=True)
     with pytest.raises(LoginRefusedError):
-        login({"phone": DISABLED, "password": PASSWORD})
+        login.owner(parse_phone(DISABLED), PASSWORD)
     assert len(done) == 1
 
 
@@ -183,8 +186,8 @@ def test_L01_an_upgrade_does_not_undo_a_password_change_at_the_same_moment(users
         users.change(PHONE, password_hash=password_hash)
         return hash_profiles.derive(profile, password, salt)
 
-    login = PhoneLogin(users, Passwords(HashSlots(1), derive=change_meanwhile))
-    assert login({"phone": PHONE, "password": "old password"}) is not None
+    login = AccountPasswords(ServiceUsers(users), Passwords(HashSlots(1), derive=change_meanwhile))
+    assert login.owner(parse_phone(PHONE), "old password").phone == PHONE
     assert users.get(PHONE).password_hash == password_hash
 
 

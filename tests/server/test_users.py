@@ -102,9 +102,9 @@ def test_a_phone_number_that_is_taken_adds_nobody(users):
 
 def test_a_hash_is_upgraded_only_if_it_is_still_the_same(users):
     old = users.add(PHONE, "weak")
-    users.upgrade_hash(old, "strong")
+    assert users.replace_hash(old, "strong", "weak")
     assert users.get(PHONE).password_hash == "strong"
-    users.upgrade_hash(old, "another")
+    assert not users.replace_hash(old, "another", "weak")
     assert users.get(PHONE).password_hash == "strong"
 
 
@@ -141,7 +141,7 @@ def test_F02_a_text_that_a_database_cannot_keep_leaves_it_as_no_error_but_ours(u
     with suppress(StorageUnavailableError):
         users.change(PHONE, name=text)
     with suppress(StorageUnavailableError):
-        users.upgrade_hash(users.get(PHONE), text)
+        users.replace_hash(users.get(PHONE), text, "hash")
     assert users.by_phone(PHONE) is not None
 
 
@@ -544,7 +544,7 @@ def test_F02_users_of_a_server_that_hangs_are_a_fault_and_back_by_themselves(mak
         acts = (
             lambda: users.by_phone(PHONE),
             lambda: users.by_id(added.id),
-            lambda: users.upgrade_hash(added, "another"),
+            lambda: users.replace_hash(added, "another", "hash"),
             users.some_hashes,
         )
         server.stop()

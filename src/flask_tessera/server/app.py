@@ -20,12 +20,11 @@ from ..web.endpoints import ENDPOINTS
 from ..web.extension import Tessera
 from ..web.outages import url_without_login
 from . import audit
-from .credentials import PhoneLogin
 from .environment import read_service_settings
 from .health import make_health
 from .index import make_index
 from .tutorial import make_tutorial
-from .users import USERS_URL, User, open_users
+from .users import USERS_URL, ServiceUsers, User, open_users
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,12 +114,11 @@ def _make_service(app: Flask, given: ServiceSettings, clock: Clock, may_create: 
     setting = "STORE_URL" if given.users_url == app.config["TESSERA_STORE_URL"] else USERS_URL
     users = open_users(given.users_url, given.database, may_create=may_create, setting=setting)
     passwords = Passwords(HashSlots(read_settings(app.config).HASH_SLOTS))
-    tessera: Tessera[User] = Tessera(user_id_type=int, clock=clock)
-    tessera.user_loader(users.by_id)
-    tessera.user_view(User.to_dict)
+    tessera: Tessera[User] = Tessera(user_id_type=int, clock=clock, users=ServiceUsers(users))
+    tessera.user_view(User.to_view)
     tessera.scope_loader(lambda user: user.scope)
-    tessera.authenticator(PhoneLogin(users, passwords))
     tessera.init_app(app)
+    states_of(app).passwords = passwords
     place = url_without_login(given.users_url or f"sqlite:///{given.database}")
     return Service(tessera, users, passwords, app.instance_path, place, may_create)
 

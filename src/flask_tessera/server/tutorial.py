@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from flask import Blueprint, request
 
+from ..accounts.phone import normalise
+from ..accounts.recipients import parse_phone
 from ..errors import (
     REGISTRY,
     CredentialsError,
@@ -27,13 +29,12 @@ from ..errors import (
 from ..web.current import current_request_object
 from ..web.described import Described, describe
 from ..web.endpoints.body import read_bytes
-from ..web.endpoints.login import accounts_of, authenticate
 from ..web.endpoints.row import Endpoint
 from ..web.http_errors import TesseraHTTPError, http_errors
+from ..web.logins import Way, password_way, refuse_disabled
 from ..web.request_auth import identify_request
 from ..web.responses import Responses
 from ..web.user_loading import load_user
-from .credentials import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -83,11 +84,11 @@ def make_tutorial(tessera: Tessera[User], config: Mapping[str, Any]) -> Blueprin
     def login() -> Any:
         """A token for phone and password, good for one hour."""
         with http_errors(responses), _speaking_like_the_tutorial():
-            credentials = _read_credentials()
-            # Before anything is counted: what is no phone number names no account.
-            parse(credentials)
-            with tessera.login_attempt(accounts_of(tessera, credentials)) as attempt:
-                token = attempt.create_token(authenticate(tessera, credentials))
+            way = _way_of(tessera, _read_credentials())
+            with tessera.login_attempt(way.accounts) as attempt:
+                proof = way.prove()
+                refuse_disabled(tessera, proof.user)
+                token = attempt.create_token(proof.user)
             return responses.success(token)
 
     @blueprint.get("/user/detail", endpoint="detail")
@@ -102,6 +103,14 @@ def make_tutorial(tessera: Tessera[User], config: Mapping[str, Any]) -> Blueprin
     for view, row in ((login, _login_row(login)), (detail, _detail_row(detail))):
         describe(view, Described(row, tessera.realm, form=lambda _: responses))
     return blueprint
+
+
+def _way_of(tessera: Tessera[User], credentials: dict[str, Any]) -> Way:
+    """As the tutorial looks at it: in its order, and with its one spelling of a phone number."""
+    phone, password = credentials.get("phone"), credentials.get("password")
+    if phone is None or phone == "" or not isinstance(password, str) or not password:
+        raise InputError("phone or password is missing", slug="credentials_missing")
+    return password_way(tessera.runtime.accounts, parse_phone(normalise(phone)), password)
 
 
 def _login_row(view: Callable[..., Any]) -> Endpoint:

@@ -6,12 +6,14 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..services.account_passwords import AccountPasswords
 from ..services.codes import Codes
 from ..services.factor_limit import FactorLimit
 from ..services.recovery_codes import RecoveryCodes
 from ..services.second_factors import SecondFactors
 from ..services.totp import TotpFactors
 from ..services.trusted_devices import TrustedDevices
+from .password_hashing import password_hashing
 
 if TYPE_CHECKING:
     from ..services.keys import Keys
@@ -22,9 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AccountServices:
-    """One service for each thing; `users` is None where the application has given none."""
+    """One service for each thing; `users` and `passwords` are None where the application has given no users."""
 
     users: HostUsers | None
+    passwords: AccountPasswords | None = field(repr=False)
     codes: Codes = field(repr=False)
     factor_limit: FactorLimit = field(repr=False)
     """Counts wrong second factors, and whatever else proves again who somebody is."""
@@ -36,7 +39,7 @@ class AccountServices:
 
 def build_accounts(shared: AppState, realm: str, keys: Keys, hooks: Hooks) -> AccountServices:
     """Wire them for one realm."""
-    values, clock, random_bytes = shared.storage.values, shared.clock, secrets.token_bytes
+    values, clock, random_bytes, users = shared.storage.values, shared.clock, secrets.token_bytes, hooks.users
     limit = FactorLimit(values, realm, clock)
     recovery = RecoveryCodes(values, keys.code, realm, clock=clock, random_bytes=random_bytes, limit=limit)
     totp = TotpFactors(
@@ -44,7 +47,8 @@ def build_accounts(shared: AppState, realm: str, keys: Keys, hooks: Hooks) -> Ac
     )
     trusted = TrustedDevices(values, realm, clock=clock, random_bytes=random_bytes, valid_from=shared.view.valid_from)
     return AccountServices(
-        users=hooks.users,
+        users=users,
+        passwords=AccountPasswords(users, password_hashing(shared.app.extensions["tessera"])) if users else None,
         codes=Codes(values, keys.code, realm=realm, clock=clock, random_bytes=random_bytes),
         factor_limit=limit,
         totp=totp,

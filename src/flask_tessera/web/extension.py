@@ -159,7 +159,7 @@ class Tessera(Actions[User], Generic[User]):
         Raises:
             ConfigError: the extra `accounts` is not installed.
         """
-        return password_hashing()
+        return password_hashing(states_of(current_app_object()))
 
     @property
     def api_keys(self) -> ApiKeyActions:
@@ -276,8 +276,10 @@ class Tessera(Actions[User], Generic[User]):
             ConfigError: an unknown endpoint, or one that needs something that is not registered.
         """
         chosen = endpoints or self._default_endpoints()
-        if "login" in chosen and self._hooks.authenticator is None:
-            raise ConfigError("the endpoint login needs @tessera.authenticator, registered before blueprint()")
+        if "login" in chosen and not self._logs_in:
+            raise ConfigError(
+                "the endpoint login needs @tessera.authenticator, registered before blueprint(), or Tessera(users=…)"
+            )
         if "me" in chosen and self._hooks.user_view is None:
             raise ConfigError("the endpoint me needs @tessera.user_view, registered before blueprint()")
         return make_blueprint(self, chosen, name or "_".join(filter(None, ("tessera", self.realm))), url_prefix)
@@ -332,14 +334,22 @@ class Tessera(Actions[User], Generic[User]):
         """
         from ..console import make_console
 
-        if not sign_in and self._hooks.authenticator is None:
-            raise ConfigError("console() needs @tessera.authenticator, registered before it, or console(sign_in='/…')")
+        if not sign_in and not self._logs_in:
+            raise ConfigError(
+                "console() needs @tessera.authenticator, registered before it, or Tessera(users=…), or"
+                " console(sign_in='/…')"
+            )
         members = declared_members(account) or self._hooks.account_members or ("username",)
         name = name or "_".join(filter(None, ("tessera_console", self.realm)))
         return make_console(self, account=members, sign_in_path=sign_in, name=name, url_prefix=url_prefix)
 
+    @property
+    def _logs_in(self) -> bool:
+        """Whether something checks credentials."""
+        return bool(self._hooks.authenticator or self._hooks.users)
+
     def _default_endpoints(self) -> tuple[str, ...]:
-        login = ("login",) if self._hooks.authenticator else ()
+        login = ("login",) if self._logs_in else ()
         me = ("me",) if self._hooks.user_view else ()
         tickets = ("tickets",) if self._hooks.ticket_purposes else ()
         return (*login, "refresh", "logout", "exchange", "csrf", *me, "sessions", "script", *tickets)

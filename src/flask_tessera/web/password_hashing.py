@@ -5,20 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, missing_extra
-from .app_state import states_of
-from .current import current_app_object
 
 if TYPE_CHECKING:
     from ..accounts.passwords import Passwords
+    from .app_state import States
 
 
-def password_hashing() -> Passwords:
-    """What hashes passwords in the current application.
+def password_hashing(states: States) -> Passwords:
+    """What hashes passwords in an application.
 
     Raises:
         ConfigError: the extra `accounts` is not installed.
     """
-    states = states_of(current_app_object())
     if states.passwords is None:
         try:
             from ..accounts.hash_slots import HashSlots

@@ -69,13 +69,13 @@ def make_table(engine: Engine, previous: Path | None) -> None:
 def _make_in(connection: Connection, previous: Path | None) -> None:
     dialect = connection.dialect.name
     try:
-        if not _is_complete(connection):
+        if _missing(connection):
             for statement in _LOCK[dialect]:
                 connection.exec_driver_sql(statement)
             if not _has_table(connection):
                 _make(connection, previous)
-            elif not _is_complete(connection):
-                connection.exec_driver_sql(table.ADD_SCOPE)
+            for statement in _completion(connection):
+                connection.exec_driver_sql(statement)
             connection.exec_driver_sql(_UNLOCK.get(dialect, "COMMIT"))
     except DBAPIError as error:
         # What was begun is undone with the connection.
@@ -122,8 +122,15 @@ def _has_table(connection: Connection) -> bool:
     return bool(_columns_of(connection))
 
 
-def _is_complete(connection: Connection) -> bool:
-    return "scope" in _columns_of(connection)
+def _missing(connection: Connection) -> list[str]:
+    """The names of the columns that the table lacks; all of them where there is no table."""
+    found = _columns_of(connection)
+    return [column.name for column in table.TABLE.c if column.name not in found]
+
+
+def _completion(connection: Connection) -> list[str]:
+    """The statements that add them."""
+    return [each for name in _missing(connection) for each in table.LATER[name][connection.dialect.name]]
 
 
 def _columns_of(connection: Connection) -> set[str]:
@@ -142,7 +149,8 @@ def _remedy(connection: Connection) -> str:
         return f"grant CREATE, INSERT, ALTER and DROP on this database to {user}"
     quote = connection.dialect.identifier_preparer.quote_identifier
     if _has_table(connection):
-        return f"as its owner run: {table.ADD_SCOPE.replace(table.NAME, f'{quote(schema)}.{table.NAME}')}"
+        statements = "; ".join(_completion(connection))
+        return f"as its owner run: {statements.replace(f' {table.NAME} ', f' {quote(schema)}.{table.NAME} ')}"
     has_schema = sa.inspect(connection).has_schema(schema)
     form = "GRANT CREATE ON SCHEMA {} TO {}" if has_schema else "CREATE SCHEMA {} AUTHORIZATION {}"
     return f"as the owner of the database run: {form.format(quote(schema), quote(user))}"

@@ -32,6 +32,10 @@ class Users:
         """The user with this phone number."""
         return _first(self._database.read(table.BY_PHONE, {"key": phone}))
 
+    def by_email(self, email: str) -> User | None:
+        """The user with this e-mail address."""
+        return _first(self._database.read(table.BY_EMAIL, {"key": email}))
+
     def by_id(self, user_id: int) -> User | None:
         """The user with this id, if not disabled."""
         user = self.find(user_id)
@@ -54,13 +58,26 @@ class Users:
         return [stored for (stored,) in self._database.read(table.ONE_HASH_OF_EACH_KIND, {})]
 
     def add(
-        self, phone: str, password_hash: str, *, name: str = "", level: int = 0, role: str = "", scope: str = ""
+        self,
+        phone: str,
+        password_hash: str,
+        *,
+        name: str = "",
+        level: int = 0,
+        role: str = "",
+        scope: str = "",
+        email: str = "",
     ) -> User:
-        """Add a user, with an id that nobody else has had or will have; AlreadyExistsError if the phone is taken."""
+        """Add a user, with an id that nobody else has had or will have.
+
+        Raises:
+            AlreadyExistsError: the phone number or e-mail address is taken.
+        """
         # 63 bits, of which the first is set: neither a phone number looks like it nor an id of before, from a counter.
         user_id = 1 << 62 | secrets.randbits(62)
-        user = User(user_id, phone, password_hash, name, "", "", level, role, disabled=False, scope=scope)
-        self._database.write(lambda connection: connection.execute(table.ADD, asdict(user)))
+        user = User(user_id, phone, password_hash, name, "", "", level, role, disabled=False, scope=scope, email=email)
+        row = {**asdict(user), "email": email or None}
+        self._database.write(lambda connection: connection.execute(table.ADD, row))
         return user
 
     def change(self, phone: str, **values: Any) -> User:
@@ -72,10 +89,32 @@ class Users:
 
         return self._database.write(change, again=True)
 
-    def upgrade_hash(self, user: User, password_hash: str) -> None:
-        """Put a stronger hash of the same password, unless the password was changed meanwhile."""
-        values = {"key": user.id, "old_hash": user.password_hash, "password_hash": password_hash}
-        self._database.write(lambda connection: connection.execute(table.REPLACE_HASH, values), again=True)
+    def change_by_id(self, user_id: int, **values: Any) -> User:
+        """Change columns of a user.
+
+        Raises:
+            NotFoundError: there is none.
+            AlreadyExistsError: somebody else has the phone number or e-mail address.
+        """
+
+        def change(connection: Connection) -> User:
+            connection.execute(table.CHANGE_BY_ID, {"key": user_id, **values})
+            return _only(str(user_id), connection.execute(table.BY_ID, {"key": user_id}).all())
+
+        return self._database.write(change, again=True)
+
+    def replace_hash(self, user: User, new: str, old: str) -> bool:
+        """Put another hash where the row still holds `old`; whether it did."""
+        values = {"key": user.id, "old_hash": old, "password_hash": new}
+
+        def replace(connection: Connection) -> bool:
+            if connection.execute(table.REPLACE_HASH, values).rowcount:
+                return True
+            # Where it was done already, and nobody heard of it, the salt tells.
+            now = _first(connection.execute(table.BY_ID, {"key": user.id}).all())
+            return now is not None and now.password_hash == new
+
+        return self._database.write(replace, again=True)
 
     def delete(self, phone: str) -> User:
         """Remove a user, and give the one that was removed; NotFoundError if there is none."""
@@ -94,5 +133,5 @@ def _first(rows: Sequence[Sequence[Any]]) -> User | None:
 
 def _only(phone: str, rows: Sequence[Sequence[Any]]) -> User:
     if not rows:
-        raise NotFoundError(f"no user has the phone number {phone}")
+        raise NotFoundError(f"there is no user {phone}")
     return User(*rows[0])

@@ -48,8 +48,9 @@ def make_table(name: str = NAME) -> sa.Table:
         sa.Column("level", sa.Integer, nullable=False),
         sa.Column("role", sa.Text, nullable=False),
         sa.Column("disabled", sa.Boolean, nullable=False),
-        # Tables of 0.1 are without it, and their processes may go on writing rows.
+        # Tables of 0.1 are without the last two, and their processes may go on writing rows.
         sa.Column("scope", sa.Text, nullable=True),
+        sa.Column("email", _ExactText, nullable=True, unique=True),
         mysql_engine="InnoDB",
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",
@@ -60,11 +61,23 @@ TABLE: Final = make_table()
 _KEY: Final[sa.BindParameter[Any]] = sa.bindparam("key")
 _hash = TABLE.c.password_hash
 _HAS_PHONE: Final = TABLE.c.phone == _KEY
-_USER: Final = (*(column for column in TABLE.c if column.name != "scope"), sa.func.coalesce(TABLE.c.scope, ""))
+_USER: Final = tuple(sa.func.coalesce(column, "") if column.nullable else column for column in TABLE.c)
 BY_ID: Final = sa.select(*_USER).where(TABLE.c.id == _KEY)
 BY_PHONE: Final = sa.select(*_USER).where(_HAS_PHONE)
 ALL: Final = sa.select(*_USER).order_by(TABLE.c.phone)
-ADD_SCOPE: Final = f"ALTER TABLE {NAME} ADD COLUMN scope TEXT"
+_ALTER: Final = f"ALTER TABLE {NAME} ADD COLUMN"
+LATER: Final[dict[str, dict[str, tuple[str, ...]]]] = {
+    "scope": dict.fromkeys(("sqlite", "postgresql", "mysql"), (f"{_ALTER} scope TEXT",)),
+    "email": {
+        # SQLite adds no column with a constraint, but undoes both statements together; MySQL undoes nothing.
+        "sqlite": (f"{_ALTER} email TEXT", f"CREATE UNIQUE INDEX {NAME}_email ON {NAME} (email)"),
+        "postgresql": (f"{_ALTER} email TEXT UNIQUE",),
+        "mysql": (f"{_ALTER} email VARBINARY(255) UNIQUE",),
+    },
+}
+"""What adds the columns to a table that was made without them, by the name of the dialect."""
+BY_EMAIL: Final = sa.select(*_USER).where(TABLE.c.email == _KEY)
+CHANGE_BY_ID: Final = sa.update(TABLE).where(TABLE.c.id == _KEY)
 ADD: Final = sa.insert(TABLE)
 CHANGE: Final = sa.update(TABLE).where(_HAS_PHONE)
 REPLACE_HASH: Final = sa.update(TABLE).where((TABLE.c.id == _KEY) & (_hash == sa.bindparam("old_hash")))

@@ -8,7 +8,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person who may log in. `phone` is as it was registered, `scope` what logins may do, separated by spaces."""
+    """A person who may log in.
+
+    `phone` names the account: a Chinese number without its calling code, one of another country with it, or of who has
+    none, the e-mail address. `password_hash` is empty for who has no password, `email` for who has no address. `scope`
+    is what logins may do, separated by spaces.
+    """
 
     id: int
     phone: str
@@ -20,13 +25,18 @@ class User:
     role: str
     disabled: bool
     scope: str = ""
+    email: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """What the person is shown of it."""
+        """What the person is shown of it, as the tutorial has it."""
         return {
-            "phone": self.phone,
+            "phone": "" if "@" in self.phone else self.phone,
             "name": self.name,
             "head_portrait": self.head_portrait,
             "intro": self.intro,
             "level": self.level,
         }
+
+    def to_view(self) -> dict[str, Any]:
+        """The same with what the tutorial does not have."""
+        return {**self.to_dict(), "email": self.email}

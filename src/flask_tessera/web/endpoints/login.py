@@ -11,6 +11,7 @@ import msgspec
 from ...accounts.account_names import WELL_KNOWN_MEMBERS, AccountMissingError, accounts_in
 from ...errors import ConfigError, CredentialsError
 from ...sessions.model import Device
+from .. import logins
 from ..cookies import take_delivery
 from ..current import call_host
 from ..malformed import malformed
@@ -39,10 +40,15 @@ def log_in(tessera: Tessera[Any], credentials: dict[str, Any], device: Device) -
     """Begin a session for who these credentials belong to; a wrong password is counted.
 
     Raises:
-        TesseraHTTPError: as `Tessera.login_attempt`, `accounts_of` and `authenticate` say.
+        TesseraHTTPError: as `logins.log_in`, `accounts_of` and `authenticate` say.
     """
-    with tessera.login_attempt(accounts_of(tessera, credentials), device_id=device.id) as attempt:
-        return attempt.login(authenticate(tessera, credentials), device=device)
+    way = logins.way_of(tessera, credentials)
+    return logins.log_in(tessera, by_authenticator(tessera, credentials) if way is None else way, device=device)
+
+
+def by_authenticator(tessera: Tessera[Any], credentials: dict[str, Any]) -> logins.Way:
+    """The way of an application that checks credentials itself; errors as of `accounts_of`."""
+    return logins.Way(accounts_of(tessera, credentials), lambda: logins.Proof(authenticate(tessera, credentials)))
 
 
 def authenticate(tessera: Tessera[Any], credentials: dict[str, Any]) -> Any:
@@ -108,7 +114,8 @@ ROWS: Final = (
         request=dict,
         response=PairResponse,
         errors=(
-            *("credentials_missing", "phone_malformed", "credentials_wrong", "login_refused"),
+            *("credentials_missing", "phone_malformed", "email_malformed", "credentials_wrong", "code_wrong"),
+            *("login_refused", "second_factor_required"),
             *("session_limit_reached", "too_many_requests", "csrf_failed"),
         ),
     ),

@@ -1,0 +1,145 @@
+"""The ways to log in: each makes of a request's credentials who that is, or refuses them.
+
+Whatever the way, an attempt is counted before its credentials are looked at, and all ways to one account share its
+counters. Then comes what they have in common: whoever is disabled is refused, and who has a second factor is asked for
+it, unless the first one was two at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ..accounts.recipients import Recipient, parse_email, parse_phone, parse_recipient
+from ..errors import CodeWrongError, ConfigError, InputError, LoginRefusedError
+from ..sessions.model import Device
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ..services.account_passwords import AccountPasswords
+    from .account_services import AccountServices
+    from .extension import Tessera
+    from .login_attempt import LoginAttempt
+    from .token_pair import TokenPair
+
+_NO_DEVICE: Final = Device()
+_NEEDS_USERS: Final = "this endpoint needs Tessera(users=…)"
+AMR_OF_CODE: Final = {"phone": "sms", "email": "otp"}
+"""How a code was received (RFC 8176)."""
+
+
+class Proof(NamedTuple):
+    """Who has logged in, and how (RFC 8176); `is_complete` where no second factor is needed any more."""
+
+    user: Any
+    amr: tuple[str, ...] = ("pwd",)
+    is_complete: bool = False
+
+
+class Way(NamedTuple):
+    """One way: the accounts that the attempt is about, and what checks it; CredentialsError says that it is wrong."""
+
+    accounts: tuple[str | int, ...]
+    prove: Callable[[], Proof]
+
+
+def log_in(tessera: Tessera[Any], way: Way, *, device: Device = _NO_DEVICE) -> TokenPair:
+    """Begin a session for who these credentials belong to; wrong ones are counted.
+
+    Raises:
+        TesseraHTTPError: as `Tessera.login_attempt` and the way say; a second factor is needed.
+    """
+    with tessera.login_attempt(way.accounts, device_id=device.id) as attempt:
+        return finish(tessera, attempt, way.prove(), device=device)
+
+
+def finish(
+    tessera: Tessera[Any], attempt: LoginAttempt[Any], proof: Proof, *, device: Device = _NO_DEVICE
+) -> TokenPair:
+    """Begin the session of an attempt whose credentials were right.
+
+    Raises:
+        LoginRefusedError: the user is disabled, or suspended.
+    """
+    refuse_disabled(tessera, proof.user)
+    return attempt.login(proof.user, device=device, amr=proof.amr)
+
+
+def refuse_disabled(tessera: Tessera[Any], user: Any) -> None:
+    """Raise if a user of the application may not log in.
+
+    Raises:
+        LoginRefusedError: so it is.
+    """
+    users = tessera.runtime.accounts.users
+    if users is not None and users.is_disabled(user):
+        raise LoginRefusedError("the user is disabled")
+
+
+def way_of(tessera: Tessera[Any], credentials: Mapping[str, Any]) -> Way | None:
+    """The way that credentials take; None for the application's authenticator.
+
+    Raises:
+        InputError: they are malformed.
+    """
+    services = tessera.runtime.accounts
+    if services.users is None:
+        return None
+    for member, way in _WAYS.items():
+        if member in credentials:
+            return way(services, credentials)
+    return None if tessera.runtime.hooks.authenticator else by_password(services, credentials)
+
+
+def by_password(services: AccountServices, credentials: Mapping[str, Any]) -> Way:
+    """`{"phone"|"email", "password"}`."""
+    named = [name for name in ("phone", "email") if credentials.get(name) not in (None, "")]
+    password = credentials.get("password")
+    if not named or not isinstance(password, str) or not password:
+        raise InputError("phone or email, or the password, is missing", slug="credentials_missing")
+    if len(named) > 1:
+        raise InputError("phone and email are two accounts", member="email")
+    text = credentials[named[0]]
+    recipient = parse_phone(text) if named[0] == "phone" else parse_email(text)
+    return password_way(services, recipient, password)
+
+
+def password_way(services: AccountServices, recipient: Recipient, password: str) -> Way:
+    """The way of a password for a recipient."""
+    return Way((recipient.address,), lambda: Proof(passwords_of(services).owner(recipient, password)))
+
+
+def by_code(services: AccountServices, credentials: Mapping[str, Any]) -> Way:
+    """`{"recipient", "code"}`."""
+    recipient = parse_recipient(credentials.get("recipient"))
+
+    def prove() -> Proof:
+        services.codes.use("login", recipient, credentials["code"])
+        user = users_of(services).by_recipient(recipient)
+        if user is None:
+            raise CodeWrongError("the code is right, and the user gone")
+        return Proof(user, (AMR_OF_CODE[recipient.kind],))
+
+    return Way((recipient.address,), prove)
+
+
+def users_of(services: AccountServices) -> Any:
+    """The application's users.
+
+    Raises:
+        ConfigError: it has given none.
+    """
+    if services.users is None:
+        raise ConfigError(_NEEDS_USERS)
+    return services.users
+
+
+def passwords_of(services: AccountServices) -> AccountPasswords:
+    """Their passwords; errors as of `users_of`."""
+    if services.passwords is None:
+        raise ConfigError(_NEEDS_USERS)
+    return services.passwords
+
+
+_WAYS: Final[Mapping[str, Callable[[AccountServices, Mapping[str, Any]], Way]]] = {"code": by_code}
+"""By the member of the credentials that tells which."""
