@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Callable, Sequence
 
     from ..sessions.model import Principal, SessionWithPrincipal
@@ -191,6 +192,24 @@ class ValueStore(Protocol):
 
     def list(self, kind: str, owner: bytes, *, at: int) -> list[Value]:
         """The values of one kind that belong to somebody, in the order of their keys."""
+        ...
+
+    def newest(self, kind: str, owner: bytes, *, before: bytes, most: int, at: int) -> builtins.list[Value]:
+        """The last `most` values of one kind that belong to somebody, in descending order of their keys.
+
+        Only those with keys below `before`; empty for all.
+        """
+        ...
+
+    def put_many(self, values: Sequence[Value], *, at: int) -> None:
+        """Write values, whatever is there; where one fails, some may have been written."""
+        ...
+
+    def trim(self, kind: str, owner: bytes, *, keep: int) -> int:
+        """Remove the first of somebody's values of one kind, some hundreds at a time, until `keep` are left.
+
+        Gives how many are removed; one that has expired counts as long as it is there.
+        """
         ...
 
     def delete(self, kind: str, key: bytes) -> None:

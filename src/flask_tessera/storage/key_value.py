@@ -16,6 +16,7 @@ from ..sessions.ids import tag_of
 from .model import ANY_VERSION, Counter, Increment, Value
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Sequence
 
     from .contract import ValueStore
@@ -96,14 +97,13 @@ class KeyValue:
         Raises:
             ValueError: kind, key, value or owner are not as described.
         """
-        _check(kind, key)
-        if len(value) > _LONGEST_VALUE:
-            raise ValueError(f"a value has at most {_LONGEST_VALUE} bytes")
-        if owner is not None and key[:2] != tag_of(*owner):
-            raise ValueError("the key of a value with an owner begins with the tag of that owner")
-        version = secrets.randbits(_VERSION_BITS) + 1
-        written = Value(kind, key, value, version, expires_at, owner_key(*owner) if owner else b"")
-        return version if self._store.put(written, expected=expected_version, at=at) else 0
+        written = new_value(kind, key, value, expires_at=expires_at, owner=owner)
+        return written.version if self._store.put(written, expected=expected_version, at=at) else 0
+
+    def put_many(self, values: Sequence[Value], *, at: int) -> None:
+        """Write values that `new_value` has made, whatever is there, in one go; where it fails, some may be written."""
+        if values:
+            self._store.put_many(values, at=at)
 
     def take(self, kind: str, key: bytes, *, at: int) -> Value | None:
         """Get and delete a value: of many callers one gets it."""
@@ -122,6 +122,18 @@ class KeyValue:
     def list(self, kind: str, owner: Owner, *, at: int) -> list[Value]:
         """The values of one kind that belong to a user, in the order of their keys."""
         return self._store.list(kind, owner_key(*owner), at=at)
+
+    def newest(self, kind: str, owner: Owner, *, most: int, at: int, before: bytes = b"") -> builtins.list[Value]:
+        """The last `most` values of one kind that belong to a user, in descending order of their keys.
+
+        Only those with keys below `before`; by default all.
+        """
+        return self._store.newest(kind, owner_key(*owner), before=before, most=most, at=at)
+
+    def trim(self, kind: str, owner: Owner, *, keep: int) -> None:
+        """Remove a user's values of one kind but for the last `keep`, by the order of their keys."""
+        while self._store.trim(kind, owner_key(*owner), keep=keep):
+            pass
 
     def delete(self, kind: str, key: bytes) -> None:
         """Remove a value; one that is not there is gone already."""
@@ -142,6 +154,17 @@ class KeyValue:
     def restore(self, value: Value, *, at: int) -> None:
         """Put a value as it was in another storage, unless there is one."""
         self._store.put(value, expected=0, at=at)
+
+
+def new_value(kind: str, key: bytes, value: bytes, *, expires_at: int, owner: Owner | None = None) -> Value:
+    """A value of a new version; arguments and errors as of `KeyValue.put`."""
+    _check(kind, key)
+    if len(value) > _LONGEST_VALUE:
+        raise ValueError(f"a value has at most {_LONGEST_VALUE} bytes")
+    if owner is not None and key[:2] != tag_of(*owner):
+        raise ValueError("the key of a value with an owner begins with the tag of that owner")
+    version = secrets.randbits(_VERSION_BITS) + 1
+    return Value(kind, key, value, version, expires_at, owner_key(*owner) if owner else b"")
 
 
 def _check(kind: str, key: bytes) -> None:

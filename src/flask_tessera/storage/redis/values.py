@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ...sessions.ids import tag_of
-from ..model import Counter, Page, Value
+from ..model import ANY_VERSION, Counter, Page, Value
 from .client import Call, scripted
 from .records import unpack_user
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .records import Keys
 
 _FIELDS: Final = ("v", "n", "e", "o")
+_FORGOTTEN_AT_ONCE: Final = 500
 _ALWAYS: Final = 1 << 53
 """As the last second: never too late."""
 
@@ -35,8 +36,7 @@ class RedisValues:
         return [_value(kind, key, said, at) for (kind, key), said in zip(names, found, strict=True)]
 
     def put(self, value: Value, *, expected: int, at: int) -> bool:
-        said = (expected, value.value, value.version, value.expires_at, value.owner)
-        return bool(self._client.run(self._call("put", value.kind, value.key, at, *said))[0])
+        return bool(self._client.run(self._put(value, expected, at))[0])
 
     def take(self, kind: str, key: bytes, *, at: int) -> Value | None:
         return _value(kind, key, self._client.run(self._call("take", kind, key, at))[0])
@@ -54,6 +54,24 @@ class RedisValues:
         found = self._client.run(scripted("value", [self._owner_key(owner)], _ALWAYS, "list", at, kind))[0]
         values = [_value(kind, name[begin:], said, at) for name, said in found]
         return sorted((each for each in values if each), key=lambda each: each.key)
+
+    def newest(self, kind: str, owner: bytes, *, before: bytes, most: int, at: int) -> builtins.list[Value]:
+        found: builtins.list[Value] = []
+        names = [name for name in self._names(kind, owner) if not before or name < before]
+        # Some may have expired.
+        while names and len(found) < most:
+            asked, names = names[:most], names[most:]
+            found += [each for each in self.get([(kind, name) for name in asked], at=at) if each]
+        return found[:most]
+
+    def put_many(self, values: Sequence[Value], *, at: int) -> None:
+        self._client.run(*(self._put(value, ANY_VERSION, at) for value in values))
+
+    def trim(self, kind: str, owner: bytes, *, keep: int) -> int:
+        surplus = [b"%b:%b" % (kind.encode(), name) for name in self._names(kind, owner)[keep:][:_FORGOTTEN_AT_ONCE]]
+        if surplus:
+            self._client.run(scripted("value", [self._owner_key(owner)], "forget", 0, *surplus, writes=True))
+        return len(surplus)
 
     def delete(self, kind: str, key: bytes) -> None:
         # At second 0 none has expired.
@@ -74,6 +92,16 @@ class RedisValues:
         parts = (each.name.partition(b":") for each in found)
         values = [_value(kind.decode(), key, fields) for (kind, _, key), fields in zip(parts, said, strict=True)]
         return Page(values=tuple(each for each in values if each), cursor=following)
+
+    def _put(self, value: Value, expected: int, at: int) -> Call:
+        said = (expected, value.value, value.version, value.expires_at, value.owner)
+        return self._call("put", value.kind, value.key, at, *said)
+
+    def _names(self, kind: str, owner: bytes) -> builtins.list[bytes]:
+        """The keys of what belongs to somebody, in descending order; some of it may have expired."""
+        # Sorted here: the server would sort by its locale.
+        found = self._client.run(scripted("value", [self._owner_key(owner)], _ALWAYS, "names", 0, kind))[0]
+        return sorted((name[len(kind) + 1 :] for name in found), reverse=True)
 
     def _key(self, kind: str, key: bytes) -> bytes:
         return b"%bk:%b:%b" % (self._keys.base(key[:2]), kind.encode(), key)

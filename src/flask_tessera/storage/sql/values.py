@@ -8,6 +8,7 @@ from ..model import ANY_VERSION, Counter, Page
 from .rows import VALUE_COLUMNS, value_of, value_row
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Sequence
 
     from ..model import Increment, Value
@@ -24,6 +25,13 @@ _DELETE: Final = "DELETE FROM tessera_values WHERE kind = ? AND name = ?"
 _DELETE_OWNER: Final = "DELETE FROM tessera_values WHERE owner = ?"
 _LIST: Final = f"""
 SELECT {VALUE_COLUMNS} FROM tessera_values WHERE owner = ? AND kind = ? AND expires_at > ? ORDER BY name"""  # noqa: S608
+_NEWEST: Final = f"""
+SELECT {VALUE_COLUMNS} FROM tessera_values
+ WHERE owner = ? AND kind = ? AND name < ? AND expires_at > ? ORDER BY name DESC LIMIT ?"""  # noqa: S608
+_SURPLUS: Final = """
+SELECT kind, name FROM tessera_values WHERE owner = ? AND kind = ? ORDER BY name DESC LIMIT ? OFFSET ?"""
+_TRIMMED_AT_ONCE: Final = 500
+_LAST_KEY: Final = b"\xff" * 255
 _EXPIRED: Final = "SELECT kind, name, expires_at FROM tessera_values WHERE expires_at <= ? ORDER BY expires_at LIMIT ?"
 _PURGE: Final = "DELETE FROM tessera_values WHERE kind = ? AND name = ? AND expires_at = ?"
 _READ: Final = f"""
@@ -81,6 +89,21 @@ class SQLValues:
     def list(self, kind: str, owner: bytes, *, at: int) -> list[Value]:
         (rows,) = self._database.read((_LIST, (owner, kind, at)))
         return [value_of(row) for row in rows]
+
+    def newest(self, kind: str, owner: bytes, *, before: bytes, most: int, at: int) -> builtins.list[Value]:
+        (rows,) = self._database.read((_NEWEST, (owner, kind, before or _LAST_KEY, at, most)))
+        return [value_of(row) for row in rows]
+
+    def put_many(self, values: Sequence[Value], *, at: int) -> None:
+        # In one order, so that no two calls wait for each other.
+        ordered = sorted(values, key=lambda value: (value.kind, value.key))
+        rows = [(*value_row(value), ANY_VERSION, ANY_VERSION, at) for value in ordered]
+        put = self._database.dialect.put_value
+        self._database.transact(lambda transaction: transaction.write(put, rows), again=True)
+
+    def trim(self, kind: str, owner: bytes, *, keep: int) -> int:
+        (rows,) = self._database.read((_SURPLUS, (owner, kind, _TRIMMED_AT_ONCE, keep)))
+        return self._database.remove(_DELETE, [tuple(row) for row in rows]) if rows else 0
 
     def delete(self, kind: str, key: bytes) -> None:
         self._database.run((_DELETE, (kind, key)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ...errors import StorageUnavailableError
-from ...storage.key_value import hashed_key, owned_key
+from ...storage.key_value import hashed_key, new_value, owned_key
 from ...storage.model import ANY_VERSION, Counter, Increment, Value
 from ..races import race
 from .base import T0, Cases, error_of
@@ -160,6 +160,49 @@ class ValueCases(Cases):
         assert [values.list(kind, owner, at=T0) for kind in ("key", "passkey")] == [[], []]
         assert values.get("passkey", owned_key(*owner, b"d"), at=T0) is None
         assert [each.value for each in values.list("key", other, at=T0)] == [b"e"]
+
+    def test_the_newest_values_of_an_owner_are_read_in_pages(self, storage: Storage) -> None:
+        """In descending order of their keys, without those that have expired; bytes of any kind order alike."""
+        values, owner, other = storage.values, ("", "7"), ("admin", "7")
+        names = [b"\0", b"\0\xff", b"\1", b"A", b"Z", b"a", b"\x80", b"\xc3\xa9", b"\xff\0"]
+        keys = [owned_key(*owner, name) for name in names]
+        made = [new_value("event", key, key, expires_at=T0 + 60, owner=owner) for key in reversed(keys)]
+        expired = new_value("event", owned_key(*owner, b"Y"), b"", expires_at=T0 + 9, owner=owner)
+        strange = new_value("event", owned_key(*other, b"Z"), b"", expires_at=T0 + 60, owner=other)
+        another = new_value("other", keys[3], b"", expires_at=T0 + 60, owner=owner)
+        values.put_many([*made, expired, strange, another], at=T0)
+        handle = self.reopen(storage).values
+        assert [each.key for each in handle.newest("event", owner, most=99, at=T0 + 9)] == keys[::-1]
+        assert [each.key for each in handle.newest("event", owner, most=2, at=T0 + 9, before=keys[5])] == keys[4:2:-1]
+        assert handle.newest("event", owner, most=2, at=T0 + 9, before=keys[0]) == []
+        assert handle.newest("event", owner, most=1, at=T0 + 9) == made[:1]
+        assert [each.key for each in handle.newest("event", other, most=9, at=T0)] == [strange.key]
+
+    def test_values_are_written_in_one_go(self, storage: Storage) -> None:
+        """Over what is there; many, and none."""
+        values, owner = storage.values, ("", "7")
+        keys = [owned_key(*owner, b"%03d" % number) for number in range(300)]
+        values.put_many([new_value("event", key, b"1", expires_at=T0 + 60, owner=owner) for key in keys], at=T0)
+        values.put_many([new_value("event", key, b"2", expires_at=T0 + 60, owner=owner) for key in keys[:2]], at=T0)
+        values.put_many([], at=T0)
+        found = self.reopen(storage).values.list("event", owner, at=T0)
+        assert [(each.key, each.value) for each in found[:3]] == [(keys[0], b"2"), (keys[1], b"2"), (keys[2], b"1")]
+        assert len(found) == len(keys)
+
+    def test_the_oldest_values_of_an_owner_are_removed(self, storage: Storage) -> None:
+        """All but so many of one kind, however many there are; nobody else's."""
+        values, owner, other = storage.values, ("", "7"), ("admin", "7")
+        names = [b"%04d" % number for number in range(1200)]
+        for who in (owner, other):
+            made = [new_value("event", owned_key(*who, name), b"", expires_at=T0 + 60, owner=who) for name in names]
+            for begin in range(0, len(made), 400):
+                values.put_many(made[begin : begin + 400], at=T0)
+        values.put("other", owned_key(*owner, b""), b"", expires_at=T0 + 60, at=T0, owner=owner)
+        self.reopen(storage).values.trim("event", owner, keep=3)
+        assert [each.key[2:] for each in values.list("event", owner, at=T0)] == names[-3:]
+        values.trim("event", owner, keep=3)
+        assert len(values.list("event", owner, at=T0)) == 3
+        assert [len(values.list(*which, at=T0)) for which in (("event", other), ("other", owner))] == [1200, 1]
 
     def test_an_owner_may_have_any_name(self, storage: Storage) -> None:
         """No two are mistaken for each other."""

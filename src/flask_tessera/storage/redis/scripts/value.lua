@@ -88,6 +88,22 @@ function actions.list(kind)
   return found
 end
 
+function actions.names(kind)
+  local found = {}
+  for _, each in ipairs(redis.call('SMEMBERS', key)) do
+    if string.sub(each, 1, #kind + 1) == kind .. ':' then found[#found + 1] = each end
+  end
+  return found
+end
+
+-- Some of what belongs to him.
+function actions.forget(...)
+  for _, each in ipairs({...}) do
+    redis.call('DEL', base .. 'k:' .. each)
+    redis.call('SREM', key, each)
+  end
+end
+
 function actions.delete_owner()
   for _, each in ipairs(redis.call('SMEMBERS', key)) do redis.call('DEL', base .. 'k:' .. each) end
   redis.call('DEL', key)
