@@ -36,13 +36,15 @@ class Event:
     """Something that happened to a session.
 
     `name` is one of `EVENTS`; `reason` is the end reason where a session ended; `caller` sent the request that
-    brought it about.
+    brought it about. `last_at` is, where a session was refreshed, the Unix second of the refresh before that; 0 for
+    none.
     """
 
     name: str
     session: Session
     reason: str = ""
     caller: ClientInfo = UNKNOWN_CLIENT
+    last_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)

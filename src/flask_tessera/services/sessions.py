@@ -156,7 +156,7 @@ class SessionService:
             raise SessionEndedError(result.reason)
         if result.outcome == "adopted":
             self._listener(Event("store_behind", session, caller=caller))
-        self._listener(Event("session_refreshed", session, caller=caller))
+        self._listener(Event("session_refreshed", session, caller=caller, last_at=result.last_at))
         return session
 
     def refresh(self, text: str, caller: ClientInfo) -> Issued:

@@ -83,12 +83,14 @@ class Added(msgspec.Struct, frozen=True):
 class Rotation(msgspec.Struct, frozen=True):
     """What became of a presented refresh token.
 
-    `session` is as it is stored now; `reason` is set when the outcome is "refused" or "reuse".
+    `session` is as it is stored now; `reason` is set when the outcome is "refused" or "reuse". `last_at` is the Unix
+    second of the refresh before this one, 0 if there was none.
     """
 
     outcome: Outcome
     session: Session
     reason: str = ""
+    last_at: int = 0
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -152,10 +154,11 @@ def rotate(
         return changes, Rotation("reuse", ended.session, "reuse")
     if issued_for and session.issued_for not in ("", issued_for):
         return NOTHING, Rotation("refused", session, OTHER_ISSUER)
+    last_at = session.rotated_at if session.gen else 0
     if decision.outcome == "same":
-        return NOTHING, Rotation("same", session)
+        return NOTHING, Rotation("same", session, last_at=last_at)
     rotated = session.with_rotation(decision.state, at=at, idle=idle)
-    return Changes(sessions=(rotated,)), Rotation(decision.outcome, rotated)
+    return Changes(sessions=(rotated,)), Rotation(decision.outcome, rotated, last_at=last_at)
 
 
 def confirm(session: Session, used: int, *, at: int) -> tuple[Changes, Session | None]:
