@@ -1,0 +1,167 @@
+"""How many messages may be sent: to one recipient, for one network, to one country.
+
+How it works. A message is counted before it is sent, in fixed windows that no further message prolongs, and given back
+when it could not be sent. Every step of a counter is atomic and tells the new count, so of many requests that race for
+the last place one gets it, in whatever process. What is refused is not counted.
+
+The limits are fixed, since they are those that gateways have anyhow, and no application needs others:
+
+- one recipient: 1 in 60 seconds, 5 in an hour, 10 in a day. Whoever asks for codes to a stranger's phone annoys him ten
+  times a day, and no more;
+- one network (an IPv4 address, or a /64 of IPv6): 20 in an hour;
+- one calling code of phones: 200 in an hour to +86, 30 in an hour to each other. Toll fraud sends to numbers that earn
+  money by each message, in countries in which an application has hardly any users.
+
+Recipients, networks and countries count for all realms together: they have the same phone, and the same bill.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ..errors import InputError, StorageUnavailableError, ThrottledError
+from ..storage.key_value import hashed_key
+from ..storage.model import Increment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..storage.key_value import KeyValue
+    from .ports import Clock
+
+    Rates = tuple[tuple[int, int], ...]
+
+_KIND: Final = "sends"
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+RESEND_AFTER: Final = _MINUTE
+"""Seconds until a recipient can get a second message."""
+PER_RECIPIENT: Final = ((1, RESEND_AFTER), (5, _HOUR), (10, _DAY))
+PER_NETWORK: Final = ((20, _HOUR),)
+PER_CALLING_CODE: Final = ((30, _HOUR),)
+TO_CHINA: Final = ((200, _HOUR),)
+"""So many messages in so many seconds; of a recipient the shortest first."""
+
+# ITU-T E.164, annex D: no calling code begins another; these have one and two digits, all others three.
+_CALLING_CODE: Final = re.compile("1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|.{0,3}", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A place that one message takes: in which counter, and of how many."""
+
+    key: bytes
+    amount: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class CountedMessage:
+    """A message that was counted, with what takes it back; to be given back at most once."""
+
+    taken: tuple[Increment, ...]
+
+
+class SendingLimits:
+    """Counts messages before they are sent.
+
+    Args:
+        values: of the storage.
+        clock: gives now, Unix seconds.
+        allows: is asked for each phone, in E.164; false refuses it, as for a country to which nothing is to be sent.
+    """
+
+    def __init__(self, values: KeyValue, clock: Clock, *, allows: Callable[[str], bool] | None = None) -> None:
+        self._values = values
+        self._clock = clock
+        self._allows = allows
+
+    def count(self, kind: str, address: str, network: str) -> CountedMessage:
+        """Count one message, before it is sent, whether or not the recipient is known.
+
+        Args:
+            kind: "phone" or "email".
+            address: the recipient: E.164, or a mail address in its one spelling.
+            network: of the client who asks for it, as `accounts.address.network_of` gives it; empty where nobody has
+                asked, as for notices.
+
+        Raises:
+            ThrottledError: a limit is reached; nothing was counted.
+            InputError: `phone_malformed`: the hook refuses this phone; nothing was counted.
+            StorageUnavailableError: it cannot be counted.
+        """
+        if kind == "phone" and self._allows is not None and not self._allows(address):
+            raise InputError("the application sends nothing to phones of this country", slug="phone_malformed")
+        places = _places_of(kind, address, network)
+        at = self._clock()
+        self._refuse_if_full(places, at)
+        # Of many requests for one recipient only the first reaches the counters that others share.
+        first = self._take(places[:1], at)
+        try:
+            others = self._take(places[1:], at)
+        except ThrottledError:
+            self._values.increment_many(first, at=at)
+            raise
+        return CountedMessage((*first, *others))
+
+    def give_back(self, message: CountedMessage) -> None:
+        """It could not be sent; who asks again is not refused for that."""
+        # Whether or not this can be written: the request has failed anyhow.
+        with suppress(StorageUnavailableError):
+            self._values.increment_many(message.taken, at=self._clock())
+
+    def _take(self, places: Sequence[_Place], at: int) -> list[Increment]:
+        """Take these places; gives what takes them back.
+
+        Raises:
+            ThrottledError: others have taken one of them since the look; none of these was taken.
+        """
+        steps = [Increment(_KIND, place.key, 1, at + place.seconds) for place in places]
+        counters = self._values.increment_many(steps, at=at)
+        taken = [
+            Increment(_KIND, place.key, -1, counter.ends_at, only_running=True)
+            for place, counter in zip(places, counters, strict=True)
+        ]
+        late = [each.ends_at for place, each in zip(places, counters, strict=True) if each.count > place.amount]
+        if late:
+            self._values.increment_many(taken, at=at)
+            raise _refusal(max(late), at)
+        return taken
+
+    def _refuse_if_full(self, places: Sequence[_Place], at: int) -> None:
+        """Spare the writes of a message that is refused anyhow.
+
+        Raises:
+            ThrottledError: a counter is full.
+        """
+        found = self._values.get_many([(_KIND, place.key) for place in places], at=at)
+        pairs = zip(places, found, strict=True)
+        full = [value.expires_at for place, value in pairs if value is not None and value.version >= place.amount]
+        if full:
+            raise _refusal(max(full), at)
+
+
+def calling_code_of(phone: str) -> str:
+    """The digits of a country, or of several that share them, at the beginning of a number in E.164."""
+    match = _CALLING_CODE.match(phone.removeprefix("+"))
+    return match[0] if match else ""
+
+
+def _places_of(kind: str, address: str, network: str) -> list[_Place]:
+    named: list[tuple[str, str, Rates]] = [("recipient", address, PER_RECIPIENT)]
+    if network:
+        named.append(("network", network, PER_NETWORK))
+    if kind == "phone":
+        code = calling_code_of(address)
+        named.append(("country", code, TO_CHINA if code == "86" else PER_CALLING_CODE))
+    return [
+        _Place(hashed_key(what, name, str(seconds)), amount, seconds)
+        for what, name, rates in named
+        for amount, seconds in rates
+    ]
+
+
+def _refusal(ends_at: int, at: int) -> ThrottledError:
+    return ThrottledError(max(1, ends_at - at))

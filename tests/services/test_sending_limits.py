@@ -1,0 +1,276 @@
+"""How many messages leave: per recipient, network and country, exactly, however many ask at once."""
+
+import contextlib
+import os
+import sys
+from functools import partial
+from itertools import chain
+
+import phonenumbers
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from phonenumbers.data import _COUNTRY_CODE_TO_REGION_CODE
+
+from flask_tessera.errors import InputError, StorageUnavailableError, ThrottledError
+from flask_tessera.services.sending_limits import SendingLimits, calling_code_of
+from flask_tessera.storage.from_url import open_storage
+from flask_tessera.testing import Clock, WorkerProcesses
+from flask_tessera.testing import race as race_threads
+from tests.cli.stores import STORES, store_url
+
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+PHONE = "+8613800138000"
+
+
+@pytest.fixture
+def clock():
+    return Clock(1000)
+
+
+@pytest.fixture
+def storage():
+    return open_storage("memory:")
+
+
+@pytest.fixture
+def limits(storage, clock):
+    return SendingLimits(storage.values, clock)
+
+
+def phone(number: int, prefix: str = "+86138") -> str:
+    return f"{prefix}{number:08}"
+
+
+def retry_after(limits, *message) -> int:
+    with pytest.raises(ThrottledError) as caught:
+        limits.count(*message)
+    return caught.value.retry_after
+
+
+def is_open(limits, *message) -> bool:
+    """Whether a message can be counted; it is not, afterwards."""
+    try:
+        limits.give_back(limits.count(*message))
+    except ThrottledError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(("kind", "address"), [("phone", PHONE), ("email", "anna@example.com")])
+def test_L13_a_recipient_gets_one_message_a_minute_five_an_hour_and_ten_a_day(limits, clock, kind, address):
+    sent = []
+    for second in range(DAY):
+        clock.now = 1000 + second
+        with contextlib.suppress(ThrottledError):
+            limits.count(kind, address, f"network {second}")
+            sent.append(second)
+        if len(sent) >= 10:
+            break
+    assert sent == [0, 60, 120, 180, 240, 3600, 3660, 3720, 3780, 3840]
+    assert retry_after(limits, kind, address, "another network") == DAY - 3840
+    clock.now = 1000 + DAY
+    limits.count(kind, address, "another network")
+
+
+def test_L13_who_is_refused_learns_when_the_last_of_the_full_windows_ends(limits, clock):
+    for _ in range(5):
+        limits.count("phone", PHONE, "")
+        assert retry_after(limits, "phone", PHONE, "") >= MINUTE
+        clock.advance(MINUTE)
+    assert retry_after(limits, "phone", PHONE, "") == HOUR - 5 * MINUTE
+
+
+def test_L13_recipients_do_not_count_for_one_another(limits):
+    limits.count("phone", PHONE, "a")
+    assert is_open(limits, "phone", phone(1), "a")
+    assert is_open(limits, "email", "anna@example.com", "a")
+    assert not is_open(limits, "phone", PHONE, "b")
+
+
+def test_L13_a_network_gets_twenty_messages_an_hour_to_whomever(limits, clock):
+    for number in range(20):
+        limits.count("phone", phone(number), "203.0.113.7")
+        clock.advance(1)
+    assert retry_after(limits, "email", "anna@example.com", "203.0.113.7") == HOUR - 20
+    assert is_open(limits, "email", "anna@example.com", "203.0.113.8")
+    # A notice is asked for by nobody.
+    assert is_open(limits, "email", "anna@example.com", "")
+
+
+@pytest.mark.parametrize(("prefix", "amount"), [("+86138", 200), ("+4477", 30), ("+1201", 30), ("+85291", 30)])
+def test_L13_a_country_gets_so_many_messages_an_hour(limits, clock, prefix, amount):
+    for number in range(amount):
+        limits.count("phone", phone(number, prefix), f"network {number}")
+    assert retry_after(limits, "phone", phone(amount, prefix), "another") == HOUR
+    assert is_open(limits, "phone", phone(0, "+336"), "another")
+    assert is_open(limits, "email", "anna@example.com", "another")
+    clock.advance(HOUR)
+    assert is_open(limits, "phone", phone(amount, prefix), "another")
+
+
+def test_L13_what_is_refused_is_counted_nowhere(limits, clock):
+    limits.count("phone", PHONE, "a")
+    for _ in range(500):
+        retry_after(limits, "phone", PHONE, "b")
+    for number in range(20):
+        limits.count("phone", phone(number), "b")
+
+
+def test_L13_a_message_that_could_not_be_sent_is_given_back(limits, clock):
+    for _ in range(50):
+        limits.give_back(limits.count("phone", PHONE, "a"))
+    limits.count("phone", PHONE, "a")
+    assert not is_open(limits, "phone", PHONE, "a")
+
+
+def test_L13_what_is_given_back_late_takes_nothing_from_a_later_window(limits, clock):
+    first = limits.count("phone", PHONE, "a")
+    clock.advance(MINUTE)
+    limits.count("phone", PHONE, "a")
+    limits.give_back(first)
+    assert retry_after(limits, "phone", PHONE, "a") == MINUTE
+    clock.advance(DAY)
+    limits.count("phone", PHONE, "a")
+    limits.give_back(first)
+    assert not is_open(limits, "phone", PHONE, "a")
+
+
+def test_L13_a_hook_refuses_countries_and_what_it_refuses_is_not_counted(storage, clock):
+    asked = []
+
+    def allows(number):
+        asked.append(number)
+        return number.startswith("+86")
+
+    limits = SendingLimits(storage.values, clock, allows=allows)
+    for _ in range(50):
+        with pytest.raises(InputError) as caught:
+            limits.count("phone", "+8812345678", "a")
+    assert caught.value.slug == "phone_malformed"
+    limits.count("phone", PHONE, "a")
+    limits.count("email", "anna@example.com", "a")
+    assert set(asked) == {"+8812345678", PHONE}
+
+
+def test_L13_where_nothing_can_be_counted_nothing_is_sent_and_giving_back_fails_in_silence(clock):
+    class Away:
+        def get_many(self, *_, **__):
+            raise StorageUnavailableError
+
+        increment_many = get_many
+
+    limits = SendingLimits(Away(), clock)
+    with pytest.raises(StorageUnavailableError):
+        limits.count("phone", PHONE, "a")
+    memory = SendingLimits(open_storage("memory:").values, clock).count("phone", PHONE, "a")
+    limits.give_back(memory)
+
+
+def test_L13_no_recipient_or_network_is_stored_readable(tmp_path, clock):
+    storage = open_storage(f"sqlite:///{tmp_path}/values.db")
+    SendingLimits(storage.values, clock).count("phone", PHONE, "203.0.113.7")
+    storage.close()
+    stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"13800138000" not in stored
+    assert b"203.0.113" not in stored
+
+
+def test_every_calling_code_is_read_as_the_numbering_plan_says():
+    codes = {str(code) for code in _COUNTRY_CODE_TO_REGION_CODE}
+    assert {calling_code_of(f"+{code}5550100") for code in codes} == codes
+
+
+@given(st.text(max_size=20))
+@settings(max_examples=200)
+def test_any_text_has_some_calling_code(text):
+    assert len(calling_code_of(text)) <= 3
+
+
+def test_an_example_of_each_country_has_its_calling_code():
+    for code, regions in _COUNTRY_CODE_TO_REGION_CODE.items():
+        if number := phonenumbers.example_number(regions[0]):
+            text = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+            assert calling_code_of(text) == str(code)
+
+
+def attempt(limits, *message):
+    """Whether it may be sent; None where a storage was too busy to answer: it may have been counted."""
+    try:
+        limits.count(*message)
+    except ThrottledError:
+        return False
+    except StorageUnavailableError:
+        return None
+    return True
+
+
+def assert_sent(outcomes, limit):
+    """Exactly the limit, less what was not answered."""
+    outcomes = list(outcomes)
+    assert limit - outcomes.count(None) <= outcomes.count(True) <= limit
+
+
+@pytest.fixture
+def restless():
+    """Threads take turns as often as they can."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+def asks(limits, number):
+    """One recipient, asked for from everywhere."""
+    return attempt(limits, "phone", PHONE, f"network {number}")
+
+
+@pytest.mark.usefixtures("restless")
+def test_L13_of_48_parallel_requests_for_one_recipient_one_is_sent(clock):
+    for _ in range(10):
+        limits = SendingLimits(open_storage("memory:").values, clock)
+        assert_sent(race_threads(48, partial(asks, limits)), 1)
+
+
+@pytest.mark.usefixtures("restless")
+def test_L13_of_48_parallel_requests_of_one_network_twenty_are_sent(clock):
+    for _ in range(10):
+        limits = SendingLimits(open_storage("memory:").values, clock)
+        assert_sent(race_threads(48, lambda number: attempt(limits, "phone", phone(number), "network")), 20)  # noqa: B023
+
+
+def requester(url):
+    """Asks for messages to these phones at once, each from its own network; gives what came of them."""
+    limits = SendingLimits(open_storage(url).values, Clock(1000))
+
+    def ask(phones):
+        return race_threads(
+            len(phones), lambda number: attempt(limits, "phone", phones[number], f"network {os.getpid()} {number}")
+        )
+
+    return ask
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_L13_of_requests_in_four_processes_exactly_the_limits_get_through(kind, tmp_path):
+    with store_url(kind, tmp_path) as url:
+        open_storage(url).check()
+        with WorkerProcesses(4, requester, url) as processes:
+            assert_sent(chain(*processes.race([PHONE] * 12)), 1)
+            for number in range(4):
+                processes.send(number, [phone(number * 100 + each, "+4477") for each in range(12)])
+            assert_sent(chain(*[processes.receive(number) for number in range(4)]), 30)
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_L13_of_requests_in_sixteen_threads_exactly_the_limits_get_through(kind, tmp_path):
+    with store_url(kind, tmp_path) as url:
+        storage = open_storage(url)
+        storage.check()
+        limits = SendingLimits(storage.values, Clock(1000))
+        assert_sent(race_threads(16, partial(asks, limits)), 1)
+        assert_sent(race_threads(16, lambda number: attempt(limits, "email", f"{number // 2}@example.com", "home")), 8)
+        messages = [limits.count("phone", phone(number), "again") for number in range(16)]
+        race_threads(16, lambda number: limits.give_back(messages[number]))
+        assert_sent(race_threads(16, lambda number: attempt(limits, "phone", phone(number), "again")), 16)
+        storage.close()
