@@ -203,6 +203,10 @@ def cooperate(name: str, rounds: int, _seed: int = 0) -> Tally:
             worst = max(reply.seconds for reply in replies)
             if worst > CROWD * DELAY / 2:
                 tally.come_late(f"a crowd waited {worst:.1f} s")
-            if {reply.status for reply in replies} != {200}:
-                tally.fail("answers_outside_the_contract", replies[0].said)
+            for reply in replies:
+                if reply.status == 503:
+                    # Documented; whether there was time for all of them is a matter of the machine.
+                    tally.come_late(f"one of a crowd was told {reply.said}")
+                elif reply.status != 200:
+                    tally.fail("answers_outside_the_contract", reply.said)
     return tally

@@ -116,8 +116,8 @@ def test_F04_after_a_restored_backup_all_who_were_logged_in_are_out(new_site, bo
     assert site.get("/who", pair.access_token).status_code == 200
     site.clock.advance(1)
     far_storage.revocations.restart(at=site.clock(), valid_from=site.clock())
-    until(lambda: site.get("/who", pair.access_token).status_code == 401)
-    assert site.get("/who", pair.access_token).get_json()["error"] == "session_expiry"
+    # A worker that could not follow asks the storage, and may then hear an older answer of the log once more.
+    until(lambda: (site.get("/who", pair.access_token).get_json(silent=True) or {}).get("error") == "session_expiry")
     assert site.get("/strict", pair.access_token).get_json()["error"] == "session_expiry"
     with site.app.app_context():
         assert site.tessera.sessions(7) == []
