@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from phonenumbers.data import _COUNTRY_CODE_TO_REGION_CODE
 
-from flask_tessera.errors import InputError, StorageUnavailableError, ThrottledError
+from flask_tessera.errors import InputError, SendingError, StorageUnavailableError, ThrottledError
 from flask_tessera.services.sending_limits import SendingLimits, calling_code_of
 from flask_tessera.storage.from_url import open_storage
 from flask_tessera.testing import Clock, WorkerProcesses
@@ -121,6 +121,16 @@ def test_L13_a_message_that_could_not_be_sent_is_given_back(limits, clock):
     for _ in range(50):
         limits.give_back(limits.count("phone", PHONE, "a"))
     limits.count("phone", PHONE, "a")
+    assert not is_open(limits, "phone", PHONE, "a")
+
+
+@pytest.mark.parametrize("error", [SendingError("down"), StorageUnavailableError(), KeyboardInterrupt()])
+def test_L13_a_block_that_cannot_send_counts_for_nothing(limits, error):
+    for _ in range(20):
+        with pytest.raises(type(error)), limits.counted("phone", PHONE, "a"):
+            raise error
+    with limits.counted("phone", PHONE, "a"):
+        pass
     assert not is_open(limits, "phone", PHONE, "a")
 
 

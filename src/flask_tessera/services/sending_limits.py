@@ -18,7 +18,7 @@ Recipients, networks and countries count for all realms together: they have the 
 from __future__ import annotations
 
 import re
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -27,7 +27,7 @@ from ..storage.key_value import hashed_key
 from ..storage.model import Increment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ..storage.key_value import KeyValue
     from .ports import Clock
@@ -111,6 +111,16 @@ class SendingLimits:
         # Whether or not this can be written: the request has failed anyhow.
         with suppress(StorageUnavailableError):
             self._values.increment_many(message.taken, at=self._clock())
+
+    @contextmanager
+    def counted(self, kind: str, address: str, network: str) -> Iterator[None]:
+        """Count one message, and give it back if the block that sends it raises; arguments and errors as of `count`."""
+        message = self.count(kind, address, network)
+        try:
+            yield
+        except BaseException:
+            self.give_back(message)
+            raise
 
     def _take(self, places: Sequence[_Place], at: int) -> list[Increment]:
         """Take these places; gives what takes them back.
