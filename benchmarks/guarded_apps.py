@@ -33,6 +33,7 @@ SEEN_SQLITE = "ours, SQLite, 200 tokens remembered"
 KEYS = "ours, memory, 200 API keys remembered"
 KEYS_SQLITE = "ours, SQLite, 200 API keys remembered"
 COOKIES = "ours, memory, 200 cookies remembered, POST with CSRF check"
+NO_COOKIES = "ours, memory, 200 tokens remembered, the same POST with a header"
 FLOOR = "floor, without revocation"
 JWT_EXTENDED = "Flask-JWT-Extended"
 JWT_EXTENDED_OLDER = "Flask-JWT-Extended on PyJWT 2.12.1"
@@ -52,7 +53,7 @@ def all_guards(folder: Path) -> list[Contestant]:
         _ours(SEEN_SQLITE, f"sqlite:///{folder / 'seen.db'}", most=USERS),
         _keys(KEYS, "memory:"),
         _keys(KEYS_SQLITE, f"sqlite:///{folder / 'keys.db'}"),
-        _cookies(),
+        *_of_browsers(),
         _floor(),
     ]
     if library := peers.module_of("flask_jwt_extended"):
@@ -98,19 +99,24 @@ def _keys(name: str, storage: str) -> Contestant:
     return _contestant(name, app, "Authorization", [f"Bearer {key}" for key in keys])
 
 
-def _cookies() -> Contestant:
-    """Our guard, presented with what a browser sends with a change: cookies, the CSRF token, its origin."""
+def _of_browsers() -> list[Contestant]:
+    """Our guard, presented with what a browser sends with a change: cookies, the CSRF token, its origin.
+
+    And the same with the token in a header, and as many bytes of cookies of others: Flask reads all of them itself.
+    """
     world = open_world(COOKIES=True)
     cookies = world.runtime.cookies
     assert cookies is not None
-    values = []
+    browser = {"REQUEST_METHOD": "POST", "HTTP_ORIGIN": "http://localhost", "HTTP_SEC_FETCH_SITE": "same-origin"}
+    with_cookies, with_header = [], []
     for token in world.tokens[:USERS]:
         csrf = cookies.csrf_token_of(world.runtime.access_reader.session_of(token, at=int(time.time())))
         held = f"theme=dark; {cookies.access}={token}; {cookies.csrf}={csrf}"
-        values.append({"HTTP_COOKIE": held, "HTTP_X_CSRF_TOKEN": csrf})
-    browser = {"REQUEST_METHOD": "POST", "HTTP_ORIGIN": "http://localhost", "HTTP_SEC_FETCH_SITE": "same-origin"}
+        others = f"theme=dark; {'x' * len(cookies.access)}={token}; {'y' * len(cookies.csrf)}={csrf}"
+        with_cookies.append({**browser, "HTTP_COOKIE": held, "HTTP_X_CSRF_TOKEN": csrf})
+        with_header.append({**browser, "HTTP_COOKIE": others, "HTTP_AUTHORIZATION": f"Bearer {token}"})
     app = app_with(world.app, login_required)
-    return _sender(COOKIES, app, [{**browser, **value} for value in values])
+    return [_sender(COOKIES, app, with_cookies), _sender(NO_COOKIES, app, with_header)]
 
 
 def _floor() -> Contestant:

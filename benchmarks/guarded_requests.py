@@ -15,6 +15,7 @@ from .guarded_apps import (
     KEYS,
     KEYS_SQLITE,
     MEMORY,
+    NO_COOKIES,
     SEEN,
     SEEN_SQLITE,
     SQLITE,
@@ -39,6 +40,7 @@ NOTES = [
     f"app.wsgi_app called in process, {TOKENS:,} different tokens in rotation; the view answers a small JSON object.",
     "Remembered: 200 tokens in rotation, as clients send each of theirs many times; a worker keeps 4,096.",
     "A worker remembers an API key for a minute, and then reads it again: that is in the figures, too.",
+    "Both requests of a browser carry as many bytes of cookies, which Flask reads itself for its own session.",
     "Each library with its default settings; every application, the bare one too, has a SECRET_KEY.",
     "'added' is the difference to bare Flask, median of the rounds' differences, and difference of the minima.",
     "Ours checks revocation. Left to a later stage: Flask-JWT-Extended with a Redis blocklist, Flask-Security.",
@@ -65,9 +67,11 @@ def run(effort: Effort) -> Result:
         ]
     for key, token in ((KEYS, SEEN), (KEYS_SQLITE, SEEN_SQLITE)):
         goals.append(ratio_goal(f"{key} ÷ {token} (added)", added[key], added[token], MOST_KEY, at_least=False))
-    more = timings[COOKIES].minus(timings[SEEN]).median
-    least = timings[COOKIES].minimum - timings[SEEN].minimum
-    goals.append(Goal("a cookie with CSRF check - a header", MOST_COOKIE, False, more, least, unit=" µs"))
+    more = timings[COOKIES].minus(timings[NO_COOKIES]).median
+    least = timings[COOKIES].minimum - timings[NO_COOKIES].minimum
+    goals.append(
+        Goal("a cookie with CSRF check - the same request with a header", MOST_COOKIE, False, more, least, unit=" µs")
+    )
     return Result("P4", "a guarded request over a bare one", COLUMNS, _rows(timings, added), goals, NOTES)
 
 
