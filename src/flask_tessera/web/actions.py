@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from flask import has_request_context
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from ..config import whole_seconds
@@ -86,7 +87,7 @@ class Actions(Generic[User]):
         user: User | Any,
         *,
         device: Device = _NO_DEVICE,
-        scope: str | None = None,
+        scope: str | UnsetType = UNSET,
         amr: Iterable[str] = ("pwd",),
         claims: Mapping[str, Any] | None = None,
     ) -> TokenPair:
@@ -132,7 +133,7 @@ class Actions(Generic[User]):
         user: User | Any,
         *,
         device: Device = _NO_DEVICE,
-        scope: str | None = None,
+        scope: str | UnsetType = UNSET,
         amr: Iterable[str] = ("pwd",),
         claims: Mapping[str, Any] | None = None,
         checkpoint: Checkpoint | None = None,
@@ -144,7 +145,7 @@ class Actions(Generic[User]):
         """
         runtime = self.runtime
         methods = amr if isinstance(amr, str) else " ".join(amr)
-        scope = self._loaded_scope(user) if scope is None else scope
+        scope = self._loaded_scope(user) if scope is UNSET else scope
         _refuse_unsafe(scope, methods)
         login = Login(
             self.id_of(user),
