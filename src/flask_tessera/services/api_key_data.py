@@ -127,8 +127,8 @@ def digest_of(secret: bytes) -> bytes:
     return hashlib.sha256(secret).digest()
 
 
-def checked_name(name: str) -> str:
-    """`name` without the blanks around it.
+def checked_name(name: str, of: str = "an API key") -> str:
+    """`name` without the blanks around it; `of` says whose it is.
 
     Raises:
         InputError: it is empty or too long, or holds a control character.
@@ -136,7 +136,7 @@ def checked_name(name: str) -> str:
     stripped = name.strip()
     if not 1 <= len(stripped) <= _LONGEST_NAME or not is_safe_text(stripped):
         rule = f"1 to {_LONGEST_NAME} characters, and no control character"
-        raise InputError(f"the name of an API key has {rule}", member="name")
+        raise InputError(f"the name of {of} has {rule}", member="name")
     return stripped
 
 

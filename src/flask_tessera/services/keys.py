@@ -32,6 +32,8 @@ class Keys:
     """Of the MACs under which codes that people type are kept: a plain hash of six digits is soon guessed."""
     at_rest: KeyRing
     """Of AES-256-GCM, for what is kept and must be read again, as the secret of a TOTP generator."""
+    passkey: KeyRing
+    """Of the challenges that passkeys answer."""
     sid: Key
 
     @classmethod
@@ -48,6 +50,7 @@ class Keys:
         return cls(
             *(ring("access"), ring("sealed"), ring("refresh"), ring("csrf"), ring("ticket"), ring("code")),
             at_rest=ring("at_rest"),
+            passkey=ring("passkey"),
             sid=ring("sid").active,
         )
 
