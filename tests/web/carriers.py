@@ -51,6 +51,8 @@ ROUTES: dict[str, tuple[str, str, Any]] = {
     "`POST /auth/tickets`": ("POST", "/auth/tickets", {"purpose": "download"}),
     "`GET /auth/api-keys`": ("GET", "/auth/api-keys", None),
     "`POST /auth/api-keys`": ("POST", "/auth/api-keys", {"name": "cron"}),
+    "`GET /auth/passkeys`": ("GET", "/auth/passkeys", None),
+    "`POST /auth/passkeys/options`": ("POST", "/auth/passkeys/options", {}),
     "`POST /auth/refresh`": ("POST", "/auth/refresh", {}),
     "`POST /auth/logout`": ("POST", "/auth/logout", {}),
     "`POST /auth/logout` of all": ("POST", "/auth/logout", {"which": "all"}),
@@ -74,6 +76,7 @@ class Shop:
             SECRET_KEY=SECRET,
             TESSERA_STORE_URL="memory:",
             TESSERA_COOKIES=True,
+            TESSERA_PUBLIC_URL=HOST,
             TESSERA_MAX_SESSIONS=0,
             TESSERA_LEGACY={"secret": OLD_SECRET, "until": until},
         )
@@ -85,7 +88,18 @@ class Shop:
         self.app.add_url_rule("/view", "view", guard(lambda: "in"), methods=both)
         self.app.add_url_rule("/download", "download", guard(ticket="download")(lambda: "in"), methods=both)
         self.app.add_url_rule("/header-only", "header-only", guard(transports="header")(lambda: "in"))
-        endpoints = ("me", "verify", "csrf", "sessions", "tickets", "api-keys", "refresh", "logout", "exchange")
+        endpoints = (
+            "me",
+            "verify",
+            "csrf",
+            "sessions",
+            "tickets",
+            "api-keys",
+            "passkeys",
+            "refresh",
+            "logout",
+            "exchange",
+        )
         self.app.register_blueprint(self.tessera.blueprint(*endpoints))
 
     def make(self, credential: str) -> tuple[str, str, str]:

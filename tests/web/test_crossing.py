@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from flask_tessera import Tessera
+from tests.authenticator import Authenticator
 
 HOST = "https://shop.example"
-ENDPOINTS = ("login", "refresh", "logout", "me", "csrf", "sessions", "tickets", "api-keys", "verify")
+ENDPOINTS = ("login", "refresh", "logout", "me", "csrf", "sessions", "tickets", "api-keys", "passkeys", "verify")
 CASES = {"another user": ("", 7, "", 8), "another realm": ("", 7, "staff", 7), "both": ("", 7, "staff", 8)}
 
 
@@ -26,6 +29,9 @@ class Party:
         self.access, self.refresh, self.sid = pair.access_token, pair.refresh_token, pair.session_id
         made = self.ask("POST", "/api-keys", {"name": f"key of {user}"}).get_json()["data"]
         self.key, self.key_id = made["key"], made["id"]
+        options = self.ask("POST", "/passkeys/options", {}).get_json()["data"]
+        sent = {"name": f"passkey of {user}", "credential": Authenticator().make(options)}
+        self.passkey_id = self.ask("POST", "/passkeys", sent).get_json()["data"]["id"]
 
     def ask(self, method, path, body=None, *, token=None, headers=None, **how):
         sent = {"Authorization": f"Bearer {token or self.access}"} if headers is None else headers
@@ -35,8 +41,10 @@ class Party:
         """Whether all that it has still works."""
         names = [each["name"] for each in self.ask("GET", "/api-keys").get_json()["data"]]
         sids = [each["session_id"] for each in self.ask("GET", "/sessions").get_json()["data"]]
+        passkeys = [each["name"] for each in self.ask("GET", "/passkeys").get_json()["data"]]
         who = self.ask("GET", "/me", token=self.key).get_json()["data"]["id"]
-        return (names, sids, who) == ([f"key of {self.user}"], [self.sid], self.user)
+        mine = ([f"key of {self.user}"], [f"passkey of {self.user}"], [self.sid], self.user)
+        return (names, passkeys, sids, who) == mine
 
 
 class Town:
@@ -44,7 +52,7 @@ class Town:
 
     def __init__(self, site):
         self.app = site.app
-        self.app.config["TESSERA_COOKIES"] = True
+        self.app.config.update(TESSERA_COOKIES=True, TESSERA_PUBLIC_URL=HOST)
         staff = Tessera(realm="staff", user_id_type=int, clock=site.clock, ticket_purposes=("download",))
         staff.init_app(self.app)
         self.tesseras = {"": site.tessera, "staff": staff}
@@ -81,10 +89,11 @@ def test_S09_nobody_lists_names_ends_or_changes_what_belongs_to_somebody_else(pa
         ("PATCH", f"/api-keys/{other.sid}", {"name": "mine"}),
         ("DELETE", f"/api-keys/{other.key_id}", None),
         ("POST", f"/api-keys/{other.key_id}/rotate", {"overlap": 0}),
+        ("DELETE", f"/passkeys/{other.passkey_id}", None),
     ):
         answer = one.ask(method, path, body)
         assert (answer.status_code, answer.get_json()["error"]) == (404, "not_found"), path
-        unknown = one.ask(method, path.replace(other.sid, "A" * 22).replace(other.key_id, "A" * 22), body)
+        unknown = one.ask(method, re.sub("[A-Za-z0-9_-]{22}", "A" * 22, path), body)
         assert unknown.data == answer.data, "what belongs to somebody else looks like what there is not"
     assert one.is_whole()
     assert other.is_whole()

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..services.account_passwords import AccountPasswords
 from ..services.codes import Codes
 from ..services.factor_limit import FactorLimit
+from ..services.passkey_challenges import PasskeyChallenges
+from ..services.passkeys import Passkeys
 from ..services.recovery_codes import RecoveryCodes
-from ..services.second_factors import SecondFactors
+from ..services.second_factors import PasskeyFactor, SecondFactors
 from ..services.totp import TotpFactors
 from ..services.trusted_devices import TrustedDevices
+from .passkey_site import relying_party
 from .password_hashing import password_hashing
 
 if TYPE_CHECKING:
@@ -34,6 +38,7 @@ class AccountServices:
     totp: TotpFactors = field(repr=False)
     recovery_codes: RecoveryCodes = field(repr=False)
     trusted_devices: TrustedDevices = field(repr=False)
+    passkeys: Passkeys = field(repr=False)
     second_factors: SecondFactors = field(repr=False)
 
 
@@ -46,6 +51,7 @@ def build_accounts(shared: AppState, realm: str, keys: Keys, hooks: Hooks) -> Ac
         values, keys.at_rest, realm, clock=clock, random_bytes=random_bytes, limit=limit, recovery_codes=recovery
     )
     trusted = TrustedDevices(values, realm, clock=clock, random_bytes=random_bytes, valid_from=shared.view.valid_from)
+    passkeys = _passkeys_of(shared, realm, keys)
     return AccountServices(
         users=users,
         passwords=AccountPasswords(users, password_hashing(shared.app.extensions["tessera"])) if users else None,
@@ -54,5 +60,20 @@ def build_accounts(shared: AppState, realm: str, keys: Keys, hooks: Hooks) -> Ac
         totp=totp,
         recovery_codes=recovery,
         trusted_devices=trusted,
-        second_factors=SecondFactors(totp, recovery, trusted),
+        passkeys=passkeys,
+        second_factors=SecondFactors(totp, recovery, trusted, PasskeyFactor(passkeys.has_any, passkeys.check)),
+    )
+
+
+def _passkeys_of(shared: AppState, realm: str, keys: Keys) -> Passkeys:
+    values, clock, random_bytes = shared.storage.values, shared.clock, secrets.token_bytes
+    return Passkeys(
+        values,
+        realm,
+        challenges=PasskeyChallenges(
+            values, keys.passkey, clock=clock, random_bytes=random_bytes, valid_from=shared.view.valid_from
+        ),
+        relying_party=partial(relying_party, shared.settings),
+        clock=clock,
+        random_bytes=random_bytes,
     )

@@ -169,7 +169,7 @@ def _sessions_of(
         clock=shared.clock,
         random_bytes=secrets.token_bytes,
         listener=partial(send_event, shared.app),
-        on_owner_ended=(api_keys.owner_ended, accounts.second_factors.owner_ended),
+        on_owner_ended=(api_keys.owner_ended, accounts.second_factors.owner_ended, accounts.passkeys.owner_ended),
     )
 
 

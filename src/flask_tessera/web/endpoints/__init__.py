@@ -10,7 +10,7 @@ from ...config import PREFIX, Settings
 from ...errors import ConfigError
 from ..described import Described, as_set, describe, with_own_status
 from ..http_errors import raises_http
-from . import api_keys, csrf, exchange, login, logout, me, refresh, script, sessions, tickets, verify
+from . import api_keys, csrf, exchange, login, logout, me, passkeys, refresh, script, sessions, tickets, verify
 from .body import read
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ ENDPOINTS: Final[dict[str, tuple[Endpoint, ...]]] = {
     "me": me.ROWS,
     "sessions": sessions.ROWS,
     "api-keys": api_keys.ROWS,
+    "passkeys": passkeys.ROWS,
     "tickets": tickets.ROWS,
     "verify": verify.ROWS,
     "script": script.ROWS,
