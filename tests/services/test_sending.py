@@ -5,6 +5,7 @@ import dataclasses
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -82,6 +83,17 @@ def test_a_message_is_handed_over_before_send_returns(tmp_path):
 def test_a_sender_that_hangs_holds_a_request_for_its_time_only(hanging):
     assert fails(Sending(hanging, seconds=SHORT)) == "the sender did not finish within 0.1 s"
     assert hanging.sent == []
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [("smtp://127.0.0.1:{}?from=a@example.com", LINK), ("webhook:http://127.0.0.1:{}/", CODE)],
+    ids=["smtp", "webhook"],
+)
+def test_a_server_that_never_answers_holds_a_request_for_its_time_only(url, message):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        sending = Sending(open_sender(url.format(silent.getsockname()[1])), seconds=SHORT)
+        assert "did not finish" in fails(sending, message)
 
 
 def test_while_one_message_hangs_the_others_are_sent():

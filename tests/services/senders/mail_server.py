@@ -32,6 +32,7 @@ class MailServer:
         users: who has logged in.
         answer: to the recipients of a message; None: they are taken.
         data_answer: to a message.
+        quit_answer: to the farewell.
     """
 
     port: int = 0
@@ -42,6 +43,7 @@ class MailServer:
     users: list[str] = field(default_factory=list)
     answer: str | None = None
     data_answer: str = "250 OK"
+    quit_answer: str = "221 Bye"
 
     async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:
         """Take or refuse a recipient."""
@@ -57,6 +59,10 @@ class MailServer:
         self.envelopes.append((envelope.mail_from, envelope.rcpt_tos))
         self.was_encrypted.append(session.ssl is not None)
         return self.data_answer
+
+    async def handle_QUIT(self, _server: Any, _session: Any, _envelope: Any) -> str:
+        """Say good-bye."""
+        return self.quit_answer
 
     def authenticate(self, _server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
         """One user is known."""

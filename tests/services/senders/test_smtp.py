@@ -198,6 +198,12 @@ def test_a_refusal_names_its_code_and_repeats_neither_address_nor_message(plain)
         assert not any(secret in str(caught.value) for secret in ("tst_", "anna"))
 
 
+def test_a_message_that_was_accepted_is_sent_whatever_the_server_says_to_the_farewell(plain):
+    plain.quit_answer = "451 not now"
+    sender_to(plain).send(NOTICE)
+    assert len(plain.mails) == 1
+
+
 def test_nobody_listens():
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import smtplib
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -83,7 +84,7 @@ class SmtpSender:
 
     def _hand_in(self, mail: EmailMessage, recipient: Address) -> None:
         server = self._server
-        with self._connect() as client:
+        with closing(self._connect()) as client:
             client.ehlo_or_helo_if_needed()
             if server.protection == "starttls":
                 client.starttls(context=server.context)
@@ -91,6 +92,9 @@ class SmtpSender:
             if server.user:
                 client.login(server.user, server.password)
             client.send_message(mail, self._from.addr_spec, [recipient.addr_spec])
+            # It is accepted, whatever becomes of the farewell.
+            with suppress(OSError):
+                client.quit()
 
     def _connect(self) -> smtplib.SMTP:
         server = self._server
