@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ..errors import missing_extra
+from . import django_hashes
+from .bcrypt_hashes import Bcrypt, decode, is_installed
 
 try:
     from argon2.exceptions import HashingError as HashingError  # noqa: PLC0414 (that exports it)
@@ -36,6 +38,7 @@ _ARGON2 = re.compile(
     r"\$argon2(id|i|d)\$v=(16|19)\$m=([1-9][0-9]{0,8}),t=([1-9][0-9]{0,8}),p=([1-9][0-9]{0,3})"
     r"\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{22,86})"
 )
+_BCRYPT = re.compile(r"(bcrypt_sha256\$)?\$2[aby]\$([0-3][0-9])\$([./A-Za-z0-9]{22})([./A-Za-z0-9]{31})")
 _TYPES = {"d": Type.D, "i": Type.I, "id": Type.ID}
 _NAMES = {kind: name for name, kind in _TYPES.items()}
 
@@ -49,7 +52,10 @@ class Profile(Protocol):
 
     @property
     def units(self) -> int:
-        """How much of that work: iterations of PBKDF2, blocks of 128 bytes of scrypt, KiB of argon2 in all passes."""
+        """How much of that work.
+
+        Iterations of PBKDF2, rounds of bcrypt, blocks of 128 bytes of scrypt, KiB of argon2 in all passes.
+        """
 
     def of_units(self, units: int) -> Iterator[Profile]:
         """Profiles of this family that cost `units` together, to be worked after one another."""
@@ -69,6 +75,8 @@ class StoredHash:
     profile: Profile
     salt: bytes = field(repr=False)
     digest: bytes = field(repr=False)
+    is_translated: bool = field(default=False, repr=False)
+    """Whether the row's text is Django's, which is not how we write it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,16 +215,24 @@ def derive(profile: Profile, password: bytes, salt: bytes) -> bytes:
 
 
 def parse(stored: object) -> StoredHash | None:
-    """Take a stored hash apart; None for what no hash of ours or of Werkzeug is, or would cost too much.
+    """Take a stored hash apart; None for what is no hash of a known form, or would cost too much.
 
-    Werkzeug has always written PBKDF2's iterations down, so a row without them is not guessed at.
+    Known are argon2's own, Werkzeug's, bcrypt's and Django's; without the module bcrypt, none of bcrypt. Werkzeug has
+    always written PBKDF2's iterations down, so a row without them is not guessed at.
 
     Args:
         stored: the row's text; any object is safe.
     """
     if not isinstance(stored, str):
         return None
-    for form, read in ((_ARGON2, _read_argon2), (_SCRYPT, _read_scrypt), (_PBKDF2, _read_pbkdf2)):
+    if (translated := django_hashes.translate(stored)) is not None:
+        parsed = _parse(translated)
+        return replace(parsed, is_translated=True) if parsed else None
+    return _parse(stored)
+
+
+def _parse(stored: str) -> StoredHash | None:
+    for form, read in _READERS:
         if match := form.fullmatch(stored):
             return read(match)
     return None
@@ -242,6 +258,15 @@ def _read_pbkdf2(match: re.Match[str]) -> StoredHash | None:
     if len(digest) != 2 * hashlib.new(function, usedforsecurity=False).digest_size:
         return None
     return _believed(Pbkdf2(function, int(iterations)), salt.encode(), bytes.fromhex(digest))
+
+
+def _read_bcrypt(match: re.Match[str]) -> StoredHash | None:
+    prehash, cost, salt, digest = match.groups()
+    stored = _believed(Bcrypt(int(cost), prehash is not None), decode(salt.encode()), decode(digest.encode()))
+    return stored if stored and is_installed() else None
+
+
+_READERS = ((_ARGON2, _read_argon2), (_SCRYPT, _read_scrypt), (_PBKDF2, _read_pbkdf2), (_BCRYPT, _read_bcrypt))
 
 
 def _believed(profile: Profile, salt: bytes, digest: bytes) -> StoredHash | None:

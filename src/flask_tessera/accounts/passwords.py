@@ -27,7 +27,7 @@ _DUMMY_SALT = bytes(SALT_BYTES)
 
 
 class Passwords:
-    """Hashes with argon2id; verifies that and Werkzeug's PBKDF2 and scrypt.
+    """Hashes with argon2id; verifies that, and the hashes of Werkzeug, Django and bcrypt.
 
     Every failure costs the same: after a wrong password, for an unknown account and for a broken row alike, as much is
     worked off of each family of hashes as the costliest that was seen of it asks for, the account's own in earnest
@@ -71,7 +71,7 @@ class Passwords:
             InputError: the password is no text, empty, over 1024 bytes, or holds NUL or a lone surrogate.
             ThrottledError: too many are being hashed right now.
         """
-        secret = _bytes_of(password)
+        secret = password_bytes(password)
         with self._slots.acquire():
             salt = self._random_bytes(SALT_BYTES)
             return self._current.render(salt, self._work(self._current, secret, salt))
@@ -88,7 +88,7 @@ class Passwords:
             InputError: the password is None or no text, empty, over 1024 bytes, or holds NUL or a lone surrogate.
             ThrottledError: too many are being hashed right now; the password was not checked.
         """
-        secret = _bytes_of(password)
+        secret = password_bytes(password)
         expected = self._remembered(stored)
         with self._slots.acquire():
             is_right = expected is not None and self._matches(secret, expected)
@@ -97,7 +97,7 @@ class Passwords:
             return is_right
 
     def needs_rehash(self, stored: str) -> bool:
-        """Whether a hash that has just verified should be replaced by `hash(password)`.
+        """Whether a hash that has just verified should be replaced by `hash(password)`: any that we would not write.
 
         Store the new one only where the row still holds the old one, or a password change at the same moment is undone.
         """
@@ -136,7 +136,8 @@ class Passwords:
                     self._work(profile, secret, _DUMMY_SALT)
 
     def _is_strong(self, expected: StoredHash) -> bool:
-        return isinstance(expected.profile, Argon2) and expected.profile.is_at_least(self._current)
+        is_argon2 = isinstance(expected.profile, Argon2) and expected.profile.is_at_least(self._current)
+        return is_argon2 and not expected.is_translated
 
     def _work(self, profile: Profile, secret: bytes, salt: bytes) -> bytes:
         try:
@@ -146,8 +147,12 @@ class Passwords:
             raise ThrottledError(RETRY_AFTER) from error
 
 
-def _bytes_of(password: object) -> bytes:
-    """The password as it is hashed, checked before any work is done."""
+def password_bytes(password: object) -> bytes:
+    """The password as it is hashed, checked before any work is done.
+
+    Raises:
+        InputError: it is no text, empty, over 1024 bytes, or holds NUL or a lone surrogate.
+    """
     if not isinstance(password, str) or not 0 < len(password) <= LONGEST_PASSWORD or "\0" in password:
         raise InputError(f"a password is text of 1 to {LONGEST_PASSWORD} bytes without NUL")
     try:
