@@ -47,6 +47,7 @@ def test_L03_the_password_on_standard_input_ends_with_its_line_and_keeps_its_bla
     [
         (b"", "at least 8 characters"),
         (b"seven!!\n", "at least 8 characters"),
+        (b"Password1!\n", "many people use"),
         (b"x" * 1025, "1024 bytes"),
         (b"with a NUL \0\n", "NUL"),
         (b"\xff\xfe\xfd no UTF-8 \n", "UTF-8"),
@@ -171,7 +172,10 @@ def test_L03_passwd_asks_twice_on_a_terminal(run, service, monkeypatch):
     assert service.test_client().post("/login", json=login).json["code"] == 0
 
 
-@pytest.mark.parametrize(("sent", "text"), [("short\n", "at least 8 characters"), ("", "at least 8 characters")])
+@pytest.mark.parametrize(
+    ("sent", "text"),
+    [("short\n", "at least 8 characters"), ("", "at least 8 characters"), ("woaini1314\n", "many people use")],
+)
 def test_L03_a_new_password_that_cannot_be_one_changes_nothing(run, service, sent, text):
     assert_refused(run("users", "passwd", PHONE, input=sent), text)
     login = {"phone": PHONE, "password": PASSWORD}

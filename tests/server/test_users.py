@@ -622,6 +622,19 @@ def test_L03_L04_a_password_that_cannot_be_one_adds_nobody(service, password):
     assert service.users.by_phone("13900139000") is None
 
 
+@pytest.mark.parametrize("password", ["Password1!", "13900139000", "AdaLovelace1815", "tessera2024"])
+def test_L04_a_common_password_is_refused_to_the_administrator_too(service, password):
+    with pytest.raises(InputError) as caught:
+        administration.add(service, "13900139000", password, name="Ada Lovelace")
+    assert caught.value.slug == "password_common"
+    assert service.users.by_phone("13900139000") is None
+    administration.add(service, "13900139000", PASSWORD, name="Ada Lovelace")
+    with pytest.raises(InputError) as caught:
+        administration.set_password(service, "13900139000", password)
+    assert caught.value.slug == "password_common"
+    assert service.passwords.verify(service.users.get("13900139000").password_hash, PASSWORD)
+
+
 @pytest.mark.parametrize("name", ["a\nb", "\x1b[2Jgone", "a\tb", "\u202ebackwards", "\udcff", "\x00"])
 def test_G02_a_name_that_a_terminal_could_not_show_adds_nobody(service, name):
     with pytest.raises(InputError):

@@ -22,8 +22,8 @@ def add(
     """Add a user.
 
     Raises:
-        InputError: no phone number, a password that is too short or cannot be used, a name that cannot be shown, or a
-            scope that no token can hold.
+        InputError: no phone number, a password that is too short, common or cannot be used, a name that cannot be
+            shown, or a scope that no token can hold.
         AlreadyExistsError: the phone number is taken.
         StorageUnavailableError: nothing was added.
     """
@@ -32,7 +32,9 @@ def add(
         if not text.isprintable():
             raise InputError(f"a name or role must be printable, not {text!r}")
     allowed = _checked(scope)
-    user = service.users.add(number, _hash(service, password), name=name, level=level, role=role, scope=allowed)
+    user = service.users.add(
+        number, _hash(service, password, number, name), name=name, level=level, role=role, scope=allowed
+    )
     _log(service, "user_added", user)
     return user
 
@@ -41,11 +43,13 @@ def set_password(service: Service, phone: str, password: str) -> int:
     """Give a user a new password and end all sessions; gives how many sessions that has ended.
 
     Raises:
-        InputError: no phone number, or a password that is too short or cannot be used.
+        InputError: no phone number, or a password that is too short, common or cannot be used.
         NotFoundError: there is no such user.
         StorageUnavailableError: try again; it may be half done.
     """
-    user = service.users.change(normalise(phone), password_hash=_hash(service, password))
+    known = service.users.get(normalise(phone))
+    hashed = _hash(service, password, known.phone, known.name)
+    user = service.users.change(known.phone, password_hash=hashed)
     ended = len(service.tessera.revoke_user(user, "password_change").sessions)
     _log(service, "password_changed", user)
     return ended
@@ -117,10 +121,8 @@ def _checked(scope: str) -> str:
     return words
 
 
-def _hash(service: Service, password: str) -> str:
-    shortest = service.tessera.runtime.settings.PASSWORD_MIN_LENGTH
-    if len(password) < shortest:
-        raise InputError(f"the password needs at least {shortest} characters")
+def _hash(service: Service, password: str, *words: str) -> str:
+    service.tessera.check_new_password(password, words)
     return service.passwords.hash(password)
 
 

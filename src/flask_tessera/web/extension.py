@@ -20,10 +20,11 @@ from .current import current_app_object, is_async, refuse_async_without_support
 from .endpoints import make_blueprint
 from .hooks import Hooks
 from .host_users import HostUsers
-from .http_errors import keep_answers
+from .http_errors import keep_answers, raises_http
 from .openapi.document import build_document
 from .openapi.page import make_docs
 from .password_hashing import password_hashing
+from .password_policy import password_policy
 from .user_deletion import revoke_on_delete
 
 if TYPE_CHECKING:
@@ -225,6 +226,31 @@ class Tessera(Actions[User], Generic[User]):
         refuse_async_without_support(function, "the user view")
         self._hooks.register("user_view", function)
         return function
+
+    def password_check(self, function: Function) -> Function:
+        """Register what says of a new password, as text, whether it is known from a breach; it may be `async`.
+
+        It is asked once a password is long enough and no common one. Where it raises, that is logged, without the text
+        of the error, and the password is let pass; an error of this package is raised as it is.
+        """
+        refuse_async_without_support(function, "the password check")
+        self._hooks.register("password_check", function)
+        return function
+
+    @raises_http
+    def check_new_password(self, password: str, words: Iterable[str] = ()) -> None:
+        """Refuse a password that others would guess; call it before the password is hashed.
+
+        Args:
+            password: as it was typed, at least `PASSWORD_MIN_LENGTH` characters.
+            words: what is known of the person: phone number, e-mail address, name. The application's name is added.
+
+        Raises:
+            InputError: `password_too_short`, `password_common`, `password_breached`, or `input_malformed` if it could
+                not be hashed either.
+            ConfigError: the extra `accounts` is not installed.
+        """
+        password_policy(self.runtime).check(password, words)
 
     @overload
     def login_required(self, view: Function, /) -> Function: ...

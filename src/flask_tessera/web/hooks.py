@@ -1,4 +1,4 @@
-"""What an application registers on a Tessera: loader, authenticator, views of a user, further claims."""
+"""What an application registers on a Tessera: loader, authenticator, views of a user, further claims, checks."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class Hooks:
     user_view: Callable[[Any], Any] | None = None
     claims_loader: Callable[[Any], Mapping[str, Any]] | None = None
     scope_loader: Callable[[Any], str] | None = None
+    password_check: Callable[[str], Any] | None = None
     user_stamp: Callable[[Any], Any] | None = None
     answer: Callable[[Any], Any] | None = None
     ticket_purposes: frozenset[str] = frozenset()
