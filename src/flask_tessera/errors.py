@@ -274,7 +274,7 @@ class SecondFactorRequiredError(TesseraError):
         self.next_step = next_step
 
 
-class OldPasswordError(TesseraError):
+class OldPasswordError(CredentialsError):
     """The old password, which a change of it needs, is wrong."""
 
     slug = "old_password_wrong"

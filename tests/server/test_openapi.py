@@ -30,7 +30,7 @@ CHECKS = [
 EXAMPLES = {False: 6, True: 20}
 """Requests of each kind to each operation: usually, and where all tests are run."""
 POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
-PAGES = ("/docs", "/console")
+PAGES = ("/docs", "/console", "/auth/links/<ticket>")
 """Below them are pages for people, which no program asks for."""
 
 
@@ -113,6 +113,7 @@ def test_each_success_is_as_described(described):
     pair = data(described.ask("POST /auth/login", body={**credentials, "device": device}))
     pair = data(described.ask("POST /auth/refresh", body={"refresh_token": pair["refresh_token"]}))
     token = pair["access_token"]
+    assert data(described.ask("PATCH /auth/me", token, body={"name": "Ada"}))["name"] == "Ada"
     assert data(described.ask("GET /auth/me", token))["name"] == "Ada"
     assert described.ask("GET /user/detail", token).json()["data"]["name"] == "Ada"
     other = data(described.ask("POST /auth/login", body=credentials))["session_id"]

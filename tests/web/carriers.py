@@ -44,6 +44,7 @@ ROUTES: dict[str, tuple[str, str, Any]] = {
     'view with `ticket="download"`, POST': ("POST", "/download", {}),
     'view with `transports="header"`': ("GET", "/header-only", None),
     "`GET /auth/me`": ("GET", "/auth/me", None),
+    "`PATCH /auth/me`": ("PATCH", "/auth/me", {}),
     "`GET /auth/verify`": ("GET", "/auth/verify", None),
     "`GET /auth/csrf`": ("GET", "/auth/csrf", None),
     "`GET /auth/sessions`": ("GET", "/auth/sessions", None),

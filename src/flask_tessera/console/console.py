@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flask import url_for
 
-from ..errors import ConfigError, InputError
+from ..errors import ConfigError
 from ..web.current import current_request_object
-from ..web.endpoints.body import read_bytes
+from ..web.endpoints.body import read_form
 from ..web.request_auth import look
 from ..web.requirements import Requirements
 from .own_paths import with_query
 
 if TYPE_CHECKING:
-    from werkzeug.datastructures import ImmutableMultiDict
-
     from ..web.cookies import SessionCookies
     from ..web.extension import Tessera
     from ..web.request_auth import RequestAuth
@@ -72,16 +70,3 @@ class Console:
         own = self.sign_in_path
         place = current_request_object().script_root + own if own else url_for(".sign_in")
         return with_query(place, next=back_to, reason=reason)
-
-
-def read_form() -> ImmutableMultiDict[str, str]:
-    """The fields of the form that the present request sends.
-
-    Raises:
-        InputError: it is too large, or no form.
-    """
-    request = current_request_object()
-    read_bytes()
-    if request.mimetype != "application/x-www-form-urlencoded":
-        raise InputError(f"the body is {request.mimetype!r}", slug="media_type_unsupported")
-    return request.form

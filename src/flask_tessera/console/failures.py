@@ -21,8 +21,9 @@ from ..errors import (
 from ..web.app_state import states_of
 from ..web.cookie_session import cookie_session
 from ..web.current import current_app_object, current_request_object
+from ..web.endpoints.body import read_form
 from ..web.http_errors import TesseraHTTPError
-from .console import CSRF_FIELD, Console, read_form
+from .console import CSRF_FIELD, Console
 from .own_paths import present_path
 from .rendering import render
 from .words import WORDS

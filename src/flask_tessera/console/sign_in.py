@@ -21,9 +21,9 @@ from ..web.app_state import states_of
 from ..web.cookie_session import cookie_session
 from ..web.cookies import Delivery, checked, is_local
 from ..web.current import current_app_object, current_request_object
+from ..web.endpoints.body import read_form
 from ..web.endpoints.login import log_in
 from ..web.http_errors import TesseraHTTPError
-from .console import read_form
 from .failures import complete, reason_of, text_of
 from .own_paths import own_path
 from .rendering import render

@@ -9,7 +9,8 @@ from flask import redirect
 
 from ..errors import NotFoundError
 from ..web.cookie_session import cookie_session
-from .console import CSRF_FIELD, read_form
+from ..web.endpoints.body import read_form
+from .console import CSRF_FIELD
 
 if TYPE_CHECKING:
     from .console import Console

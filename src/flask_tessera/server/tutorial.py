@@ -31,7 +31,7 @@ from ..web.described import Described, describe
 from ..web.endpoints.body import read_bytes
 from ..web.endpoints.row import Endpoint
 from ..web.http_errors import TesseraHTTPError, http_errors
-from ..web.logins import Way, password_way, refuse_disabled
+from ..web.logins import Way, password_way, refuse_incomplete
 from ..web.request_auth import identify_request
 from ..web.responses import Responses
 from ..web.user_loading import load_user
@@ -87,7 +87,7 @@ def make_tutorial(tessera: Tessera[User], config: Mapping[str, Any]) -> Blueprin
             way = _way_of(tessera, _read_credentials())
             with tessera.login_attempt(way.accounts) as attempt:
                 proof = way.prove()
-                refuse_disabled(tessera, proof.user)
+                refuse_incomplete(tessera, proof)
                 token = attempt.create_token(proof.user)
             return responses.success(token)
 
@@ -115,7 +115,7 @@ def _way_of(tessera: Tessera[User], credentials: dict[str, Any]) -> Way:
 
 def _login_row(view: Callable[..., Any]) -> Endpoint:
     errors = ("body_missing", "credentials_missing", "phone_malformed", "credentials_wrong", "login_refused")
-    further = ("session_limit_reached", "too_many_requests")
+    further = ("second_factor_required", "session_limit_reached", "too_many_requests")
     return Endpoint("login", "POST", "/login", view, request=PhoneAndPassword, response=str, errors=(*errors, *further))
 
 

@@ -76,6 +76,10 @@ class AccountPasswords:
         if not self._users.set_password_hash(user, self._passwords.hash(new), stored):
             raise OldPasswordError("the password was changed meanwhile")
 
+    def hash(self, password: str) -> str:
+        """The text to be stored for a new password; errors as of `Passwords.hash`."""
+        return self._passwords.hash(password)
+
     def has_password(self, user: Any) -> bool:
         """Whether a user has one."""
         return bool(self._users.password_hash(user))

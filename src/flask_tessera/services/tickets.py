@@ -175,6 +175,16 @@ class Tickets:
                 those that were good until then, no use of it is taken.
             StorageUnavailableError: that cannot be told; one use may have been taken.
         """
+        value, ticket, at = self._find(text, purpose, is_meant)
+        if not self._take_use(value, at):
+            raise TicketInvalidError("used up")
+        return ticket
+
+    def look(self, text: str, purpose: str, is_meant: Callable[[str], bool]) -> Ticket:
+        """What a ticket says, of which no use is taken; arguments and errors as of `redeem`."""
+        return self._find(text, purpose, is_meant)[1]
+
+    def _find(self, text: str, purpose: str, is_meant: Callable[[str], bool]) -> tuple[Value, Ticket, int]:
         try:
             key = _key_of(*ticket_text.parse(text, self._ring))
         except TokenInvalidError as error:
@@ -188,9 +198,7 @@ class Tickets:
         if not is_ours or ticket.purpose != purpose or not is_meant(ticket.audience):
             raise TicketInvalidError("for another purpose or audience")
         self._refuse_dead(ticket, at)
-        if not self._take_use(value, at):
-            raise TicketInvalidError("used up")
-        return ticket
+        return value, ticket, at
 
     def _refuse_dead(self, ticket: Ticket, at: int) -> None:
         try:
@@ -243,6 +251,11 @@ class Tickets:
 
     def _owner_of(self, ticket: Ticket) -> tuple[str, str]:
         return self._realm, ticket.user_id
+
+
+def is_everywhere(audience: str) -> bool:
+    """Whether a ticket of this audience is good everywhere: what those of the package itself are."""
+    return not audience
 
 
 def _key_of(tag: bytes, random: bytes) -> bytes:

@@ -22,6 +22,7 @@ from ..fork import renew_in_children
 from ..services import ownership
 from ..storage.pace import give_up
 from ..tokens.keys import KeyRing
+from .account_services import sender_of
 from .app_building import build_realm, build_shared, responses_of, throttle_limits
 from .cookies import warn_of_insecure_cookies
 from .current import current_app_object
@@ -112,6 +113,7 @@ class States:
         if not quiet:
             warn_of_insecure_cookies(settings)
         throttle_limits(settings)
+        sender_of(self._app, settings)
         self.responses = responses_of(settings)
         return settings
 

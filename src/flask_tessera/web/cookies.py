@@ -59,6 +59,8 @@ class SessionCookies:
 
     def __init__(self, realm: str, settings: Settings, csrf: CsrfCheck) -> None:
         self.access, self.refresh, self.csrf = cookie_names(realm, is_secure=settings.COOKIE_SECURE)
+        self.trusted = self.csrf.replace("csrf", "trusted", 1)
+        """Of the text that a trusted device presents at a login."""
         self._is_secure = settings.COOKIE_SECURE
         self._prefix = settings.URL_PREFIX
         self._realm = realm
@@ -118,6 +120,22 @@ class SessionCookies:
             for name in (self.access, self.refresh, self.csrf):
                 response.delete_cookie(name, **self._attributes(name))
             return response
+
+    def keep_trusted(self, text: str, seconds: int) -> None:
+        """Set the cookie of a trusted device with the answer to the present request."""
+
+        @after_this_request
+        def put(response: Response) -> Response:
+            response.set_cookie(self.trusted, text, max_age=seconds, **self._attributes(self.trusted))
+            return response
+
+    def trusted_device(self) -> str | None:
+        """The text of a trusted device that the present request carries; None where there is none.
+
+        Raises:
+            TokenAmbiguousError: there are two that differ.
+        """
+        return cookie_of(current_request_object().environ, self.trusted)
 
     @property
     def refresh_path(self) -> str:

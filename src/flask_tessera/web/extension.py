@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ..accounts.passwords import Passwords
     from ..accounts.user_store import UserStore
     from ..services.ports import Clock
+    from ..services.senders.message import Sender
     from .app_state import Runtime
     from .identity import Identity
     from .requirements import RequirementArguments
@@ -62,6 +63,8 @@ class Tessera(Actions[User], Generic[User]):
         answer: makes the response to a success from its data, where the host has a form of its own; may be `async`.
         users: an object with the methods of `accounts.user_store.UserStore`, by which people register, log in with
             password or code, and are loaded.
+        sender: an object with a method `send(message)` that delivers codes, links and notices, in place of the setting
+            `SENDER`.
         ticket_purposes: for what clients may get themselves tickets at `/auth/tickets`.
 
     Raises:
@@ -81,6 +84,7 @@ class Tessera(Actions[User], Generic[User]):
         clock: Clock | None = None,
         answer: Callable[[Any], Any] | None = None,
         users: UserStore[User] | None = None,
+        sender: Sender | None = None,
         ticket_purposes: Iterable[str] = (),
     ) -> None:
         _refuse_unsafe(realm)
@@ -92,6 +96,7 @@ class Tessera(Actions[User], Generic[User]):
         self._clock = clock
         self._hooks = Hooks(user_id_type, user_stamp=user_stamp, answer=answer)
         self._hooks.ticket_purposes = _purposes(ticket_purposes)
+        self._hooks.sender = sender
         if users is not None:
             self._hooks.users = HostUsers(users)
             self._hooks.register("user_loader", self._hooks.users.load)
@@ -219,6 +224,16 @@ class Tessera(Actions[User], Generic[User]):
         refuse_async_without_support(function, "the authenticator")
         self._hooks.register("account_members", members)
         self._hooks.register("authenticator", function)
+        return function
+
+    def challenge(self, function: Function) -> Function:
+        """Register what decides from the present request whether something may be tried, such as by a captcha.
+
+        It is given what: "code", "link", "register" or "login"; false is answered with `challenge_failed`. It may be
+        `async`.
+        """
+        refuse_async_without_support(function, "the challenge")
+        self._hooks.register("challenge", function)
         return function
 
     def user_view(self, function: Function) -> Function:
@@ -375,10 +390,11 @@ class Tessera(Actions[User], Generic[User]):
         return bool(self._hooks.authenticator or self._hooks.users)
 
     def _default_endpoints(self) -> tuple[str, ...]:
-        login = ("login",) if self._logs_in else ()
+        login = ("login", "second-factor") if self._logs_in else ()
+        accounts = ("codes", "register", "password", "links") if self._hooks.users else ()
         me = ("me",) if self._hooks.user_view else ()
         tickets = ("tickets",) if self._hooks.ticket_purposes else ()
-        return (*login, "refresh", "logout", "exchange", "csrf", *me, "sessions", "script", *tickets)
+        return (*login, *accounts, "refresh", "logout", "exchange", "csrf", *me, "sessions", "script", *tickets)
 
 
 def _purposes(given: Any) -> frozenset[str]:

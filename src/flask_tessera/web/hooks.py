@@ -14,6 +14,7 @@ from .current import is_async
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ..services.senders.message import Sender
     from .host_users import HostUsers
 
 _STAMP_BYTES = 9
@@ -39,6 +40,8 @@ class Hooks:
     answer: Callable[[Any], Any] | None = None
     ticket_purposes: frozenset[str] = frozenset()
     users: HostUsers | None = None
+    sender: Sender | None = None
+    challenge: Callable[[str], Any] | None = None
     loads_always: bool = False
     loads_before_view: bool = False
     """Whether a guard loads the user: always, or since a loader that is async can be awaited only there."""

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ..accounts.recipients import Recipient, parse_email, parse_phone, parse_recipient
 from ..errors import CodeWrongError, ConfigError, InputError, LoginRefusedError
 from ..sessions.model import Device
+from .client import clean_device
+from .second_step import ask_for_second_factor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from ..services.account_passwords import AccountPasswords
     from .account_services import AccountServices
     from .extension import Tessera
-    from .login_attempt import LoginAttempt
     from .token_pair import TokenPair
 
 _NO_DEVICE: Final = Device()
@@ -43,37 +44,38 @@ class Way(NamedTuple):
     prove: Callable[[], Proof]
 
 
-def log_in(tessera: Tessera[Any], way: Way, *, device: Device = _NO_DEVICE) -> TokenPair:
+def log_in(tessera: Tessera[Any], way: Way, *, device: Device = _NO_DEVICE, trust_token: object = None) -> TokenPair:
     """Begin a session for who these credentials belong to; wrong ones are counted.
 
+    Args:
+        tessera: of the realm.
+        way: that the credentials take.
+        device: on which.
+        trust_token: the text of a trusted device, where one was sent; any object is safe.
+
     Raises:
-        TesseraHTTPError: as `Tessera.login_attempt` and the way say; a second factor is needed.
+        TesseraHTTPError: as `Tessera.login_attempt`, the way and `refuse_incomplete` say.
     """
     with tessera.login_attempt(way.accounts, device_id=device.id) as attempt:
-        return finish(tessera, attempt, way.prove(), device=device)
+        proof = way.prove()
+        refuse_incomplete(tessera, proof, device=device, trust_token=trust_token)
+        return attempt.login(proof.user, device=device, amr=proof.amr)
 
 
-def finish(
-    tessera: Tessera[Any], attempt: LoginAttempt[Any], proof: Proof, *, device: Device = _NO_DEVICE
-) -> TokenPair:
-    """Begin the session of an attempt whose credentials were right.
-
-    Raises:
-        LoginRefusedError: the user is disabled, or suspended.
-    """
-    refuse_disabled(tessera, proof.user)
-    return attempt.login(proof.user, device=device, amr=proof.amr)
-
-
-def refuse_disabled(tessera: Tessera[Any], user: Any) -> None:
-    """Raise if a user of the application may not log in.
+def refuse_incomplete(
+    tessera: Tessera[Any], proof: Proof, *, device: Device = _NO_DEVICE, trust_token: object = None
+) -> None:
+    """Raise if no session may begin yet, though the credentials were right; arguments as of `log_in`.
 
     Raises:
-        LoginRefusedError: so it is.
+        LoginRefusedError: the user is disabled.
+        SecondFactorRequiredError: the user has a second factor.
     """
     users = tessera.runtime.accounts.users
-    if users is not None and users.is_disabled(user):
+    if users is not None and users.is_disabled(proof.user):
         raise LoginRefusedError("the user is disabled")
+    if not proof.is_complete:
+        ask_for_second_factor(tessera, proof.user, amr=proof.amr, device=clean_device(device), trust_token=trust_token)
 
 
 def way_of(tessera: Tessera[Any], credentials: Mapping[str, Any]) -> Way | None:

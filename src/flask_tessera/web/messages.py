@@ -38,7 +38,7 @@ def write_message(app: Flask, purpose: str, recipient: Recipient, language: str,
     Raises:
         jinja2.TemplateNotFound: nobody has a text for this purpose.
     """
-    environment = _environment_of(app)
+    environment = environment_of(app)
     context = {"language": language, "kind": recipient.kind, **facts.texts(language)}
     name = f"tessera/messages/{purpose}.{language}"
     module = environment.get_template(f"{name}.txt").make_module(context)
@@ -51,8 +51,8 @@ def write_message(app: Flask, purpose: str, recipient: Recipient, language: str,
     return compose(purpose, recipient, language, facts, subject=subject, text=text, html=html)
 
 
-def _environment_of(app: Flask) -> Environment:
-    """The application's, but for what would make our templates unsafe or unreadable: no escaping, other delimiters."""
+def environment_of(app: Flask) -> Environment:
+    """Templates by name, the application's before ours; HTML is escaped, whatever the application has set."""
     environment: Environment | None = app.extensions.get(_ENVIRONMENT)
     if environment is None:
         environment = app.jinja_env.overlay(

@@ -10,7 +10,25 @@ from ...config import PREFIX, Settings
 from ...errors import ConfigError
 from ..described import Described, as_set, describe, with_own_status
 from ..http_errors import raises_http
-from . import api_keys, csrf, exchange, login, logout, me, passkeys, refresh, script, sessions, tickets, verify
+from . import (
+    api_keys,
+    codes,
+    csrf,
+    exchange,
+    links,
+    login,
+    logout,
+    me,
+    passkeys,
+    password,
+    refresh,
+    register,
+    script,
+    second_factor,
+    sessions,
+    tickets,
+    verify,
+)
 from .body import read
 
 if TYPE_CHECKING:
@@ -24,6 +42,11 @@ if TYPE_CHECKING:
 
 ENDPOINTS: Final[dict[str, tuple[Endpoint, ...]]] = {
     "login": login.ROWS,
+    "second-factor": second_factor.ROWS,
+    "codes": codes.ROWS,
+    "register": register.ROWS,
+    "password": password.ROWS,
+    "links": links.ROWS,
     "refresh": refresh.ROWS,
     "logout": logout.ROWS,
     "exchange": exchange.ROWS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -11,6 +11,9 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from ...errors import InputError
 from ..current import current_request_object
 from ..malformed import malformed
+
+if TYPE_CHECKING:
+    from werkzeug.datastructures import ImmutableMultiDict
 
 Model = TypeVar("Model")
 LARGEST_BODY: Final = 16_384
@@ -63,6 +66,19 @@ def read_bytes() -> bytes:
     if len(data) > LARGEST_BODY:
         raise InputError("the body is too large", slug="body_too_large")
     return data
+
+
+def read_form() -> ImmutableMultiDict[str, str]:
+    """The fields of the form that the present request sends.
+
+    Raises:
+        InputError: it is too large, or no form.
+    """
+    request = current_request_object()
+    read_bytes()
+    if request.mimetype != "application/x-www-form-urlencoded":
+        raise InputError(f"the body is {request.mimetype!r}", slug="media_type_unsupported")
+    return request.form
 
 
 def _without_nulls(value: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ...accounts.account_names import WELL_KNOWN_MEMBERS, AccountMissingError, a
 from ...errors import ConfigError, CredentialsError
 from ...sessions.model import Device
 from .. import logins
+from ..challenge import ask_challenge
 from ..cookies import take_delivery
 from ..current import call_host
 from ..malformed import malformed
@@ -29,11 +30,11 @@ _log = logging.getLogger("flask_tessera")
 def login(tessera: Tessera[Any], credentials: dict[str, Any]) -> Any:
     """Log in: a pair of tokens for credentials.
 
-    The credentials are what the authenticator says they are, without `device`, `transport` and `remember`.
+    The credentials are what the authenticator says they are, without `device`, `transport`, `remember` and
+    `trust_token`.
     """
     delivery = take_delivery(tessera.runtime.cookies, credentials)
-    device = take_device(credentials)
-    return log_in(tessera, credentials, device).deliver(delivery)
+    return log_in(tessera, credentials, take_device(credentials)).deliver(delivery)
 
 
 def log_in(tessera: Tessera[Any], credentials: dict[str, Any], device: Device) -> TokenPair:
@@ -42,8 +43,11 @@ def log_in(tessera: Tessera[Any], credentials: dict[str, Any], device: Device) -
     Raises:
         TesseraHTTPError: as `logins.log_in`, `accounts_of` and `authenticate` say.
     """
-    way = logins.way_of(tessera, credentials)
-    return logins.log_in(tessera, by_authenticator(tessera, credentials) if way is None else way, device=device)
+    ask_challenge(tessera, "login")
+    cookies = tessera.runtime.cookies
+    trusted = credentials.pop("trust_token", None) or (cookies and cookies.trusted_device())
+    way = logins.way_of(tessera, credentials) or by_authenticator(tessera, credentials)
+    return logins.log_in(tessera, way, device=device, trust_token=trusted)
 
 
 def by_authenticator(tessera: Tessera[Any], credentials: dict[str, Any]) -> logins.Way:
@@ -115,7 +119,7 @@ ROWS: Final = (
         response=PairResponse,
         errors=(
             *("credentials_missing", "phone_malformed", "email_malformed", "credentials_wrong", "code_wrong"),
-            *("login_refused", "second_factor_required"),
+            *("login_refused", "second_factor_required", "challenge_failed"),
             *("session_limit_reached", "too_many_requests", "csrf_failed"),
         ),
     ),

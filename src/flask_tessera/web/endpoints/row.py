@@ -21,8 +21,9 @@ class Endpoint:
     """One route of the package, as data: for registering it, for OpenAPI, for lists of routes.
 
     `handler` is given the `Tessera`, the body as `request`, and the rule's arguments by name; it gives what
-    `response` describes, or a response that is none of data. `request` is None where no body is read, `dict` where the
-    host says what is in it. `errors` are slugs of `errors.REGISTRY`, besides those of the body and of the guard.
+    `response` describes, a type or several, or a response that is none of data. `request` is None where no body is
+    read, `dict` where the host says what is in it. `errors` are slugs of `errors.REGISTRY`, besides those of the body
+    and of the guard.
     """
 
     name: str
@@ -43,5 +44,9 @@ class Endpoint:
     """Of success: 200, or 204 for an answer without a body."""
     media: tuple[str, ...] = (JSON,)
     """What success is written in, if it is; what is not JSON has no envelope."""
+    token_is_optional: bool = False
+    """Whether one that looks for a token itself does so for some requests only."""
+    is_page: bool = False
+    """Whether it is for people, and so not described to programs."""
     keeps_status: bool = False
     """Whether errors have their own status even where the setting `HTTP_STATUS` says that all are 200."""

@@ -113,12 +113,17 @@ def _types_of(routes: Iterable[Route], settings: Settings) -> dict[Any, None]:
     """The types of what is sent and answered, each once."""
     types: dict[Any, None] = {}
     for row in (route.described.row for route in routes if route.described is not None):
-        types.update(dict.fromkeys((row.request, row.response)))
+        types.update(dict.fromkeys((row.request, *_answered(row, settings))))
         if row.request is dict:
             types[Device] = None
-        if row.response is PairResponse and settings.COOKIES:
-            types[CookiePairResponse] = None
     return types
+
+
+def _answered(row: Endpoint, settings: Settings) -> tuple[Any, ...]:
+    """The types of what an endpoint may answer; what is a pair may come in cookies."""
+    types = row.response if isinstance(row.response, tuple) else (row.response,)
+    is_pair = any(isinstance(each, type) and issubclass(each, PairResponse) for each in types)
+    return (*types, CookiePairResponse) if is_pair and settings.COOKIES else types
 
 
 def _paths(routes: Iterable[Route], source: _Source) -> dict[str, Any]:
@@ -190,9 +195,8 @@ def _query(row: Endpoint) -> list[dict[str, Any]]:
 
 
 def _data(row: Endpoint, source: _Source) -> dict[str, Any]:
-    schema = source.schemas[row.response]
-    is_either = row.response is PairResponse and source.settings.COOKIES
-    return {"anyOf": [schema, source.schemas[CookiePairResponse]]} if is_either else schema
+    schemas = [source.schemas[each] for each in _answered(row, source.settings)]
+    return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
 
 def _body(row: Endpoint, source: _Source) -> dict[str, Any] | None:

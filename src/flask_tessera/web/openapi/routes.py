@@ -61,7 +61,7 @@ def routes_of(app: Flask, realm: str) -> Iterator[Route]:
 def _route(app: Flask, rule: Rule, method: str, realm: str) -> Route | None:
     view: Any = app.view_functions.get(rule.endpoint)
     described = description_of(view)
-    if described is not None and described.realm != realm:
+    if described is not None and (described.realm != realm or described.row.is_page):
         return None
     guards = tuple(guard.requirements for guard in guards_before(app, rule.endpoint, method) if guard.realm == realm)
     if described is None and not guards:
@@ -79,7 +79,7 @@ def _guards_of(described: Described) -> tuple[Requirements, ...]:
         return (Requirements(transports=row.transports),)
     if "token_missing" not in row.errors:
         return ()
-    has_another = "refresh_token" in getattr(row.request, "__struct_fields__", ())
+    has_another = row.token_is_optional or "refresh_token" in getattr(row.request, "__struct_fields__", ())
     return (Requirements(optional="missing" if has_another else "no", transports=row.transports),)
 
 

@@ -1,0 +1,79 @@
+"""POST /codes: a code to a phone or an e-mail address, alike for those that are known and those that are not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+
+from ...accounts.recipients import parse_recipient
+from ...services.codes import LIFETIME
+from ...services.messages import NO_ACCOUNT, Facts
+from ...services.sending_limits import RESEND_AFTER
+from ..challenge import ask_challenge
+from ..current import current_request_object
+from ..logins import users_of
+from ..outgoing import send_message
+from ..request_auth import identify_request
+from ..requirements import SESSION_TRANSPORTS
+from .row import Endpoint
+
+if TYPE_CHECKING:
+    from ..extension import Tessera
+
+_FOR_OWNERS: Final = ("login", "reset")
+"""Purposes for which there must be an account already."""
+
+
+class CodeRequest(msgspec.Struct, frozen=True):
+    """Body of the request: a phone number or an e-mail address, and what the code is to be good for."""
+
+    recipient: str
+    purpose: Literal["login", "register", "reset", "bind"]
+
+
+class CodeResponse(msgspec.Struct, frozen=True):
+    """For how many seconds the code is good, and after how many another one can be asked for."""
+
+    expires_in: int
+    resend_in: int
+
+
+def send_code(tessera: Tessera[Any], wanted: CodeRequest) -> CodeResponse:
+    """Send a code.
+
+    To a recipient without an account a code to log in would be of no use: the message says so instead. The client is
+    answered alike.
+    """
+    services, recipient = tessera.runtime.accounts, parse_recipient(wanted.recipient)
+    users = users_of(services)
+    if wanted.purpose == "bind":
+        identify_request(tessera.runtime, current_request_object(), transports=SESSION_TRANSPORTS)
+    ask_challenge(tessera, "code")
+    is_told = wanted.purpose not in _FOR_OWNERS or users.by_recipient(recipient) is not None
+    code = services.codes.make()
+    if is_told:
+        send_message(tessera, wanted.purpose, recipient, Facts(code=code, minutes=LIFETIME // 60))
+    else:
+        send_message(tessera, NO_ACCOUNT, recipient, Facts())
+    # Once it was sent: one that was not sent takes no other's place.
+    services.codes.keep(wanted.purpose, recipient, code)
+    return CodeResponse(LIFETIME, RESEND_AFTER)
+
+
+ROWS: Final = (
+    Endpoint(
+        "codes",
+        "POST",
+        "/codes",
+        send_code,
+        request=CodeRequest,
+        response=CodeResponse,
+        errors=(
+            *("phone_malformed", "email_malformed", "challenge_failed", "too_many_requests", "sending_failed"),
+            *("token_missing", "token_invalid", "token_expired", "token_ambiguous", "csrf_failed"),
+        ),
+        transports=SESSION_TRANSPORTS,
+        token_is_optional=True,
+    ),
+)

@@ -1,0 +1,186 @@
+"""/links: a link to log in, to set a password anew, or to confirm an address; a page first, and then what it is for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from flask import Response
+
+from ...accounts.recipients import parse_recipient
+from ...errors import InputError, TesseraError, TokenMissingError
+from ...services.sending_limits import RESEND_AFTER
+from ...sessions.model import Device
+from .. import links
+from ..challenge import ask_challenge
+from ..cookies import Delivery, checked
+from ..current import current_app_object, current_request_object
+from ..logins import AMR_OF_CODE, Proof, Way, log_in, users_of
+from ..messages import environment_of
+from ..request_auth import auth_of, identify_request
+from ..requirements import SESSION_TRANSPORTS
+from ..token_pair import PairResponse
+from .body import read_form
+from .codes import CodeResponse
+from .password import ResetRequest, reset_password
+from .row import Endpoint
+
+if TYPE_CHECKING:
+    from ..extension import Tessera
+
+_HTML: Final = "text/html"
+_NO_DEVICE: Final = Device()
+_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    # The address of the page is the ticket. With "no-referrer", Chromium sends `Origin: null` with the page's own form.
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class LinkRequest(msgspec.Struct, frozen=True):
+    """Body of the request: a phone number or an e-mail address, and what the link is to be good for."""
+
+    recipient: str
+    purpose: links.LinkPurpose
+
+
+class RedeemRequest(Delivery, frozen=True, kw_only=True):
+    """Body of a redemption: the ticket at the end of the link."""
+
+    ticket: str
+    device: Device = _NO_DEVICE
+
+
+class RedeemedResponse(msgspec.Struct, frozen=True):
+    """The recipient that was confirmed; where the link was one to log in, a pair instead."""
+
+    confirmed: str
+
+
+def send(tessera: Tessera[Any], wanted: LinkRequest) -> CodeResponse:
+    """Send a link, alike for known and unknown recipients.
+
+    One that confirms an address makes it that of the caller, if somebody is logged in; else it confirms what is known.
+    """
+    recipient, user = parse_recipient(wanted.recipient), None
+    if wanted.purpose == links.CONFIRM:
+        user = _caller(tessera)
+    ask_challenge(tessera, "link")
+    links.send_link(tessera, wanted.purpose, recipient, user=user)
+    return CodeResponse(links.LIFETIMES[wanted.purpose], RESEND_AFTER)
+
+
+def show(tessera: Tessera[Any], ticket: str) -> Response:
+    """The page of a link: it says what the link is for, and uses nothing up, however often it is fetched."""
+    try:
+        return _page(tessera, links.purpose_of_link(tessera, ticket))
+    except TesseraError as error:
+        return _page(tessera, error=error)
+
+
+def submit(tessera: Tessera[Any], ticket: str) -> Response:
+    """What the button of the page does, in a browser: a session in cookies, a new password, or a confirmed address."""
+    purpose = ""
+    try:
+        purpose = links.purpose_of_link(tessera, ticket)
+        if purpose == links.RESET:
+            reset_password(tessera, ResetRequest(read_form().get("password", ""), ticket=ticket))
+        else:
+            redeem(tessera, RedeemRequest(ticket=ticket, transport="cookie" if purpose == links.LOGIN else "header"))
+    except TesseraError as error:
+        return _page(tessera, purpose, error=error)
+    return _page(tessera, purpose, is_done=True)
+
+
+def _page(
+    tessera: Tessera[Any], purpose: str = "", *, error: TesseraError | None = None, is_done: bool = False
+) -> Response:
+    runtime = tessera.runtime
+    language = runtime.responses.language()
+    row = error.row if error else None
+    values = {
+        "purpose": "" if row and row.slug == "ticket_invalid" else purpose,
+        "language": language,
+        "error": getattr(row, language) if row else "",
+        "is_done": is_done,
+        "can_log_in": runtime.cookies is not None,
+    }
+    page = environment_of(current_app_object()).get_template("tessera/link.html").render(values)
+    status = row.status if row else 200
+    return Response(page, status, content_type=f"{_HTML}; charset=utf-8", headers=_HEADERS)
+
+
+def redeem(tessera: Tessera[Any], body: RedeemRequest) -> Any:
+    """Log in by a link, or confirm an address by it.
+
+    A link for a new password is used at `/password/reset`.
+    """
+    delivery = checked(tessera.runtime.cookies, body)
+    purpose = links.purpose_of_link(tessera, body.ticket)
+    if purpose == links.RESET:
+        raise InputError("a link for a new password is used at /password/reset", member="ticket")
+    recipient = links.recipient_of_link(tessera, body.ticket, purpose)
+    if purpose == links.CONFIRM:
+        user = links.redeem_link(tessera, body.ticket, purpose)
+        if recipient not in users_of(tessera.runtime.accounts).recipients(user):
+            users_of(tessera.runtime.accounts).bind(user, recipient)
+        return RedeemedResponse(recipient.address)
+
+    def prove() -> Proof:
+        return Proof(links.redeem_link(tessera, body.ticket, purpose), (AMR_OF_CODE[recipient.kind],))
+
+    return log_in(tessera, Way((recipient.address,), prove), device=body.device).deliver(delivery)
+
+
+def _caller(tessera: Tessera[Any]) -> Any:
+    """The user who is logged in, if the request carries anything that says so; errors as of `identify_request`."""
+    try:
+        identify_request(tessera.runtime, current_request_object(), transports=SESSION_TRANSPORTS)
+    except TokenMissingError:
+        return None
+    return auth_of(tessera.realm).load_user()
+
+
+ROWS: Final = (
+    Endpoint(
+        "links",
+        "POST",
+        "/links",
+        send,
+        request=LinkRequest,
+        response=CodeResponse,
+        errors=(
+            *("phone_malformed", "email_malformed", "challenge_failed", "too_many_requests", "sending_failed"),
+            *("token_invalid", "token_expired", "token_ambiguous", "csrf_failed", "user_gone"),
+        ),
+        transports=SESSION_TRANSPORTS,
+    ),
+    Endpoint("link", "GET", "/links/<ticket>", show, media=(_HTML,), errors=("ticket_invalid",), is_page=True),
+    Endpoint(
+        "submit_link",
+        "POST",
+        "/links/<ticket>",
+        submit,
+        media=(_HTML,),
+        errors=(
+            *("ticket_invalid", "password_too_short", "password_common", "password_breached", "already_exists"),
+            *("login_refused", "second_factor_required", "too_many_requests", "csrf_failed", "body_too_large"),
+            "session_limit_reached",
+        ),
+        is_page=True,
+    ),
+    Endpoint(
+        "redeem_link",
+        "POST",
+        "/links/redeem",
+        redeem,
+        request=RedeemRequest,
+        response=(PairResponse, RedeemedResponse),
+        errors=(
+            *("ticket_invalid", "login_refused", "second_factor_required", "already_exists", "session_limit_reached"),
+            *("too_many_requests", "csrf_failed"),
+        ),
+    ),
+)

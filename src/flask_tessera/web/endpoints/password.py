@@ -1,0 +1,127 @@
+"""POST /password and /password/reset: another password, which ends the sessions that were begun under the old one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from ...accounts.recipients import parse_recipient
+from ...errors import CodeWrongError, InputError
+from ..freshness import refuse_older_login
+from ..links import RESET, recipient_of_link, redeem_link
+from ..logins import passwords_of, users_of
+from ..password_policy import password_policy
+from ..request_auth import auth_of
+from ..requirements import FRESH_SECONDS
+from .row import Endpoint
+
+if TYPE_CHECKING:
+    from ..extension import Tessera
+
+
+class PasswordRequest(msgspec.Struct, frozen=True):
+    """Body of a change; `old` is left out where there is none yet, and the login is fresh."""
+
+    new: str
+    old: str | None = None
+
+
+class ResetRequest(msgspec.Struct, frozen=True):
+    """Body of a reset: a recipient and its code, or the ticket of a link; and the new password."""
+
+    password: str
+    recipient: str | None = None
+    code: str | None = None
+    ticket: str | None = None
+
+
+class EffectiveResponse(msgspec.Struct, frozen=True):
+    """The Unix second by which every worker refuses the tokens of the sessions that this has ended."""
+
+    effective_by: int
+
+
+def change_password(tessera: Tessera[Any], body: PasswordRequest) -> EffectiveResponse:
+    """Change one's password; all other sessions, the API keys and the tickets of the user end.
+
+    Raises:
+        OldPasswordError: the old one is wrong.
+        StepUpRequiredError: there is none yet, and the login is not fresh.
+    """
+    runtime, auth = tessera.runtime, auth_of(tessera.realm)
+    passwords, user, identity = passwords_of(runtime.accounts), auth.load_user(), auth.identity
+    old = body.old
+    if not passwords.has_password(user):
+        old = None
+        refuse_older_login(runtime, identity.authenticated_at, FRESH_SECONDS)
+    elif old is None:
+        raise InputError("the old password is missing", member="old")
+    password_policy(runtime).check(body.new, passwords.words_of(user))
+    with runtime.accounts.factor_limit.attempt(str(identity.user_id), address=tessera.client_info().ip):
+        passwords.change(user, body.new, old=old)
+    return EffectiveResponse(tessera.revoke_others("password_change").effective_by)
+
+
+def reset_password(tessera: Tessera[Any], body: ResetRequest) -> EffectiveResponse:
+    """Set a password anew; all sessions, API keys and tickets of the user end. A second factor stays as it is.
+
+    Raises:
+        CodeWrongError: the code is wrong, used or expired.
+        TicketInvalidError: the link is.
+    """
+    by_code = body.ticket is None and body.recipient is not None and body.code is not None
+    by_link = body.ticket is not None and body.recipient is None and body.code is None
+    if not by_code and not by_link:
+        raise InputError("a reset needs recipient and code, or a ticket", member="ticket" if body.ticket else "code")
+    return _reset_by_code(tessera, body) if by_code else _reset_by_link(tessera, body)
+
+
+def _reset_by_code(tessera: Tessera[Any], body: ResetRequest) -> EffectiveResponse:
+    services, recipient = tessera.runtime.accounts, parse_recipient(body.recipient)
+    password_policy(tessera.runtime).check(body.password, (recipient.local,))
+    with tessera.login_attempt(recipient.address):
+        services.codes.use("reset", recipient, body.code)
+        user = users_of(services).by_recipient(recipient)
+        if user is None:
+            raise CodeWrongError("the code is right, and the user gone")
+        return _set(tessera, user, body.password)
+
+
+def _reset_by_link(tessera: Tessera[Any], body: ResetRequest) -> EffectiveResponse:
+    text = str(body.ticket)
+    recipient = recipient_of_link(tessera, text, RESET)
+    password_policy(tessera.runtime).check(body.password, (recipient.local,))
+    return _set(tessera, redeem_link(tessera, text, RESET), body.password)
+
+
+def _set(tessera: Tessera[Any], user: Any, password: str) -> EffectiveResponse:
+    passwords_of(tessera.runtime.accounts).change(user, password, old=None)
+    return EffectiveResponse(tessera.revoke_user(user, "password_change").effective_by)
+
+
+_WEAK: Final = ("password_too_short", "password_common", "password_breached")
+ROWS: Final = (
+    Endpoint(
+        "password",
+        "POST",
+        "/password",
+        change_password,
+        request=PasswordRequest,
+        response=EffectiveResponse,
+        errors=(*_WEAK, "old_password_wrong", "step_up_required", "too_many_requests"),
+        is_guarded=True,
+    ),
+    Endpoint(
+        "reset_password",
+        "POST",
+        "/password/reset",
+        reset_password,
+        request=ResetRequest,
+        response=EffectiveResponse,
+        errors=(
+            *(*_WEAK, "phone_malformed", "email_malformed", "code_wrong", "ticket_invalid", "user_gone"),
+            *("old_password_wrong", "too_many_requests"),
+        ),
+    ),
+)

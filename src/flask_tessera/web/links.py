@@ -1,0 +1,99 @@
+"""Links that are sent by mail: each carries a ticket, shows a page, and does nothing until a button is pressed.
+
+Scanners of mail fetch links, and so do chat programs that show a preview: `GET` uses nothing up (SECURITY requirement
+Q04). The host of a link is the setting `PUBLIC_URL`, whatever a request says of its own (CVE GHSA-3529-5m8x-rpv3).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from ..accounts.recipients import Recipient, parse_recipient
+from ..errors import SendingError, TicketInvalidError, UserGoneError
+from ..services.messages import NO_ACCOUNT, Facts
+from ..services.tickets import Ticket, is_everywhere
+from .app_state import states_of
+from .logins import users_of
+from .outgoing import send_message
+from .user_loading import load_user
+
+if TYPE_CHECKING:
+    from .extension import Tessera
+
+LOGIN, RESET, CONFIRM = "login", "reset", "confirm"
+LinkPurpose = Literal["login", "reset", "confirm"]
+LIFETIMES: Final[dict[str, int]] = {LOGIN: 600, RESET: 1800, CONFIRM: 86_400}
+"""Seconds for which a link is good."""
+_PURPOSE: Final = "tessera:link-"
+
+
+def send_link(tessera: Tessera[Any], purpose: LinkPurpose, recipient: Recipient, *, user: Any = None) -> None:
+    """Send a link to a recipient, or to one without an account that there is none.
+
+    Args:
+        tessera: of the realm.
+        purpose: what it is for.
+        recipient: to whom.
+        user: whose it is; by default the one whose recipient this is.
+
+    Raises:
+        SendingError: it could not be sent, or `PUBLIC_URL` is not set.
+        ThrottledError: there were too many messages.
+    """
+    runtime = tessera.runtime
+    if not runtime.settings.PUBLIC_URL:
+        raise SendingError("links need TESSERA_PUBLIC_URL, such as https://app.example.com")
+    owner = user if user is not None else users_of(runtime.accounts).by_recipient(recipient)
+    if owner is None:
+        send_message(tessera, NO_ACCOUNT, recipient, Facts())
+        return
+    wanted = Ticket(
+        _PURPOSE + purpose,
+        user_id=tessera.id_of(owner),
+        user_stamp=tessera.stamp_of(owner),
+        data={"recipient": recipient.address},
+    )
+    lifetime = LIFETIMES[purpose]
+    text = runtime.tickets.issue(wanted, expires_in=lifetime)
+    link = f"{runtime.settings.PUBLIC_URL}{_prefix_of(tessera)}/links/{text}"
+    send_message(tessera, purpose, recipient, Facts(link=link, minutes=lifetime // 60))
+
+
+def purpose_of_link(tessera: Tessera[Any], text: str) -> str:
+    """What the ticket of a link is for; no use of it is taken.
+
+    Raises:
+        TicketInvalidError: it is over, or of no link.
+    """
+    for purpose in LIFETIMES:
+        try:
+            tessera.runtime.tickets.look(text, _PURPOSE + purpose, is_everywhere)
+        except TicketInvalidError:
+            continue
+        return purpose
+    raise TicketInvalidError("no ticket of a link, or one that is over")
+
+
+def recipient_of_link(tessera: Tessera[Any], text: str, purpose: str) -> Recipient:
+    """To whom a link was sent; no use of it is taken. Errors as of `purpose_of_link`."""
+    ticket = tessera.runtime.tickets.look(text, _PURPOSE + purpose, is_everywhere)
+    return parse_recipient(ticket.data["recipient"])
+
+
+def redeem_link(tessera: Tessera[Any], text: str, purpose: str) -> Any:
+    """Use a link; gives its user.
+
+    Raises:
+        TicketInvalidError: it is over, or of another purpose, or the user is gone.
+    """
+    runtime = tessera.runtime
+    ticket = runtime.tickets.redeem(text, _PURPOSE + purpose, is_everywhere)
+    try:
+        return load_user(runtime.hooks, runtime.hooks.user_id_of(ticket.user_id), ticket.user_stamp)
+    except UserGoneError as error:
+        raise TicketInvalidError("its user is gone, or disabled") from error
+
+
+def _prefix_of(tessera: Tessera[Any]) -> str:
+    app, realm = tessera.runtime.shared.app, tessera.realm
+    return str(states_of(app).url_prefixes.get(realm, tessera.runtime.settings.URL_PREFIX))

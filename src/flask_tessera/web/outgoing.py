@@ -1,0 +1,49 @@
+"""Messages to people: counted, written in the language of the request, and handed to the sender."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ..accounts.address import network_of
+from ..errors import SendingError
+from .messages import write_message
+
+if TYPE_CHECKING:
+    from ..accounts.recipients import Recipient
+    from ..services.messages import Facts
+    from .extension import Tessera
+
+
+def send_message(tessera: Tessera[Any], purpose: str, recipient: Recipient, facts: Facts) -> None:
+    """Send what the present request asks for, and wait until it is handed over.
+
+    Args:
+        tessera: of the realm.
+        purpose: one of `services.messages.PURPOSES`.
+        recipient: whom it is for.
+        facts: what it tells, but for the site.
+
+    Raises:
+        ThrottledError: the recipient, the client's network or the country has had too many; nothing was sent.
+        SendingError: it was not handed over, and does not count.
+    """
+    runtime = tessera.runtime
+    services = runtime.accounts
+    if services.sending is None:
+        raise SendingError("nothing delivers messages: set TESSERA_SENDER, or give Tessera(sender=…)")
+    network = network_of(tessera.client_info().ip)
+    counted = services.sending_limits.count(recipient.kind, recipient.address, network)
+    try:
+        named = replace(facts, site=site_of(tessera))
+        language = runtime.responses.language()
+        services.sending.send(write_message(runtime.shared.app, purpose, recipient, language, named))
+    except BaseException:
+        services.sending_limits.give_back(counted)
+        raise
+
+
+def site_of(tessera: Tessera[Any]) -> str:
+    """What messages call the application: the host of its links, else its name."""
+    return urlsplit(tessera.runtime.settings.PUBLIC_URL).hostname or tessera.runtime.shared.app.name

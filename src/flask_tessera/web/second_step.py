@@ -1,0 +1,112 @@
+"""The second step of a login: who has a second factor is asked for it, and begins a session by showing one.
+
+Between the two steps a ticket stands for the first. It is good for five minutes and for nothing else, opens no route,
+and dies when all sessions of its user are ended, as by a password change. It is used up only once a factor was right,
+so a mistyped code can be typed again; how often is counted for the user, whatever the ticket.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from .. import signals
+from ..errors import CredentialsError, InputError, SecondFactorRequiredError
+from ..services.keys import parse_sid
+from ..services.tickets import Ticket, is_everywhere
+from ..sessions.model import Device
+from .signal_sending import send
+from .user_loading import load_user
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .extension import Tessera
+    from .token_pair import TokenPair
+
+PURPOSE: Final = "tessera:second-factor"
+LIFETIME: Final = 300
+"""Seconds for which the second step may follow the first."""
+TWO: Final = "mfa"
+"""The word of `amr` for a login with two factors (RFC 8176)."""
+
+
+class _FirstStep(msgspec.Struct, frozen=True):
+    """What is kept of the first step in the ticket."""
+
+    amr: tuple[str, ...]
+    device: Device
+
+
+def ask_for_second_factor(
+    tessera: Tessera[Any], user: Any, *, amr: tuple[str, ...], device: Device, trust_token: object
+) -> None:
+    """Let a user go on who has no second factor, or whose device is trusted.
+
+    Raises:
+        SecondFactorRequiredError: one is needed; it holds the ticket for the next step.
+    """
+    runtime, user_id = tessera.runtime, tessera.id_of(user)
+    factors = runtime.accounts.second_factors.names_of(user_id)
+    if not factors or runtime.accounts.trusted_devices.is_trusted(user_id, trust_token):
+        return
+    data = msgspec.to_builtins(_FirstStep(amr, device))
+    wanted = Ticket(PURPOSE, user_id=user_id, user_stamp=tessera.stamp_of(user), data=data)
+    ticket = runtime.tickets.issue(wanted, expires_in=LIFETIME)
+    raise SecondFactorRequiredError({"ticket": ticket, "expires_in": LIFETIME, "factors": list(factors)})
+
+
+def take_second_step(
+    tessera: Tessera[Any], text: str, shown: Mapping[str, object], *, trust: bool
+) -> tuple[TokenPair, str]:
+    """Begin the session of a login whose first step a ticket stands for.
+
+    Args:
+        tessera: of the realm.
+        text: the ticket.
+        shown: a factor by its name, one alone.
+        trust: whether none is to be asked for at this device the next time.
+
+    Returns:
+        The pair, and the text of the trusted device; empty where that was not asked for.
+
+    Raises:
+        InputError: not one factor.
+        TicketInvalidError: the ticket is over; the login begins anew.
+        CodeWrongError: the factor is wrong; the ticket is good still.
+        ThrottledError: there were too many wrong ones.
+    """
+    if len(shown) != 1:
+        raise InputError(f"one factor is needed, not {len(shown)}", member="totp")
+    ((name, proof),) = shown.items()
+    runtime = tessera.runtime
+    # Before anything is looked at: what ends all sessions from now on ends this login too.
+    checkpoint = runtime.shared.view.checkpoint(at=runtime.clock())
+    ticket = runtime.tickets.look(text, PURPOSE, is_everywhere)
+    first = msgspec.convert(ticket.data, _FirstStep)
+    amr = _check(tessera, ticket.user_id, name, proof, first.device)
+    runtime.tickets.redeem(text, PURPOSE, is_everywhere)
+    user = load_user(runtime.hooks, runtime.hooks.user_id_of(ticket.user_id), ticket.user_stamp)
+    ways = tuple(dict.fromkeys((*first.amr, *amr, TWO)))
+    pair = tessera.start_session(user, device=first.device, amr=ways, checkpoint=checkpoint)
+    return pair, _trust(tessera, pair, first.device) if trust else ""
+
+
+def _check(tessera: Tessera[Any], user_id: str, name: str, proof: object, device: Device) -> tuple[str, ...]:
+    runtime, caller = tessera.runtime, tessera.client_info()
+    try:
+        return runtime.accounts.second_factors.check(user_id, name, proof, address=caller.ip, device_id=device.id)
+    except CredentialsError:
+        send(runtime.shared.app, signals.login_failed, account=user_id, caller=caller)
+        raise
+
+
+def _trust(tessera: Tessera[Any], pair: TokenPair, device: Device) -> str:
+    runtime, user_id = tessera.runtime, pair.issued.session.user_id
+
+    def check() -> None:
+        runtime.sessions.live_until(parse_sid(pair.session_id), user_id)
+
+    caller = tessera.client_info()
+    return runtime.accounts.trusted_devices.trust(user_id, device=device, caller=caller, check=check)

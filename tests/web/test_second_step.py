@@ -1,0 +1,173 @@
+"""A login in two steps: who has a second factor begins no session without it, by whichever way he came."""
+
+from __future__ import annotations
+
+import pyotp
+import pytest
+
+from flask_tessera.testing import race
+
+from .people import PASSWORD, PHONE, Town
+
+BY_PASSWORD = {"phone": PHONE, "password": PASSWORD}
+
+
+class Generator:
+    """The app on a person's phone."""
+
+    def __init__(self, town, user_id="1"):
+        self.town = town
+        with town.app.app_context():
+            services = town.tessera.runtime.accounts
+            self.secret = services.totp.begin(user_id, PHONE, "shop").secret
+            self.recovery_codes = services.totp.confirm(user_id, self.code())
+
+    def code(self):
+        # A code is good once: the next time step has another one.
+        self.town.clock.advance(30)
+        return pyotp.TOTP(self.secret).at(self.town.clock())
+
+
+@pytest.fixture
+def town(tmp_path):
+    made = Town(tmp_path)
+    made.register()
+    return made
+
+
+@pytest.fixture
+def generator(town):
+    return Generator(town)
+
+
+def error_of(answer):
+    return answer.status_code, answer.json.get("error")
+
+
+def first_step(town, body=BY_PASSWORD, **more):
+    answer = town.post("/login", {**body, **more})
+    assert error_of(answer) == (401, "second_factor_required"), answer.text
+    return answer.json
+
+
+def test_the_first_step_tells_what_is_next_and_begins_no_session(town, generator):
+    answer = first_step(town)
+    assert answer["code"] == 4107
+    assert answer["next"].keys() == {"ticket", "expires_in", "factors"}
+    assert (answer["next"]["expires_in"], answer["next"]["factors"]) == (300, ["totp", "recovery"])
+    with town.app.app_context():
+        assert len(town.tessera.sessions(1)) == 1  # that of the registration
+
+
+@pytest.mark.parametrize("way", ["password", "code"])
+def test_the_second_step_begins_the_session_of_both(town, generator, way):
+    body = BY_PASSWORD if way == "password" else {"recipient": PHONE, "code": town.code(PHONE, "login")}
+    ticket = first_step(town, body, device={"name": "Ada's phone"})["next"]["ticket"]
+    answer = town.post("/second-factor", {"ticket": ticket, "totp": generator.code()})
+    assert answer.status_code == 200, answer.text
+    with town.app.app_context():
+        identity = town.tessera.verify(answer.json["data"]["access_token"])
+        session = town.tessera.sessions(1)[-1]
+    assert identity.amr == (("pwd" if way == "password" else "sms"), "otp", "mfa")
+    assert session.device_name == "Ada's phone"
+
+
+def test_a_wrong_code_leaves_the_ticket_good_and_a_right_one_uses_it_up(town, generator):
+    ticket = first_step(town)["next"]["ticket"]
+    assert error_of(town.post("/second-factor", {"ticket": ticket, "totp": "000000"})) == (401, "code_wrong")
+    assert town.post("/second-factor", {"ticket": ticket, "totp": generator.code()}).status_code == 200
+    again = town.post("/second-factor", {"ticket": ticket, "totp": generator.code()})
+    assert error_of(again) == (401, "ticket_invalid")
+
+
+def test_a_recovery_code_stands_in_once(town, generator):
+    code = generator.recovery_codes[0]
+    used = [
+        town.post("/second-factor", {"ticket": first_step(town)["next"]["ticket"], "recovery": code}) for _ in range(2)
+    ]
+    assert [error_of(each) for each in used] == [(200, None), (401, "code_wrong")]
+
+
+def test_of_20_parallel_second_steps_one_begins_a_session(town, generator):
+    body = {"ticket": first_step(town)["next"]["ticket"], "totp": generator.code()}
+    answers = race(20, lambda _number: town.post("/second-factor", body).status_code)
+    assert answers.count(200) == 1
+    with town.app.app_context():
+        assert len(town.tessera.sessions(1)) == 2
+
+
+def test_the_ticket_is_over_after_five_minutes_and_is_no_other_ticket(town, generator):
+    ticket = first_step(town)["next"]["ticket"]
+    assert error_of(town.post("/links/redeem", {"ticket": ticket})) == (401, "ticket_invalid")
+    assert error_of(town.post("/me", method="GET", token=ticket)) == (401, "token_invalid")
+    town.clock.advance(300)
+    late = town.post("/second-factor", {"ticket": ticket, "totp": generator.code()})
+    assert error_of(late) == (401, "ticket_invalid")
+
+
+def test_S04_a_password_change_between_the_steps_ends_the_login(town, generator):
+    ticket = first_step(town)["next"]["ticket"]
+    body = {"recipient": PHONE, "code": town.code(PHONE, "reset"), "password": "eleven green otters"}
+    assert town.post("/password/reset", body).status_code == 200
+    answer = town.post("/second-factor", {"ticket": ticket, "totp": generator.code()})
+    assert error_of(answer) == (401, "ticket_invalid")
+
+
+def test_L14_a_reset_by_a_code_leaves_the_second_factor(town, generator):
+    body = {"recipient": PHONE, "code": town.code(PHONE, "reset"), "password": "eleven green otters"}
+    assert town.post("/password/reset", body).status_code == 200
+    first_step(town, {"phone": PHONE, "password": "eleven green otters"})
+
+
+def test_who_is_disabled_between_the_steps_is_refused(town, generator):
+    ticket = first_step(town)["next"]["ticket"]
+    town.people.update(town.people.rows[1], {"disabled": True})
+    answer = town.post("/second-factor", {"ticket": ticket, "totp": generator.code()})
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize(
+    "shown", [{}, {"totp": "000000", "recovery": "x"}, {"totp": 1}, {"totp": None}, {"passkey": "text"}]
+)
+def test_L18_one_factor_is_needed_and_of_its_kind(town, generator, shown):
+    ticket = first_step(town)["next"]["ticket"]
+    assert error_of(town.post("/second-factor", {"ticket": ticket, **shown})) == (400, "input_malformed")
+
+
+def test_L09_wrong_factors_are_counted_for_the_user_whatever_the_ticket(town, generator):
+    told = []
+    for _ in range(6):
+        body = {"ticket": first_step(town)["next"]["ticket"], "totp": "000000"}
+        told.append(error_of(town.post("/second-factor", body, **{"X-Forwarded-For": "192.0.2.1"})))
+    assert told[-1] == (429, "too_many_requests")
+
+
+def test_a_trusted_device_needs_the_first_factor_alone_until_the_password_is_changed(town, generator):
+    ticket = first_step(town)["next"]["ticket"]
+    answer = town.post("/second-factor", {"ticket": ticket, "totp": generator.code(), "trust": True})
+    trusted = answer.json["data"]["trust_token"]
+    assert town.post("/login", {**BY_PASSWORD, "trust_token": trusted}).status_code == 200
+    for other in ("", "x", 7, ["a"], trusted[:-1], answer.json["data"]["refresh_token"]):
+        first_step(town, trust_token=other)
+    body = {"old": PASSWORD, "new": "eleven green otters"}
+    assert town.post("/password", body, token=answer.json["data"]["access_token"]).status_code == 200
+    first_step(town, {"phone": PHONE, "password": "eleven green otters"}, trust_token=trusted)
+
+
+def test_a_browser_keeps_that_it_is_trusted_in_a_cookie(tmp_path):
+    town = Town(tmp_path, COOKIES=True)
+    town.register()
+    generator = Generator(town)
+    client = town.app.test_client()
+    how = {"base_url": "https://shop.example"}
+
+    def post(path, body):
+        return client.post(f"/auth{path}", json={**body, "transport": "cookie"}, **how)
+
+    ticket = post("/login", BY_PASSWORD).json["next"]["ticket"]
+    answer = post("/second-factor", {"ticket": ticket, "totp": generator.code(), "trust": True})
+    assert answer.json["data"].keys() == {"expires_in", "refresh_expires_in", "session_id", "csrf_token"}
+    cookie = next(each for each in answer.headers.getlist("Set-Cookie") if "trusted" in each)
+    assert cookie.startswith("__Host-tessera-trusted=")
+    assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax", "Max-Age=2592000"} <= set(cookie.split("; "))
+    assert post("/login", BY_PASSWORD).status_code == 200
