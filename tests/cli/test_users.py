@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import closing
 
+import pyotp
 import pytest
 
 from flask_tessera.server import create_app
@@ -62,12 +63,33 @@ def test_a_phone_number_that_is_taken_is_refused_in_one_sentence(run, service):
     assert_refused(add(run), "taken")
 
 
-@pytest.mark.parametrize("phone", ["123", "+8613800138000", "１３８００１３８０００", "\udcff", "138\n00138000"])
+@pytest.mark.parametrize("phone", ["123", "１３８００１３８０００", "\udcff", "138\n00138000", "a@"])
 @pytest.mark.parametrize("act", ["add", "disable", "enable", "delete"])
 def test_what_is_no_phone_number_is_refused_in_one_sentence(run, service, act, phone):
     more = {"input": f"{PASSWORD}\n"} if act == "add" else {}
     words = ["--password-stdin"] if act == "add" else []
-    assert_refused(run("users", act, phone, *words, **more), "phone number")
+    assert_refused(run("users", act, phone, *words, **more), "e-mail address" if "@" in phone else "phone number")
+
+
+def test_L10_a_user_is_found_by_any_spelling_of_the_phone_number_and_by_the_address(run, service):
+    run("users", "add", "Ada@Example.com", "--password-stdin", input=f"{PASSWORD}\n")
+    assert run("users", "disable", "+86 138 0013 8000").exit_code == 0
+    assert run("users", "disable", "ada@example.com").exit_code == 0
+    assert run("users", "list").stdout.count("disabled") == 2
+
+
+def test_who_has_lost_his_second_factor_gets_rid_of_it(run, service):
+    parts = service.extensions["tessera_service"]
+    with service.app_context():
+        runtime = parts.tessera.runtime
+        (user,) = parts.users.all()
+        secret = runtime.accounts.totp.begin(str(user.id), PHONE, "shop").secret
+        runtime.accounts.totp.confirm(str(user.id), pyotp.TOTP(secret).at(runtime.clock()))
+        assert runtime.accounts.second_factors.names_of(str(user.id)) == ("totp", "recovery")
+    assert "no second factor any more" in run("users", "reset-factors", PHONE).stdout
+    assert_refused(run("users", "reset-factors", "13900139000"), "13900139000")
+    with service.app_context():
+        assert runtime.accounts.second_factors.names_of(str(user.id)) == ()
 
 
 @pytest.mark.parametrize("act", ["disable", "enable", "delete", "scope"])

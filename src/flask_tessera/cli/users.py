@@ -9,7 +9,6 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from ..accounts.phone import normalise
 from ..errors import InputError
 from ..web.app_state import states_of
 from .error_reporting import ErrorReportingGroup
@@ -39,12 +38,13 @@ def users() -> None:
 @_password_stdin
 @with_appcontext
 def add_user(phone: str, name: str, level: int, role: str, scope: str, password_stdin: bool) -> None:
-    """Add a user with the phone number PHONE; asks for the password."""
+    """Add a user with the phone number, or e-mail address, PHONE; asks for the password."""
     from ..server.administration import add
 
     password = _read_password(password_stdin)
     user = add(_service(), phone, password, name=name, level=level, role=role, scope=scope)
-    click.echo(f"added user {user.id} with phone {user.phone}")
+    what = "e-mail address" if "@" in user.phone else "phone"
+    click.echo(f"added user {user.id} with {what} {user.phone}")
 
 
 @users.command("passwd")
@@ -56,11 +56,11 @@ def change_password(phone: str, password_stdin: bool) -> None:
 
     Where standard input is no terminal, its first line is the password.
     """
-    from ..server.administration import set_password
+    from ..server.administration import find, set_password
 
     service = _service()
     # Before anybody types a password for nobody.
-    user = service.users.get(normalise(phone))
+    user = find(service, phone)
     ended = set_password(service, user.phone, _read_password(password_stdin or not _is_terminal()))
     click.echo(f"changed the password of {phone}; {ended} sessions ended; {effect(service.tessera.runtime)}")
 
@@ -112,6 +112,18 @@ def set_scope(phone: str, scope: str) -> None:
     service = _service()
     ended = administration.set_scope(service, phone, scope)
     click.echo(f"changed the scope of {phone}; {ended} sessions ended; {effect(service.tessera.runtime)}")
+
+
+@users.command("reset-factors")
+@click.argument("phone")
+@with_appcontext
+def reset_user_factors(phone: str) -> None:
+    """Forget the second factors of a user who has lost them, and end all sessions."""
+    from ..server.administration import reset_factors
+
+    service = _service()
+    ended = reset_factors(service, phone)
+    click.echo(f"{phone} has no second factor any more; {ended} sessions ended; {effect(service.tessera.runtime)}")
 
 
 @users.command("disable")

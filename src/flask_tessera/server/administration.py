@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ..accounts.phone import normalise
-from ..errors import InputError
+from ..accounts.recipients import parse_recipient
+from ..errors import InputError, NotFoundError
 from . import audit
+from .users import ServiceUsers
 
 if TYPE_CHECKING:
     from .app import Service
@@ -22,19 +23,20 @@ def add(
     """Add a user.
 
     Raises:
-        InputError: no phone number, a password that is too short, common or cannot be used, a name that cannot be
-            shown, or a scope that no token can hold.
-        AlreadyExistsError: the phone number is taken.
+        InputError: no phone number or e-mail address, a password that is too short, common or cannot be used, a name
+            that cannot be shown, or a scope that no token can hold.
+        AlreadyExistsError: the phone number or e-mail address is taken.
         StorageUnavailableError: nothing was added.
     """
-    number = normalise(phone)
+    recipient = parse_recipient(phone)
+    number = recipient.local
     for text in (name, role):
         if not text.isprintable():
             raise InputError(f"a name or role must be printable, not {text!r}")
     allowed = _checked(scope)
-    user = service.users.add(
-        number, _hash(service, password, number, name), name=name, level=level, role=role, scope=allowed
-    )
+    hashed = _hash(service, password, number, name)
+    email = recipient.address if recipient.kind == "email" else ""
+    user = service.users.add(number, hashed, name=name, level=level, role=role, scope=allowed, email=email)
     _log(service, "user_added", user)
     return user
 
@@ -43,11 +45,11 @@ def set_password(service: Service, phone: str, password: str) -> int:
     """Give a user a new password and end all sessions; gives how many sessions that has ended.
 
     Raises:
-        InputError: no phone number, or a password that is too short, common or cannot be used.
+        InputError: no phone number or e-mail address, or a password that is too short, common or cannot be used.
         NotFoundError: there is no such user.
         StorageUnavailableError: try again; it may be half done.
     """
-    known = service.users.get(normalise(phone))
+    known = find(service, phone)
     hashed = _hash(service, password, known.phone, known.name)
     user = service.users.change(known.phone, password_hash=hashed)
     ended = len(service.tessera.revoke_user(user, "password_change").sessions)
@@ -59,11 +61,11 @@ def set_scope(service: Service, phone: str, scope: str) -> int:
     """Say what the logins of a user may do, and end all sessions; gives how many sessions that has ended.
 
     Raises:
-        InputError: no phone number, or a scope that no token can hold.
+        InputError: no phone number or e-mail address, or a scope that no token can hold.
         NotFoundError: there is no such user.
         StorageUnavailableError: try again; it may be half done.
     """
-    user = service.users.change(normalise(phone), scope=_checked(scope))
+    user = service.users.change(find(service, phone).phone, scope=_checked(scope))
     ended = len(service.tessera.revoke_user(user).sessions)
     _log(service, "scope_changed", user)
     return ended
@@ -73,12 +75,12 @@ def disable(service: Service, phone: str) -> int:
     """Lock a user out; gives how many sessions that has ended.
 
     Raises:
-        InputError: no phone number.
+        InputError: no phone number or e-mail address.
         NotFoundError: there is no such user.
         StorageUnavailableError: try again; it may be half done.
     """
     # The row first: from then on the loader refuses, whatever happens to the second step.
-    user = service.users.change(normalise(phone), disabled=True)
+    user = service.users.change(find(service, phone).phone, disabled=True)
     ended = len(service.tessera.suspend(user).sessions)
     _log(service, "user_disabled", user)
     return ended
@@ -88,11 +90,11 @@ def enable(service: Service, phone: str) -> None:
     """Let a user log in again.
 
     Raises:
-        InputError: no phone number.
+        InputError: no phone number or e-mail address.
         NotFoundError: there is no such user.
         StorageUnavailableError: try again; it may be half done.
     """
-    user = service.users.get(normalise(phone))
+    user = find(service, phone)
     service.tessera.unsuspend(user)
     service.users.change(user.phone, disabled=False)
     _log(service, "user_enabled", user)
@@ -102,16 +104,45 @@ def delete(service: Service, phone: str) -> int:
     """Remove a user; gives how many sessions that has ended.
 
     Raises:
-        InputError: no phone number.
+        InputError: no phone number or e-mail address.
         NotFoundError: there is no such user.
         StorageUnavailableError: try again; it may be half done.
     """
-    user = service.users.get(normalise(phone))
+    user = find(service, phone)
     ended = len(service.tessera.revoke_user(user, "user_gone").sessions)
     service.users.delete(user.phone)
     _log(service, "user_deleted", user)
     # Whoever logged in between the two steps is out as well.
     return ended + len(service.tessera.revoke_user(user, "user_gone").sessions)
+
+
+def reset_factors(service: Service, phone: str) -> int:
+    """Forget the second factors of a user who has lost them, and end all sessions; gives how many that has ended.
+
+    Raises:
+        InputError: no phone number or e-mail address.
+        NotFoundError: there is no such user.
+        StorageUnavailableError: try again; it may be half done.
+    """
+    user = find(service, phone)
+    service.tessera.runtime.accounts.second_factors.owner_ended(str(user.id), "user_gone")
+    ended = len(service.tessera.revoke_user(user).sessions)
+    _log(service, "factors_reset", user)
+    return ended
+
+
+def find(service: Service, account: str) -> User:
+    """The user of a phone number, in any spelling, or an e-mail address.
+
+    Raises:
+        InputError: it is neither.
+        NotFoundError: there is no such user.
+        StorageUnavailableError: that cannot be told.
+    """
+    user = ServiceUsers(service.users).by_recipient(parse_recipient(account))
+    if user is None:
+        raise NotFoundError(f"no user has the phone number or e-mail address {account}")
+    return user
 
 
 def _checked(scope: str) -> str:
