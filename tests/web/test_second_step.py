@@ -6,8 +6,9 @@ import pyotp
 import pytest
 
 from flask_tessera.testing import race
+from tests.authenticator import Authenticator
 
-from .people import PASSWORD, PHONE, Town
+from .people import PASSWORD, PHONE, SITE, Town
 
 BY_PASSWORD = {"phone": PHONE, "password": PASSWORD}
 
@@ -171,3 +172,52 @@ def test_a_browser_keeps_that_it_is_trusted_in_a_cookie(tmp_path):
     assert cookie.startswith("__Host-tessera-trusted=")
     assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax", "Max-Age=2592000"} <= set(cookie.split("; "))
     assert post("/login", BY_PASSWORD).status_code == 200
+
+
+# -- passkeys ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def passkey(town):
+    """A registered passkey of the first user, and his access token."""
+    authenticator = Authenticator()
+    body = {"recipient": PHONE, "code": town.code(PHONE, "login")}
+    token = town.post("/login", body).json["data"]["access_token"]
+    options = town.post("/passkeys/options", token=token).json["data"]
+    credential = authenticator.make(options, origin=SITE)
+    answer = town.post("/passkeys", {"name": "key", "credential": credential}, token=token)
+    assert answer.status_code == 200, answer.text
+    return authenticator.made[0]
+
+
+@pytest.fixture
+def with_passkeys(town):
+    town.app.register_blueprint(town.tessera.blueprint("passkeys", name="passkeys"))
+
+
+def test_a_passkey_that_has_verified_its_user_logs_in_alone_and_once(town, with_passkeys, passkey):
+    options = town.post("/login/passkey/options").json["data"]
+    used = passkey.use(options, origin=SITE)
+    answer = town.post("/login", {"passkey": used})
+    assert answer.status_code == 200, answer.text
+    with town.app.app_context():
+        assert town.tessera.verify(answer.json["data"]["access_token"]).amr == ("hwk", "user")
+    assert error_of(town.post("/login", {"passkey": used})) == (401, "code_wrong")
+
+
+def test_a_passkey_is_a_second_factor_after_a_password(town, with_passkeys, passkey):
+    told = first_step(town)["next"]
+    assert told["factors"] == ["passkey"]
+    used = passkey.use(told["passkey"], origin=SITE)
+    assert town.post("/second-factor", {"ticket": told["ticket"], "passkey": used}).status_code == 200
+
+
+def test_who_is_disabled_does_not_log_in_with_a_passkey(town, with_passkeys, passkey):
+    town.people.update(town.people.rows[1], {"disabled": True})
+    used = passkey.use(town.post("/login/passkey/options").json["data"], origin=SITE)
+    assert error_of(town.post("/login", {"passkey": used})) == (401, "code_wrong")
+
+
+@pytest.mark.parametrize("sent", [None, 7, "text", [], {}, {"id": 7}, {"id": "x"}, {"id": "x" * 9000}])
+def test_L18_what_is_no_passkey_is_refused(town, sent):
+    assert town.post("/login", {"passkey": sent}).status_code in (400, 401)

@@ -10,10 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..accounts.recipients import Recipient, parse_email, parse_phone, parse_recipient
-from ..errors import CodeWrongError, ConfigError, InputError, LoginRefusedError
+from ..errors import CodeWrongError, ConfigError, InputError, LoginRefusedError, UserGoneError
+from ..services.passkeys import amr_of
 from ..sessions.model import Device
 from .client import clean_device
 from .second_step import ask_for_second_factor
+from .user_loading import load_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from .token_pair import TokenPair
 
 _NO_DEVICE: Final = Device()
+_LONGEST_ID: Final = 256
 _NEEDS_USERS: Final = "this endpoint needs Tessera(users=…)"
 AMR_OF_CODE: Final = {"phone": "sms", "email": "otp"}
 """How a code was received (RFC 8176)."""
@@ -89,11 +92,11 @@ def way_of(tessera: Tessera[Any], credentials: Mapping[str, Any]) -> Way | None:
         return None
     for member, way in _WAYS.items():
         if member in credentials:
-            return way(services, credentials)
-    return None if tessera.runtime.hooks.authenticator else by_password(services, credentials)
+            return way(tessera, credentials)
+    return None if tessera.runtime.hooks.authenticator else by_password(tessera, credentials)
 
 
-def by_password(services: AccountServices, credentials: Mapping[str, Any]) -> Way:
+def by_password(tessera: Tessera[Any], credentials: Mapping[str, Any]) -> Way:
     """`{"phone"|"email", "password"}`."""
     named = [name for name in ("phone", "email") if credentials.get(name) not in (None, "")]
     password = credentials.get("password")
@@ -103,7 +106,7 @@ def by_password(services: AccountServices, credentials: Mapping[str, Any]) -> Wa
         raise InputError("phone and email are two accounts", member="email")
     text = credentials[named[0]]
     recipient = parse_phone(text) if named[0] == "phone" else parse_email(text)
-    return password_way(services, recipient, password)
+    return password_way(tessera.runtime.accounts, recipient, password)
 
 
 def password_way(services: AccountServices, recipient: Recipient, password: str) -> Way:
@@ -111,9 +114,9 @@ def password_way(services: AccountServices, recipient: Recipient, password: str)
     return Way((recipient.address,), lambda: Proof(passwords_of(services).owner(recipient, password)))
 
 
-def by_code(services: AccountServices, credentials: Mapping[str, Any]) -> Way:
+def by_code(tessera: Tessera[Any], credentials: Mapping[str, Any]) -> Way:
     """`{"recipient", "code"}`."""
-    recipient = parse_recipient(credentials.get("recipient"))
+    services, recipient = tessera.runtime.accounts, parse_recipient(credentials.get("recipient"))
 
     def prove() -> Proof:
         services.codes.use("login", recipient, credentials["code"])
@@ -123,6 +126,24 @@ def by_code(services: AccountServices, credentials: Mapping[str, Any]) -> Way:
         return Proof(user, (AMR_OF_CODE[recipient.kind],))
 
     return Way((recipient.address,), prove)
+
+
+def by_passkey(tessera: Tessera[Any], credentials: Mapping[str, Any]) -> Way:
+    """`{"passkey"}`, the answer of a browser: one that has verified its user is two factors at once."""
+    runtime, credential = tessera.runtime, credentials["passkey"]
+    named = credential.get("id") if isinstance(credential, dict) else None
+    if not isinstance(named, str) or not named:
+        raise InputError("the passkey has no id", member="passkey")
+
+    def prove() -> Proof:
+        found = runtime.accounts.passkeys.verify_login(credential)
+        try:
+            user = load_user(runtime.hooks, runtime.hooks.user_id_of(found.user_id), found.user_stamp)
+        except UserGoneError as error:
+            raise CodeWrongError("its user is gone, or disabled") from error
+        return Proof(user, amr_of(is_user_verified=found.is_user_verified), is_complete=found.is_user_verified)
+
+    return Way((f"passkey {named[:_LONGEST_ID]}",), prove)
 
 
 def users_of(services: AccountServices) -> Any:
@@ -143,5 +164,5 @@ def passwords_of(services: AccountServices) -> AccountPasswords:
     return services.passwords
 
 
-_WAYS: Final[Mapping[str, Callable[[AccountServices, Mapping[str, Any]], Way]]] = {"code": by_code}
+_WAYS: Final[Mapping[str, Callable[[Tessera[Any], Mapping[str, Any]], Way]]] = {"code": by_code, "passkey": by_passkey}
 """By the member of the credentials that tells which."""

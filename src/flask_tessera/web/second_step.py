@@ -14,6 +14,7 @@ import msgspec
 from .. import signals
 from ..errors import CredentialsError, InputError, SecondFactorRequiredError
 from ..services.keys import parse_sid
+from ..services.second_factors import PASSKEY
 from ..services.tickets import Ticket, is_everywhere
 from ..sessions.model import Device
 from .signal_sending import send
@@ -54,7 +55,10 @@ def ask_for_second_factor(
     data = msgspec.to_builtins(_FirstStep(amr, device))
     wanted = Ticket(PURPOSE, user_id=user_id, user_stamp=tessera.stamp_of(user), data=data)
     ticket = runtime.tickets.issue(wanted, expires_in=LIFETIME)
-    raise SecondFactorRequiredError({"ticket": ticket, "expires_in": LIFETIME, "factors": list(factors)})
+    next_step: dict[str, Any] = {"ticket": ticket, "expires_in": LIFETIME, "factors": list(factors)}
+    if PASSKEY in factors:
+        next_step["passkey"] = runtime.accounts.passkeys.options_for(user_id)
+    raise SecondFactorRequiredError(next_step)
 
 
 def take_second_step(
