@@ -63,7 +63,7 @@
     const request = new Request(prefix + path, {
       method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body),
     });
-    const answer = await (path === "/login" ? fetch(request) : send(request));
+    const answer = await (path.startsWith("/login") ? fetch(request) : send(request));
     return [answer, await json(answer.clone())];
   };
 
@@ -105,7 +105,53 @@
     ? navigator.locks.request(name + "renew", () => renewNow(since)) : renewAlone(since)
   ).finally(() => { renewing = null; });
 
+  // Passkeys go over the wire as JSON (WebAuthn Level 3 §5.1.8); browsers of before 2025 may not convert it themselves.
+  const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (each) => each.charCodeAt(0));
+  const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer)))
+    .replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+  const parsed = (kind, options) => {
+    if (PublicKeyCredential[kind]) return PublicKeyCredential[kind](options);
+    const withId = (each) => ({...each, id: bytes(each.id)});
+    const made = {...options, challenge: bytes(options.challenge)};
+    if (options.user) made.user = withId(options.user);
+    for (const name of ["excludeCredentials", "allowCredentials"]) {
+      if (options[name]) made[name] = options[name].map(withId);
+    }
+    return made;
+  };
+  const asJson = (credential) => {
+    if (credential.toJSON) return credential.toJSON();
+    const {id, type, response: given} = credential, response = {};
+    for (const name of ["clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle"]) {
+      if (given[name]) response[name] = text(given[name]);
+    }
+    if (given.getTransports) response.transports = given.getTransports();
+    return {id, rawId: id, type, response};
+  };
+  const passkey = {
+    // A new passkey for whoever is logged in; gives the server's answer, also where that is a refusal.
+    async register(name) {
+      const ask = (path, body) => window.tessera.fetch(prefix + path, {
+        method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body),
+      });
+      const answer = await ask("/passkeys/options", {}), body = await json(answer.clone());
+      if (!answer.ok || body.error) return answer;
+      const publicKey = parsed("parseCreationOptionsFromJSON", body.data || body);
+      return ask("/passkeys", {name, credential: asJson(await navigator.credentials.create({publicKey}))});
+    },
+    // What a passkey of the user answers now: the member `passkey` of a login, a second factor or a step-up.
+    async prove() {
+      const [answer, body] = await post("/login/passkey/options", {});
+      if (!answer.ok || body.error) throw new Error(body.msg || body.title || answer.status);
+      const publicKey = parsed("parseRequestOptionsFromJSON", body.data || body);
+      return asJson(await navigator.credentials.get({publicKey}));
+    },
+    // The answer to a login by a passkey; `more` goes with it, as `device` and `remember`.
+    async login(more) { return window.tessera.login({...more, passkey: await passkey.prove()}); },
+  };
+
   window.tessera = {
+    passkey,
     // As window.fetch; an answer that says the session is over is given to the caller, too.
     async fetch(url, options) {
       const request = new Request(url, options), again = request.clone(), since = Date.now();
