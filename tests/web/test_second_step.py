@@ -31,7 +31,7 @@ class Generator:
 
 @pytest.fixture
 def town(tmp_path):
-    made = Town(tmp_path)
+    made = Town(tmp_path, endpoints=("passkeys",))
     made.register()
     return made
 
@@ -190,12 +190,7 @@ def passkey(town):
     return authenticator.made[0]
 
 
-@pytest.fixture
-def with_passkeys(town):
-    town.app.register_blueprint(town.tessera.blueprint("passkeys", name="passkeys"))
-
-
-def test_a_passkey_that_has_verified_its_user_logs_in_alone_and_once(town, with_passkeys, passkey):
+def test_a_passkey_that_has_verified_its_user_logs_in_alone_and_once(town, passkey):
     options = town.post("/login/passkey/options").json["data"]
     used = passkey.use(options, origin=SITE)
     answer = town.post("/login", {"passkey": used})
@@ -205,14 +200,14 @@ def test_a_passkey_that_has_verified_its_user_logs_in_alone_and_once(town, with_
     assert error_of(town.post("/login", {"passkey": used})) == (401, "code_wrong")
 
 
-def test_a_passkey_is_a_second_factor_after_a_password(town, with_passkeys, passkey):
+def test_a_passkey_is_a_second_factor_after_a_password(town, passkey):
     told = first_step(town)["next"]
     assert told["factors"] == ["passkey"]
     used = passkey.use(told["passkey"], origin=SITE)
     assert town.post("/second-factor", {"ticket": told["ticket"], "passkey": used}).status_code == 200
 
 
-def test_who_is_disabled_does_not_log_in_with_a_passkey(town, with_passkeys, passkey):
+def test_who_is_disabled_does_not_log_in_with_a_passkey(town, passkey):
     town.people.update(town.people.rows[1], {"disabled": True})
     used = passkey.use(town.post("/login/passkey/options").json["data"], origin=SITE)
     assert error_of(town.post("/login", {"passkey": used})) == (401, "code_wrong")
