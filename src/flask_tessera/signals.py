@@ -14,6 +14,9 @@ from .services.ports import EVENTS
 _namespace: Final = Namespace()
 session_started = _namespace.signal("session-started", "A session has begun. Sent with event=.")
 session_refreshed = _namespace.signal("session-refreshed", "A pair was exchanged for the next. Sent with event=.")
+session_stepped_up = _namespace.signal(
+    "session-stepped-up", "A user has proved again who he is; the session goes on. Sent with event=."
+)
 session_ended = _namespace.signal("session-ended", "A session is over; event.reason tells why. Sent with event=.")
 token_reused = _namespace.signal(
     "token-reused", "A spent refresh token came back. Sent with event=, before session-ended."

@@ -1,12 +1,14 @@
 """Exhaustive search over what an honest client, a network and a thief can do to one session.
 
-**Honest search.** One session record and one client whose tabs share one store of the refresh token. A tab
-reads the store, sends a refresh, saves the refresh token that comes back, and only then uses the access
-token. The network may lose, delay and reorder requests and replies and may process a request whose sender
-gave up (the crash of a server between write and reply is such a lost reply, the crash of a client between
-receiving and saving is another); tabs may sleep for any time. Marks of any generation that the client ever
-saved may arrive at any time, never, or many times. With `forget`, the storage may fall back to any earlier
-state while nothing is in flight. Premises, without which it does log the client out (each has its test):
+**Honest search.** One session record and one client whose tabs share one store of the refresh token. A tab reads
+the store, sends a refresh, saves the refresh token that comes back, and only then uses the access token. The
+network may lose, delay and reorder requests and replies and may process a request whose sender gave up (the crash
+of a server between write and reply is such a lost reply, the crash of a client between receiving and saving is
+another); tabs may sleep for any time. With `again`, a tab may also prove again who its user is, by an access token
+of any generation that the client ever had; what comes back is saved like the answer to a refresh. Marks of any
+generation that the client ever saved may arrive at any time, never, or many times. With `forget`, the storage may
+fall back to any earlier state while nothing is in flight. Premises, without which it does log the client out (each
+has its test):
 
 * `flight`: a message is lost or delivered within half a leeway of the sending of its request;
 * `patient`: no tab presents a new generation while a request with an older one is still in flight, that is,
@@ -14,6 +16,8 @@ state while nothing is in flight. Premises, without which it does log the client
 * not `astride`: nothing is in flight at the end of a leeway. Otherwise, after a lost reply, of two retries
   the one before the end is answered with the generation that the one after it supersedes. Not needed where no
   reply is lost, nor where never more than one request is in flight.
+* `abreast`: whoever proves again who he is while other requests are in flight does so with an access token of
+  the generation in the store. Otherwise the answers cross, and the older one is saved last.
 
 Not modelled: workers whose clocks differ by more than half a leeway, copies of the refresh token outside
 the store, a user who restores an old backup of his device.
@@ -39,7 +43,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from flask_tessera.sessions.rotation import Decision, RotationState, decide, mark
+from flask_tessera.sessions.rotation import Decision, RotationState, decide, decide_again, mark
 from tests.length import shortly
 
 if TYPE_CHECKING:
@@ -62,6 +66,16 @@ def decide_reuse_early(state: RotationState, presented: int, *, at: int, leeway:
     return Decision("reuse", state) if decision.outcome == "replaced" else decision
 
 
+def decide_again_of_current(state: RotationState, used: int, *, at: int, leeway: int) -> Decision:
+    """What an access token of any generation would get, if it counted as one of the current generation."""
+    return decide(state, max(used, state.gen), at=at, leeway=leeway)
+
+
+def decide_again_as_refresh(state: RotationState, used: int, *, at: int, leeway: int) -> Decision:
+    """What a refresh token of its generation would get."""
+    return decide(state, used, at=at, leeway=leeway)
+
+
 def decide_keep_confirmed(state: RotationState, presented: int, *, at: int, leeway: int) -> Decision:
     """The table, but a write keeps `confirmed`."""
     decision = decide(state, presented, at=at, leeway=leeway)
@@ -76,15 +90,24 @@ LEEWAY = 4
 
 UNANSWERED = -9
 """In place of a generation, until the server has written."""
+REFRESH = -8
+"""In place of the generation of an access token, where a refresh token is presented."""
+OLDER = -7
+"""A generation before the predecessor."""
 
 
 class Message(NamedTuple):
-    """A refresh under way; `heard` while its sender waits."""
+    """A request under way; `heard` while its sender waits.
+
+    It was sent while the store held `presented`, which a refresh presents; whoever proves again who he is presents an
+    access token of the generation `used`.
+    """
 
     presented: int
     answer: int
     age: int
     heard: bool
+    used: int = REFRESH
 
 
 class Scene(NamedTuple):
@@ -101,12 +124,14 @@ class Model(NamedTuple):
     """What may happen; see the premises above."""
 
     decide: Decide = decide
+    again: Decide | None = None
     tabs: int = 1
     in_flight: int = 3
     flight: int = LEEWAY // 2
     patient: bool = True
     lossy: bool = True
     astride: bool = False
+    abreast: bool = True
     forget: bool = False
 
 
@@ -125,7 +150,10 @@ def steps(model: Model, scene: Scene) -> Iterator[Step]:
     if may_send(model, scene):
         message = Message(scene.store, UNANSWERED, 0, heard=True)
         yield f"send {scene.store}", scene._replace(messages=(*scene.messages, message))
-    for message in set(scene.messages):
+        for used in used_again(model, scene) if model.again else ():
+            again = message._replace(used=used)
+            yield f"send {scene.store}, again {used}", scene._replace(messages=(*scene.messages, again))
+    for message in dict.fromkeys(scene.messages):
         yield from message_steps(model, scene, message)
     for generation in scene.saved:
         yield f"mark {generation}", scene._replace(record=marked(scene.record, generation))
@@ -152,7 +180,16 @@ def may_send(model: Model, scene: Scene) -> bool:
     """Whether a tab is free, and the premises let it send."""
     waiting = sum(message.heard for message in scene.messages)
     older = any(message.presented != scene.store for message in scene.messages)
-    return waiting < model.tabs and len(scene.messages) < model.in_flight and not (older and model.patient)
+    behind = any(message.used not in (REFRESH, message.presented) for message in scene.messages)
+    keeps_back = (older and model.patient) or (behind and model.abreast)
+    return waiting < model.tabs and len(scene.messages) < model.in_flight and not keeps_back
+
+
+def used_again(model: Model, scene: Scene) -> set[int]:
+    """The generations of access tokens by which a tab may prove again who its user is."""
+    if scene.messages and model.abreast:
+        return {scene.store}
+    return {scene.store, *scene.saved, scene.record.predecessor, OLDER}
 
 
 def message_steps(model: Model, scene: Scene, message: Message) -> Iterator[Step]:
@@ -173,7 +210,10 @@ def message_steps(model: Model, scene: Scene, message: Message) -> Iterator[Step
 
 def process(model: Model, scene: Scene, message: Message, others: list[Message]) -> Step:
     """The server decides."""
-    decision = model.decide(scene.record, message.presented, at=0, leeway=LEEWAY)
+    if message.used == REFRESH or model.again is None:
+        decision = model.decide(scene.record, message.presented, at=0, leeway=LEEWAY)
+    else:
+        decision = model.again(scene.record, message.used, at=0, leeway=LEEWAY)
     if decision.outcome == "reuse":
         raise LoggedOutError(f"refresh {message.presented}")
     reply = [message._replace(answer=decision.state.gen)] if message.heard else []
@@ -205,10 +245,11 @@ def canonical(scene: Scene, *, gaps: bool) -> Scene:
     floor = min(record.predecessor for record in (scene.record, scene.backup) if record)
     saved = {generation for generation in scene.saved if generation > floor}
     known = sorted(saved | {floor, *named(scene)})
-    number = {old: old - known[0] if gaps else new for new, old in enumerate(known)} | {UNANSWERED: UNANSWERED}
+    number = {old: old - known[0] if gaps else new for new, old in enumerate(known)}
+    number |= {name: name for name in (UNANSWERED, REFRESH, OLDER)}
     number |= {known[0]: 0}
     messages = (
-        message._replace(presented=number[message.presented], answer=number[message.answer])
+        message._replace(presented=number[message.presented], answer=number[message.answer], used=number[message.used])
         for message in scene.messages
     )
     return Scene(
@@ -227,7 +268,7 @@ def named(scene: Scene) -> Iterator[int]:
         if record:
             yield from (record.gen, record.predecessor)
     for message in scene.messages:
-        yield from {message.presented, message.answer} - {UNANSWERED}
+        yield from {message.presented, message.answer, message.used} - {UNANSWERED, REFRESH, OLDER}
 
 
 def renumbered(record: RotationState, number: dict[int, int]) -> RotationState:
@@ -287,6 +328,9 @@ def way_to(scene: Scene, came: dict[Scene, tuple[str, Scene] | None]) -> list[st
         pytest.param(Model(tabs=4, in_flight=4, lossy=False), id="four tabs, no loss"),
         pytest.param(Model(tabs=1, in_flight=4), id="one tab that gives up and retries, any loss"),
         pytest.param(Model(tabs=3, in_flight=4), id="three tabs that give up and retry, any loss"),
+        pytest.param(Model(again=decide_again, in_flight=1, astride=True), id="again, one request at a time, any loss"),
+        pytest.param(Model(again=decide_again, tabs=2, lossy=False), id="again, two tabs, no loss"),
+        pytest.param(Model(again=decide_again, tabs=2, in_flight=3), id="again, two tabs that give up, any loss"),
     ],
 )
 def test_nobody_honest_is_logged_out(model: Model, record_property: Callable[[str, object], None]) -> None:
@@ -310,10 +354,15 @@ def test_nobody_honest_is_logged_out_by_a_storage_that_forgets(record_property: 
 @pytest.mark.parametrize(
     ("model", "last"),
     [
-        pytest.param(Model(astride=True), ["receive 1", "replaced 0 -> 2", "mark 1"], id="retries astride the leeway"),
+        pytest.param(Model(astride=True), ["replaced 0 -> 2", "receive 1", "mark 1"], id="retries astride the leeway"),
         pytest.param(Model(patient=False), ["receive 1", "send 1", "rotated 1 -> 2", "refresh 0"], id="renewing twice"),
         pytest.param(
             Model(tabs=2, flight=3, lossy=False), ["replaced 0 -> 2", "mark 1"], id="a request later than the leeway"
+        ),
+        pytest.param(
+            Model(again=decide_again, abreast=False, tabs=2, lossy=False),
+            ["rotated 0 -> 2", "refresh 0"],
+            id="again with an old access token",
         ),
     ],
 )
@@ -328,6 +377,12 @@ def test_the_premises_are_needed(model: Model, last: list[str]) -> None:
 def test_the_search_finds_a_table_that_logs_the_honest_out(variant: Decide) -> None:
     """Otherwise it would prove nothing."""
     assert search(Model(decide=variant, in_flight=1)).way is not None
+
+
+@pytest.mark.parametrize("variant", [decide_again_of_current, decide_again_as_refresh])
+def test_the_search_finds_a_proof_that_logs_the_honest_out(variant: Decide) -> None:
+    """To go on from the current generation in any case supersedes nothing, but loses the predecessor."""
+    assert search(Model(again=variant, in_flight=1)).way is not None
 
 
 # ---------------------------------------------------------------- the game against a thief

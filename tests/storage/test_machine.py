@@ -157,6 +157,30 @@ class Machine(RuleBasedStateMachine):
         assert result.session.idle_until == known.idle_until
         self.issue(result.session)
 
+    @rule(sid=sessions, back=st.integers(-1, 3), word=st.sampled_from(["otp", "hwk"]))
+    def step_up(self, sid, back, word):
+        assume(sid in self.known)
+        known = self.known[sid]
+        used = max(0, known.state.gen - back)
+        result = self.all_do(
+            lambda storage: storage.sessions.authenticate_again(
+                sid, used, (word,), at=self.at, leeway=LEEWAY, idle=IDLE
+            )
+        )
+        if reason := self.refusal(sid):
+            assert (result.outcome, result.reason) == ("refused", reason)
+            return
+        decision = rotation.decide_again(known.state, used, at=self.at, leeway=LEEWAY)
+        assert (result.outcome, result.session.rotation) == (decision.outcome, decision.state)
+        if decision.outcome == "reuse":
+            self.end([sid], "reuse")
+            return
+        known.state = decision.state
+        known.idle_until = max(known.idle_until, min(self.at + IDLE, known.until))
+        assert (result.session.auth_at, result.session.idle_until) == (self.at, known.idle_until)
+        assert word in result.session.amr.split()
+        self.issue(result.session)
+
     @rule(sid=sessions, back=st.integers(-1, 3))
     def mark(self, sid, back):
         assume(sid in self.known)

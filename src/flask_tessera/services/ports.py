@@ -62,7 +62,10 @@ class RevocationNotice:
     except_session_id: str = ""
 
 
-EVENTS = ("session_started", "session_refreshed", "session_ended", "token_reused", "store_behind")
-"""Names of events: begun, refreshed, over, a spent refresh token came back, the storage has forgotten writes."""
+EVENTS = (
+    *("session_started", "session_refreshed", "session_stepped_up", "session_ended", "token_reused", "store_behind"),
+)
+"""Names of events: begun, refreshed, proved again who he is, over, a spent refresh token came back, the storage has
+forgotten writes."""
 
 Listener = Callable[[Event], None]

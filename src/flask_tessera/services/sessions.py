@@ -23,6 +23,7 @@ from .ports import UNKNOWN_CLIENT, ClientInfo, Event
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from ..sessions.transitions import Rotation
     from ..storage.engine import Storage
     from ..storage.model import Checkpoint
     from ..tokens.claims import Claims
@@ -143,6 +144,43 @@ class SessionService:
                 valid_from=self.valid_from(at=at),
                 issued_for=policy.issued_for,
             )
+        return self._renewed(result, caller, "session_refreshed")
+
+    def authenticate_again(self, claims: Claims, amr: tuple[str, ...], caller: ClientInfo) -> Session:
+        """Note that the user of an access token has proved again who he is; his session goes on to a new generation.
+
+        `issue` makes the pair of it, which the client saves in place of the one that it has.
+
+        Args:
+            claims: of the access token that came with the proof.
+            amr: how he has proved it, words of RFC 8176.
+            caller: who sent the request.
+
+        Raises:
+            TokenInvalidError: the session was begun for another issuer or audience.
+            SessionEndedError: it is over.
+            StorageUnavailableError: the outcome may be unknown; refresh tokens that were good are so still.
+        """
+        at, policy = self._clock(), self._policy
+        with _failing_as(writing=True):
+            result = self._storage.sessions.authenticate_again(
+                parse_sid(claims.sid),
+                claims.gen,
+                amr,
+                at=at,
+                leeway=policy.leeway,
+                idle=policy.idle,
+                valid_from=self.valid_from(at=at),
+                issued_for=policy.issued_for,
+            )
+        return self._renewed(result, caller, "session_stepped_up")
+
+    def step_up(self, claims: Claims, amr: tuple[str, ...], caller: ClientInfo) -> Issued:
+        """The pair of a session whose user has proved again who he is; errors as of `authenticate_again`."""
+        return self.issue(self.authenticate_again(claims, amr, caller))
+
+    def _renewed(self, result: Rotation | None, caller: ClientInfo, event: str) -> Session:
+        """The session of which a pair may be issued; what has happened is told in any case."""
         if result is None or result.session.realm != self._realm:
             raise SessionEndedError("expiry")
         session = result.session
@@ -150,13 +188,13 @@ class SessionService:
             self._listener(Event("token_reused", session, "reuse", caller))
             self._listener(Event("session_ended", session, "reuse", caller))
         # After the events: what has ended the session is told, whoever was asked.
-        if result.reason == OTHER_ISSUER or session.issued_for not in ("", policy.issued_for):
+        if result.reason == OTHER_ISSUER or session.issued_for not in ("", self._policy.issued_for):
             raise TokenInvalidError
         if result.reason:
             raise SessionEndedError(result.reason)
         if result.outcome == "adopted":
             self._listener(Event("store_behind", session, caller=caller))
-        self._listener(Event("session_refreshed", session, caller=caller, last_at=result.last_at))
+        self._listener(Event(event, session, caller=caller, last_at=result.last_at))
         return session
 
     def refresh(self, text: str, caller: ClientInfo) -> Issued:

@@ -77,6 +77,34 @@ def decide(state: RotationState, presented: int, *, at: int, leeway: int) -> Dec
             return Decision("reuse", state)
 
 
+def decide_again(state: RotationState, used: int, *, at: int, leeway: int) -> Decision:
+    """Say what a session becomes whose user has proved again who he is, by an access token of the generation `used`.
+
+    He is given a pair, and whoever shares his store must be able to renew afterwards, whichever replies are lost. An
+    access token of an older generation may still be live, and is no reuse: its holder is only behind. While nobody was
+    seen to hold the current generation, its reply may be lost, and the one who is behind may be the one who bought it;
+    within the leeway, other requests of the one before may be under way. Then he is given the current generation
+    itself: another one would part somebody from it, or from its predecessor. Anybody else goes on to the next one, as
+    by a refresh of the current one.
+
+    Args:
+        state: where the session stands.
+        used: the generation in the access token; 0 or more.
+        at: now, Unix seconds.
+        leeway: seconds after a write in which the predecessor is answered like its successor.
+    """
+    in_time = at - state.rotated_at <= leeway
+    match _place(state, used), in_time, state.confirmed:
+        case "superseded", _, _:
+            return Decision("reuse", state)
+        case (("predecessor" | "older"), True, _):
+            return Decision("same", state)
+        case (("predecessor" | "older"), False, False):
+            return Decision("same", replace(state, rotated_at=at))
+        case _:
+            return decide(state, max(used, state.gen), at=at, leeway=leeway)
+
+
 def mark(state: RotationState, used: int) -> RotationState | None:
     """Note that an access token of the generation `used` was accepted.
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Outcome = Literal["rotated", "same", "replaced", "adopted", "reuse", "refused"]
 OTHER_ISSUER: Final = "other_issuer"
 """The reason of a refused refresh whose session was begun for another issuer or audience."""
+LONGEST_SCOPE: Final = 2048
+"""Bytes of a session's scope and `amr` together: a token holds them."""
 
 
 class UserState(msgspec.Struct, frozen=True):
@@ -149,16 +151,71 @@ def rotate(
     if reason := found.rejection_reason(at, valid_from=valid_from):
         return _again(session), Rotation("refused", session, reason)
     decision = rotation.decide(session.rotation, presented, at=at, leeway=leeway)
-    if decision.outcome == "reuse":
-        changes, ended = end(session, "reuse", at=at)
-        return changes, Rotation("reuse", ended.session, "reuse")
-    if issued_for and session.issued_for not in ("", issued_for):
-        return NOTHING, Rotation("refused", session, OTHER_ISSUER)
+    if refused := _refused(session, decision, at, issued_for):
+        return refused
     last_at = session.rotated_at if session.gen else 0
     if decision.outcome == "same":
         return NOTHING, Rotation("same", session, last_at=last_at)
     rotated = session.with_rotation(decision.state, at=at, idle=idle)
     return Changes(sessions=(rotated,)), Rotation(decision.outcome, rotated, last_at=last_at)
+
+
+def authenticate_again(
+    found: SessionWithPrincipal,
+    used: int,
+    amr: tuple[str, ...],
+    *,
+    at: int,
+    leeway: int,
+    idle: int,
+    valid_from: int,
+    issued_for: str,
+) -> tuple[Changes, Rotation]:
+    """Note that a session's user has proved again who he is, and go on to a new generation (`rotation.decide_again`).
+
+    A session that is over stays over, whatever was proved. Arguments beside these are those of `rotate`.
+
+    Args:
+        found: the session.
+        used: the generation of the access token that came with the proof.
+        amr: how he has proved it, words of RFC 8176.
+        at: now, when he last logged in from then on.
+        leeway: as of `rotate`.
+        idle: as of `rotate`.
+        valid_from: as of `rotate`.
+        issued_for: as of `rotate`.
+    """
+    session = found.session
+    if reason := found.rejection_reason(at, valid_from=valid_from):
+        return _again(session), Rotation("refused", session, reason)
+    decision = rotation.decide_again(session.rotation, used, at=at, leeway=leeway)
+    if refused := _refused(session, decision, at, issued_for):
+        return refused
+    changed = replace(session.with_rotation(decision.state, at=at, idle=idle), auth_at=at, amr=_merged(session, amr))
+    return Changes(sessions=(changed,)), Rotation(decision.outcome, changed)
+
+
+def _refused(
+    session: Session, decision: rotation.Decision, at: int, issued_for: str
+) -> tuple[Changes, Rotation] | None:
+    """What becomes of a session of which no pair is given; None where one is."""
+    if decision.outcome == "reuse":
+        changes, ended = end(session, "reuse", at=at)
+        return changes, Rotation("reuse", ended.session, "reuse")
+    if issued_for and session.issued_for not in ("", issued_for):
+        return NOTHING, Rotation("refused", session, OTHER_ISSUER)
+    return None
+
+
+def _merged(session: Session, amr: tuple[str, ...]) -> str:
+    """The words by which the user has logged in, and those by which he has proved it again, each once.
+
+    Where there is no room for all of them beside the scope, the oldest go.
+    """
+    words = list(dict.fromkeys((*session.amr.split(), *amr)))
+    while len((session.scope + " ".join(words)).encode()) > LONGEST_SCOPE and len(words) > 1:
+        del words[0]
+    return " ".join(words)
 
 
 def confirm(session: Session, used: int, *, at: int) -> tuple[Changes, Session | None]:

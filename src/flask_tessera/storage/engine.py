@@ -18,7 +18,7 @@ from .records import Records
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ..sessions.limits import Limits
     from ..sessions.model import Principal, Session, SessionWithPrincipal
@@ -122,15 +122,45 @@ class Sessions:
         An outcome "reuse" has ended the session. None if the session is not known; arguments as of
         `transitions.rotate`.
         """
+        decide = partial(
+            transitions.rotate,
+            presented=presented,
+            at=at,
+            leeway=leeway,
+            idle=idle,
+            valid_from=valid_from,
+            issued_for=issued_for,
+        )
+        return self._renew(sid, decide, at)
 
-        def decide(_: bytes, found: SessionWithPrincipal | None) -> tuple[Changes, Rotation | None]:
-            if found is None:
-                return NOTHING, None
-            return transitions.rotate(
-                found, presented, at=at, leeway=leeway, idle=idle, valid_from=valid_from, issued_for=issued_for
-            )
+    def authenticate_again(
+        self,
+        sid: bytes,
+        used: int,
+        amr: tuple[str, ...],
+        *,
+        at: int,
+        leeway: int,
+        idle: int,
+        valid_from: int = 0,
+        issued_for: str = "",
+    ) -> Rotation | None:
+        """Note that a session's user has proved again who he is, and go on to a new generation, in one step.
 
-        return self._store.change_sessions([sid], decide, at=at, mostly_alone=True)[0]
+        An outcome "reuse" has ended the session. None if the session is not known; arguments as of
+        `transitions.authenticate_again`.
+        """
+        decide = partial(
+            transitions.authenticate_again,
+            used=used,
+            amr=amr,
+            at=at,
+            leeway=leeway,
+            idle=idle,
+            valid_from=valid_from,
+            issued_for=issued_for,
+        )
+        return self._renew(sid, decide, at)
 
     def confirm(self, generations: Sequence[tuple[bytes, int]], *, at: int) -> list[Session]:
         """Note that generations (session, generation) were used; gives the sessions that this has ended.
@@ -207,6 +237,14 @@ class Sessions:
     def purge(self, *, at: int, most: int) -> int:
         """Remove at most `most` sessions that nobody needs to know of at `at`; gives how many it removed."""
         return self._store.purge(at=at, most=most)
+
+    def _renew(
+        self, sid: bytes, decide: Callable[[SessionWithPrincipal], tuple[Changes, Rotation]], at: int
+    ) -> Rotation | None:
+        def decide_known(_: bytes, found: SessionWithPrincipal | None) -> tuple[Changes, Rotation | None]:
+            return (NOTHING, None) if found is None else decide(found)
+
+        return self._store.change_sessions([sid], decide_known, at=at, mostly_alone=True)[0]
 
     def _end_user(
         self, realm: str, user_id: str, reason: str, at: int, except_sid: bytes, until: int, keep_until: int

@@ -21,6 +21,7 @@ from ..errors import (
 from ..services.keys import parse_sid
 from ..services.login_data import Login
 from ..sessions.model import Device, Session
+from ..sessions.transitions import LONGEST_SCOPE
 from ..tokens.claims import LAST_SECOND, is_safe_text
 from .client import clean_device, client_info
 from .cookie_session import forget_cookies
@@ -52,7 +53,6 @@ else:
     User = TypeVar("User")
 FOR_EVER = LAST_SECOND
 """A suspension without an end: the last second of the year 9999."""
-_LONGEST_SCOPE = 2048
 """Bytes of scope and amr together: a token has 8 KiB at most."""
 _NO_DEVICE = Device()
 
@@ -473,5 +473,5 @@ def _refuse_unsafe(scope: Any, amr: Any) -> None:
     for name, text in (("scope", scope), ("amr", amr)):
         if not isinstance(text, str) or not is_safe_text(text):
             raise ValueError(f"{name} must be text without control characters, not {text!r}")
-    if len((scope + amr).encode()) > _LONGEST_SCOPE:
-        raise ValueError(f"scope and amr together have more than {_LONGEST_SCOPE} bytes")
+    if len((scope + amr).encode()) > LONGEST_SCOPE:
+        raise ValueError(f"scope and amr together have more than {LONGEST_SCOPE} bytes")

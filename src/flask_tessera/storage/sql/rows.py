@@ -17,6 +17,7 @@ NAMES: Final = Session.__struct_fields__
 COLUMNS: Final = ", ".join(NAMES)
 CHANGING: Final = (
     *("idle_until", "gen", "predecessor", "rotated_at", "confirmed", "epoch", "last_seen_at", "ended_at", "end_reason"),
+    *("auth_at", "amr"),
 )
 """What of a session may change after it began."""
 ENTRY_COLUMNS: Final = "forget_at, reason, sid, realm, user_id, epoch, except_sid"

@@ -9,6 +9,7 @@ from .moving import MovingCases
 from .racing import RacingCases
 from .rotation import RotationCases
 from .seeing import SeeingCases
+from .stepping_up import SteppingUpCases
 from .texts import TextCases
 from .values import ValueCases
 
@@ -16,6 +17,7 @@ from .values import ValueCases
 class StorageContract(
     BeginningCases,
     RotationCases,
+    SteppingUpCases,
     SeeingCases,
     EndingCases,
     LogCases,

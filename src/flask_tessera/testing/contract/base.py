@@ -67,6 +67,15 @@ def rotate(storage: Storage, session: Session, presented: int, at: int) -> Rotat
     return rotation
 
 
+def authenticate_again(
+    storage: Storage, session: Session, used: int, at: int, *, amr: tuple[str, ...] = ("otp",)
+) -> Rotation:
+    """A proof, at Unix second `at`, of who the user of a known session is."""
+    rotation = storage.sessions.authenticate_again(session.sid, used, amr, at=at, leeway=LEEWAY, idle=IDLE)
+    assert rotation is not None
+    return rotation
+
+
 def error_of(kind: type[Wanted], function: Callable[..., object], *arguments: Any, **options: Any) -> Wanted:
     """The error of this kind that a call must raise.
 

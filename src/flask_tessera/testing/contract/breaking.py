@@ -23,6 +23,9 @@ CALLS: Final[Mapping[str, Callable[[Storage], Any]]] = {
     "add": lambda storage: storage.sessions.add(new_session(), limits=NO_LIMITS, at=T0),
     "find": lambda storage: storage.sessions.find(SID),
     "rotate": lambda storage: storage.sessions.rotate(SID, 0, at=T0, leeway=15, idle=IDLE),
+    "authenticate_again": lambda storage: storage.sessions.authenticate_again(
+        SID, 0, ("otp",), at=T0, leeway=15, idle=IDLE
+    ),
     "confirm": lambda storage: storage.sessions.confirm([(SID, 0)], at=T0),
     "touch": lambda storage: storage.sessions.touch([(SID, T0)], at=T0),
     "end": lambda storage: storage.sessions.end(SID, "kick", at=T0),
