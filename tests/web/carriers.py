@@ -18,6 +18,8 @@ from itsdangerous import Signer
 from itsdangerous.encoding import base64_encode
 
 from flask_tessera import Tessera
+from flask_tessera.services.keys import sid_text
+from tests.services.factors import code_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,6 +56,13 @@ ROUTES: dict[str, tuple[str, str, Any]] = {
     "`POST /auth/api-keys`": ("POST", "/auth/api-keys", {"name": "cron"}),
     "`GET /auth/passkeys`": ("GET", "/auth/passkeys", None),
     "`POST /auth/passkeys/options`": ("POST", "/auth/passkeys/options", {}),
+    "`POST /auth/totp`": ("POST", "/auth/totp", None),
+    "`POST /auth/totp/confirm`": ("POST", "/auth/totp/confirm", {"code": "{pending_code}"}),
+    "`DELETE /auth/totp`": ("DELETE", "/auth/totp", None),
+    "`POST /auth/recovery-codes`": ("POST", "/auth/recovery-codes", None),
+    "`GET /auth/trusted-devices`": ("GET", "/auth/trusted-devices", None),
+    "`DELETE /auth/trusted-devices/<id>`": ("DELETE", "/auth/trusted-devices/{device}", None),
+    "`POST /auth/step-up`": ("POST", "/auth/step-up", {"totp": "{code}"}),
     "`POST /auth/refresh`": ("POST", "/auth/refresh", {}),
     "`POST /auth/logout`": ("POST", "/auth/logout", {}),
     "`POST /auth/logout` of all": ("POST", "/auth/logout", {"which": "all"}),
@@ -90,21 +99,13 @@ class Shop:
         self.app.add_url_rule("/download", "download", guard(ticket="download")(lambda: "in"), methods=both)
         self.app.add_url_rule("/header-only", "header-only", guard(transports="header")(lambda: "in"))
         endpoints = (
-            "me",
-            "verify",
-            "csrf",
-            "sessions",
-            "tickets",
-            "api-keys",
-            "passkeys",
-            "refresh",
-            "logout",
-            "exchange",
+            *("me", "verify", "csrf", "sessions", "tickets", "api-keys", "passkeys", "totp", "trusted-devices"),
+            *("step-up", "refresh", "logout", "exchange"),
         )
         self.app.register_blueprint(self.tessera.blueprint(*endpoints))
 
-    def make(self, credential: str) -> tuple[str, str, str]:
-        """A fresh one: its text, its session's id, and the CSRF token of that session."""
+    def make(self, credential: str) -> tuple[str, dict[str, str], str]:
+        """A fresh one: its text, the names of what its owner has, and the CSRF token of its session."""
         with self.app.app_context():
             user = next(self.users)
             pair = self.tessera.login(user)
@@ -122,20 +123,38 @@ class Shop:
                     text = self.tessera.api_keys.create(user, name="cron").key
                 case _:
                     text = old_token(user)
-        return text, pair.session_id, csrf
+            return text, {"sid": pair.session_id, **self.factors_of(str(user))}, csrf
+
+    def factors_of(self, user_id: str) -> dict[str, str]:
+        """Second factors of a user: a code of his generator, one of a generator that waits, and a trusted device."""
+        services, now = self.tessera.runtime.accounts, int(time.time())
+        secret, _ = services.totp.begin(user_id, "", "")
+        services.totp.confirm(user_id, code_at(secret, now - 30))
+        pending, _ = services.totp.begin(user_id, "", "")
+        services.trusted_devices.trust(user_id)
+        (device,) = services.trusted_devices.list(user_id)
+        codes = {"code": code_at(secret, now), "pending_code": code_at(pending, now)}
+        return {**codes, "device": sid_text(device.device_id)}
 
     def lets_in(self, credential: str, transport: str, route: str) -> bool:
         """Whether a request is let in, with all that a page of this site sends beside its credential."""
-        text, sid, csrf = self.make(credential)
-        method, path, body = ROUTES[route]
+        text, names, csrf = self.make(credential)
+        method, path, body = request_of(route, names)
         sent = TRANSPORTS[transport](text)
         headers = {"X-CSRF-Token": csrf, "Origin": HOST, **sent.pop("headers", {})}
         body = {**(body or {}), **sent.pop("json", {})} if body is not None or "json" in sent else None
         client = self.app.test_client(use_cookies=False)
-        answer = client.open(path.format(sid=sid), method=method, base_url=HOST, headers=headers, json=body, **sent)
+        answer = client.open(path, method=method, base_url=HOST, headers=headers, json=body, **sent)
         if answer.status_code >= 500:
             raise AssertionError((credential, transport, route, answer.status))
         return answer.status_code not in REFUSED
+
+
+def request_of(route: str, names: dict[str, str]) -> tuple[str, str, Any]:
+    """Method, path and body of a route, about what these are the names of."""
+    method, path, body = ROUTES[route]
+    named = body and {name: value.format(**names) for name, value in body.items()}
+    return method, path.format(**names), named
 
 
 def old_token(user: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .carriers import CREDENTIALS, ROUTES, TRANSPORTS, Shop, accepted
+from .carriers import CREDENTIALS, ROUTES, TRANSPORTS, Shop, accepted, request_of
 
 SESSION_ROUTES = {route for route in ROUTES if "/auth/" in route} - {"`GET /auth/me`", "`GET /auth/verify`"}
 
@@ -38,10 +38,23 @@ def test_only_our_own_access_token_is_taken_out_of_its_cookie():
 
 def test_B03_without_its_csrf_token_a_cookie_changes_nothing():
     shop = Shop()
-    for route, (method, path, body) in ROUTES.items():
-        text, sid, _ = shop.make("access token")
+    for route in ROUTES:
+        text, names, _ = shop.make("access token")
+        method, path, body = request_of(route, names)
         client = shop.app.test_client(use_cookies=False)
         headers = {"Cookie": f"__Host-tessera={text}"}
-        answer = client.open(path.format(sid=sid), method=method, json=body, headers=headers)
+        answer = client.open(path, method=method, json=body, headers=headers)
         expected = (403, 401) if method != "GET" else (200, 204, 401)
         assert answer.status_code in expected, (route, answer.status)
+
+
+def test_A04_factors_are_changed_and_proved_by_the_token_of_a_session_alone():
+    """In a header or in its cookie; of an old application's token there is no fresh login, and no session to go on."""
+    wanted = {f"`POST /auth/{name}`" for name in ("totp", "totp/confirm", "recovery-codes", "step-up")}
+    wanted |= {"`DELETE /auth/totp`"}
+    carried = {pair for pair, routes in accepted().items() if wanted & set(routes)}
+    in_session = {("access token", transport) for transport in ("`Authorization`", "`z-token`", "cookie")}
+    old = {("old token", transport) for transport in ("`Authorization`", "`z-token`")}
+    assert carried == in_session | old
+    assert all(wanted <= set(accepted()[pair]) for pair in in_session)
+    assert all(wanted & set(accepted()[pair]) == {"`POST /auth/totp/confirm`"} for pair in old)

@@ -7,10 +7,15 @@ import re
 import pytest
 
 from flask_tessera import Tessera
+from flask_tessera.errors import CodeWrongError
 from tests.authenticator import Authenticator
+from tests.services.factors import code_at
 
 HOST = "https://shop.example"
-ENDPOINTS = ("login", "refresh", "logout", "me", "csrf", "sessions", "tickets", "api-keys", "passkeys", "verify")
+ENDPOINTS = (
+    *("login", "refresh", "logout", "me", "csrf", "sessions", "tickets", "api-keys", "verify"),
+    *("passkeys", "totp", "step-up", "trusted-devices"),
+)
 CASES = {"another user": ("", 7, "", 8), "another realm": ("", 7, "staff", 7), "both": ("", 7, "staff", 8)}
 
 
@@ -32,6 +37,14 @@ class Party:
         options = self.ask("POST", "/passkeys/options", {}).get_json()["data"]
         sent = {"name": f"passkey of {user}", "credential": Authenticator().make(options)}
         self.passkey_id = self.ask("POST", "/passkeys", sent).get_json()["data"]["id"]
+        self.app, self.clock = town.app, town.clock
+        self.secret = self.ask("POST", "/totp").get_json()["data"]["secret"]
+        confirmed = self.ask("POST", "/totp/confirm", {"code": code_at(self.secret, self.clock() - 30)})
+        self.recovery = confirmed.get_json()["data"]["recovery_codes"]
+        with town.app.app_context():
+            self.trusted = self.tessera.runtime.accounts.trusted_devices.trust(str(user))
+        (device,) = self.ask("GET", "/trusted-devices").get_json()["data"]
+        self.device_id = device["id"]
 
     def ask(self, method, path, body=None, *, token=None, headers=None, **how):
         sent = {"Authorization": f"Bearer {token or self.access}"} if headers is None else headers
@@ -43,15 +56,21 @@ class Party:
         sids = [each["session_id"] for each in self.ask("GET", "/sessions").get_json()["data"]]
         passkeys = [each["name"] for each in self.ask("GET", "/passkeys").get_json()["data"]]
         who = self.ask("GET", "/me", token=self.key).get_json()["data"]["id"]
-        mine = ([f"key of {self.user}"], [f"passkey of {self.user}"], [self.sid], self.user)
-        return (names, passkeys, sids, who) == mine
+        devices = [each["id"] for each in self.ask("GET", "/trusted-devices").get_json()["data"]]
+        mine = ([f"key of {self.user}"], [f"passkey of {self.user}"], [self.sid], [self.device_id], self.user)
+        return (names, passkeys, sids, devices, who) == mine and self.has_its_factor()
+
+    def has_its_factor(self):
+        """Whether its generator still proves who it is; what was shown is used, so time passes."""
+        self.clock.advance(60)
+        return self.ask("POST", "/step-up", {"totp": code_at(self.secret, self.clock())}).status_code == 200
 
 
 class Town:
     """An application with two realms; each has its endpoints, a guarded view and one for links."""
 
     def __init__(self, site):
-        self.app = site.app
+        self.app, self.clock = site.app, site.clock
         self.app.config.update(TESSERA_COOKIES=True, TESSERA_PUBLIC_URL=HOST)
         staff = Tessera(realm="staff", user_id_type=int, clock=site.clock, ticket_purposes=("download",))
         staff.init_app(self.app)
@@ -90,12 +109,26 @@ def test_S09_nobody_lists_names_ends_or_changes_what_belongs_to_somebody_else(pa
         ("DELETE", f"/api-keys/{other.key_id}", None),
         ("POST", f"/api-keys/{other.key_id}/rotate", {"overlap": 0}),
         ("DELETE", f"/passkeys/{other.passkey_id}", None),
+        ("DELETE", f"/trusted-devices/{other.device_id}", None),
     ):
         answer = one.ask(method, path, body)
         assert (answer.status_code, answer.get_json()["error"]) == (404, "not_found"), path
         unknown = one.ask(method, re.sub("[A-Za-z0-9_-]{22}", "A" * 22, path), body)
         assert unknown.data == answer.data, "what belongs to somebody else looks like what there is not"
     assert one.is_whole()
+    assert other.is_whole()
+
+
+def test_S09_a_factor_of_somebody_else_proves_nothing(parties):
+    one, other = parties
+    answer = one.ask("POST", "/step-up", {"totp": code_at(other.secret, other.clock())})
+    assert (answer.status_code, answer.get_json()["error"]) == (401, "code_wrong")
+    with one.app.app_context():
+        services = one.tessera.runtime.accounts
+        assert not services.trusted_devices.is_trusted(str(one.user), other.trusted)
+        with pytest.raises(CodeWrongError):
+            services.recovery_codes.use(str(one.user), other.recovery[0])
+    assert one.ask("DELETE", "/totp").status_code == 200
     assert other.is_whole()
 
 

@@ -26,7 +26,10 @@ from . import (
     script,
     second_factor,
     sessions,
+    step_up,
     tickets,
+    totp,
+    trusted_devices,
     verify,
 )
 from .body import read
@@ -56,6 +59,9 @@ ENDPOINTS: Final[dict[str, tuple[Endpoint, ...]]] = {
     "api-keys": api_keys.ROWS,
     "passkeys": passkeys.ROWS,
     "tickets": tickets.ROWS,
+    "totp": totp.ROWS,
+    "step-up": step_up.ROWS,
+    "trusted-devices": trusted_devices.ROWS,
     "verify": verify.ROWS,
     "script": script.ROWS,
 }

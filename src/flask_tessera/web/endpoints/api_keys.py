@@ -9,17 +9,12 @@ import msgspec
 from ...services.api_key_data import NewApiKey
 from ...services.keys import parse_sid, sid_text
 from ..client import LONGEST_NAME_READ, clean
-from ..current import current_request_object
-from ..freshness import refuse_older_login
-from ..request_auth import auth_of, identify_request, refuse_another_user
-from ..requirements import FRESH_SECONDS, SESSION_TRANSPORTS
+from ..session_owner import fresh_owner_of_request, look_again, owner_of_request
 from .row import Endpoint
 
 if TYPE_CHECKING:
     from ...services.api_key_data import ApiKey
-    from ..app_state import Runtime
     from ..extension import Tessera
-    from ..identity import Identity
 
 
 class RenameRequest(msgspec.Struct, frozen=True):
@@ -61,70 +56,47 @@ class ApiKeyRevokedResponse(msgspec.Struct, frozen=True):
 
 def create(tessera: Tessera[Any], wanted: NewApiKey) -> NewApiKeyResponse:
     """Make a key; needs a fresh login."""
-    runtime, identity = tessera.runtime, _fresh_owner(tessera)
+    runtime, identity = tessera.runtime, fresh_owner_of_request(tessera)
     runtime.api_keys.count_change(str(identity.user_id))
     key, text = runtime.api_keys.create(
         str(identity.user_id),
         msgspec.structs.replace(wanted, name=clean(wanted.name, LONGEST_NAME_READ)),
         user_stamp=identity.user_stamp,
         within=identity.scopes,
-        check=lambda: _look_again(runtime),
+        check=lambda: look_again(runtime),
     )
     return _shown_once(key, text)
 
 
 def list_keys(tessera: Tessera[Any]) -> list[ApiKeyResponse]:
     """The keys that work, the newest first."""
-    identity = _owner(tessera)
+    identity = owner_of_request(tessera)
     return [_shown(each) for each in tessera.runtime.api_keys.list(str(identity.user_id))]
 
 
 def rename(tessera: Tessera[Any], wanted: RenameRequest, key_id: str) -> ApiKeyResponse:
     """Rename a key."""
-    identity = _owner(tessera)
+    identity = owner_of_request(tessera)
     name = clean(wanted.name, LONGEST_NAME_READ)
     return _shown(tessera.runtime.api_keys.rename(str(identity.user_id), parse_sid(key_id), name))
 
 
 def rotate(tessera: Tessera[Any], wanted: RotateRequest, key_id: str) -> NewApiKeyResponse:
     """Give a key a new secret; needs a fresh login, whose scopes reach as far as the key's."""
-    runtime, identity = tessera.runtime, _fresh_owner(tessera)
+    runtime, identity = tessera.runtime, fresh_owner_of_request(tessera)
     user_id = str(identity.user_id)
     runtime.api_keys.count_change(user_id)
     # Before: afterwards the old secret would be over. What ends the owner meanwhile ends the key, old or new.
-    _look_again(runtime)
+    look_again(runtime)
     key, text = runtime.api_keys.rotate(user_id, parse_sid(key_id), overlap=wanted.overlap, within=identity.scopes)
     return _shown_once(key, text)
 
 
 def revoke(tessera: Tessera[Any], key_id: str) -> ApiKeyRevokedResponse:
     """End a key."""
-    runtime, identity = tessera.runtime, _owner(tessera)
+    runtime, identity = tessera.runtime, owner_of_request(tessera)
     revoked = runtime.api_keys.revoke(str(identity.user_id), parse_sid(key_id))
     return ApiKeyRevokedResponse(sid_text(revoked.key_id), runtime.clock() + runtime.bound)
-
-
-def _look_again(runtime: Runtime) -> None:
-    """Ask the storage whether the session is still good; errors as of `identify_request`."""
-    identify_request(runtime, current_request_object(), strict=True, transports=SESSION_TRANSPORTS)
-
-
-def _owner(tessera: Tessera[Any]) -> Identity[Any]:
-    identity: Identity[Any] = auth_of(tessera.realm).identity
-    refuse_another_user(tessera.runtime, identity.user_id, identity.user_stamp)
-    return identity
-
-
-def _fresh_owner(tessera: Tessera[Any]) -> Identity[Any]:
-    """The owner, if he has just logged in.
-
-    Raises:
-        StepUpRequiredError: he has not; a token of the old application is no login.
-    """
-    identity = _owner(tessera)
-    logged_in_at = identity.authenticated_at if identity.session_id else 0
-    refuse_older_login(tessera.runtime, logged_in_at, FRESH_SECONDS)
-    return identity
 
 
 def _shown(key: ApiKey) -> ApiKeyResponse:

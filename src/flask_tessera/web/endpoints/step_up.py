@@ -1,0 +1,92 @@
+"""POST /step-up: the user of a session proves again who he is, and goes on with a fresh login (RFC 9470)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ...errors import InputError, TokenInvalidError
+from ...services.second_factors import TOTP
+from ..cookies import Delivery, checked
+from ..current import current_request_object
+from ..own_claims import loaded_claims
+from ..request_auth import find_credential
+from ..session_owner import owner_of_request
+from ..token_pair import PairResponse, TokenPair
+from ..user_loading import load_user
+from .row import SESSION_ENDED, Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ..app_state import Runtime
+    from ..extension import Tessera
+    from ..identity import Identity
+
+_NO_FACTORS: Final = frozenset(("mfa", "user"))
+"""Words of `amr` that name no way to prove who one is."""
+
+
+class StepUpRequest(Delivery, frozen=True):
+    """Body of the request: one proof, and how the pair is to be sent; a pair in cookies stays there."""
+
+    totp: str | None = None
+
+
+def step_up(tessera: Tessera[Any], body: StepUpRequest) -> Any:
+    """A pair of the present session, whose login is fresh from now on.
+
+    Raises:
+        InputError: there is not exactly one proof.
+        TokenInvalidError: what the request carries belongs to no session.
+    """
+    runtime, identity = tessera.runtime, owner_of_request(tessera)
+    if not identity.session_id:
+        raise TokenInvalidError("a token of the old application belongs to no session that could go on")
+    text, transport = find_credential(runtime, current_request_object())
+    delivery = _delivery_of(runtime, body, transport)
+    user = load_user(runtime.hooks, identity.user_id, identity.user_stamp)
+    amr = _proved(tessera, identity, body)
+    claims = runtime.access_reader.claims_of(text, at=runtime.clock())
+    session = runtime.sessions.authenticate_again(claims, amr, tessera.client_info())
+    issued = runtime.sessions.issue(session, loaded_claims(runtime, user))
+    return TokenPair(issued, runtime.responses, runtime.cookies).deliver(delivery)
+
+
+def _delivery_of(runtime: Runtime, body: StepUpRequest, transport: str) -> Delivery:
+    """Where scripts could not read the pair that there was, they cannot read this one."""
+    cookies = runtime.cookies
+    if cookies is None or transport != "cookie":
+        return checked(cookies, body)
+    sent = cookies.refresh_token()
+    return Delivery("cookie", remember=sent is None or sent[1])
+
+
+def _proved(tessera: Tessera[Any], identity: Identity[Any], body: StepUpRequest) -> tuple[str, ...]:
+    """How the user has proved it (RFC 8176); "mfa" in addition where he had logged in by something else."""
+    given = [name for name in PROOFS if getattr(body, name) is not None]
+    if len(given) != 1:
+        raise InputError(f"exactly one of these proves who you are: {', '.join(PROOFS)}")
+    proved = PROOFS[given[0]](tessera, str(identity.user_id), body)
+    is_another = bool(set(identity.amr) - _NO_FACTORS - set(proved))
+    return (*proved, "mfa") if is_another else proved
+
+
+def _by_totp(tessera: Tessera[Any], user_id: str, body: StepUpRequest) -> tuple[str, ...]:
+    factors = tessera.runtime.accounts.second_factors
+    return factors.check(user_id, TOTP, body.totp, address=tessera.client_info().ip)
+
+
+PROOFS: Final[Mapping[str, Callable[[Tessera[Any], str, StepUpRequest], tuple[str, ...]]]] = {"totp": _by_totp}
+"""By the member of the body that holds it: what checks a proof for a user id; gives words of `amr`."""
+ROWS: Final = (
+    Endpoint(
+        "step_up",
+        "POST",
+        "/step-up",
+        step_up,
+        request=StepUpRequest,
+        response=PairResponse,
+        errors=("code_wrong", "too_many_requests", "user_gone", *SESSION_ENDED),
+        is_guarded=True,
+    ),
+)

@@ -1,0 +1,135 @@
+"""/totp and /recovery-codes: the current user's generator of codes, and the codes that stand in for it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from ...accounts.totp import qr_of
+from ...errors import ConfigError, NotFoundError
+from ..request_auth import auth_of
+from ..session_owner import fresh_owner_of_request, owner_of_request
+from .row import Endpoint
+
+if TYPE_CHECKING:
+    from ..app_state import Runtime
+    from ..extension import Tessera
+
+
+class TotpResponse(msgspec.Struct, frozen=True):
+    """A secret that waits for its first code: in base32, in an `otpauth:` address, and as a QR code (SVG) of that."""
+
+    secret: str
+    uri: str
+    qr: str
+
+
+class TotpConfirmation(msgspec.Struct, frozen=True):
+    """Body of the request: a code of the secret that waits."""
+
+    code: str
+
+
+class RecoveryCodesResponse(msgspec.Struct, frozen=True):
+    """Codes to be written down: each stands in for a second factor once. They are told only here."""
+
+    recovery_codes: tuple[str, ...]
+
+
+class NothingResponse(msgspec.Struct, frozen=True):
+    """There is nothing to tell."""
+
+
+def begin(tessera: Tessera[Any]) -> TotpResponse:
+    """Make a secret, which counts once a code of it was shown; needs a fresh login."""
+    runtime, identity = tessera.runtime, fresh_owner_of_request(tessera)
+    user_id = str(identity.user_id)
+    secret, uri = runtime.accounts.totp.begin(user_id, _account_of(tessera, user_id), _issuer_of(runtime))
+    return TotpResponse(secret, uri, qr_of(uri))
+
+
+def confirm(tessera: Tessera[Any], sent: TotpConfirmation) -> RecoveryCodesResponse:
+    """Put the secret to use, for a code of it."""
+    user_id = str(owner_of_request(tessera).user_id)
+    address = tessera.client_info().ip
+    return RecoveryCodesResponse(tessera.runtime.accounts.totp.confirm(user_id, sent.code, address=address))
+
+
+def remove(tessera: Tessera[Any]) -> NothingResponse:
+    """Forget the generator, and trust no device any longer; needs a fresh login."""
+    user_id = str(fresh_owner_of_request(tessera).user_id)
+    tessera.runtime.accounts.second_factors.remove_totp(user_id)
+    return NothingResponse()
+
+
+def renew_recovery_codes(tessera: Tessera[Any]) -> RecoveryCodesResponse:
+    """Make new recovery codes in place of those from before; needs a fresh login.
+
+    Raises:
+        NotFoundError: the user has no second factor, for which they would stand in.
+    """
+    user_id = str(fresh_owner_of_request(tessera).user_id)
+    services = tessera.runtime.accounts
+    if not services.second_factors.names_of(user_id):
+        raise NotFoundError("the user has no second factor")
+    return RecoveryCodesResponse(services.recovery_codes.renew(user_id))
+
+
+def _account_of(tessera: Tessera[Any], user_id: str) -> str:
+    """What the app shows beside the issuer: how the user is reached, or where that is not known, his id."""
+    users = tessera.runtime.accounts.users
+    if users is not None:
+        # An application that changes no recipients need not tell them.
+        with suppress(ConfigError):
+            for recipient in users.recipients(auth_of(tessera.realm).load_user()):
+                return str(recipient.address)
+    return user_id
+
+
+def _issuer_of(runtime: Runtime) -> str:
+    """What the app shows as the name of the application."""
+    return urlsplit(runtime.settings.PUBLIC_URL).hostname or runtime.shared.app.name
+
+
+ROWS: Final = (
+    Endpoint(
+        "begin_totp",
+        "POST",
+        "/totp",
+        begin,
+        response=TotpResponse,
+        errors=("step_up_required", "user_gone"),
+        is_guarded=True,
+    ),
+    Endpoint(
+        "confirm_totp",
+        "POST",
+        "/totp/confirm",
+        confirm,
+        request=TotpConfirmation,
+        response=RecoveryCodesResponse,
+        errors=("code_wrong", "too_many_requests"),
+        is_guarded=True,
+    ),
+    Endpoint(
+        "remove_totp",
+        "DELETE",
+        "/totp",
+        remove,
+        response=NothingResponse,
+        errors=("step_up_required",),
+        is_guarded=True,
+    ),
+    Endpoint(
+        "recovery_codes",
+        "POST",
+        "/recovery-codes",
+        renew_recovery_codes,
+        response=RecoveryCodesResponse,
+        errors=("step_up_required", "not_found"),
+        is_guarded=True,
+    ),
+)
