@@ -4,13 +4,13 @@ How it works. A message is counted before it is sent, in fixed windows that no f
 when it could not be sent. Every step of a counter is atomic and tells the new count, so of many requests that race for
 the last place one gets it, in whatever process. What is refused is not counted.
 
-The limits are fixed, since they are those that gateways have anyhow, and no application needs others:
+The limits are fixed, since they are for abuse, and no application needs others:
 
-- one recipient: 1 in 60 seconds, 5 in an hour, 10 in a day. Whoever asks for codes to a stranger's phone annoys him ten
-  times a day, and no more;
-- one network (an IPv4 address, or a /64 of IPv6): 20 in an hour;
-- one calling code of phones: 200 in an hour to +86, 30 in an hour to each other. Toll fraud sends to numbers that earn
-  money by each message, in countries in which an application has hardly any users.
+- one recipient: 1 in 60 seconds for each purpose, 10 in an hour, 20 in a day, whatever the purpose. Whoever asks for
+  codes to a stranger's phone annoys him twenty times a day, and no more;
+- one network (an IPv4 address, or a /64 of IPv6), behind which there may be many people: 200 in an hour;
+- one calling code of phones: 10,000 in an hour to +86, 100 in an hour to each other. Toll fraud sends to numbers that
+  earn money by each message, in countries in which an application has hardly any users.
 
 Recipients, networks and countries count for all realms together: they have the same phone, and the same bill.
 """
@@ -22,12 +22,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ..errors import InputError, StorageUnavailableError, ThrottledError
+from ..errors import StorageUnavailableError, ThrottledError
 from ..storage.key_value import hashed_key
 from ..storage.model import Increment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from ..storage.key_value import KeyValue
     from .ports import Clock
@@ -37,12 +37,13 @@ if TYPE_CHECKING:
 _KIND: Final = "sends"
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 RESEND_AFTER: Final = _MINUTE
-"""Seconds until a recipient can get a second message."""
-PER_RECIPIENT: Final = ((1, RESEND_AFTER), (5, _HOUR), (10, _DAY))
-PER_NETWORK: Final = ((20, _HOUR),)
-PER_CALLING_CODE: Final = ((30, _HOUR),)
-TO_CHINA: Final = ((200, _HOUR),)
-"""So many messages in so many seconds; of a recipient the shortest first."""
+"""Seconds until a recipient can get a second message of one purpose."""
+PER_PURPOSE: Final = ((1, RESEND_AFTER),)
+PER_RECIPIENT: Final = ((10, _HOUR), (20, _DAY))
+PER_NETWORK: Final = ((200, _HOUR),)
+PER_CALLING_CODE: Final = ((100, _HOUR),)
+TO_CHINA: Final = ((10_000, _HOUR),)
+"""So many messages in so many seconds."""
 
 # ITU-T E.164, annex D: no calling code begins another; these have one and two digits, all others three.
 _CALLING_CODE: Final = re.compile("1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|.{0,3}", re.DOTALL)
@@ -70,15 +71,13 @@ class SendingLimits:
     Args:
         values: of the storage.
         clock: gives now, Unix seconds.
-        allows: is asked for each phone, in E.164; false refuses it, as for a country to which nothing is to be sent.
     """
 
-    def __init__(self, values: KeyValue, clock: Clock, *, allows: Callable[[str], bool] | None = None) -> None:
+    def __init__(self, values: KeyValue, clock: Clock) -> None:
         self._values = values
         self._clock = clock
-        self._allows = allows
 
-    def count(self, kind: str, address: str, network: str) -> CountedMessage:
+    def count(self, kind: str, address: str, network: str, purpose: str) -> CountedMessage:
         """Count one message, before it is sent, whether or not the recipient is known.
 
         Args:
@@ -86,15 +85,13 @@ class SendingLimits:
             address: the recipient: E.164, or a mail address in its one spelling.
             network: of the client who asks for it, as `accounts.address.network_of` gives it; empty where nobody has
                 asked, as for notices.
+            purpose: for which it was asked.
 
         Raises:
             ThrottledError: a limit is reached; nothing was counted.
-            InputError: `phone_malformed`: the hook refuses this phone; nothing was counted.
             StorageUnavailableError: it cannot be counted.
         """
-        if kind == "phone" and self._allows is not None and not self._allows(address):
-            raise InputError("the application sends nothing to phones of this country", slug="phone_malformed")
-        places = _places_of(kind, address, network)
+        places = _places_of(kind, address, network, purpose)
         at = self._clock()
         self._refuse_if_full(places, at)
         # Of many requests for one recipient only the first reaches the counters that others share.
@@ -113,9 +110,9 @@ class SendingLimits:
             self._values.increment_many(message.taken, at=self._clock())
 
     @contextmanager
-    def counted(self, kind: str, address: str, network: str) -> Iterator[None]:
+    def counted(self, kind: str, address: str, network: str, purpose: str) -> Iterator[None]:
         """Count one message, and give it back if the block that sends it raises; arguments and errors as of `count`."""
-        message = self.count(kind, address, network)
+        message = self.count(kind, address, network, purpose)
         try:
             yield
         except BaseException:
@@ -159,8 +156,11 @@ def calling_code_of(phone: str) -> str:
     return match[0] if match else ""
 
 
-def _places_of(kind: str, address: str, network: str) -> list[_Place]:
-    named: list[tuple[str, str, Rates]] = [("recipient", address, PER_RECIPIENT)]
+def _places_of(kind: str, address: str, network: str, purpose: str) -> list[_Place]:
+    named: list[tuple[str, str, Rates]] = [
+        (f"recipient, {purpose}", address, PER_PURPOSE),
+        ("recipient", address, PER_RECIPIENT),
+    ]
     if network:
         named.append(("network", network, PER_NETWORK))
     if kind == "phone":

@@ -45,7 +45,7 @@ def send_link(tessera: Tessera[Any], purpose: LinkPurpose, recipient: Recipient,
         raise SendingError("links need TESSERA_PUBLIC_URL, such as https://app.example.com")
     owner = user if user is not None else users_of(runtime.accounts).by_recipient(recipient)
     if owner is None:
-        send_message(tessera, NO_ACCOUNT, recipient, Facts())
+        send_message(tessera, NO_ACCOUNT, recipient, Facts(), asked_for=purpose)
         return
     wanted = Ticket(
         _PURPOSE + purpose,

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from .extension import Tessera
 
 
-def send_message(tessera: Tessera[Any], purpose: str, recipient: Recipient, facts: Facts) -> None:
+def send_message(
+    tessera: Tessera[Any], purpose: str, recipient: Recipient, facts: Facts, *, asked_for: str = ""
+) -> None:
     """Send what the present request asks for, and wait until it is handed over.
 
     Args:
@@ -24,6 +26,7 @@ def send_message(tessera: Tessera[Any], purpose: str, recipient: Recipient, fact
         purpose: one of `services.messages.PURPOSES`.
         recipient: whom it is for.
         facts: what it tells, but for the site.
+        asked_for: the purpose for which it counts, where that is another one.
 
     Raises:
         ThrottledError: the recipient, the client's network or the country has had too many; nothing was sent.
@@ -34,14 +37,10 @@ def send_message(tessera: Tessera[Any], purpose: str, recipient: Recipient, fact
     if services.sending is None:
         raise SendingError("nothing delivers messages: set TESSERA_SENDER, or give Tessera(sender=…)")
     network = network_of(tessera.client_info().ip)
-    counted = services.sending_limits.count(recipient.kind, recipient.address, network)
-    try:
+    with services.sending_limits.counted(recipient.kind, recipient.address, network, asked_for or purpose):
         named = replace(facts, site=site_of(tessera))
         language = runtime.responses.language()
         services.sending.send(write_message(runtime.shared.app, purpose, recipient, language, named))
-    except BaseException:
-        services.sending_limits.give_back(counted)
-        raise
 
 
 def site_of(tessera: Tessera[Any]) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from flask_tessera.services.senders.from_url import open_sender
 from flask_tessera.services.senders.webhook import SIGNATURE, signature_of
-from flask_tessera.services.sending_limits import PER_CALLING_CODE, PER_NETWORK, PER_RECIPIENT, TO_CHINA
+from flask_tessera.services.sending_limits import PER_CALLING_CODE, PER_NETWORK, PER_PURPOSE, PER_RECIPIENT, TO_CHINA
 from tests.docs.documents import ROOT, blocks_of
 
 PAGES = [ROOT / "docs" / name for name in ("senders.md", "senders.zh-CN.md")]
@@ -73,8 +73,8 @@ def test_the_senders_of_the_clouds_are_made_as_shown(monkeypatch):
 
 def test_the_limits_are_those_of_the_document():
     text = Path(PAGES[0]).read_text("utf-8")
-    assert PER_RECIPIENT == ((1, 60), (5, 3600), (10, 86_400))
-    assert "1 in 60 seconds, 5 in an hour, 10 in a day" in text
+    assert (*PER_PURPOSE, *PER_RECIPIENT) == ((1, 60), (10, 3600), (20, 86_400))
+    assert "1 in 60 seconds for each purpose; 10 in an hour, 20 in a day altogether" in text
     for (amount, seconds), of in (
         (*PER_NETWORK, "one network"),
         (*TO_CHINA, "phones of +86"),
@@ -82,4 +82,4 @@ def test_the_limits_are_those_of_the_document():
     ):
         assert seconds == 3600
         (row,) = [line for line in text.splitlines() if line.startswith("|") and of in line]
-        assert row.endswith(f"| {amount} in an hour |")
+        assert row.endswith(f"| {amount:,} in an hour |")

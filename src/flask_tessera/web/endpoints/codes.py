@@ -55,7 +55,7 @@ def send_code(tessera: Tessera[Any], wanted: CodeRequest) -> CodeResponse:
     if is_told:
         send_message(tessera, wanted.purpose, recipient, Facts(code=code, minutes=LIFETIME // 60))
     else:
-        send_message(tessera, NO_ACCOUNT, recipient, Facts())
+        send_message(tessera, NO_ACCOUNT, recipient, Facts(), asked_for=wanted.purpose)
     # Once it was sent: one that was not sent takes no other's place.
     services.codes.keep(wanted.purpose, recipient, code)
     return CodeResponse(LIFETIME, RESEND_AFTER)
