@@ -216,3 +216,52 @@ def test_who_is_disabled_does_not_log_in_with_a_passkey(town, passkey):
 @pytest.mark.parametrize("sent", [None, 7, "text", [], {}, {"id": 7}, {"id": "x"}, {"id": "x" * 9000}])
 def test_L18_what_is_no_passkey_is_refused(town, sent):
     assert town.post("/login", {"passkey": sent}).status_code in (400, 401)
+
+
+# -- proving again who one is, within a session ------------------------------------------------------------------------
+
+
+def step_up(town, pair, **proof):
+    return town.post("/step-up", proof, token=pair["access_token"])
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """Of a login that is not fresh any more, and its town."""
+    town = Town(tmp_path, endpoints=("passkeys", "step-up", "totp"))
+    pair = town.register()
+    town.clock.advance(400)
+    return town, pair
+
+
+@pytest.mark.parametrize("way", ["password", "code"])
+def test_S12_a_session_goes_on_fresh_after_a_step_up(pair, way):
+    town, held = pair
+    proof = {"password": PASSWORD} if way == "password" else {"recipient": PHONE}
+    if way == "code":
+        proof["code"] = town.code(PHONE, "login")
+    assert error_of(town.post("/totp", token=held["access_token"])) == (401, "step_up_required")
+    answer = step_up(town, held, **proof)
+    assert answer.status_code == 200, answer.text
+    fresh = answer.json["data"]
+    assert fresh["session_id"] == held["session_id"]
+    assert town.post("/totp", token=fresh["access_token"]).status_code == 200
+    with town.app.app_context():
+        identity = town.tessera.verify(fresh["access_token"])
+    assert identity.authenticated_at == town.clock()
+    assert set(identity.amr) >= {"sms"}
+
+
+def test_S12_a_wrong_proof_or_that_of_somebody_else_is_refused_and_counted(pair):
+    town, held = pair
+    assert error_of(step_up(town, held, password="wrong")) == (401, "credentials_wrong")
+    town.register("13900139000")
+    foreign = {"recipient": "13900139000", "code": town.code("13900139000", "login")}
+    assert error_of(step_up(town, held, **foreign)) == (401, "code_wrong")
+    assert [error_of(step_up(town, held, password="wrong"))[0] for _ in range(4)] == [401, 401, 401, 429]
+
+
+@pytest.mark.parametrize("proof", [{}, {"password": PASSWORD, "totp": "123456"}, {"recipient": PHONE}, {"code": "1"}])
+def test_S12_one_proof_is_needed(pair, proof):
+    town, held = pair
+    assert step_up(town, held, **proof).status_code == 400

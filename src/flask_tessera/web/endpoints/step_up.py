@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ...errors import InputError, TokenInvalidError
-from ...services.second_factors import TOTP
+from ...accounts.recipients import parse_recipient
+from ...errors import CodeWrongError, CredentialsError, InputError, TokenInvalidError
+from ...services.second_factors import PASSKEY, TOTP
 from ..cookies import Delivery, checked
 from ..current import current_request_object
+from ..logins import AMR_OF_CODE, passwords_of, users_of
 from ..own_claims import loaded_claims
-from ..request_auth import find_credential
+from ..request_auth import auth_of, find_credential
 from ..session_owner import owner_of_request
 from ..token_pair import PairResponse, TokenPair
 from ..user_loading import load_user
@@ -27,9 +29,16 @@ _NO_FACTORS: Final = frozenset(("mfa", "user"))
 
 
 class StepUpRequest(Delivery, frozen=True):
-    """Body of the request: one proof, and how the pair is to be sent; a pair in cookies stays there."""
+    """Body of the request: one proof, and how the pair is to be sent; a pair in cookies stays there.
 
+    A code is one to log in, which was sent to `recipient`, the user's own.
+    """
+
+    password: str | None = None
     totp: str | None = None
+    passkey: dict[str, Any] | None = None
+    code: str | None = None
+    recipient: str | None = None
 
 
 def step_up(tessera: Tessera[Any], body: StepUpRequest) -> Any:
@@ -76,7 +85,35 @@ def _by_totp(tessera: Tessera[Any], user_id: str, body: StepUpRequest) -> tuple[
     return factors.check(user_id, TOTP, body.totp, address=tessera.client_info().ip)
 
 
-PROOFS: Final[Mapping[str, Callable[[Tessera[Any], str, StepUpRequest], tuple[str, ...]]]] = {"totp": _by_totp}
+def _by_passkey(tessera: Tessera[Any], user_id: str, body: StepUpRequest) -> tuple[str, ...]:
+    factors = tessera.runtime.accounts.second_factors
+    return factors.check(user_id, PASSKEY, body.passkey, address=tessera.client_info().ip)
+
+
+def _by_password(tessera: Tessera[Any], user_id: str, body: StepUpRequest) -> tuple[str, ...]:
+    services, user = tessera.runtime.accounts, auth_of(tessera.realm).load_user()
+    with services.factor_limit.attempt(user_id, address=tessera.client_info().ip):
+        if not passwords_of(services).verify(user, str(body.password)):
+            raise CredentialsError("another password")
+    return ("pwd",)
+
+
+def _by_code(tessera: Tessera[Any], user_id: str, body: StepUpRequest) -> tuple[str, ...]:
+    services, user = tessera.runtime.accounts, auth_of(tessera.realm).load_user()
+    recipient = parse_recipient(body.recipient)
+    with services.factor_limit.attempt(user_id, address=tessera.client_info().ip):
+        if recipient not in users_of(services).recipients(user):
+            raise CodeWrongError("a recipient of somebody else")
+        services.codes.use("login", recipient, body.code)
+    return (AMR_OF_CODE[recipient.kind],)
+
+
+PROOFS: Final[Mapping[str, Callable[[Tessera[Any], str, StepUpRequest], tuple[str, ...]]]] = {
+    "password": _by_password,
+    TOTP: _by_totp,
+    PASSKEY: _by_passkey,
+    "code": _by_code,
+}
 """By the member of the body that holds it: what checks a proof for a user id; gives words of `amr`."""
 ROWS: Final = (
     Endpoint(
@@ -86,7 +123,17 @@ ROWS: Final = (
         step_up,
         request=StepUpRequest,
         response=PairResponse,
-        errors=("code_wrong", "too_many_requests", "user_gone", *SESSION_ENDED),
+        errors=(
+            *(
+                "code_wrong",
+                "credentials_wrong",
+                "phone_malformed",
+                "email_malformed",
+                "too_many_requests",
+                "user_gone",
+            ),
+            *SESSION_ENDED,
+        ),
         is_guarded=True,
     ),
 )
