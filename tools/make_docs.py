@@ -19,12 +19,13 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from flask_tessera import config, errors  # noqa: E402 (found by the line above)
+from flask_tessera.services import audit_data  # noqa: E402
 from tests.web import carriers  # noqa: E402
 from tools import api_reference  # noqa: E402
 from tools.requirement_tests import named_tests  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 REGION = re.compile(r"(?P<head><!-- begin (?P<name>[\w-]+) -->\n).*?(?P<tail><!-- end (?P=name) -->)", re.DOTALL)
 DOCUMENTS = sorted(
@@ -219,6 +220,56 @@ CLIENT_ACTIONS = {
 """What a client does about each error, in English and Chinese."""
 
 OFF = {"SECRET_KEY", "SECRET_KEY_FALLBACKS", "STORE_URL", "ISSUER", "AUDIENCE", "LEGACY"}
+
+
+EVENTS_ZH = {
+    "session_started": "登录：会话开始",
+    "session_refreshed": "会话刷新",
+    "session_stepped_up": "用户再次证明身份",
+    "session_ended": "退出登录：会话结束",
+    "token_reused": "用过的 refresh token 又出现",
+    "store_behind": "token 比存储知道的更新：存储丢失了写入",
+    "login_failed": "登录被拒",
+    "second_factor_required": "第一因素正确，要求第二因素",
+    "refresh_failed": "刷新被拒",
+    "exchange_failed": "旧应用 token 的兑换被拒",
+    "ticket_failed": "ticket 被拒",
+    "api_key_created": "创建了 API 密钥",
+    "api_key_renamed": "API 密钥改名",
+    "api_key_rotated": "API 密钥换了新的",
+    "api_key_revoked": "API 密钥被吊销",
+    "user_suspended": "用户被封禁",
+    "user_unsuspended": "用户解封",
+    "user_added": "添加了用户",
+    "scope_changed": "用户登录所得的 scope 变更",
+    "user_disabled": "用户被停用",
+    "user_enabled": "用户重新启用",
+    "user_deleted": "用户被删除",
+    "password_changed": "密码变更",
+    "factors_reset": "管理员清除了全部第二因素",
+}
+END_REASONS_ZH = {
+    "logout": "用户自己退出",
+    "kick": "从外部结束：用户的另一台设备、管理员或应用",
+    "replaced": "同类设备上的新登录取代了它",
+    "limit": "登录的设备超过上限，这个会话最旧",
+    "expiry": "太久没有刷新，或到了最长有效期",
+    "reuse": "两个客户端持有同一份 token，或 token 被盗：用过的 refresh token 又出现",
+    "suspension": "用户被封禁",
+    "password_change": "密码变更",
+    "user_gone": "用户被删除，或应用已不认识",
+}
+
+
+def audit_events(head: tuple[str, str, str], words: Mapping[str, str]) -> str:
+    """The events, each with its result and what it means."""
+    rows = [(f"`{name}`", kind.result, words[name]) for name, kind in audit_data.EVENTS.items()]
+    return table(head, rows)
+
+
+def end_reasons(head: tuple[str, str], words: Mapping[str, str]) -> str:
+    """The reasons for which sessions end."""
+    return table(head, [(f"`{reason}`", words[reason]) for reason in audit_data.END_REASONS])
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -432,6 +483,12 @@ PARTS: dict[str, Callable[[str], str]] = {
     "short-settings-zh": short_settings_zh,
     "tutorial-diff": tutorial_diff,
     "minimal-app": minimal_app,
+    "audit-events-en": lambda _: audit_events(
+        ("event", "result", "what has happened"), {name: kind.words for name, kind in audit_data.EVENTS.items()}
+    ),
+    "audit-events-zh": lambda _: audit_events(("事件", "结果", "发生了什么"), EVENTS_ZH),
+    "audit-reasons-en": lambda _: end_reasons(("reason", "why the session is over"), dict(audit_data.END_REASONS)),
+    "audit-reasons-zh": lambda _: end_reasons(("原因", "会话为什么结束"), END_REASONS_ZH),
     "requirements": requirements_table,
     "dockerfile": file_of_deployment("Dockerfile", "dockerfile"),
     "nginx-conf": file_of_deployment("nginx.conf", "nginx"),

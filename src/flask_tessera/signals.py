@@ -27,6 +27,9 @@ session_revoked_here = _namespace.signal(
     "This worker has learned of a revocation, its own or another's, maybe not for the first time. Sent with"
     " revocation=, a RevocationNotice, in a thread of its own.",
 )
+audit_recorded = _namespace.signal(
+    "audit-recorded", "An authentication event was recorded. Sent with event=, an AuditEvent, also without a request."
+)
 login_failed = _namespace.signal("login-failed", "Wrong credentials. Sent with account= and caller=.")
 
 BY_EVENT: Final = {name: _namespace.signal(name.replace("_", "-")) for name in EVENTS}

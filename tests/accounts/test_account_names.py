@@ -149,11 +149,12 @@ def test_L07_what_is_neither_text_nor_an_integer_is_refused(value):
         ({"phone": "1", "password": "p"}, (), ("1",)),
         ({"phone": "1", "email": "a@b"}, (), ("1", "a@b")),
         ({"phone": "", "email": "a@b", "name": "  "}, (), ("a@b",)),
-        ({"phone": 5, "password": "p"}, (), ("5",)),
-        ({"username": "Bob", "account": "bob"}, (), ("bob",)),
-        ({"badge": "B 7", "phone": "1", "junk": "x"}, ("badge",), ("b7",)),
-        ({"passport": "E1234", "zipcode": "9"}, ("passport",), ("e1234",)),
-        ({"name": "()"}, (), ("",)),
+        ({"phone": 5, "password": "p"}, (), (5,)),
+        ({"username": "Bob", "account": "bob"}, (), ("Bob",)),
+        ({"phone": 5, "email": "a@b", "account": "5.0"}, (), (5, "a@b")),
+        ({"badge": "B 7", "phone": "1", "junk": "x"}, ("badge",), ("B 7",)),
+        ({"passport": "E1234", "zipcode": "9"}, ("passport",), ("E1234",)),
+        ({"name": "()"}, (), ("()",)),
     ],
 )
 def test_what_names_the_account(credentials, members, accounts):
@@ -162,7 +163,7 @@ def test_what_names_the_account(credentials, members, accounts):
 
 @pytest.mark.parametrize("member", WELL_KNOWN_MEMBERS)
 def test_L07_an_account_is_one_whatever_member_names_it(member):
-    assert accounts_in({member: "Anna"}) == ("anna",)
+    assert [spelled_alike(each) for each in accounts_in({member: "Anna"})] == ["anna"]
 
 
 @pytest.mark.parametrize(

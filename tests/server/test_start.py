@@ -297,6 +297,7 @@ def test_the_service_registers_its_routes_and_no_others(tmp_path):
         "/api/v1/api-keys/<key_id>/rotate",
         "/api/v1/csrf",
         "/api/v1/exchange",
+        "/api/v1/history",
         "/api/v1/login",
         "/api/v1/login/passkey/options",
         "/api/v1/logout",

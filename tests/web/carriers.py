@@ -51,6 +51,7 @@ ROUTES: dict[str, tuple[str, str, Any]] = {
     "`GET /auth/csrf`": ("GET", "/auth/csrf", None),
     "`GET /auth/sessions`": ("GET", "/auth/sessions", None),
     "`DELETE /auth/sessions/<sid>`": ("DELETE", "/auth/sessions/{sid}", None),
+    "`GET /auth/history`": ("GET", "/auth/history", None),
     "`POST /auth/tickets`": ("POST", "/auth/tickets", {"purpose": "download"}),
     "`GET /auth/api-keys`": ("GET", "/auth/api-keys", None),
     "`POST /auth/api-keys`": ("POST", "/auth/api-keys", {"name": "cron"}),
@@ -77,7 +78,7 @@ class Shop:
     app: Flask = field(default_factory=lambda: Flask("shop"))
     users: Iterator[int] = field(default_factory=lambda: count(1))
     tessera: Tessera[Any] = field(
-        default_factory=lambda: Tessera(user_id_type=int, ticket_purposes=("download",)),
+        default_factory=lambda: Tessera(user_id_type=int, ticket_purposes=("download",), audit=True),
     )
 
     def __post_init__(self) -> None:
@@ -100,7 +101,7 @@ class Shop:
         self.app.add_url_rule("/header-only", "header-only", guard(transports="header")(lambda: "in"))
         endpoints = (
             *("me", "verify", "csrf", "sessions", "tickets", "api-keys", "passkeys", "totp", "trusted-devices"),
-            *("step-up", "refresh", "logout", "exchange"),
+            *("step-up", "refresh", "logout", "exchange", "history"),
         )
         self.app.register_blueprint(self.tessera.blueprint(*endpoints))
 

@@ -14,7 +14,7 @@ from tests.services.factors import code_at
 HOST = "https://shop.example"
 ENDPOINTS = (
     *("login", "refresh", "logout", "me", "csrf", "sessions", "tickets", "api-keys", "verify"),
-    *("passkeys", "totp", "step-up", "trusted-devices"),
+    *("passkeys", "totp", "step-up", "trusted-devices", "history"),
 )
 CASES = {"another user": ("", 7, "", 8), "another realm": ("", 7, "staff", 7), "both": ("", 7, "staff", 8)}
 
@@ -72,7 +72,7 @@ class Town:
     def __init__(self, site):
         self.app, self.clock = site.app, site.clock
         self.app.config.update(TESSERA_COOKIES=True, TESSERA_PUBLIC_URL=HOST)
-        staff = Tessera(realm="staff", user_id_type=int, clock=site.clock, ticket_purposes=("download",))
+        staff = Tessera(realm="staff", user_id_type=int, clock=site.clock, ticket_purposes=("download",), audit=True)
         staff.init_app(self.app)
         self.tesseras = {"": site.tessera, "staff": staff}
         for realm, tessera in self.tesseras.items():
@@ -94,7 +94,7 @@ class Town:
 
 @pytest.fixture(params=CASES)
 def parties(request, new_site):
-    town = Town(new_site(loader=False, tessera={"ticket_purposes": ("download",)}, TESSERA_COOKIES=True))
+    town = Town(new_site(loader=False, tessera={"ticket_purposes": ("download",), "audit": True}, TESSERA_COOKIES=True))
     realm, user, other_realm, other_user = CASES[request.param]
     return Party(town, realm, user), Party(town, other_realm, other_user)
 
@@ -130,6 +130,18 @@ def test_S09_a_factor_of_somebody_else_proves_nothing(parties):
             services.recovery_codes.use(str(one.user), other.recovery[0])
     assert one.ask("DELETE", "/totp").status_code == 200
     assert other.is_whole()
+
+
+def test_S09_the_history_is_of_whoever_asks_for_it(parties):
+    one, other = parties
+    for party in parties:
+        party.ask("POST", "/refresh", {"refresh_token": party.refresh})
+    for named in ("", f"?user={other.user}&user_id={other.user}&owner={other.user}&session_id={other.sid}&realm=staff"):
+        events = one.ask("GET", f"/history{named}").get_json()["data"]
+        assert {"session_refreshed", "api_key_created", "session_started"} <= {each["event"] for each in events}
+        assert {each["session_id"] for each in events} == {one.sid, ""}
+    last = other.ask("GET", "/history?limit=1").headers["Link"].split(">")[0][1:]
+    assert {each["session_id"] for each in one.ask("GET", f"/history{last}").get_json()["data"]} <= {one.sid, ""}
 
 
 def test_S09_a_body_that_names_an_owner_changes_nothing(parties):

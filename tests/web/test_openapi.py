@@ -21,7 +21,7 @@ FORMS = {
 
 def make_shop(new_site, *, endpoints=True, **config):
     """A site with a guarded view and, where they are wanted, all endpoints."""
-    site = new_site(**config)
+    site = new_site(tessera={"audit": True, **config.pop("tessera", {})}, **config)
     site.tessera.authenticator(lambda credentials: site.users.get(credentials["name"]))
     site.tessera.user_view(lambda user: {"id": user.id})
     if endpoints:

@@ -38,7 +38,7 @@ def site():
 
 def ticket_site(**more):
     """A site with `/file` for tickets of the purpose "download", `/who` without, and our own endpoints."""
-    site = make_site(tessera={"ticket_purposes": PURPOSES, **more.pop("tessera", {})}, **more)
+    site = make_site(tessera={"ticket_purposes": PURPOSES, "audit": True, **more.pop("tessera", {})}, **more)
     tessera = site.tessera
     tessera.authenticator(lambda credentials: site.users[7])
     tessera.user_view(lambda user: {"id": user.id})

@@ -44,8 +44,10 @@ def declared_members(account: str | Iterable[str]) -> tuple[str, ...]:
     return members
 
 
-def accounts_in(credentials: Mapping[str, Any], members: Iterable[str] = ()) -> tuple[str, ...]:
-    """The accounts that these credentials may name, each once: which of them counts, only the authenticator knows.
+def accounts_in(credentials: Mapping[str, Any], members: Iterable[str] = ()) -> tuple[str | int, ...]:
+    """The accounts that these credentials may name, as typed: which of them counts, only the authenticator knows.
+
+    Of those that are spelled alike the first one is given.
 
     Args:
         credentials: as received.
@@ -58,10 +60,13 @@ def accounts_in(credentials: Mapping[str, Any], members: Iterable[str] = ()) -> 
     """
     given = [credentials[member] for member in members or WELL_KNOWN_MEMBERS if member in credentials]
     # A form may send all its fields, of which one is filled in.
-    names = [spelled_alike(value) for value in given if not (isinstance(value, str) and not value.strip())]
-    if not names:
+    filled = [value for value in given if not (isinstance(value, str) and not value.strip())]
+    if not filled:
         raise AccountMissingError("the credentials name no account", slug="credentials_missing")
-    return tuple(dict.fromkeys(names))
+    by_spelling: dict[str, str | int] = {}
+    for value in filled:
+        by_spelling.setdefault(spelled_alike(value), value)
+    return tuple(by_spelling.values())
 
 
 def spelled_alike(account: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .audit import audit
 from .checking import doctor
 from .error_reporting import ErrorReportingGroup
 from .routes import routes
@@ -15,8 +16,8 @@ from .workers import workers
 
 @click.group("tessera", cls=ErrorReportingGroup)
 def tessera_commands() -> None:
-    """Sessions, storage, workers, routes and doctor of this application."""
+    """Sessions, what has happened, storage, workers, routes and doctor of this application."""
 
 
-for _command in (sessions, purge, workers, restored, adopt, db, routes, doctor):
+for _command in (sessions, audit, purge, workers, restored, adopt, db, routes, doctor):
     tessera_commands.add_command(_command)

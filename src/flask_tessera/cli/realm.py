@@ -39,11 +39,18 @@ def running(realm: str | None, *, may_create: bool = False, owned: bool = True) 
     only = next(iter(realms)) if len(realms) == 1 else ""
     states = states_of(current_app)
     runtime = states.runtime(only if realm is None else realm, owned=False)
-    click.get_current_context().call_on_close(runtime.storage.close)
+    click.get_current_context().call_on_close(lambda: leave(runtime))
     if not may_create:
         refuse_new(runtime.storage)
     # Last, since it writes to a storage that nobody has used.
     return states.runtime(runtime.realm) if owned else runtime
+
+
+def leave(runtime: Runtime) -> None:
+    """Write what was recorded, and let go of the connections; what cannot be written is told when the process ends."""
+    with suppress(StorageUnavailableError):
+        runtime.shared.audit.writer.flush()
+    runtime.storage.close()
 
 
 def refuse_new(storage: Any) -> None:

@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..web.app_state import states_of
 from .error_reporting import ErrorReportingGroup
 from .printing import effect, print_row
-from .realm import refuse_new
+from .realm import leave, refuse_new
 
 if TYPE_CHECKING:
     from ..server.app import Service
@@ -164,7 +164,7 @@ def _service() -> Service:
     service: Service = current_app.extensions["tessera_service"]
     runtime = states_of(current_app).runtime(service.tessera.realm, owned=False)
     storage = runtime.storage
-    click.get_current_context().call_on_close(storage.close)
+    click.get_current_context().call_on_close(lambda: leave(runtime))
     if service.may_create:
         # Users and storage are made together: what there is of one without the other would look like a mistake.
         storage.check()

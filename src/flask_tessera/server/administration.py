@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..accounts.recipients import parse_recipient
 from ..errors import InputError, NotFoundError
-from . import audit
+from ..web.actions import FOR_EVER
 from .users import ServiceUsers
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def disable(service: Service, phone: str) -> int:
     """
     # The row first: from then on the loader refuses, whatever happens to the second step.
     user = service.users.change(find(service, phone).phone, disabled=True)
-    ended = len(service.tessera.suspend(user).sessions)
+    ended = len(service.tessera.runtime.sessions.suspend(str(user.id), until=FOR_EVER))
     _log(service, "user_disabled", user)
     return ended
 
@@ -95,7 +95,7 @@ def enable(service: Service, phone: str) -> None:
         StorageUnavailableError: try again; it may be half done.
     """
     user = find(service, phone)
-    service.tessera.unsuspend(user)
+    service.tessera.runtime.sessions.unsuspend(str(user.id))
     service.users.change(user.phone, disabled=False)
     _log(service, "user_enabled", user)
 
@@ -158,4 +158,4 @@ def _hash(service: Service, password: str, *words: str) -> str:
 
 
 def _log(service: Service, event: str, user: User) -> None:
-    audit.write(event, service.tessera.runtime.clock(), user_id=str(user.id), account=user.phone)
+    service.tessera.runtime.record(event, user_id=str(user.id), account=user.phone)

@@ -19,10 +19,10 @@ from ..web.app_state import states_of
 from ..web.endpoints import ENDPOINTS
 from ..web.extension import Tessera
 from ..web.outages import url_without_login
-from . import audit
 from .environment import read_service_settings
 from .health import make_health
 from .index import make_index
+from .logs import show_audit_events
 from .tutorial import make_tutorial
 from .users import USERS_URL, ServiceUsers, User, open_users
 
@@ -103,7 +103,7 @@ def make_app(
     service = replace(_make_service(app, given, clock, may_create), may_be_empty=is_known_place)
     app.extensions["tessera_service"] = service
     _add_routes(app, service.tessera, service.users)
-    audit.connect(app, clock, service.tessera.client_info)
+    show_audit_events()
     with app.app_context():
         # Read now, so that a wrong setting is found whatever comes next; the storage is not asked yet.
         states_of(app).runtime(service.tessera.realm, owned=False)
@@ -114,7 +114,7 @@ def _make_service(app: Flask, given: ServiceSettings, clock: Clock, may_create: 
     setting = "STORE_URL" if given.users_url == app.config["TESSERA_STORE_URL"] else USERS_URL
     users = open_users(given.users_url, given.database, may_create=may_create, setting=setting)
     passwords = Passwords(HashSlots(read_settings(app.config).HASH_SLOTS))
-    tessera: Tessera[User] = Tessera(user_id_type=int, clock=clock, users=ServiceUsers(users))
+    tessera: Tessera[User] = Tessera(user_id_type=int, clock=clock, users=ServiceUsers(users), audit=True)
     tessera.user_view(User.to_view)
     tessera.scope_loader(lambda user: user.scope)
     tessera.init_app(app)

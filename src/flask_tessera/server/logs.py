@@ -7,12 +7,15 @@ import json
 import logging
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from flask.logging import wsgi_errors_stream
+
+from ..web.audit import LOGGER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_AUDIT: Final = "flask_tessera.audit"
+    from typing import Any
 
 
 class JSONFormatter(logging.Formatter):
@@ -24,7 +27,7 @@ class JSONFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
-        if record.name == _AUDIT:
+        if record.name == LOGGER:
             return record.getMessage()
         entry = {
             "at": dt.datetime.fromtimestamp(record.created, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -50,3 +53,13 @@ def json_logs() -> Iterator[None]:
     finally:
         logging.captureWarnings(False)
         root.removeHandler(handler)
+
+
+def show_audit_events() -> None:
+    """Have audit events written to standard error; where logging is configured, that has the last word, as in Flask."""
+    log = logging.getLogger(LOGGER)
+    if log.level == logging.NOTSET:
+        log.setLevel(logging.INFO)
+    if not log.hasHandlers():
+        stream: Any = wsgi_errors_stream
+        log.addHandler(logging.StreamHandler(stream))

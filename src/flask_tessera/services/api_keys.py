@@ -87,6 +87,7 @@ class ApiKeys:
         clock: gives now, Unix seconds.
         random_bytes: gives random bytes.
         issued_for: names issuer and audience, for which alone the keys are good that are made here.
+        listener: is told of each key that was made or changed, by the name of the event.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class ApiKeys:
         clock: Clock,
         random_bytes: RandomBytes,
         issued_for: str = "",
+        listener: Callable[[str, ApiKey], object] | None = None,
     ) -> None:
         self._storage = storage
         self._values = storage.values
@@ -106,6 +108,7 @@ class ApiKeys:
         self._clock = clock
         self._random_bytes = random_bytes
         self._issued_for = issued_for
+        self._listener = listener or (lambda _event, _key: None)
         self._ids = NewIds(realm, random_bytes)
         self._recorded: dict[bytes, int] = {}
 
@@ -147,6 +150,7 @@ class ApiKeys:
         except TesseraError:
             self._remove(key)
             raise
+        self._listener("api_key_created", key)
         return key, api_key.render(key.key_id, secret)
 
     def count_change(self, user_id: str) -> None:
@@ -175,7 +179,9 @@ class ApiKeys:
             NotFoundError: there is no such key, or it is somebody else's.
         """
         name = checked_name(name)
-        return self._change(user_id, key_id, lambda key: replace(key, name=name))
+        key = self._change(user_id, key_id, lambda key: replace(key, name=name))
+        self._listener("api_key_renamed", key)
+        return key
 
     def rotate(
         self, user_id: str, key_id: bytes, *, overlap: int = 0, within: frozenset[str] | None = None
@@ -201,6 +207,7 @@ class ApiKeys:
 
         key = self._change(user_id, key_id, rotated)
         self._tell([key], at, reason="replaced")
+        self._listener("api_key_rotated", key)
         return key, api_key.render(key_id, secret)
 
     def revoke(self, user_id: str, key_id: bytes) -> ApiKey:
@@ -313,6 +320,7 @@ class ApiKeys:
         self._tell(keys, self._clock(), reason=_REVOKED)
         for each in keys:
             self._remove(each)
+            self._listener("api_key_revoked", each)
 
     def _tell(self, keys: Iterable[ApiKey], at: int, *, reason: str) -> None:
         entries = [Revocation(at + _TOLD_FOR, reason, sid=each.key_id) for each in keys]

@@ -13,6 +13,7 @@ from ..config import whole_seconds
 from ..errors import (
     ConfigError,
     SessionEndedError,
+    TesseraError,
     ThrottledError,
     TokenExpiredError,
     TokenInvalidError,
@@ -23,6 +24,7 @@ from ..services.login_data import Login
 from ..sessions.model import Device, Session
 from ..sessions.transitions import LONGEST_SCOPE
 from ..tokens.claims import LAST_SECOND, is_safe_text
+from .audit import record_refused_refresh
 from .client import clean_device, client_info
 from .cookie_session import forget_cookies
 from .current import call_host, current_request_object
@@ -258,6 +260,13 @@ class Actions(Generic[User]):
             UserGoneError: the loader knows no such user, or another one of this id; the session is ended.
             StorageUnavailableError: present the same token again.
         """
+        try:
+            return self._refreshed(refresh_token)
+        except TesseraError as error:
+            record_refused_refresh(self.runtime, refresh_token, error)
+            raise
+
+    def _refreshed(self, refresh_token: str) -> TokenPair:
         runtime = self.runtime
         session = runtime.sessions.rotate(refresh_token, self.client_info())
         try:
@@ -350,7 +359,9 @@ class Actions(Generic[User]):
         user_id = self.id_of(user)
         if type(until) is not int or not 0 < until <= FOR_EVER:
             raise ValueError(f"until must be a Unix second up to {FOR_EVER}, not {until!r}")
-        return self._result(self.runtime.sessions.suspend(user_id, until=until, caller=self.client_info()))
+        ended = self.runtime.sessions.suspend(user_id, until=until, caller=self.client_info())
+        self.runtime.record("user_suspended", user_id=user_id)
+        return self._result(ended)
 
     @raises_http
     def unsuspend(self, user: User | Any) -> None:
@@ -360,7 +371,9 @@ class Actions(Generic[User]):
             ValueError: no usable user id.
             StorageUnavailableError: nothing may have changed.
         """
-        self.runtime.sessions.unsuspend(self.id_of(user))
+        user_id = self.id_of(user)
+        self.runtime.sessions.unsuspend(user_id)
+        self.runtime.record("user_unsuspended", user_id=user_id)
 
     @raises_http
     def issue_ticket(

@@ -23,6 +23,7 @@ from ..services.tickets import Tickets
 from ..services.unknown_keys import UnknownKeyLimit
 from ..sessions.limits import Limits
 from .account_services import build_accounts
+from .audit import Audit
 from .cookies import SessionCookies
 from .csrf import CsrfCheck
 from .legacy_choice import legacy_logins
@@ -32,7 +33,6 @@ from .readers.legacy_token import LegacyTokenReader
 from .responses import CachePolicy, Responses
 from .revocation_signal import RevocationSignal
 from .runtime import AppState, Runtime
-from .signal_sending import send_event
 from .signing_secrets import signing_secrets
 from .transports.cookie import CookieTransport
 from .transports.header import HeaderTransport
@@ -69,6 +69,7 @@ def build_shared(
     follower = RevocationFollower(storage, view, clock, patience=settings.REVOCATION_BOUND - 1)
     signal = RevocationSignal(app, storage.sessions)
     view.listen(signal.hear)
+    audit = Audit(app, storage.values, clock, trusted_proxies=settings.TRUSTED_PROXIES)
     return AppState(
         app=app,
         settings=settings,
@@ -77,7 +78,8 @@ def build_shared(
         view=view,
         follower=follower,
         connections=OpenConnections(view, follower, clock),
-        activity=ActivityWriter(storage.sessions, clock, partial(send_event, app), at_once=app.testing),
+        activity=ActivityWriter(storage.sessions, clock, audit.report, at_once=app.testing),
+        audit=audit,
         attempts=login_attempts(settings, storage, clock),
         responses=responses,
         outages=outages,
@@ -93,6 +95,8 @@ def build_realm(shared: AppState, realm: str, hooks: Hooks) -> Runtime:
         ConfigError: the secret is missing or weak.
     """
     settings, clock, storage = shared.settings, shared.clock, shared.storage
+    if hooks.keeps_history:
+        shared.audit.keep(realm, hooks)
     secret, fallbacks = signing_secrets(shared.app, settings, quiet=True)
     keys = Keys.from_secret(secret, fallbacks=fallbacks, realm=realm)
     access = AccessTokens(keys, _access_policy(settings), secrets.token_bytes)
@@ -138,6 +142,7 @@ def _api_keys_of(shared: AppState, realm: str) -> ApiKeys:
         clock=shared.clock,
         random_bytes=secrets.token_bytes,
         issued_for=_issued_for(shared.settings),
+        listener=partial(shared.audit.report_key, realm),
     )
 
 
@@ -168,7 +173,7 @@ def _sessions_of(
         realm=realm,
         clock=shared.clock,
         random_bytes=secrets.token_bytes,
-        listener=partial(send_event, shared.app),
+        listener=shared.audit.report,
         on_owner_ended=(api_keys.owner_ended, accounts.second_factors.owner_ended, accounts.passkeys.owner_ended),
     )
 

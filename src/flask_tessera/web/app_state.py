@@ -2,7 +2,7 @@
 
 `app.extensions["tessera"]` is a `States`. It knows which realms `init_app` has registered, and builds from that
 
-* one `AppState`: storage, follower, activity writer, counters, shared by all realms, and
+* one `AppState`: storage, follower, activity writer, audit trail, counters, shared by all realms, and
 * one `Runtime` for each realm: its keys, services and credential readers.
 
 Both are frozen. A child process has none of its parent's threads, and must not use its connections: there, both are put
@@ -191,6 +191,7 @@ class States:
                 shared.connections.stop()
                 shared.follower.stop()
                 shared.activity.stop()
+                shared.audit.writer.stop()
             finally:
                 shared.storage.close()
 

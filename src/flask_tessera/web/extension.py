@@ -66,6 +66,8 @@ class Tessera(Actions[User], Generic[User]):
         sender: an object with a method `send(message)` that delivers codes, links and notices, in place of the setting
             `SENDER`.
         ticket_purposes: for what clients may get themselves tickets at `/auth/tickets`.
+        audit: whether authentication events are kept in the storage, for `/auth/history` and `flask tessera audit`;
+            they go to the signal `audit_recorded` and the logger `flask_tessera.audit` in any case.
 
     Raises:
         ConfigError: `realm` is no printable text of at most 64 characters, `load_user` is none of its words, or
@@ -85,6 +87,7 @@ class Tessera(Actions[User], Generic[User]):
         answer: Callable[[Any], Any] | None = None,
         users: UserStore[User] | None = None,
         sender: Sender | None = None,
+        audit: bool = False,
         ticket_purposes: Iterable[str] = (),
     ) -> None:
         _refuse_unsafe(realm)
@@ -97,6 +100,7 @@ class Tessera(Actions[User], Generic[User]):
         self._hooks = Hooks(user_id_type, user_stamp=user_stamp, answer=answer)
         self._hooks.ticket_purposes = _purposes(ticket_purposes)
         self._hooks.sender = sender
+        self._hooks.keeps_history = audit
         if users is not None:
             self._hooks.users = HostUsers(users)
             self._hooks.register("user_loader", self._hooks.users.load)
@@ -321,6 +325,8 @@ class Tessera(Actions[User], Generic[User]):
             raise ConfigError(
                 "the endpoint login needs @tessera.authenticator, registered before blueprint(), or Tessera(users=…)"
             )
+        if "history" in chosen and not self._hooks.keeps_history:
+            raise ConfigError("the endpoint history needs Tessera(audit=True)")
         if "me" in chosen and self._hooks.user_view is None:
             raise ConfigError("the endpoint me needs @tessera.user_view, registered before blueprint()")
         return make_blueprint(self, chosen, name or "_".join(filter(None, ("tessera", self.realm))), url_prefix)
@@ -394,7 +400,9 @@ class Tessera(Actions[User], Generic[User]):
         accounts = ("codes", "register", "password", "links") if self._hooks.users else ()
         me = ("me",) if self._hooks.user_view else ()
         tickets = ("tickets",) if self._hooks.ticket_purposes else ()
-        return (*login, *accounts, "refresh", "logout", "exchange", "csrf", *me, "sessions", "script", *tickets)
+        history = ("history",) if self._hooks.keeps_history else ()
+        more = ("refresh", "logout", "exchange", "csrf", *me, "sessions", "script")
+        return (*login, *accounts, *more, *tickets, *history)
 
 
 def _purposes(given: Any) -> frozenset[str]:

@@ -42,6 +42,7 @@ class Hooks:
     users: HostUsers | None = None
     sender: Sender | None = None
     challenge: Callable[[str], Any] | None = None
+    keeps_history: bool = False
     loads_always: bool = False
     loads_before_view: bool = False
     """Whether a guard loads the user: always, or since a loader that is async can be awaited only there."""

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from .. import signals
 from ..accounts.account_names import spelled_alike
-from ..errors import CredentialsError, InputError, TesseraError, missing_extra
+from ..errors import (
+    ClaimsInvalidError,
+    ConfigError,
+    CredentialsError,
+    InputError,
+    SecondFactorRequiredError,
+    TesseraError,
+    missing_extra,
+)
 from .client import client_info
 from .http_errors import raise_as_http
 from .signal_sending import send
@@ -49,6 +57,7 @@ class LoginAttempt(Generic[User]):
         try:
             self._enter()
         except TesseraError as error:
+            self._record(error)
             raise_as_http(error)
         return self
 
@@ -95,6 +104,13 @@ class LoginAttempt(Generic[User]):
         if self._attempt is not None:
             self._attempt.has_logged_in = True
 
+    def _record(self, error: TesseraError) -> None:
+        """Record that the attempt was refused, unless it named nobody."""
+        if isinstance(error, SecondFactorRequiredError):
+            self._actions.runtime.record("second_factor_required", account=self._accounts[0])
+        elif not isinstance(error, InputError | ConfigError | ClaimsInvalidError):
+            self._actions.runtime.record("login_failed", account=self._accounts[0], reason=error.row.slug)
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
@@ -102,6 +118,8 @@ class LoginAttempt(Generic[User]):
             account = spelled_alike(self._accounts[0])
             app = self._actions.runtime.shared.app
             send(app, signals.login_failed, account=account, caller=self._caller)
+        if isinstance(error, TesseraError):
+            self._record(error)
         if self._counted is not None:
             self._counted.__exit__(kind, error, traceback)
         if isinstance(error, TesseraError):

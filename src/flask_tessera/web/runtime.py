@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Unpack
 
     from flask import Flask
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ..sessions.model import Session
     from ..storage.engine import Storage
     from .account_services import AccountServices
+    from .audit import Audit, Details
     from .cookies import SessionCookies
     from .hooks import Hooks
     from .outages import OutageLog
@@ -45,6 +47,7 @@ class AppState:
     view: RevocationView = field(repr=False)
     follower: RevocationFollower = field(repr=False)
     activity: ActivityWriter = field(repr=False)
+    audit: Audit = field(repr=False)
     attempts: LoginAttempts | None = field(repr=False)
     responses: Responses = field(repr=False)
     outages: OutageLog = field(repr=False)
@@ -76,6 +79,10 @@ class Runtime:
     cache_policy: CachePolicy = field(repr=False)
     cookies: SessionCookies | None = field(repr=False)
     """None where the setting `COOKIES` is off."""
+
+    def record(self, event: str, **details: Unpack[Details]) -> None:
+        """Record an authentication event of this realm; arguments as of `Audit.record`."""
+        self.shared.audit.record(event, realm=self.realm, **details)
 
     def effective_by(self, ended: Iterable[Session] = ()) -> int:
         """Unix second from which every worker refuses what has just been ended.

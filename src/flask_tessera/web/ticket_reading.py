@@ -82,7 +82,11 @@ def redeem(runtime: Runtime, text: str, purpose: str, audience: str | None = Non
         TicketInvalidError: it is not good for that, or not any more.
         StorageUnavailableError: that cannot be told.
     """
-    return runtime.tickets.redeem(text, purpose, partial(_is_meant, audience))
+    try:
+        return runtime.tickets.redeem(text, purpose, partial(_is_meant, audience))
+    except TicketInvalidError as error:
+        runtime.record("ticket_failed", reason=error.row.slug, subject=purpose)
+        raise
 
 
 def _identity_of(runtime: Runtime, ticket: Ticket) -> Identity[Any]:

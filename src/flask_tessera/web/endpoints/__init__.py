@@ -15,6 +15,7 @@ from . import (
     codes,
     csrf,
     exchange,
+    history,
     links,
     login,
     logout,
@@ -62,6 +63,7 @@ ENDPOINTS: Final[dict[str, tuple[Endpoint, ...]]] = {
     "totp": totp.ROWS,
     "step-up": step_up.ROWS,
     "trusted-devices": trusted_devices.ROWS,
+    "history": history.ROWS,
     "verify": verify.ROWS,
     "script": script.ROWS,
 }

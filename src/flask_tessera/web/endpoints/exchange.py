@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ...errors import NotFoundError, TokenInvalidError
+from ...errors import NotFoundError, TesseraError, TokenInvalidError
 from ...services.login_data import Login
 from ..cookies import Delivery, checked
 from ..current import current_request_object
@@ -15,6 +15,9 @@ from ..user_loading import load_user
 from .row import Endpoint
 
 if TYPE_CHECKING:
+    from flask import Request
+
+    from ...services.legacy import LegacyLogins
     from ..extension import Tessera
 
 
@@ -26,10 +29,21 @@ def exchange(tessera: Tessera[Any], wanted: Delivery) -> Any:
         TokenInvalidError: a token of this application needs no exchange.
     """
     runtime = tessera.runtime
-    if runtime.legacy is None:
+    legacy = runtime.legacy
+    if legacy is None:
         raise NotFoundError("TESSERA_LEGACY is off for this realm")
     delivery = checked(runtime.cookies, wanted)
     request = current_request_object()
+    text, _ = find_credential(runtime, request)
+    try:
+        return _exchanged(tessera, legacy, request, text).deliver(delivery)
+    except TesseraError as error:
+        runtime.record("exchange_failed", reason=error.row.slug)
+        raise
+
+
+def _exchanged(tessera: Tessera[Any], legacy: LegacyLogins, request: Request, text: str) -> TokenPair:
+    runtime = tessera.runtime
     identity = identify_request(runtime, request)
     if identity.credential != "legacy":
         raise TokenInvalidError("a token of this application needs no exchange")
@@ -41,8 +55,8 @@ def exchange(tessera: Tessera[Any], wanted: Delivery) -> Any:
         user_stamp=runtime.hooks.stamp_of(user),
         loaded_claims=loaded_claims(runtime, user),
     )
-    issued = runtime.legacy.exchange(find_credential(runtime, request)[0], login)
-    return TokenPair(issued, runtime.responses, runtime.cookies, begun_in=runtime.sessions).deliver(delivery)
+    issued = legacy.exchange(text, login)
+    return TokenPair(issued, runtime.responses, runtime.cookies, begun_in=runtime.sessions)
 
 
 ROWS: Final = (

@@ -71,7 +71,7 @@ def authenticate(tessera: Tessera[Any], credentials: dict[str, Any]) -> Any:
     return user
 
 
-def accounts_of(tessera: Tessera[Any], credentials: dict[str, Any]) -> tuple[str, ...]:
+def accounts_of(tessera: Tessera[Any], credentials: dict[str, Any]) -> tuple[str | int, ...]:
     """The accounts that these credentials may name, by which wrong passwords are counted.
 
     Raises:
