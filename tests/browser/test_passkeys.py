@@ -86,19 +86,18 @@ def test_a_login_sends_what_the_device_has_signed(visitors, service):
     assert sorted(body["passkey"]["response"])[:3] == ["authenticatorData", "clientDataJSON", "signature"]
 
 
-def test_a_key_that_finds_no_passkey_by_itself_is_a_second_factor(visitors, service):
+@WHICH
+def test_a_key_that_finds_no_passkey_by_itself_is_a_second_factor(visitors, service, browser_is):
     """As security keys are: the browser is told which of them to ask."""
-    person = Person(visitors, transport="usb", hasResidentKey=False, hasUserVerification=False, isUserVerified=False)
+    person = Person(
+        visitors, browser_is, transport="usb", hasResidentKey=False, hasUserVerification=False, isUserVerified=False
+    )
     assert person.register()[0] == 200
     (user,) = service.users.all()
     passkeys = service.app.extensions["tessera"].running[""].accounts.passkeys
     with service.app.test_request_context(base_url=service.url):
         options = passkeys.options_for(str(user.id))
-    credential = person.page.evaluate(
-        "(options) => navigator.credentials.get({publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options)})"
-        ".then((found) => found.toJSON())",
-        options,
-    )
+    credential = person.page.evaluate("(options) => tessera.passkey.prove(options)", options)
     with service.app.test_request_context(base_url=service.url):
         assert passkeys.verify_for(str(user.id), credential) is False
 

@@ -139,11 +139,15 @@
       const publicKey = parsed("parseCreationOptionsFromJSON", body.data || body);
       return ask("/passkeys", {name, credential: asJson(await navigator.credentials.create({publicKey}))});
     },
-    // What a passkey of the user answers now: the member `passkey` of a login, a second factor or a step-up.
-    async prove() {
-      const [answer, body] = await post("/login/passkey/options", {});
-      if (!answer.ok || body.error) throw new Error(body.msg || body.title || answer.status);
-      const publicKey = parsed("parseRequestOptionsFromJSON", body.data || body);
+    // What a passkey of the user answers now: the member `passkey` of a login, a second factor or a step-up. `options`
+    // are those that a login which needs a second factor was answered with (next.passkey).
+    async prove(options) {
+      if (!options) {
+        const [answer, body] = await post("/login/passkey/options", {});
+        if (!answer.ok || body.error) throw new Error(body.msg || body.title || answer.status);
+        options = body.data || body;
+      }
+      const publicKey = parsed("parseRequestOptionsFromJSON", options);
       return asJson(await navigator.credentials.get({publicKey}));
     },
     // The answer to a login by a passkey; `more` goes with it, as `device` and `remember`.
