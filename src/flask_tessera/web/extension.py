@@ -18,6 +18,7 @@ from .api_key_actions import ApiKeyActions
 from .app_state import States, runtime_of, states_of
 from .current import current_app_object, is_async, refuse_async_without_support
 from .endpoints import make_blueprint
+from .hook_registration import HookRegistration
 from .hooks import Hooks
 from .host_users import HostUsers
 from .http_errors import keep_answers, raises_http
@@ -46,7 +47,7 @@ Function = TypeVar("Function", bound="Callable[..., Any]")
 _LONGEST_REALM = 64
 
 
-class Tessera(Actions[User], Generic[User]):
+class Tessera(HookRegistration, Actions[User], Generic[User]):
     """Token authentication for Flask applications.
 
     Args:
@@ -175,86 +176,6 @@ class Tessera(Actions[User], Generic[User]):
     def api_keys(self) -> ApiKeyActions:
         """Makes, lists and ends API keys; needs an application context."""
         return ApiKeyActions(self)
-
-    def user_loader(self, function: Function) -> Function:
-        """Register what gives the user of a user id, None for no such user; it may be `async`."""
-        refuse_async_without_support(function, "the user loader")
-        self._hooks.register("user_loader", function)
-        return function
-
-    def claims_loader(self, function: Function) -> Function:
-        """Register what gives further claims of a user's access tokens, at login and at each refresh.
-
-        It is given a user object, gives a mapping, and may be `async`. Read the claims as `current_identity.claims`.
-        """
-        refuse_async_without_support(function, "the claims loader")
-        self._hooks.register("claims_loader", function)
-        return function
-
-    def scope_loader(self, function: Function) -> Function:
-        """Register what gives the scope of a user's logins where `login(scope=…)` is not given, as by `/auth/login`.
-
-        It is given a user object, gives words separated by spaces, and may be `async`. A session keeps its scope.
-        """
-        refuse_async_without_support(function, "the scope loader")
-        self._hooks.register("scope_loader", function)
-        return function
-
-    @overload
-    def authenticator(self, function: Function, /) -> Function: ...
-
-    @overload
-    def authenticator(self, /, *, account: str | Iterable[str] = ...) -> Callable[[Function], Function]: ...
-
-    def authenticator(self, function: Any = None, /, *, account: str | Iterable[str] = ()) -> Any:
-        """Register what turns credentials (the JSON object sent to `/auth/login`) into a user, None if wrong.
-
-        Args:
-            function: it, when used bare; may be `async`. A `CredentialsError` says that the credentials are wrong, too;
-                any other exception does not count as a wrong password.
-            account: the members of the credentials that name the account, by which wrong passwords are counted. Those
-                that are called phone, mobile, username, email, account or name need not be declared; credentials that
-                have none of them are refused.
-
-        Raises:
-            ConfigError: what is declared cannot name an account.
-        """
-        members = declared_members(account)
-        if function is None:
-            return lambda decorated: self._set_authenticator(decorated, members)
-        return self._set_authenticator(function, members)
-
-    def _set_authenticator(self, function: Any, members: tuple[str, ...]) -> Any:
-        refuse_async_without_support(function, "the authenticator")
-        self._hooks.register("account_members", members)
-        self._hooks.register("authenticator", function)
-        return function
-
-    def challenge(self, function: Function) -> Function:
-        """Register what decides from the present request whether something may be tried, such as by a captcha.
-
-        It is given what: "code", "link", "register" or "login"; false is answered with `challenge_failed`. It may be
-        `async`.
-        """
-        refuse_async_without_support(function, "the challenge")
-        self._hooks.register("challenge", function)
-        return function
-
-    def user_view(self, function: Function) -> Function:
-        """Register what `/auth/me` shows of a user: something that the application's JSON can carry."""
-        refuse_async_without_support(function, "the user view")
-        self._hooks.register("user_view", function)
-        return function
-
-    def password_check(self, function: Function) -> Function:
-        """Register what says of a new password, as text, whether it is known from a breach; it may be `async`.
-
-        It is asked once a password is long enough and no common one. Where it raises, that is logged, without the text
-        of the error, and the password is let pass; an error of this package is raised as it is.
-        """
-        refuse_async_without_support(function, "the password check")
-        self._hooks.register("password_check", function)
-        return function
 
     @raises_http
     def check_new_password(self, password: str, words: Iterable[str] = ()) -> None:
