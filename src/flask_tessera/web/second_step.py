@@ -40,6 +40,9 @@ class _FirstStep(msgspec.Struct, frozen=True):
     device: Device
 
 
+msgspec.json.Decoder(_FirstStep)  # as `endpoints.body.prepare`, which stands above this
+
+
 def ask_for_second_factor(
     tessera: Tessera[Any], user: Any, *, amr: tuple[str, ...], device: Device, trust_token: object
 ) -> None:

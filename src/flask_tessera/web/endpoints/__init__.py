@@ -8,6 +8,7 @@ from flask import Blueprint, Response
 
 from ...config import PREFIX, Settings
 from ...errors import ConfigError
+from ...sessions.model import Device
 from ..described import Described, as_set, describe, with_own_status
 from ..http_errors import raises_http
 from . import (
@@ -33,7 +34,7 @@ from . import (
     trusted_devices,
     verify,
 )
-from .body import read
+from .body import prepare, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -111,6 +112,8 @@ def _note_prefix(state: BlueprintSetupState, realm: str) -> None:
 
 
 def _view_of(tessera: Tessera[Any], row: Endpoint) -> Callable[..., Any]:
+    prepare(row.request or Device)
+
     @raises_http
     def view(**arguments: Any) -> Any:
         body = () if row.request is None else (read(row.request, may_be_empty=row.may_be_empty),)
