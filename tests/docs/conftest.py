@@ -83,7 +83,9 @@ def surroundings(programs: Path) -> dict[str, str]:
         name: value for name, value in os.environ.items() if not name.startswith(("TESSERA_", "FLASK_", "SECRET_KEY"))
     }
     path = os.pathsep.join([str(programs), os.environ["PATH"]])
-    return {**kept, "PATH": path, "PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1"}
+    # Where the tests find their packages, an installation does.
+    packages = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")]))
+    return {**kept, "PATH": path, "PYTHONPATH": packages, "PYTHONUNBUFFERED": "1"}
 
 
 @pytest.fixture(scope="session")

@@ -40,6 +40,10 @@ REMEMBERED = {
     "THE_ACCESS_TOKEN": r's/.*"access_token": *"\([^"]*\)".*/\1/p',
     "THE_REFRESH_TOKEN": r's/.*"refresh_token": *"\([^"]*\)".*/\1/p',
     "THE_TOKEN": r's/.*"data": *"\([^"]*\)".*/\1/p',
+    "THE_SECRET": r's/.*"secret": *"\([^"]*\)".*/\1/p',
+    "THE_RECOVERY_CODE": r's/.*"recovery_codes": *\["\([^"]*\)".*/\1/p',
+    "THE_TICKET": r's/.*"ticket": *"\([^"]*\)".*/\1/p',
+    "THE_TRUST_TOKEN": r's/.*"trust_token": *"\([^"]*\)".*/\1/p',
 }
 """What a reader copies from an answer into a later line, and how sed finds it in the answer."""
 CHANGING = {"expires_in", "refresh_expires_in", "created_at", "last_seen_at", "expires_at", "effective_by"}

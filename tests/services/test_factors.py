@@ -105,6 +105,14 @@ def test_a_secret_waits_a_quarter_of_an_hour(factors, storage, clock):
     assert factors.all.names_of("7") == ()
 
 
+def test_a_second_secret_waits_no_longer(factors, clock):
+    secret, _ = set_up(factors, clock())
+    other, _ = factors.totp.begin("7", "ada", "Shop")
+    clock.advance(CONFIRM_WITHIN)
+    assert not passes(lambda: factors.totp.confirm("7", code_at(other, clock())))
+    assert passes(lambda: factors.totp.check("7", code_at(secret, clock())))
+
+
 def test_to_begin_anew_leaves_the_generator_in_use(factors, clock):
     secret, old_codes = set_up(factors, clock())
     other, _ = factors.totp.begin("7", "ada", "Shop")

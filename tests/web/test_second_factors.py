@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -15,6 +16,7 @@ from tests.services.factors import WRONG, code_at
 
 from .conftest import LOG_AGE, age
 
+ROOT = Path(__file__).resolve().parents[2]
 FRESH = 300
 CODE_WRONG = (401, 4103, "code_wrong")
 STEP_UP = (401, 4107, "step_up_required")
@@ -227,6 +229,26 @@ def test_S03_S04_a_device_is_trusted_no_longer_than_what_it_was_trusted_with(sho
     assert not is_trusted(shop, text)
     assert is_trusted(shop, other, "8")
     assert names(shop) == (() if end in ("remove", "user_gone") else ("totp", "recovery"))
+
+
+def test_L14_whatever_changes_the_password_leaves_the_second_factor(shop):
+    """One who resets a password by a message has not shown the generator, and must."""
+    token = shop.login().access_token
+    secret, _ = set_up(shop, token)
+    with shop.app.app_context():
+        shop.tessera.revoke_user(7, "password_change")
+    assert names(shop) == ("totp", "recovery")
+    shop.clock.advance(60)
+    token = shop.login().access_token
+    assert step_up(shop, token, secret).status_code == 200
+
+
+def test_L14_a_message_is_documented_as_a_restricted_factor():
+    for name, word in (
+        ("second-factors.md", "restricted authenticator"),
+        ("second-factors.zh-CN.md", "受限的验证方式"),
+    ):
+        assert word in (ROOT / "docs" / name).read_text("utf-8")
 
 
 def test_a_device_outlives_a_logout(shop):
