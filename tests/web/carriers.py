@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 HOST = "https://shop.example"
 SECRET = "hQ5vT2rB8nX0kW7yL3cM9dF6gJ1pZ4sA"
 OLD_SECRET = "an older application's secret, 40 bytes!"
+NOW = int(time.time())
+"""The clock stands, so that a code is of the same time step when it is shown; near the system's, for old tokens."""
 REFUSED = (400, 401, 403, 404)
 
 CREDENTIALS = ("access token", "refresh token", "ticket", "API key", "old token")
@@ -78,18 +80,17 @@ class Shop:
     app: Flask = field(default_factory=lambda: Flask("shop"))
     users: Iterator[int] = field(default_factory=lambda: count(1))
     tessera: Tessera[Any] = field(
-        default_factory=lambda: Tessera(user_id_type=int, ticket_purposes=("download",), audit=True),
+        default_factory=lambda: Tessera(user_id_type=int, ticket_purposes=("download",), audit=True, clock=lambda: NOW),
     )
 
     def __post_init__(self) -> None:
-        until = int(time.time()) + 86_400
         self.app.config.update(
             SECRET_KEY=SECRET,
             TESSERA_STORE_URL="memory:",
             TESSERA_COOKIES=True,
             TESSERA_PUBLIC_URL=HOST,
             TESSERA_MAX_SESSIONS=0,
-            TESSERA_LEGACY={"secret": OLD_SECRET, "until": until},
+            TESSERA_LEGACY={"secret": OLD_SECRET, "until": NOW + 86_400},
         )
         self.tessera.authenticator(lambda credentials: 7)
         self.tessera.user_view(lambda user: {"id": user})
@@ -128,13 +129,13 @@ class Shop:
 
     def factors_of(self, user_id: str) -> dict[str, str]:
         """Second factors of a user: a code of his generator, one of a generator that waits, and a trusted device."""
-        services, now = self.tessera.runtime.accounts, int(time.time())
+        services = self.tessera.runtime.accounts
         secret, _ = services.totp.begin(user_id, "", "")
-        services.totp.confirm(user_id, code_at(secret, now - 30))
+        services.totp.confirm(user_id, code_at(secret, NOW - 30))
         pending, _ = services.totp.begin(user_id, "", "")
         services.trusted_devices.trust(user_id)
         (device,) = services.trusted_devices.list(user_id)
-        codes = {"code": code_at(secret, now), "pending_code": code_at(pending, now)}
+        codes = {"code": code_at(secret, NOW), "pending_code": code_at(pending, NOW)}
         return {**codes, "device": sid_text(device.device_id)}
 
     def lets_in(self, credential: str, transport: str, route: str) -> bool:
@@ -160,8 +161,7 @@ def request_of(route: str, names: dict[str, str]) -> tuple[str, str, Any]:
 
 def old_token(user: int) -> str:
     """As itsdangerous 2.0 wrote it."""
-    now = int(time.time())
-    parts = ({"alg": "HS512", "iat": now, "exp": now + 3600}, {"id": user})
+    parts = ({"alg": "HS512", "iat": NOW, "exp": NOW + 3600}, {"id": user})
     text = b".".join(base64_encode(json.dumps(part, separators=(",", ":"))) for part in parts)
     return Signer(OLD_SECRET, sep=".", key_derivation="none", digest_method=hashlib.sha512).sign(text).decode()
 
