@@ -155,6 +155,16 @@ def test_R02_a_sealed_secret_is_worth_nothing_in_the_place_of_another_user(facto
     assert passes(lambda: factors.totp.check("7", code_at(secret, clock())))
 
 
+def test_R02_recovery_codes_are_worth_nothing_in_the_place_of_another_user(factors, storage, clock):
+    codes = factors.codes.renew("7")
+    (row,) = rows(storage, "recovery")
+    owner = ("", "8")
+    key = tag_of(*owner) + hashed_key(*owner)
+    storage.values.put("recovery", key, row.value, expires_at=row.expires_at, at=clock(), owner=owner)
+    assert not passes(lambda: factors.codes.use("8", codes[0]))
+    assert passes(lambda: factors.codes.use("7", codes[0]))
+
+
 def test_K03_a_fallback_opens_what_it_sealed_and_is_needed_no_longer_then(factors, storage, clock):
     secret, codes = set_up(factors, clock())
     renewed = factors_over(storage, clock, keys=Keys.from_secret(OTHER_SECRET, fallbacks=[SECRET]))
