@@ -246,6 +246,14 @@ EVENTS_ZH = {
     "user_enabled": "用户重新启用",
     "user_deleted": "用户被删除",
     "password_changed": "密码变更",
+    "password_change_failed": "修改密码被拒",
+    "user_registered": "注册了账号",
+    "code_sent": "请求了验证码",
+    "second_factor_failed": "第二因素被拒",
+    "step_up_failed": "再次证明身份被拒",
+    "factor_added": "添加了第二因素",
+    "factor_removed": "移除了第二因素",
+    "recovery_codes_renewed": "换了新的恢复码",
     "factors_reset": "管理员清除了全部第二因素",
 }
 END_REASONS_ZH = {

@@ -22,6 +22,9 @@ from flask_tessera.services.audit_data import END_REASONS, EVENTS, AuditEvent
 from flask_tessera.services.ports import EVENTS as SESSION_EVENTS
 from flask_tessera.services.ports import ClientInfo
 from flask_tessera.sessions.model import EndReason
+from tests.services.factors import WRONG, code_at
+
+from .people import PASSWORD, PHONE, Town
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "flask_tessera"
 RECORDED = re.compile(r'(?:\brecord|_listener|_log\(service|_audit)\w*\(?(?:service)?,?\s*"([a-z_]+)"')
@@ -409,3 +412,47 @@ def test_every_event_that_is_recorded_is_in_the_table_and_every_row_is_recorded(
 def test_every_reason_for_which_a_session_ends_has_words():
     assert {f"session_{reason}" for reason in END_REASONS} <= set(REGISTRY)
     assert set(END_REASONS) == set(get_args(EndReason))
+
+
+def told_of(town):
+    """The events in the history of the one who has registered, each with what it is about, oldest first."""
+    with town.app.app_context():
+        runtime = town.tessera.runtime
+        found = history(runtime.storage.values, ("", "1"), most=999, at=runtime.clock())
+    return [(event.event, event.reason or event.subject) for _, event in reversed(found)]
+
+
+def test_G01_registering_codes_and_passwords_are_recorded(tmp_path):
+    town = Town(tmp_path, tessera={"audit": True})
+    token = town.register()["access_token"]
+    town.post("/password", {"old": "another one of mine", "new": "a new one that is long"}, token)
+    town.post("/password", {"old": PASSWORD, "new": "a new one that is long"}, token)
+    town.code(PHONE, "reset")
+    town.post("/password/reset", {"recipient": PHONE, "code": "000000", "password": "yet another of mine"})
+    found = told_of(town)
+    assert found[:3] == [
+        ("user_registered", ""),
+        ("session_started", ""),
+        ("password_change_failed", "old_password_wrong"),
+    ]
+    assert set(found[3:]) == {("password_changed", ""), ("code_sent", "reset"), ("login_failed", "code_wrong")}
+
+
+def test_G01_second_factors_are_recorded(tmp_path):
+    town = Town(tmp_path, tessera={"audit": True}, endpoints=("totp", "step-up"))
+    token = town.register()["access_token"]
+    secret = town.post("/totp", None, token).get_json()["data"]["secret"]
+    town.post("/totp/confirm", {"code": code_at(secret, town.clock())}, token)
+    town.post("/recovery-codes", None, token)
+    town.post("/step-up", {"totp": WRONG}, token)
+    asked = town.post("/login", {"phone": PHONE, "password": PASSWORD}).get_json()
+    town.post("/second-factor", {"ticket": asked["next"]["ticket"], "totp": WRONG})
+    town.post("/totp", None, token, method="DELETE")
+    assert told_of(town)[2:] == [
+        ("factor_added", "totp"),
+        ("recovery_codes_renewed", ""),
+        ("step_up_failed", "code_wrong"),
+        ("second_factor_required", ""),
+        ("second_factor_failed", "code_wrong"),
+        ("factor_removed", "totp"),
+    ]

@@ -47,6 +47,8 @@ RETENTION: Final = 180 * 86_400
 _KIND_OF: Final[dict[Result, str]] = {"success": "event", "failure": "event_failed"}
 KEPT: Final = {"event": 1000, "event_failed": 200}
 """By kind of value, how many of a user stay."""
+_ANYBODY_S: Final = frozenset(("code_sent",))
+"""Successes that anybody can bring about who knows an account: they share the room of failures."""
 _ALIKE_FOR: Final = 3600
 """Seconds in which failures alike are one value."""
 _DAY: Final = 86_400
@@ -167,7 +169,7 @@ class AuditWriter(BackgroundWriter):
         user_id = event.user_id or self._owner_of(event)
         if not user_id:
             return None
-        owner, kind = (event.realm, user_id), _KIND_OF[event.result]
+        owner, kind = (event.realm, user_id), _KIND_OF["failure" if event.event in _ANYBODY_S else event.result]
         raw = _encode(replace(event, user_id=user_id))
         return new_value(kind, tag_of(*owner) + name, raw, expires_at=event.at + RETENTION, owner=owner), owner
 

@@ -47,6 +47,14 @@ EVENTS: Final[dict[str, EventKind]] = {
     "user_enabled": EventKind("success", "the user was enabled again"),
     "user_deleted": EventKind("success", "the user was deleted"),
     "password_changed": EventKind("success", "the password was changed"),
+    "password_change_failed": EventKind("failure", "changing the password was refused"),
+    "user_registered": EventKind("success", "an account was made"),
+    "code_sent": EventKind("success", "a code was asked for"),
+    "second_factor_failed": EventKind("failure", "a second factor was refused"),
+    "step_up_failed": EventKind("failure", "proving again who one is was refused"),
+    "factor_added": EventKind("success", "a second factor was added"),
+    "factor_removed": EventKind("success", "a second factor was removed"),
+    "recovery_codes_renewed": EventKind("success", "new recovery codes took the place of the old ones"),
     "factors_reset": EventKind("success", "an administrator took away all second factors"),
 }
 """All events by name: whoever records another one adds a row."""

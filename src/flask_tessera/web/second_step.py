@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from .. import signals
-from ..errors import CredentialsError, InputError, SecondFactorRequiredError
+from ..errors import CredentialsError, InputError, SecondFactorRequiredError, ThrottledError
 from ..services.keys import parse_sid
 from ..services.second_factors import PASSKEY
 from ..services.tickets import Ticket, is_everywhere
@@ -104,7 +104,10 @@ def _check(tessera: Tessera[Any], user_id: str, name: str, proof: object, device
     runtime, caller = tessera.runtime, tessera.client_info()
     try:
         return runtime.accounts.second_factors.check(user_id, name, proof, address=caller.ip, device_id=device.id)
-    except CredentialsError:
+    except (CredentialsError, ThrottledError) as error:
+        runtime.record("second_factor_failed", user_id=user_id, reason=error.row.slug, subject=name, caller=caller)
+        if isinstance(error, ThrottledError):
+            raise
         send(runtime.shared.app, signals.login_failed, account=user_id, caller=caller)
         raise
 

@@ -58,6 +58,7 @@ def send_code(tessera: Tessera[Any], wanted: CodeRequest) -> CodeResponse:
         send_message(tessera, NO_ACCOUNT, recipient, Facts(), asked_for=wanted.purpose)
     # Once it was sent: one that was not sent takes no other's place.
     services.codes.keep(wanted.purpose, recipient, code)
+    tessera.runtime.record("code_sent", account=recipient.address, subject=wanted.purpose)
     return CodeResponse(LIFETIME, RESEND_AFTER)
 
 

@@ -70,6 +70,7 @@ def register(tessera: Tessera[Any], wanted: NewPasskeyRequest) -> PasskeyRespons
         user_stamp=identity.user_stamp,
         check=lambda: look_again(runtime),
     )
+    runtime.record("factor_added", user_id=str(identity.user_id), subject=f"passkey {sid_text(passkey.passkey_id)}")
     return _shown(passkey)
 
 
@@ -84,6 +85,7 @@ def remove(tessera: Tessera[Any], passkey_id: str) -> PasskeyRemovedResponse:
     accounts, user_id = tessera.runtime.accounts, str(fresh_owner_of_request(tessera).user_id)
     accounts.passkeys.remove(user_id, parse_sid(passkey_id))
     accounts.second_factors.factor_removed(user_id)
+    tessera.runtime.record("factor_removed", user_id=user_id, subject=f"passkey {passkey_id}")
     return PasskeyRemovedResponse()
 
 

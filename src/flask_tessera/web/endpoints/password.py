@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ...accounts.recipients import parse_recipient
-from ...errors import CodeWrongError, InputError
+from ...errors import CodeWrongError, InputError, OldPasswordError, ThrottledError
 from ..freshness import refuse_older_login
 from ..links import RESET, recipient_of_link, redeem_link
 from ..logins import passwords_of, users_of
@@ -58,8 +58,14 @@ def change_password(tessera: Tessera[Any], body: PasswordRequest) -> EffectiveRe
     elif old is None:
         raise InputError("the old password is missing", member="old")
     password_policy(runtime).check(body.new, passwords.words_of(user))
-    with runtime.accounts.factor_limit.attempt(str(identity.user_id), address=tessera.client_info().ip):
-        passwords.change(user, body.new, old=old)
+    user_id = str(identity.user_id)
+    try:
+        with runtime.accounts.factor_limit.attempt(user_id, address=tessera.client_info().ip):
+            passwords.change(user, body.new, old=old)
+    except (OldPasswordError, ThrottledError) as error:
+        runtime.record("password_change_failed", user_id=user_id, session_id=identity.session_id, reason=error.row.slug)
+        raise
+    runtime.record("password_changed", user_id=user_id, session_id=identity.session_id)
     return EffectiveResponse(tessera.revoke_others("password_change").effective_by)
 
 
@@ -97,6 +103,7 @@ def _reset_by_link(tessera: Tessera[Any], body: ResetRequest) -> EffectiveRespon
 
 def _set(tessera: Tessera[Any], user: Any, password: str) -> EffectiveResponse:
     passwords_of(tessera.runtime.accounts).change(user, password, old=None)
+    tessera.runtime.record("password_changed", user_id=tessera.id_of(user), subject="reset")
     return EffectiveResponse(tessera.revoke_user(user, "password_change").effective_by)
 
 

@@ -45,6 +45,7 @@ def register(tessera: Tessera[Any], body: RegisterRequest) -> Any:
         services.codes.use("register", recipient, body.code)
         password_hash = None if body.password is None else _hash(tessera, recipient, body.code, body.password)
         user = users.create(NewUser(recipient, password_hash, name))
+        tessera.runtime.record("user_registered", user_id=tessera.id_of(user), account=recipient.address)
         ways = (AMR_OF_CODE[recipient.kind],)
         return attempt.login(user, device=body.device, amr=ways).deliver(delivery)
 

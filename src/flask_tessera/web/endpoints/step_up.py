@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ...accounts.recipients import parse_recipient
-from ...errors import CodeWrongError, CredentialsError, InputError, TokenInvalidError
+from ...errors import CodeWrongError, CredentialsError, InputError, ThrottledError, TokenInvalidError
 from ...services.second_factors import PASSKEY, TOTP
 from ..cookies import Delivery, checked
 from ..current import current_request_object
@@ -75,7 +75,18 @@ def _proved(tessera: Tessera[Any], identity: Identity[Any], body: StepUpRequest)
     given = [name for name in PROOFS if getattr(body, name) is not None]
     if len(given) != 1:
         raise InputError(f"exactly one of these proves who you are: {', '.join(PROOFS)}")
-    proved = PROOFS[given[0]](tessera, str(identity.user_id), body)
+    user_id = str(identity.user_id)
+    try:
+        proved = PROOFS[given[0]](tessera, user_id, body)
+    except (CredentialsError, CodeWrongError, ThrottledError) as error:
+        tessera.runtime.record(
+            "step_up_failed",
+            user_id=user_id,
+            session_id=identity.session_id,
+            reason=error.row.slug,
+            subject=given[0],
+        )
+        raise
     is_another = bool(set(identity.amr) - _NO_FACTORS - set(proved))
     return (*proved, "mfa") if is_another else proved
 

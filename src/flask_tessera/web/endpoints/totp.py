@@ -10,6 +10,7 @@ import msgspec
 
 from ...accounts.totp import qr_of
 from ...errors import ConfigError, NotFoundError
+from ...services.second_factors import TOTP
 from ..request_auth import auth_of
 from ..session_owner import fresh_owner_of_request, owner_of_request
 from .row import Endpoint
@@ -55,13 +56,16 @@ def confirm(tessera: Tessera[Any], sent: TotpConfirmation) -> RecoveryCodesRespo
     """Put the secret to use, for a code of it."""
     user_id = str(owner_of_request(tessera).user_id)
     address = tessera.client_info().ip
-    return RecoveryCodesResponse(tessera.runtime.accounts.totp.confirm(user_id, sent.code, address=address))
+    codes = tessera.runtime.accounts.totp.confirm(user_id, sent.code, address=address)
+    tessera.runtime.record("factor_added", user_id=user_id, subject=TOTP)
+    return RecoveryCodesResponse(codes)
 
 
 def remove(tessera: Tessera[Any]) -> NothingResponse:
     """Forget the generator, and trust no device any longer; needs a fresh login."""
     user_id = str(fresh_owner_of_request(tessera).user_id)
     tessera.runtime.accounts.second_factors.remove_totp(user_id)
+    tessera.runtime.record("factor_removed", user_id=user_id, subject=TOTP)
     return NothingResponse()
 
 
@@ -75,7 +79,9 @@ def renew_recovery_codes(tessera: Tessera[Any]) -> RecoveryCodesResponse:
     services = tessera.runtime.accounts
     if not services.second_factors.names_of(user_id):
         raise NotFoundError("the user has no second factor")
-    return RecoveryCodesResponse(services.recovery_codes.renew(user_id))
+    codes = services.recovery_codes.renew(user_id)
+    tessera.runtime.record("recovery_codes_renewed", user_id=user_id)
+    return RecoveryCodesResponse(codes)
 
 
 def _account_of(tessera: Tessera[Any], user_id: str) -> str:
