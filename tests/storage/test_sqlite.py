@@ -20,7 +20,9 @@ from sqlalchemy.pool import QueuePool
 from flask_tessera.errors import ConfigError, StorageUnavailableError
 from flask_tessera.sessions.revocations import Revocation
 from flask_tessera.storage.from_url import is_in_memory, open_engine, open_storage
+from flask_tessera.storage.memory import MemoryStorage
 from flask_tessera.storage.model import Page
+from flask_tessera.storage.sql import values
 from flask_tessera.storage.sql.sqlite import SQLiteStorage
 from flask_tessera.testing import Clock
 from flask_tessera.testing.contract.base import IDLE, LEEWAY, T0, begin, new_session, rotate, stored
@@ -513,3 +515,12 @@ def test_a_folder_is_made_at_first_use_and_not_before(tmp_path):
 def test_a_host_database_in_memory_is_known_by_its_address(url, expected):
     engine = SimpleNamespace(url=sqlalchemy.make_url(url), raw_connection=None)
     assert is_in_memory(engine) is is_in_memory(SimpleNamespace(engine=engine)) is expected
+
+
+@pytest.mark.parametrize("statement", [values._LIST, values._NEWEST, values._SURPLUS])
+def test_the_values_of_a_user_are_found_without_reading_those_of_all(statement):
+    """SQLite reads keys in their order rather than sort them; then it must be those between two bounds."""
+    storage = MemoryStorage()
+    connection = storage.values._store._database.connection
+    (plan,) = connection.batch([(f"EXPLAIN QUERY PLAN {statement}", [b""] * statement.count("?"))])
+    assert "owner=? AND kind=?" in plan[0][3] or "kind=? AND name>? AND name<?" in plan[0][3]

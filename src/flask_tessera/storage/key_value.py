@@ -37,6 +37,13 @@ def owner_key(realm: str, user_id: str) -> bytes:
     return b"%d:%b%b" % (len(raw), raw, user_id.encode())
 
 
+def tag_of_owner(owner: bytes) -> bytes:
+    """The first two bytes of every key that belongs to an owner, as `owner_key` writes one."""
+    length, _, rest = owner.partition(b":")
+    realm = int(length)
+    return tag_of(rest[:realm].decode(), rest[realm:].decode())
+
+
 def owned_key(realm: str, user_id: str, name: bytes = b"") -> bytes:
     """The key of a value that belongs to a user; it begins with the user's tag, so that all of them lie together."""
     return tag_of(realm, user_id) + name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from ..key_value import tag_of_owner
 from ..model import ANY_VERSION, Counter, Page
 from .rows import VALUE_COLUMNS, value_of, value_row
 
@@ -24,14 +25,17 @@ _ADD: Final = "UPDATE tessera_values SET version = version + ? WHERE kind = ? AN
 _DELETE: Final = "DELETE FROM tessera_values WHERE kind = ? AND name = ?"
 _DELETE_OWNER: Final = "DELETE FROM tessera_values WHERE owner = ?"
 _LIST: Final = f"""
-SELECT {VALUE_COLUMNS} FROM tessera_values WHERE owner = ? AND kind = ? AND expires_at > ? ORDER BY name"""  # noqa: S608
+SELECT {VALUE_COLUMNS} FROM tessera_values
+ WHERE owner = ? AND kind = ? AND name >= ? AND name < ? AND expires_at > ? ORDER BY name"""  # noqa: S608
 _NEWEST: Final = f"""
 SELECT {VALUE_COLUMNS} FROM tessera_values
- WHERE owner = ? AND kind = ? AND name < ? AND expires_at > ? ORDER BY name DESC LIMIT ?"""  # noqa: S608
+ WHERE owner = ? AND kind = ? AND name >= ? AND name < ? AND expires_at > ? ORDER BY name DESC LIMIT ?"""  # noqa: S608
 _SURPLUS: Final = """
-SELECT kind, name FROM tessera_values WHERE owner = ? AND kind = ? ORDER BY name DESC LIMIT ? OFFSET ?"""
+SELECT kind, name FROM tessera_values
+ WHERE owner = ? AND kind = ? AND name >= ? AND name < ? ORDER BY name DESC LIMIT ? OFFSET ?"""
 _TRIMMED_AT_ONCE: Final = 500
-_LAST_KEY: Final = b"\xff" * 255
+_LONGEST_NAME: Final = 253
+"""Bytes of a key behind its tag."""
 _EXPIRED: Final = "SELECT kind, name, expires_at FROM tessera_values WHERE expires_at <= ? ORDER BY expires_at LIMIT ?"
 _PURGE: Final = "DELETE FROM tessera_values WHERE kind = ? AND name = ? AND expires_at = ?"
 _READ: Final = f"""
@@ -87,11 +91,12 @@ class SQLValues:
         return [counted[id(step)] for step in steps]
 
     def list(self, kind: str, owner: bytes, *, at: int) -> list[Value]:
-        (rows,) = self._database.read((_LIST, (owner, kind, at)))
+        (rows,) = self._database.read((_LIST, (owner, kind, *_range_of(owner), at)))
         return [value_of(row) for row in rows]
 
     def newest(self, kind: str, owner: bytes, *, before: bytes, most: int, at: int) -> builtins.list[Value]:
-        (rows,) = self._database.read((_NEWEST, (owner, kind, before or _LAST_KEY, at, most)))
+        first, last = _range_of(owner)
+        (rows,) = self._database.read((_NEWEST, (owner, kind, first, before or last, at, most)))
         return [value_of(row) for row in rows]
 
     def put_many(self, values: Sequence[Value], *, at: int) -> None:
@@ -102,7 +107,7 @@ class SQLValues:
         self._database.transact(lambda transaction: transaction.write(put, rows), again=True)
 
     def trim(self, kind: str, owner: bytes, *, keep: int) -> int:
-        (rows,) = self._database.read((_SURPLUS, (owner, kind, _TRIMMED_AT_ONCE, keep)))
+        (rows,) = self._database.read((_SURPLUS, (owner, kind, *_range_of(owner), _TRIMMED_AT_ONCE, keep)))
         return self._database.remove(_DELETE, [tuple(row) for row in rows]) if rows else 0
 
     def delete(self, kind: str, key: bytes) -> None:
@@ -126,6 +131,16 @@ class SQLValues:
             return _ADD, (step.amount, step.kind, step.key, step.ends_at)
         row = (step.kind, step.key, b"", step.amount, step.ends_at, b"")
         return self._database.dialect.increment, (*row, at, at)
+
+
+def _range_of(owner: bytes) -> tuple[bytes, bytes]:
+    """Between which keys all of an owner lie.
+
+    So that a database that would rather read the keys in their order, which it then need not sort, reads those of few
+    owners: there are 65,536 tags.
+    """
+    tag = tag_of_owner(owner)
+    return tag, tag + b"\xff" * _LONGEST_NAME
 
 
 def _counter(step: Increment, rows: Sequence[Sequence[int]]) -> Counter:
