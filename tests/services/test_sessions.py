@@ -327,3 +327,49 @@ def test_S04_a_login_is_overtaken_by_an_end_of_all_among_others(bench):
     with pytest.raises(CredentialsError):
         bench.log_in(checkpoint=before)
     assert bench.log_in(checkpoint=bench.view.checkpoint(at=bench.clock()))
+
+
+# -- A proof of who one is ---------------------------------------------------------------------------------------------
+
+
+def step_up(bench, issued, caller=UNKNOWN_CLIENT):
+    return bench.service.issue(bench.service.authenticate_again(bench.claims(issued), ("otp",), caller))
+
+
+def test_S12_a_proof_is_told_and_stands_in_the_new_token(bench):
+    issued = bench.log_in()
+    bench.clock.advance(600)
+    bench.heard()
+    stepped = step_up(bench, issued)
+    assert bench.heard() == ["session_stepped_up"]
+    claims = bench.claims(stepped)
+    assert (claims.auth_time, claims.amr, claims.gen) == (bench.clock(), ("pwd", "otp"), 1)
+    assert bench.claims(bench.refresh(stepped.refresh_token)).auth_time == bench.clock()
+
+
+def test_R05_a_proof_by_a_superseded_token_is_a_reuse_that_is_told(bench):
+    first = bench.log_in()
+    second = bench.refresh(first.refresh_token)
+    bench.clock.advance(LEEWAY + 1)
+    bench.refresh(first.refresh_token)
+    bench.heard()
+    assert reason_of(step_up, bench, second) == "reuse"
+    assert bench.heard() == ["token_reused", "session_ended"]
+
+
+def test_R06_a_proof_ahead_of_the_storage_is_told(bench):
+    issued = bench.log_in()
+    session = replace(issued.session, gen=5)
+    bench.heard()
+    assert step_up(bench, bench.service.issue(session)).session.gen == 6
+    assert bench.heard() == ["store_behind", "session_stepped_up"]
+
+
+def test_S09_a_session_of_another_realm_or_issuer_does_not_step_up(bench):
+    issued = bench.log_in()
+    other = Bench(bench.storage, realm="staff", clock=bench.clock)
+    assert reason_of(other.service.authenticate_again, bench.claims(issued), ("otp",), ClientInfo()) == "expiry"
+    foreign = Bench(bench.storage, clock=bench.clock, issued_for='["b", ""]')
+    mine = Bench(bench.storage, clock=bench.clock, issued_for='["a", ""]').log_in()
+    with pytest.raises(TokenInvalidError):
+        step_up(foreign, mine)

@@ -175,10 +175,6 @@ class SessionService:
             )
         return self._renewed(result, caller, "session_stepped_up")
 
-    def step_up(self, claims: Claims, amr: tuple[str, ...], caller: ClientInfo) -> Issued:
-        """The pair of a session whose user has proved again who he is; errors as of `authenticate_again`."""
-        return self.issue(self.authenticate_again(claims, amr, caller))
-
     def _renewed(self, result: Rotation | None, caller: ClientInfo, event: str) -> Session:
         """The session of which a pair may be issued; what has happened is told in any case."""
         if result is None or result.session.realm != self._realm:
