@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from .senders.message import Message
+from .senders.one_line import one_line
 
 if TYPE_CHECKING:
     from ..accounts.recipients import Recipient
@@ -78,7 +79,7 @@ def compose(
         kind=recipient.kind,
         purpose=purpose,
         language=language,
-        subject=" ".join(subject.split()),
+        subject=one_line(subject),
         text=text.strip(),
         html=html.strip() if recipient.kind == "email" else "",
         code=facts.code,
@@ -89,8 +90,7 @@ def compose(
 
 def inert(name: str) -> str:
     """A name that somebody else has chosen: one short line in which no reader of messages finds a link."""
-    printable = "".join(each if each.isprintable() else " " for each in name[: 4 * _LONGEST_NAME])
-    line = " ".join(_LINKING.sub(" ", printable).split())
+    line = one_line(_LINKING.sub(" ", name[: 4 * _LONGEST_NAME]))
     return line if len(line) <= _LONGEST_NAME else f"{line[: _LONGEST_NAME - 1]}…"
 
 

@@ -6,6 +6,8 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+from .one_line import one_line
+
 if TYPE_CHECKING:
     from .message import Message
 
@@ -28,9 +30,4 @@ class ConsoleSender:
             is_first, self._has_warned = not self._has_warned, True
         if is_first:
             _log.warning("TESSERA_SENDER is console: codes and links go to the log; for development only")
-        _log.warning("%s message to %s: %s", message.purpose, _one_line(message.to), _one_line(message.text))
-
-
-def _one_line(text: str) -> str:
-    """No line of its own and no control character of a terminal, whatever a name in it holds."""
-    return "".join(each if each.isprintable() else " " for each in " ".join(text.split()))
+        _log.warning("%s message to %s: %s", message.purpose, one_line(message.to), one_line(message.text))

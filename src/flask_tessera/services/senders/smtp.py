@@ -13,6 +13,7 @@ from email.utils import localtime, make_msgid
 from typing import TYPE_CHECKING, Final
 
 from ...errors import SendingError
+from .one_line import one_line
 
 if TYPE_CHECKING:
     import ssl
@@ -136,8 +137,7 @@ def _mail_of(message: Message, sender: Address, recipient: Address) -> EmailMess
     mail = EmailMessage(policy=_POLICY)
     mail["From"] = sender
     mail["To"] = recipient
-    # A header is one line; a name in it may hold anything.
-    mail["Subject"] = "".join(each for each in " ".join(message.subject.split()) if each.isprintable())
+    mail["Subject"] = one_line(message.subject)
     mail["Date"] = localtime()
     mail["Message-ID"] = make_msgid(domain=sender.domain)
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5: no vacation notice answers
