@@ -9,6 +9,7 @@ import os
 import re
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from .errors import ConfigError
 
@@ -216,10 +217,19 @@ def _check_public_url(settings: Settings) -> None:
 
 
 def _check_rp_id(settings: Settings) -> None:
-    if settings.PASSKEY_RP_ID and not _DOMAIN.fullmatch(settings.PASSKEY_RP_ID):
+    domain, host = settings.PASSKEY_RP_ID, urlsplit(settings.PUBLIC_URL).hostname
+    if domain and not _DOMAIN.fullmatch(domain):
+        raise ConfigError(f"{PREFIX}PASSKEY_RP_ID must be a domain such as 'example.com', not {domain!r}")
+    if domain and host and not is_within(host, domain):
         raise ConfigError(
-            f"{PREFIX}PASSKEY_RP_ID must be a domain such as 'example.com', not {settings.PASSKEY_RP_ID!r}"
+            f"{PREFIX}PASSKEY_RP_ID must be the host of {PREFIX}PUBLIC_URL or a domain above it, not {domain!r}"
         )
+
+
+def is_within(host: str, domain: str) -> bool:
+    """Whether browsers let pages of a host use passkeys of a domain; an address is no domain (WebAuthn §5.1.3)."""
+    is_address = ":" in domain or domain.replace(".", "").isdigit()
+    return not is_address and (host == domain or host.endswith(f".{domain}"))
 
 
 def _check_prefix(settings: Settings) -> None:

@@ -88,7 +88,7 @@ class People:
 class Town:
     """The application with its people, and the file that its messages go to."""
 
-    def __init__(self, folder, *, users=None, tessera=None, endpoints=(), **config):
+    def __init__(self, folder, *, users=None, tessera=None, **config):
         self.people, self.clock, self.file = users or People(), Clock(), folder / "messages.jsonl"
         self.app = Flask("town")
         self.app.config.update(
@@ -105,8 +105,6 @@ class Town:
         )
         self.tessera.init_app(self.app)
         self.app.register_blueprint(self.tessera.blueprint())
-        if endpoints:
-            self.app.register_blueprint(self.tessera.blueprint(*endpoints, name="more"))
 
     def post(self, path, body=None, token=None, method="POST", client=None, **headers):
         if token:

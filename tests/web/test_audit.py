@@ -439,7 +439,7 @@ def test_G01_registering_codes_and_passwords_are_recorded(tmp_path):
 
 
 def test_G01_second_factors_are_recorded(tmp_path):
-    town = Town(tmp_path, tessera={"audit": True}, endpoints=("totp", "step-up"))
+    town = Town(tmp_path, tessera={"audit": True})
     token = town.register()["access_token"]
     secret = town.post("/totp", None, token).get_json()["data"]["secret"]
     town.post("/totp/confirm", {"code": code_at(secret, town.clock())}, token)

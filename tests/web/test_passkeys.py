@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 
 from flask_tessera import Tessera
 from flask_tessera.config import Settings
-from flask_tessera.errors import CodeWrongError, ConfigError
+from flask_tessera.errors import CodeWrongError, ConfigError, NotFoundError
+from flask_tessera.web.passkey_site import _warn as relying_party_warning
 from flask_tessera.web.passkey_site import relying_party
 from tests.authenticator import Authenticator
 
@@ -185,16 +184,31 @@ def test_the_settings_say_for_which_site_passkeys_are(new_site, name):
     [
         ({}, "set TESSERA_PUBLIC_URL"),
         ({"CSRF_ORIGINS": ("https://m.example.com",)}, "set TESSERA_PUBLIC_URL"),
-        ({"PUBLIC_URL": "https://app.example.com", "PASSKEY_RP_ID": "other.example"}, "TESSERA_PASSKEY_RP_ID must be"),
-        ({"PUBLIC_URL": "https://badexample.com", "PASSKEY_RP_ID": "example.com"}, "TESSERA_PASSKEY_RP_ID must be"),
-        ({"PUBLIC_URL": "https://192.0.2.7"}, "TESSERA_PASSKEY_RP_ID must be"),
-        ({"PUBLIC_URL": "https://[2001:db8::1]"}, "TESSERA_PASSKEY_RP_ID must be"),
+        ({"PUBLIC_URL": "https://192.0.2.7"}, "name a domain"),
+        ({"PUBLIC_URL": "https://[2001:db8::1]"}, "name a domain"),
     ],
 )
 def test_L16_a_host_that_a_client_names_is_no_site(new_site, settings, told):
     app = new_site().app
-    with app.test_request_context(base_url="https://shop.example"), pytest.raises(ConfigError, match=told):
+    with app.test_request_context(base_url="https://shop.example"), pytest.raises(NotFoundError, match=told):
         relying_party(Settings(**settings))
+
+
+@pytest.mark.parametrize(
+    ("public_url", "domain"),
+    [("https://app.example.com", "other.example"), ("https://badexample.com", "example.com")],
+)
+def test_a_domain_that_is_not_that_of_the_pages_stops_the_application(public_url, domain):
+    with pytest.raises(ConfigError, match="TESSERA_PASSKEY_RP_ID must be"):
+        Settings(PUBLIC_URL=public_url, PASSKEY_RP_ID=domain)
+
+
+def test_where_nothing_tells_the_site_it_is_not_found_and_the_log_says_once_what_to_set(shop, caplog):
+    relying_party_warning.cache_clear()
+    for _ in range(3):
+        answer = shop.post("/auth/login/passkey/options", json={}, base_url="https://shop.example")
+        assert error_of(answer) == (404, 4002, "not_found")
+    assert sum("TESSERA_PUBLIC_URL" in record.getMessage() for record in caplog.records) == 1
 
 
 @pytest.mark.parametrize("base", ["http://localhost:5000", "http://app.localhost", "http://127.0.0.1:5000"])
@@ -212,10 +226,3 @@ def test_in_debug_and_tests_the_origin_of_the_request_counts_too(new_site, mode)
     with app.test_request_context(base_url="http://192.168.0.7:5000"):
         assert relying_party(settings).origins == ("https://app.example.com", "http://192.168.0.7:5000")
         assert relying_party(Settings()).id == "localhost"
-
-
-def test_an_application_that_does_not_say_its_site_answers_500_and_logs_which_setting(shop, caplog):
-    caplog.set_level(logging.ERROR)
-    answer = shop.client.post("/auth/login/passkey/options", json={}, base_url="https://shop.example")
-    assert answer.status_code == 500
-    assert "TESSERA_PUBLIC_URL" in caplog.text

@@ -31,7 +31,7 @@ class Generator:
 
 @pytest.fixture
 def town(tmp_path):
-    made = Town(tmp_path, endpoints=("passkeys",))
+    made = Town(tmp_path)
     made.register()
     return made
 
@@ -228,7 +228,7 @@ def step_up(town, pair, **proof):
 @pytest.fixture
 def pair(tmp_path):
     """Of a login that is not fresh any more, and its town."""
-    town = Town(tmp_path, endpoints=("passkeys", "step-up", "totp"))
+    town = Town(tmp_path)
     pair = town.register()
     town.clock.advance(400)
     return town, pair

@@ -65,7 +65,7 @@ _decode_registration: Final = msgspec.json.Decoder(_Registration).decode
 class Passkeys:
     """The passkeys of one realm. Every method may raise StorageUnavailableError; owners are user ids as text.
 
-    Where it is not known for which site passkeys are, all but `list`, `has_any` and the removals raise ConfigError.
+    Where it is not known for which site passkeys are, all but `list`, `has_any` and the removals raise NotFoundError.
 
     Args:
         values: of the storage.

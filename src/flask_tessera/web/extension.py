@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["Tessera"]
 Function = TypeVar("Function", bound="Callable[..., Any]")
 _LONGEST_REALM = 64
+_OF_ACCOUNTS = ("codes", "register", "password", "links", "totp", "trusted-devices", "passkeys", "step-up")
 
 
 class Tessera(HookRegistration, Actions[User], Generic[User]):
@@ -233,7 +234,9 @@ class Tessera(HookRegistration, Actions[User], Generic[User]):
 
         Args:
             *endpoints: which; by default `refresh`, `logout`, `exchange`, `csrf`, `sessions`, `script`; `login` and
-                `me` with an authenticator and a user view, `tickets` where there are `ticket_purposes`.
+                `second-factor` with an authenticator or users, `me` with a user view, `tickets` where there are
+                `ticket_purposes`; with users also `codes`, `register`, `password`, `links`, `totp`, `trusted-devices`,
+                `passkeys`, `step-up`.
             name: of the blueprint; by default `tessera`, or `tessera_` and the realm.
             url_prefix: where they go; by default where the setting `TESSERA_URL_PREFIX` says, within another blueprint
                 below `/auth`.
@@ -318,7 +321,7 @@ class Tessera(HookRegistration, Actions[User], Generic[User]):
 
     def _default_endpoints(self) -> tuple[str, ...]:
         login = ("login", "second-factor") if self._logs_in else ()
-        accounts = ("codes", "register", "password", "links") if self._hooks.users else ()
+        accounts = _OF_ACCOUNTS if self._hooks.users else ()
         me = ("me",) if self._hooks.user_view else ()
         tickets = ("tickets",) if self._hooks.ticket_purposes else ()
         history = ("history",) if self._hooks.keeps_history else ()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import functools
+import logging
+from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import urlsplit
 
 from ..accounts.passkeys import RelyingParty
-from ..errors import ConfigError
+from ..config import is_within
+from ..errors import NotFoundError
 from .cookies import is_local
 from .current import current_app_object, current_request_object
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
 _PORTS: Final = {"http": 80, "https": 443}
 _LOCALHOST: Final = "localhost"
+_log = logging.getLogger("flask_tessera")
 
 
 def relying_party(settings: Settings) -> RelyingParty:
@@ -25,7 +29,7 @@ def relying_party(settings: Settings) -> RelyingParty:
     it is localhost, and the origin that the request was sent to.
 
     Raises:
-        ConfigError: that is not known, or the domain is not that of `PUBLIC_URL`.
+        NotFoundError: that is not known, or there are no passkeys of it; logged once, with what is to be set.
     """
     domain = settings.PASSKEY_RP_ID or urlsplit(settings.PUBLIC_URL).hostname or ""
     origins = [_origin(each) for each in (settings.PUBLIC_URL, *settings.CSRF_ORIGINS) if each]
@@ -33,13 +37,13 @@ def relying_party(settings: Settings) -> RelyingParty:
         origins.append(_origin(current_request_object().host_url))
         domain = domain or _LOCALHOST
     if not domain:
-        raise ConfigError(
+        _refuse(
             "passkeys belong to a domain: set TESSERA_PUBLIC_URL to the origin of your pages, as"
             " 'https://app.example.com'; or TESSERA_PASSKEY_RP_ID to their domain, as 'example.com'"
         )
-    if settings.PUBLIC_URL and not _is_within(urlsplit(settings.PUBLIC_URL).hostname or "", domain):
-        raise ConfigError(
-            f"TESSERA_PASSKEY_RP_ID must be the host of TESSERA_PUBLIC_URL or a domain above it, not {domain!r}"
+    if settings.PUBLIC_URL and not is_within(urlsplit(settings.PUBLIC_URL).hostname or "", domain):
+        _refuse(
+            f"browsers know no passkeys of {domain!r}, which is the host of TESSERA_PUBLIC_URL: name a domain there"
         )
     return RelyingParty(domain, tuple(dict.fromkeys(origins)) or (f"https://{domain}",))
 
@@ -49,10 +53,14 @@ def _is_development() -> bool:
     return bool(app.debug or app.testing or is_local(current_request_object().host))
 
 
-def _is_within(host: str, domain: str) -> bool:
-    """Whether browsers let pages of a host use passkeys of a domain; an address is no domain (WebAuthn §5.1.3)."""
-    is_address = ":" in domain or domain.replace(".", "").isdigit()
-    return not is_address and (host == domain or host.endswith(f".{domain}"))
+@functools.cache
+def _warn(text: str) -> None:
+    _log.warning("requests for passkeys are answered with 404: %s", text)
+
+
+def _refuse(text: str) -> NoReturn:
+    _warn(text)
+    raise NotFoundError(text)
 
 
 def _origin(url: str) -> str:

@@ -7,12 +7,13 @@ so a mistyped code can be typed again; how often is counted for the user, whatev
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from .. import signals
-from ..errors import CredentialsError, InputError, SecondFactorRequiredError, ThrottledError
+from ..errors import CredentialsError, InputError, NotFoundError, SecondFactorRequiredError, ThrottledError
 from ..services.keys import parse_sid
 from ..services.second_factors import PASSKEY
 from ..services.tickets import Ticket, is_everywhere
@@ -60,7 +61,9 @@ def ask_for_second_factor(
     ticket = runtime.tickets.issue(wanted, expires_in=LIFETIME)
     next_step: dict[str, Any] = {"ticket": ticket, "expires_in": LIFETIME, "factors": list(factors)}
     if PASSKEY in factors:
-        next_step["passkey"] = runtime.accounts.passkeys.options_for(user_id)
+        # Where it is not known any more for which site they are, other factors are left.
+        with suppress(NotFoundError):
+            next_step["passkey"] = runtime.accounts.passkeys.options_for(user_id)
     raise SecondFactorRequiredError(next_step)
 
 
