@@ -50,8 +50,8 @@ def test_A04_a_key_opens_none_of_the_other_routes_of_the_service(two_servers):
             reply = server.call(route["method"], path, {}, token=made["key"])
             if reply.status < 300:
                 opened.add(route["path"])
-    # A script that anybody may load, besides what tells who is calling.
-    assert opened == {"/auth/me", "/auth/verify", "/auth/tessera.js"}
+    # What anybody may ask for, besides what tells who is calling.
+    assert opened == {"/auth/me", "/auth/verify", "/auth/tessera.js", "/auth/login/passkey/options"}
     assert server.call("DELETE", f"/auth/api-keys/{made['id']}", token=token).status == 200
 
 

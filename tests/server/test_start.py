@@ -11,6 +11,7 @@ import pytest
 
 from flask_tessera.errors import ConfigError, TesseraError
 from flask_tessera.server import create_app
+from flask_tessera.web.endpoints import ENDPOINTS
 from tests.cli.stores import store_url
 from tests.length import shortly
 from tests.servers import wait_until
@@ -290,41 +291,26 @@ def test_L17_there_is_no_user_that_nobody_added(tmp_path):
 
 def test_the_service_registers_its_routes_and_no_others(tmp_path):
     app = create_app(environment={"SECRET_KEY": SECRET, "TESSERA_URL_PREFIX": "/api/v1"}, data=str(tmp_path))
-    assert sorted(rule.rule for rule in app.url_map.iter_rules()) == [
-        "/",
-        *["/api/v1/api-keys"] * 2,
-        *["/api/v1/api-keys/<key_id>"] * 2,
-        "/api/v1/api-keys/<key_id>/rotate",
-        "/api/v1/csrf",
-        "/api/v1/exchange",
-        "/api/v1/history",
-        "/api/v1/login",
-        "/api/v1/login/passkey/options",
-        "/api/v1/logout",
-        "/api/v1/me",
-        *["/api/v1/passkeys"] * 2,
-        "/api/v1/passkeys/<passkey_id>",
-        "/api/v1/passkeys/options",
-        "/api/v1/refresh",
-        "/api/v1/sessions",
-        "/api/v1/sessions/<sid>",
-        "/api/v1/tessera.js",
-        "/api/v1/tickets",
-        "/api/v1/verify",
-        "/console/",
-        "/console/devices",
-        "/console/devices/<sid>/end",
-        "/console/devices/end-others",
-        *["/console/sign-in"] * 2,
-        "/console/sign-out",
-        "/console/static/<path:filename>",
-        "/docs",
-        "/docs/static/<path:filename>",
-        "/healthz",
-        "/login",
-        "/openapi.json",
-        "/user/detail",
-    ]
+    ours = [f"/api/v1{row.rule}" for rows in ENDPOINTS.values() for row in rows]
+    assert sorted(rule.rule for rule in app.url_map.iter_rules()) == sorted(
+        [
+            *ours,
+            "/",
+            "/console/",
+            "/console/devices",
+            "/console/devices/<sid>/end",
+            "/console/devices/end-others",
+            *["/console/sign-in"] * 2,
+            "/console/sign-out",
+            "/console/static/<path:filename>",
+            "/docs",
+            "/docs/static/<path:filename>",
+            "/healthz",
+            "/login",
+            "/openapi.json",
+            "/user/detail",
+        ]
+    )
 
 
 FACTORY = """
