@@ -18,7 +18,7 @@ from .errors import (
     UserGoneError,
 )
 from .sessions.model import Device, Session
-from .web.actions import RevokeResult
+from .web.ending_actions import RevokeResult
 from .web.extension import Tessera
 from .web.guards import current_identity, current_user, login_required
 from .web.http_errors import TesseraHTTPError

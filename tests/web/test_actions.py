@@ -24,7 +24,7 @@ from flask_tessera import (
 )
 from flask_tessera.errors import SessionLimitError
 from flask_tessera.sessions.transitions import Changes
-from flask_tessera.web.actions import FOR_EVER
+from flask_tessera.web.ending_actions import FOR_EVER
 from flask_tessera.web.user_ids import id_of
 
 from .conftest import User, age

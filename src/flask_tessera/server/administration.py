@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..accounts.recipients import parse_recipient
 from ..errors import InputError, NotFoundError
-from ..web.actions import FOR_EVER
+from ..web.ending_actions import FOR_EVER
 from .users import ServiceUsers
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from ..errors import ConfigError
 from ..services.tickets import checked_purpose
 from ..tokens.claims import is_safe_text
 from . import guards, protection
-from .actions import Actions, User
+from .action_base import User
+from .actions import Actions
 from .api_key_actions import ApiKeyActions
 from .app_state import States, runtime_of, states_of
 from .current import current_app_object, is_async, refuse_async_without_support
