@@ -48,6 +48,8 @@ REMEMBERED = {
 """What a reader copies from an answer into a later line, and how sed finds it in the answer."""
 CHANGING = {"expires_in", "refresh_expires_in", "created_at", "last_seen_at", "expires_at", "effective_by"}
 """Members whose number depends on when an example is run."""
+PRINTED_CODE = r"""'"$(sed -n 's/^[a-z]* message to .* \([0-9]\{6\}\).*/\1/p' printed | tail -n 1)"'"""
+"""The last code that the demo has printed, in the middle of a text in single quotes."""
 DONE: set[tuple[str, ...]] = set()
 SERVES = re.compile(r"^flask .* run$", re.MULTILINE)
 pytestmark = pytest.mark.timeout(900)
@@ -78,7 +80,8 @@ def run_blocks(blocks: list[Block], folder: Path, surroundings: dict[str, str], 
     for name in REMEMBERED:
         script = re.sub(rf"(?<=[ \"]){name}(?=['\"])", f"'\"${name}\"'", script)
     if demo:
-        script = script.replace("THE_PASSWORD", demo.password).replace(DEMO, demo.base)
+        for name, text in {"THE_PASSWORD": demo.password, DEMO: demo.base, "THE_CODE": PRINTED_CODE}.items():
+            script = script.replace(name, text)
     command = ["bash", "-euo", "pipefail", "-c", script]
     done = subprocess.run(command, cwd=folder, env=surroundings, check=False, text=True, capture_output=True)
 

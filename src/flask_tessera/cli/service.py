@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from contextlib import contextmanager
+import os
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -65,16 +66,23 @@ def _extra_installed() -> Iterator[None]:
 @_service_commands.command("serve")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
-@click.option("--demo", is_flag=True, help="With a demo user, whose random password is printed.")
+@click.option("--demo", is_flag=True, help="With a demo user; his random password is printed, and codes are.")
 @click.pass_context
 def serve(ctx: click.Context, host: str, port: int, demo: bool) -> None:
     """Run the service with waitress until it is interrupted."""
     with _extra_installed():
         from ..server import create_app
-        from ..server.logs import json_logs
+        from ..server.logs import json_logs, show_messages
         from ..server.serving import run
-    with json_logs():
-        run(create_app(**ctx.meta.get(_WHERE, {})), host, port, demo=demo, say=click.echo)
+    environment = {**_of_demo(port), **os.environ} if demo else None
+    with json_logs(), show_messages() if demo else nullcontext():
+        app = create_app(environment=environment, **ctx.meta.get(_WHERE, {}))
+        run(app, host, port, demo=demo, say=click.echo)
+
+
+def _of_demo(port: int) -> dict[str, str]:
+    """What a demo is set to where nothing else is said: codes and links are printed, and links lead to it."""
+    return {"TESSERA_SENDER": "console:", "TESSERA_PUBLIC_URL": f"http://localhost:{port}"}
 
 
 for _command in (users, *tessera_commands.commands.values()):

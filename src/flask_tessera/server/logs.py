@@ -55,6 +55,19 @@ def json_logs() -> Iterator[None]:
         root.removeHandler(handler)
 
 
+@contextmanager
+def show_messages() -> Iterator[None]:
+    """Have the messages of the sender `console:` written to standard error as people read them, meanwhile."""
+    log, handler = logging.getLogger("flask_tessera.sender"), logging.StreamHandler(sys.stderr)
+    log.addHandler(handler)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.propagate = True
+        log.removeHandler(handler)
+
+
 def show_audit_events() -> None:
     """Have audit events written to standard error; where logging is configured, that has the last word, as in Flask."""
     log = logging.getLogger(LOGGER)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from .app import Service
 
 _DEMO_PHONE: Final = "13800138000"
+_NEWCOMER: Final = "13700137000"
+"""Who registers in the lines to paste."""
 _DEMO_DEVICE: Final = Device(name="demo (curl)")
 """What the session of the printed token is called among the devices."""
 _OTHER_THREADS: Final = 10
@@ -65,6 +67,8 @@ def run(app: Flask, host: str, port: int, *, demo: bool, say: Callable[[str], An
             user = service.users.get(_DEMO_PHONE)
             token = service.tessera.start_token(user, device=_DEMO_DEVICE)
         say(_hints(base, service, password, token))
+        if runtime.settings.SENDER == "console:":
+            say(_registering(base + runtime.settings.URL_PREFIX))
     maintenance.start(runtime)
     try:
         server.run()
@@ -142,6 +146,19 @@ def _hints(base: str, service: Service, password: str, token: str) -> str:
     return _HINTS.format(base=base, phone=_DEMO_PHONE, password=password, body=body, token=token, **places)
 
 
+def _registering(base: str) -> str:
+    asked = {"recipient": _NEWCOMER, "purpose": "register"}
+    sent = {"recipient": _NEWCOMER, "code": "THE_CODE", "name": "Ada"}
+    bodies = [json.dumps(each).replace('"', '\\"') for each in (asked, sent)]
+    return _REGISTERING.format(base=base, asked=bodies[0], sent=bodies[1])
+
+
+_REGISTERING: Final = """
+To register, ask for a code, which is printed here, and put it in the place of THE_CODE:
+
+curl -s {base}/codes -H "Content-Type: application/json" -d "{asked}"
+curl -s {base}/register -H "Content-Type: application/json" -d "{sent}"
+"""
 _HINTS: Final = """
 The demo user is {phone}, the password is {password} (shown once; a new one at each start).
 Open {base}/ in a browser, or paste any of these lines into another terminal:
