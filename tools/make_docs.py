@@ -137,6 +137,10 @@ SETTINGS = {
         "the origin of the links that are sent, such as `https://app.example.com`",
         "所发链接的源（origin），如 `https://app.example.com`",
     ),
+    "NOTICES": (
+        "users are told of a login on a new device, a changed password, second factor or recipient, and copied tokens",
+        "用户会收到通知：新设备登录、修改密码、变更两步验证或手机号和邮箱、登录凭证被复制",
+    ),
     "PASSKEY_RP_ID": (
         "the domain that passkeys are bound to; by default the host of `PUBLIC_URL`",
         "通行密钥（passkey）绑定的域名；默认取 `PUBLIC_URL` 的主机名",
@@ -226,6 +230,7 @@ EVENTS_ZH = {
     "session_started": "登录：会话开始",
     "session_refreshed": "会话刷新",
     "session_stepped_up": "用户再次证明身份",
+    "recipient_changed": "用户换了手机号或邮箱",
     "session_ended": "退出登录：会话结束",
     "token_reused": "用过的 refresh token 又出现",
     "store_behind": "token 比存储知道的更新：存储丢失了写入",

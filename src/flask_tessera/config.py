@@ -65,6 +65,7 @@ class Settings:
     PASSWORD_MIN_LENGTH: int = 8
     SENDER: str = field(default="", repr=False)
     PUBLIC_URL: str = ""
+    NOTICES: bool = True
     PASSKEY_RP_ID: str = ""
     HASH_SLOTS: int = field(default_factory=lambda: os.cpu_count() or 1)
 

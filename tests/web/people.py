@@ -112,6 +112,9 @@ class Town:
         return (client or self.app.test_client()).open(f"/auth{path}", method=method, json=body or {}, headers=headers)
 
     def messages(self):
+        with self.app.app_context():
+            sending = self.tessera.runtime.accounts.sending
+        sending.wait_for_notices(10)
         if not self.file.exists():
             return []
         return [json.loads(line) for line in self.file.read_text("utf-8").splitlines()]

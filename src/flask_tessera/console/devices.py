@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 from flask import redirect, url_for
 
 from ..services.keys import parse_sid, sid_text
+from ..services.user_agents import guess
 from ..web.app_state import states_of
 from ..web.current import call_host, current_app_object, current_request_object
 from ..web.endpoints.sessions import end_session
 from ..web.freshness import is_recent_login, refuse_stale_login
 from .own_paths import with_query
 from .rendering import render
-from .user_agents import guess
 from .words import method_label
 
 if TYPE_CHECKING:

@@ -54,6 +54,7 @@ EVENTS: Final[dict[str, EventKind]] = {
     "step_up_failed": EventKind("failure", "proving again who one is was refused"),
     "factor_added": EventKind("success", "a second factor was added"),
     "factor_removed": EventKind("success", "a second factor was removed"),
+    "recipient_changed": EventKind("success", "the user has another phone number or e-mail address"),
     "recovery_codes_renewed": EventKind("success", "new recovery codes took the place of the old ones"),
     "factors_reset": EventKind("success", "an administrator took away all second factors"),
 }

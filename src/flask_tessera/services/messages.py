@@ -19,7 +19,10 @@ LINKS: Final = ("login", "reset", "confirm")
 """Purposes of links."""
 NO_ACCOUNT: Final = "no_account"
 """To a recipient without an account, who is told so and nobody else."""
-NOTICES: Final = ("new_device", "password_changed", "factor_added", "factor_removed", "token_reuse")
+NOTICES: Final = (
+    *("new_device", "password_changed", "factor_added", "factor_removed", "token_reuse"),
+    "recipient_changed",
+)
 """What an owner is told after the fact."""
 PURPOSES: Final = tuple(dict.fromkeys((*CODES, *LINKS, NO_ACCOUNT, *NOTICES)))
 

@@ -9,6 +9,8 @@ The limits are fixed, since they are for abuse, and no application needs others:
 - one recipient: 1 in 60 seconds for each purpose, 10 in an hour, 20 in a day, whatever the purpose. Whoever asks for
   codes to a stranger's phone annoys him twenty times a day, and no more;
 - one network (an IPv4 address, or a /64 of IPv6), behind which there may be many people: 200 in an hour;
+- one recipient, by notices of one sort: 3 in an hour, 10 in a day. They are counted apart from what is asked for: else
+  whoever asks for codes to an owner's address would keep from him that somebody has logged in;
 - one calling code of phones: 10,000 in an hour to +86, 100 in an hour to each other. Toll fraud sends to numbers that
   earn money by each message, in countries in which an application has hardly any users.
 
@@ -40,6 +42,7 @@ RESEND_AFTER: Final = _MINUTE
 """Seconds until a recipient can get a second message of one purpose."""
 PER_PURPOSE: Final = ((1, RESEND_AFTER),)
 PER_RECIPIENT: Final = ((10, _HOUR), (20, _DAY))
+PER_NOTICE: Final = ((3, _HOUR), (10, _DAY))
 PER_NETWORK: Final = ((200, _HOUR),)
 PER_CALLING_CODE: Final = ((100, _HOUR),)
 TO_CHINA: Final = ((10_000, _HOUR),)
@@ -84,7 +87,7 @@ class SendingLimits:
             kind: "phone" or "email".
             address: the recipient: E.164, or a mail address in its one spelling.
             network: of the client who asks for it, as `accounts.address.network_of` gives it; empty where nobody has
-                asked, as for notices.
+                asked.
             purpose: for which it was asked.
 
         Raises:
@@ -102,6 +105,19 @@ class SendingLimits:
             self._values.increment_many(first, at=at)
             raise
         return CountedMessage((*first, *others))
+
+    def count_notice(self, notice: str, kind: str, address: str) -> None:
+        """Count one notice, for which nobody has asked; it is never given back. Arguments and errors as of `count`.
+
+        Args:
+            notice: of which sort.
+            kind: of the recipient.
+            address: the recipient's.
+        """
+        places, at = _places(f"notice, {notice}", address, PER_NOTICE), self._clock()
+        places += _places_of_country(kind, address)
+        self._refuse_if_full(places, at)
+        self._take(places, at)
 
     def give_back(self, message: CountedMessage) -> None:
         """It could not be sent; who asks again is not refused for that."""
@@ -157,20 +173,19 @@ def calling_code_of(phone: str) -> str:
 
 
 def _places_of(kind: str, address: str, network: str, purpose: str) -> list[_Place]:
-    named: list[tuple[str, str, Rates]] = [
-        (f"recipient, {purpose}", address, PER_PURPOSE),
-        ("recipient", address, PER_RECIPIENT),
-    ]
+    places = _places(f"recipient, {purpose}", address, PER_PURPOSE) + _places("recipient", address, PER_RECIPIENT)
     if network:
-        named.append(("network", network, PER_NETWORK))
-    if kind == "phone":
-        code = calling_code_of(address)
-        named.append(("country", code, TO_CHINA if code == "86" else PER_CALLING_CODE))
-    return [
-        _Place(hashed_key(what, name, str(seconds)), amount, seconds)
-        for what, name, rates in named
-        for amount, seconds in rates
-    ]
+        places += _places("network", network, PER_NETWORK)
+    return places + _places_of_country(kind, address)
+
+
+def _places_of_country(kind: str, address: str) -> list[_Place]:
+    code = calling_code_of(address) if kind == "phone" else ""
+    return _places("country", code, TO_CHINA if code == "86" else PER_CALLING_CODE) if kind == "phone" else []
+
+
+def _places(what: str, name: str, rates: Rates) -> list[_Place]:
+    return [_Place(hashed_key(what, name, str(seconds)), amount, seconds) for amount, seconds in rates]
 
 
 def _refusal(ends_at: int, at: int) -> ThrottledError:

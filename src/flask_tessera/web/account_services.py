@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..services.account_passwords import AccountPasswords
 from ..services.codes import Codes
 from ..services.factor_limit import FactorLimit
+from ..services.known_devices import KnownDevices
 from ..services.passkey_challenges import PasskeyChallenges
 from ..services.passkeys import Passkeys
 from ..services.recovery_codes import RecoveryCodes
@@ -43,6 +44,7 @@ class AccountServices:
     sending: Sending | None = field(repr=False)
     """None where nothing delivers messages."""
     sending_limits: SendingLimits = field(repr=False)
+    known_devices: KnownDevices = field(repr=False)
     factor_limit: FactorLimit = field(repr=False)
     """Counts wrong second factors, and whatever else proves again who somebody is."""
     totp: TotpFactors = field(repr=False)
@@ -78,6 +80,7 @@ def build_accounts(shared: AppState, realm: str, keys: Keys, hooks: Hooks) -> Ac
         codes=Codes(values, keys.code, realm=realm, clock=clock, random_bytes=random_bytes),
         sending=Sending(sender, at_once=shared.app.testing) if sender is not None else None,
         sending_limits=SendingLimits(values, clock),
+        known_devices=KnownDevices(values, realm, clock),
         factor_limit=limit,
         totp=totp,
         recovery_codes=recovery,

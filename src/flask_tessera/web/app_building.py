@@ -174,7 +174,10 @@ def _sessions_of(
         clock=shared.clock,
         random_bytes=secrets.token_bytes,
         listener=shared.audit.report,
-        on_owner_ended=(api_keys.owner_ended, accounts.second_factors.owner_ended, accounts.passkeys.owner_ended),
+        on_owner_ended=(
+            *(api_keys.owner_ended, accounts.second_factors.owner_ended, accounts.passkeys.owner_ended),
+            accounts.known_devices.owner_ended,
+        ),
     )
 
 

@@ -72,6 +72,8 @@ class States:
         """As they were read last."""
         self.passwords: Passwords | None = None
         """Hashes passwords, once somebody has asked for it."""
+        self.notices: dict[str, Any] = {}
+        """What hears of the sessions of each realm, to tell their owners."""
         self.url_prefixes: dict[str, str] = {}
         """Where the endpoints of each realm are registered."""
         self.outages = OutageLog("")

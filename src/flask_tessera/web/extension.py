@@ -23,6 +23,7 @@ from .hook_registration import HookRegistration
 from .hooks import Hooks
 from .host_users import HostUsers
 from .http_errors import keep_answers, raises_http
+from .notices import Notices
 from .openapi.document import build_document
 from .openapi.page import make_docs
 from .password_hashing import password_hashing
@@ -134,6 +135,8 @@ class Tessera(HookRegistration, Actions[User], Generic[User]):
             guards.check_routes(app)
             keep_answers(app)
             migrations.leave_our_tables_alone()
+        if self._hooks.users is not None:
+            Notices(self).connect(app)
 
     def check(self, app: Flask) -> None:
         """Connect to everything that requests will use, and write something; for start-up scripts.
@@ -324,10 +327,11 @@ class Tessera(HookRegistration, Actions[User], Generic[User]):
         login = ("login", "second-factor") if self._logs_in else ()
         accounts = _OF_ACCOUNTS if self._hooks.users else ()
         me = ("me",) if self._hooks.user_view else ()
+        bind = ("bind",) if accounts and me else ()
         tickets = ("tickets",) if self._hooks.ticket_purposes else ()
         history = ("history",) if self._hooks.keeps_history else ()
         more = ("refresh", "logout", "exchange", "csrf", *me, "sessions", "script")
-        return (*login, *accounts, *more, *tickets, *history)
+        return (*login, *accounts, *bind, *more, *tickets, *history)
 
 
 def _purposes(given: Any) -> frozenset[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..accounts.recipients import Recipient, parse_recipient
 from ..errors import SendingError, TicketInvalidError, UserGoneError
+from ..services.keys import parse_sid
 from ..services.messages import NO_ACCOUNT, Facts
 from ..services.tickets import Ticket, is_everywhere
 from .app_state import states_of
@@ -18,11 +19,12 @@ from .outgoing import send_message
 from .user_loading import load_user
 
 if TYPE_CHECKING:
+    from ..sessions.model import Session
     from .extension import Tessera
 
-LOGIN, RESET, CONFIRM = "login", "reset", "confirm"
+LOGIN, RESET, CONFIRM, END_SESSION = "login", "reset", "confirm", "end-session"
 LinkPurpose = Literal["login", "reset", "confirm"]
-LIFETIMES: Final[dict[str, int]] = {LOGIN: 600, RESET: 1800, CONFIRM: 86_400}
+LIFETIMES: Final[dict[str, int]] = {LOGIN: 600, RESET: 1800, CONFIRM: 86_400, END_SESSION: 7 * 86_400}
 """Seconds for which a link is good."""
 _PURPOSE: Final = "tessera:link-"
 
@@ -54,9 +56,41 @@ def send_link(tessera: Tessera[Any], purpose: LinkPurpose, recipient: Recipient,
         data={"recipient": recipient.address},
     )
     lifetime = LIFETIMES[purpose]
-    text = runtime.tickets.issue(wanted, expires_in=lifetime)
-    link = f"{runtime.settings.PUBLIC_URL}{_prefix_of(tessera)}/links/{text}"
+    link = _link_of(tessera, runtime.tickets.issue(wanted, expires_in=lifetime))
     send_message(tessera, purpose, recipient, Facts(link=link, minutes=lifetime // 60))
+
+
+def link_that_ends(tessera: Tessera[Any], user_id: str, session_id: str) -> str:
+    """A link for the notices of a session, by which whoever gets them ends it; empty where there can be none.
+
+    Args:
+        tessera: of the realm.
+        user_id: whose session, in its text form.
+        session_id: the session, with which the link dies too; empty for none.
+
+    Raises:
+        SessionEndedError: it is over.
+        StorageUnavailableError: there is no link.
+    """
+    runtime = tessera.runtime
+    page = f"{_prefix_of(tessera)}/links/<ticket>"
+    if not session_id or not runtime.settings.PUBLIC_URL:
+        return ""
+    if not any(rule.rule == page for rule in runtime.shared.app.url_map.iter_rules()):
+        return ""
+    wanted = Ticket(_PURPOSE + END_SESSION, user_id=user_id, session_id=session_id)
+    return _link_of(tessera, runtime.tickets.issue(wanted, expires_in=LIFETIMES[END_SESSION]))
+
+
+def end_linked_session(tessera: Tessera[Any], text: str) -> Session:
+    """Use a link that ends a session; gives the session.
+
+    Raises:
+        TicketInvalidError: the link is over, or the session is.
+    """
+    runtime = tessera.runtime
+    ticket = runtime.tickets.redeem(text, _PURPOSE + END_SESSION, is_everywhere)
+    return runtime.sessions.end(parse_sid(ticket.session_id), "kick", tessera.client_info(), owner=ticket.user_id)
 
 
 def purpose_of_link(tessera: Tessera[Any], text: str) -> str:
@@ -92,6 +126,10 @@ def redeem_link(tessera: Tessera[Any], text: str, purpose: str) -> Any:
         return load_user(runtime.hooks, runtime.hooks.user_id_of(ticket.user_id), ticket.user_stamp)
     except UserGoneError as error:
         raise TicketInvalidError("its user is gone, or disabled") from error
+
+
+def _link_of(tessera: Tessera[Any], ticket: str) -> str:
+    return f"{tessera.runtime.settings.PUBLIC_URL}{_prefix_of(tessera)}/links/{ticket}"
 
 
 def _prefix_of(tessera: Tessera[Any]) -> str:

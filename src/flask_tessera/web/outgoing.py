@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from ..accounts.address import network_of
@@ -11,9 +12,18 @@ from ..errors import SendingError
 from .messages import write_message
 
 if TYPE_CHECKING:
+    from flask import Flask
+
     from ..accounts.recipients import Recipient
     from ..services.messages import Facts
     from .extension import Tessera
+
+_NO_SENDER: Final = (
+    "nothing delivers messages; set TESSERA_SENDER (smtp://…, webhook:…, or console: for a trial),"
+    " or give Tessera(sender=…)"
+)
+_WARNED: Final = "tessera_sender_warned"
+_log = logging.getLogger("flask_tessera")
 
 
 def send_message(
@@ -35,12 +45,19 @@ def send_message(
     runtime = tessera.runtime
     services = runtime.accounts
     if services.sending is None:
-        raise SendingError("nothing delivers messages: set TESSERA_SENDER, or give Tessera(sender=…)")
+        _warn_once(runtime.shared.app)
+        raise SendingError(_NO_SENDER)
     network = network_of(tessera.client_info().ip)
     with services.sending_limits.counted(recipient.kind, recipient.address, network, asked_for or purpose):
         named = replace(facts, site=site_of(tessera))
         language = runtime.responses.language()
         services.sending.send(write_message(runtime.shared.app, purpose, recipient, language, named))
+
+
+def _warn_once(app: Flask) -> None:
+    if not app.extensions.get(_WARNED):
+        app.extensions[_WARNED] = True
+        _log.warning("a code or link was asked for and answered with sending_failed (502): %s", _NO_SENDER)
 
 
 def site_of(tessera: Tessera[Any]) -> str:

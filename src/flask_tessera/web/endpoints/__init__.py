@@ -13,6 +13,7 @@ from ..described import Described, as_set, describe, with_own_status
 from ..http_errors import raises_http
 from . import (
     api_keys,
+    bind,
     codes,
     csrf,
     exchange,
@@ -52,6 +53,7 @@ ENDPOINTS: Final[dict[str, tuple[Endpoint, ...]]] = {
     "register": register.ROWS,
     "password": password.ROWS,
     "links": links.ROWS,
+    "bind": bind.ROWS,
     "refresh": refresh.ROWS,
     "logout": logout.ROWS,
     "exchange": exchange.ROWS,

@@ -1,4 +1,4 @@
-"""/links: a link to log in, to set a password anew, or to confirm an address; a page first, and then what it is for."""
+"""/links: a link to log in, set a password anew, confirm an address, end a session; first a page, then the deed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from flask import Response
 
 from ...accounts.recipients import parse_recipient
 from ...errors import InputError, TesseraError, TokenMissingError
+from ...services.keys import sid_text
 from ...services.sending_limits import RESEND_AFTER
 from ...sessions.model import Device
 from .. import links
+from ..binding import bind_recipient
 from ..challenge import ask_challenge
+from ..cookie_session import forget_cookies
 from ..cookies import Delivery, checked
 from ..current import current_app_object, current_request_object
 from ..logins import AMR_OF_CODE, Proof, Way, log_in, users_of
@@ -57,6 +60,13 @@ class RedeemedResponse(msgspec.Struct, frozen=True):
     """The recipient that was confirmed; where the link was one to log in, a pair instead."""
 
     confirmed: str
+
+
+class EndedByLinkResponse(msgspec.Struct, frozen=True):
+    """The session that has ended, and the Unix second by which every worker refuses its tokens."""
+
+    revoked: str
+    effective_by: int
 
 
 def send(tessera: Tessera[Any], wanted: LinkRequest) -> CodeResponse:
@@ -113,7 +123,7 @@ def _page(
 
 
 def redeem(tessera: Tessera[Any], body: RedeemRequest) -> Any:
-    """Log in by a link, or confirm an address by it.
+    """Log in by a link, confirm an address, or end the session that a notice told of.
 
     A link for a new password is used at `/password/reset`.
     """
@@ -121,11 +131,15 @@ def redeem(tessera: Tessera[Any], body: RedeemRequest) -> Any:
     purpose = links.purpose_of_link(tessera, body.ticket)
     if purpose == links.RESET:
         raise InputError("a link for a new password is used at /password/reset", member="ticket")
+    if purpose == links.END_SESSION:
+        ended = links.end_linked_session(tessera, body.ticket)
+        forget_cookies(tessera.runtime, {ended.sid})
+        return EndedByLinkResponse(sid_text(ended.sid), tessera.runtime.effective_by([ended]))
     recipient = links.recipient_of_link(tessera, body.ticket, purpose)
     if purpose == links.CONFIRM:
         user = links.redeem_link(tessera, body.ticket, purpose)
         if recipient not in users_of(tessera.runtime.accounts).recipients(user):
-            users_of(tessera.runtime.accounts).bind(user, recipient)
+            bind_recipient(tessera, user, recipient)
         return RedeemedResponse(recipient.address)
 
     def prove() -> Proof:
@@ -177,7 +191,7 @@ ROWS: Final = (
         "/links/redeem",
         redeem,
         request=RedeemRequest,
-        response=(PairResponse, RedeemedResponse),
+        response=(PairResponse, RedeemedResponse, EndedByLinkResponse),
         errors=(
             *("ticket_invalid", "login_refused", "second_factor_required", "already_exists", "session_limit_reached"),
             *("too_many_requests", "csrf_failed"),

@@ -28,10 +28,11 @@ def me(tessera: Tessera[Any]) -> msgspec.Raw:
     Raises:
         ConfigError: there is no user view.
     """
-    return _shown(tessera, auth_of(tessera.realm).load_user())
+    return shown_user(tessera, auth_of(tessera.realm).load_user())
 
 
-def _shown(tessera: Tessera[Any], user: Any) -> msgspec.Raw:
+def shown_user(tessera: Tessera[Any], user: Any) -> msgspec.Raw:
+    """A user as the application's user view shows him; errors as of `me`."""
     view = tessera.runtime.hooks.user_view
     if view is None:
         raise ConfigError("the endpoint me needs @tessera.user_view")
@@ -61,7 +62,7 @@ def change_me(tessera: Tessera[Any], body: MeRequest) -> msgspec.Raw:
         if text is not None:
             changes[name] = clean(text, longest)
     user = auth_of(tessera.realm).load_user()
-    return _shown(tessera, users_of(tessera.runtime.accounts).update(user, changes) if changes else user)
+    return shown_user(tessera, users_of(tessera.runtime.accounts).update(user, changes) if changes else user)
 
 
 ROWS: Final = (

@@ -70,7 +70,8 @@ def register(tessera: Tessera[Any], wanted: NewPasskeyRequest) -> PasskeyRespons
         user_stamp=identity.user_stamp,
         check=lambda: look_again(runtime),
     )
-    runtime.record("factor_added", user_id=str(identity.user_id), subject=f"passkey {sid_text(passkey.passkey_id)}")
+    user_id, subject = str(identity.user_id), f"passkey {sid_text(passkey.passkey_id)}"
+    runtime.record("factor_added", user_id=user_id, session_id=identity.session_id, subject=subject)
     return _shown(passkey)
 
 
@@ -82,10 +83,11 @@ def list_passkeys(tessera: Tessera[Any]) -> list[PasskeyResponse]:
 
 def remove(tessera: Tessera[Any], passkey_id: str) -> PasskeyRemovedResponse:
     """Remove a passkey; needs a fresh login. The devices that are trusted are not any longer."""
-    accounts, user_id = tessera.runtime.accounts, str(fresh_owner_of_request(tessera).user_id)
+    accounts, identity = tessera.runtime.accounts, fresh_owner_of_request(tessera)
+    user_id, subject = str(identity.user_id), f"passkey {passkey_id}"
     accounts.passkeys.remove(user_id, parse_sid(passkey_id))
     accounts.second_factors.factor_removed(user_id)
-    tessera.runtime.record("factor_removed", user_id=user_id, subject=f"passkey {passkey_id}")
+    tessera.runtime.record("factor_removed", user_id=user_id, session_id=identity.session_id, subject=subject)
     return PasskeyRemovedResponse()
 
 

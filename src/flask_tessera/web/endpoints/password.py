@@ -65,8 +65,11 @@ def change_password(tessera: Tessera[Any], body: PasswordRequest) -> EffectiveRe
     except (OldPasswordError, ThrottledError) as error:
         runtime.record("password_change_failed", user_id=user_id, session_id=identity.session_id, reason=error.row.slug)
         raise
-    runtime.record("password_changed", user_id=user_id, session_id=identity.session_id)
-    return EffectiveResponse(tessera.revoke_others("password_change").effective_by)
+    try:
+        return EffectiveResponse(tessera.revoke_others("password_change").effective_by)
+    finally:
+        # Afterwards: a ticket that is issued for this event would end with the sessions.
+        runtime.record("password_changed", user_id=user_id, session_id=identity.session_id)
 
 
 def reset_password(tessera: Tessera[Any], body: ResetRequest) -> EffectiveResponse:

@@ -54,18 +54,22 @@ def begin(tessera: Tessera[Any]) -> TotpResponse:
 
 def confirm(tessera: Tessera[Any], sent: TotpConfirmation) -> RecoveryCodesResponse:
     """Put the secret to use, for a code of it."""
-    user_id = str(owner_of_request(tessera).user_id)
+    identity = owner_of_request(tessera)
+    user_id = str(identity.user_id)
     address = tessera.client_info().ip
     codes = tessera.runtime.accounts.totp.confirm(user_id, sent.code, address=address)
-    tessera.runtime.record("factor_added", user_id=user_id, subject=TOTP)
+    tessera.runtime.record("factor_added", user_id=user_id, session_id=identity.session_id, subject=TOTP)
     return RecoveryCodesResponse(codes)
 
 
 def remove(tessera: Tessera[Any]) -> NothingResponse:
     """Forget the generator, and trust no device any longer; needs a fresh login."""
-    user_id = str(fresh_owner_of_request(tessera).user_id)
-    tessera.runtime.accounts.second_factors.remove_totp(user_id)
-    tessera.runtime.record("factor_removed", user_id=user_id, subject=TOTP)
+    identity, factors = fresh_owner_of_request(tessera), tessera.runtime.accounts.second_factors
+    user_id = str(identity.user_id)
+    was_there = TOTP in factors.names_of(user_id)
+    factors.remove_totp(user_id)
+    if was_there:
+        tessera.runtime.record("factor_removed", user_id=user_id, session_id=identity.session_id, subject=TOTP)
     return NothingResponse()
 
 

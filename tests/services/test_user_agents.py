@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_tessera.console.user_agents import guess
+from flask_tessera.services.user_agents import guess
 
 REAL = json.loads((Path(__file__).parent.parent / "data" / "user-agents.json").read_text("utf-8"))
 
