@@ -410,7 +410,15 @@ def tutorial_diff(_: str) -> str:
 
 
 def minimal_app(_: str) -> str:
-    return f"```python\n{(ROOT / 'examples' / 'minimal' / 'app.py').read_text('utf-8')}```\n"
+    return _example("minimal")
+
+
+def accounts_app(_: str) -> str:
+    return _example("accounts")
+
+
+def _example(name: str) -> str:
+    return f"```python\n{(ROOT / 'examples' / name / 'app.py').read_text('utf-8')}```\n"
 
 
 def file_of_deployment(name: str, language: str) -> Callable[[str], str]:
@@ -496,6 +504,7 @@ PARTS: dict[str, Callable[[str], str]] = {
     "short-settings-zh": short_settings_zh,
     "tutorial-diff": tutorial_diff,
     "minimal-app": minimal_app,
+    "accounts-app": accounts_app,
     "audit-events-en": lambda _: audit_events(
         ("event", "result", "what has happened"), {name: kind.words for name, kind in audit_data.EVENTS.items()}
     ),

@@ -44,6 +44,8 @@ REMEMBERED = {
     "THE_RECOVERY_CODE": r's/.*"recovery_codes": *\["\([^"]*\)".*/\1/p',
     "THE_TICKET": r's/.*"ticket": *"\([^"]*\)".*/\1/p',
     "THE_TRUST_TOKEN": r's/.*"trust_token": *"\([^"]*\)".*/\1/p',
+    "THE_CODE": r's/.*"code": *"\([^"]*\)".*/\1/p',
+    "THE_LINK_TICKET": r's|.*/links/\([A-Za-z0-9_-]*\)", .*|\1|p',
 }
 """What a reader copies from an answer into a later line, and how sed finds it in the answer."""
 CHANGING = {"expires_in", "refresh_expires_in", "created_at", "last_seen_at", "expires_at", "effective_by"}
@@ -78,7 +80,7 @@ def run_blocks(blocks: list[Block], folder: Path, surroundings: dict[str, str], 
     after = "\ncat answer\n" + "\n".join(put_in)
     script = "".join(f"{{\n{block.text}\n}} > answer{after}\nprintf '{END_OF_BLOCK}'\n" for block in blocks)
     for name in REMEMBERED:
-        script = re.sub(rf"(?<=[ \"]){name}(?=['\"])", f"'\"${name}\"'", script)
+        script = re.sub(rf"(?<=[ \"/]){name}(?=['\"])", f"'\"${name}\"'", script)
     if demo:
         for name, text in {"THE_PASSWORD": demo.password, DEMO: demo.base, "THE_CODE": PRINTED_CODE}.items():
             script = script.replace(name, text)

@@ -1,4 +1,5 @@
-// Runs one front end against a server. Commands come as lines of JSON on standard input, one answer a line goes out.
+// Runs one front end against a server. Commands come as lines of JSON on standard input, one answer a line goes out. A
+// list is given as several arguments; `whole` asks for the answers instead of a word for each.
 import {createInterface} from "node:readline";
 import {createRequire} from "node:module";
 import {pathToFileURL} from "node:url";
@@ -44,9 +45,9 @@ function platform() {
 
 const client = kind === "axios" ? await overAxios() : module.tesseraClient(platform(), {site, onEnded});
 for await (const line of createInterface({input: process.stdin})) {
-  const {call, given, times = 1} = JSON.parse(line);
+  const {call, given, times = 1, whole = false} = JSON.parse(line);
   const answers = call === "ended" ? ended.splice(0)
-    : await Promise.all(Array.from({length: times}, () => client[call](given)));
-  const words = answers.map((each) => typeof each === "string" ? each : each.error || (each.code === 0 ? "ok" : each));
+    : await Promise.all(Array.from({length: times}, () => client[call](...[].concat(given))));
+  const words = whole ? answers : answers.map((each) => typeof each === "string" ? each : each.error || (each.code === 0 ? "ok" : each));
   console.log(JSON.stringify(words));
 }

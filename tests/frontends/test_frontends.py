@@ -26,7 +26,8 @@ SNIPPETS = ROOT / "docs" / "frontends"
 FRONT_ENDS = {"axios": "axios.js", "wx": "mini-program.js", "uni": "mini-program.js"}
 NODE = shutil.which("node")
 
-DOCUMENT = SNIPPETS.parent / "frontends.md"
+DOCUMENTS = {SNIPPETS.parent / "frontends.md": 1, SNIPPETS.parent / "login-mini-program.md": 3}
+"""Those with scripts, and how many."""
 
 pytestmark = pytest.mark.skipif(NODE is None, reason="there is no Node.js")
 
@@ -40,8 +41,8 @@ class FrontEnd:
         words = [NODE, HERE / "harness.mjs", kind, f"http://127.0.0.1:{port}", folder / "snippet.mjs"]
         self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def __call__(self, call, given=None, times=1):
-        self.process.stdin.write(json.dumps({"call": call, "given": given, "times": times}) + "\n")
+    def __call__(self, call, given=None, times=1, *, whole=False):
+        self.process.stdin.write(json.dumps({"call": call, "given": given, "times": times, "whole": whole}) + "\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
 
@@ -129,11 +130,16 @@ def test_after_a_logout_the_token_is_refused(shop, front_end):
 def test_the_scripts_of_the_document_and_of_the_package_can_be_read(tmp_path):
     from flask_tessera.web.endpoints import script
 
-    blocks = [block.text for block in blocks_of(DOCUMENT) if block.language == "js"]
-    assert len(blocks) == 1
-    for number, text in enumerate([*blocks, script._source()]):
-        (tmp_path / f"{number}.js").write_text(text, "utf-8")
-        subprocess.run([NODE, "--check", tmp_path / f"{number}.js"], check=True)
+    scripts = [script._source()]
+    for document, number in DOCUMENTS.items():
+        blocks = [block.text for block in blocks_of(document) if block.language == "js"]
+        assert len(blocks) == number
+        scripts += blocks
+    for number, text in enumerate(scripts):
+        # Node.js takes a file for a module by its name.
+        path = tmp_path / f"{number}.{'mjs' if 'import ' in text else 'js'}"
+        path.write_text(text, "utf-8")
+        subprocess.run([NODE, "--check", path], check=True)
 
 
 # -- The script of a page ----------------------------------------------------------------------------------------------
