@@ -279,3 +279,18 @@ def test_L13_of_requests_in_sixteen_threads_exactly_the_limits_get_through(kind,
         race_threads(16, lambda number: limits.give_back(messages[number]))
         assert_sent(race_threads(16, lambda number: attempt(limits, "phone", phone(number), "again")), 16)
         storage.close()
+
+
+def test_notices_have_counters_of_their_own_for_each_sort(limits, clock):
+    for _ in range(10):
+        with contextlib.suppress(ThrottledError):
+            limits.count("phone", PHONE, "")
+    for sort in ("new_device", "password_changed"):
+        for _ in range(3):
+            limits.count_notice(sort, "phone", PHONE)
+        with pytest.raises(ThrottledError):
+            limits.count_notice(sort, "phone", PHONE)
+    clock.advance(DAY)
+    for _ in range(3):
+        limits.count_notice("new_device", "phone", PHONE)
+    assert limits.count("phone", PHONE, "").taken
