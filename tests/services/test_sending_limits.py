@@ -284,7 +284,7 @@ def test_L13_of_requests_in_sixteen_threads_exactly_the_limits_get_through(kind,
 def test_notices_have_counters_of_their_own_for_each_sort(limits, clock):
     for _ in range(10):
         with contextlib.suppress(ThrottledError):
-            limits.count("phone", PHONE, "")
+            count(limits, "phone", PHONE, "")
     for sort in ("new_device", "password_changed"):
         for _ in range(3):
             limits.count_notice(sort, "phone", PHONE)
@@ -293,4 +293,4 @@ def test_notices_have_counters_of_their_own_for_each_sort(limits, clock):
     clock.advance(DAY)
     for _ in range(3):
         limits.count_notice("new_device", "phone", PHONE)
-    assert limits.count("phone", PHONE, "").taken
+    assert count(limits, "phone", PHONE, "").taken

@@ -143,7 +143,7 @@ def test_a_password_that_was_reset_is_told_and_there_is_no_session_to_end(town):
 
 
 def test_second_factors_that_come_and_go_are_told(tmp_path):
-    town = Town(tmp_path, endpoints=("totp", "passkeys"))
+    town = Town(tmp_path)
     token = town.register(device={"id": "a"})["access_token"]
     assert town.post("/totp", method="DELETE", token=token).status_code == 200
     assert notices(town) == [], "there was none"
