@@ -16,6 +16,7 @@ from flask_tessera.sessions.revocations import ENDED_KEPT, REASON_KEPT, RETENTIO
 from flask_tessera.storage.key_value import owned_key
 from flask_tessera.storage.model import Page
 from flask_tessera.storage.redis.records import pack_session, unpack_session
+from flask_tessera.testing import race
 from flask_tessera.testing.contract.base import IDLE, LIFETIME, T0, begin, new_session, rotate, stored
 from tests.servers import fresh_url
 
@@ -47,10 +48,15 @@ def test_every_key_names_its_slot(store, raw):
     tags = {key: key.partition(b"{")[2].partition(b"}")[0] for key in raw.names()}
     assert set(tags.values()) == {b"log", tag_of("", "7").hex().encode(), b"7461"}
     log = {key.rpartition(b":")[2] for key, tag in tags.items() if tag == b"log"}
-    assert log == {b"meta", b"pulse", b"entries", b"forget", b"valid", b"check"}
+    assert log == {b"meta", b"pulse", b"entries", b"forget", b"valid", b"checks"}
     kinds = {key.split(b":")[2] for key, tag in tags.items() if tag != b"log"}
     assert kinds == {b"s", b"p", b"e", b"k", b"w"}
     assert session.sid in raw.sids()
+
+
+def test_F01_workers_that_start_at_once_do_not_take_each_other_for_a_broken_server(store):
+    for _ in range(10):
+        race(16, lambda _number: store.check())
 
 
 def test_P8_a_session_is_kept_for_as_long_as_a_token_of_it_could_be_presented(store, raw):

@@ -123,9 +123,11 @@ class RedisStorage(Storage):
         for base in chain([self._keys.log], (self._keys.base(tag.to_bytes(2, "big")) for tag in range(1 << 16))):
             if (server := self._servers.of(base)) in left:
                 left.remove(server)
-                key, value = base + b"check", secrets.token_bytes(8)
-                self._client.command(key, "SET", key, value, "EX", _CHECK_KEPT, writes=True)
-                if self._client.command(key, "GET", key) != value:
+                # A member of its own: workers that start at once all do this.
+                key, member = base + b"checks", secrets.token_bytes(8)
+                self._client.command(key, "HSET", key, member, b"1", writes=True)
+                self._client.command(key, "EXPIRE", key, _CHECK_KEPT, writes=True)
+                if self._client.command(key, "HGET", key, member) != b"1":
                     raise StorageUnavailableError("Redis: what was written is not what is read", writing=True)
             if not left:
                 return
