@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
+from contextlib import contextmanager
+
 import pytest
 
+from flask_tessera.accounts.hash_slots import claiming, network_claim
 from flask_tessera.accounts.recipients import parse_recipient
 from flask_tessera.errors import SendingError
 from flask_tessera.services.account_passwords import AccountPasswords
@@ -230,6 +234,47 @@ def test_L15_a_reset_by_code_ends_all_sessions_and_is_good_once(town):
     assert not is_live(town, pair)
     assert error_of(town.post("/password/reset", body)) == (401, "code_wrong")
     assert town.post("/login", {"phone": PHONE, "password": "eleven green otters"}).status_code == 200
+
+
+class NobodyWaits(deque):
+    """The queue for places: who is not refused at once is served at once."""
+
+    def append(self, place):
+        place.turn.set()
+
+
+@contextmanager
+def busy(town):
+    """All places for hashing that this client may have are taken; there are others."""
+    with town.app.app_context():
+        slots = town.tessera.runtime.accounts.passwords._passwords._slots
+    slots._queue = NobodyWaits()
+    with claiming(network_claim("127.0.0.1")), slots.acquire():
+        yield
+
+
+@pytest.mark.parametrize("way", ["code", "link"])
+def test_L02_a_reset_that_finds_no_place_to_be_hashed_can_be_tried_again(tmp_path, way):
+    town = Town(tmp_path, HASH_SLOTS=1)
+    town.register(EMAIL)
+    proof = (
+        {"ticket": link(town, "reset")} if way == "link" else {"recipient": EMAIL, "code": town.code(EMAIL, "reset")}
+    )
+    body = {**proof, "password": "eleven green otters"}
+    with busy(town):
+        assert error_of(town.post("/password/reset", body)) == (429, "too_many_requests")
+    assert town.post("/password/reset", body).status_code == 200
+    assert town.post("/password/reset", body).status_code == 401
+
+
+def test_L02_a_user_who_is_logged_in_has_a_share_of_the_places_for_hashing_too(tmp_path):
+    town = Town(tmp_path, HASH_SLOTS=1)
+    token = town.register()["access_token"]
+    change = {"old": PASSWORD, "new": "eleven green otters"}
+    with busy(town):
+        assert error_of(town.post("/step-up", {"password": PASSWORD}, token=token)) == (429, "too_many_requests")
+        assert error_of(town.post("/password", change, token=token)) == (429, "too_many_requests")
+    assert town.post("/step-up", {"password": PASSWORD}, token=token).status_code == 200
 
 
 @pytest.mark.parametrize("more", [{}, {"recipient": PHONE}, {"recipient": PHONE, "code": "1", "ticket": "t"}])

@@ -36,6 +36,11 @@ def claiming(*claimants: str) -> Iterator[None]:
         _claimants.reset(token)
 
 
+def network_claim(network: str) -> str:
+    """What a client's network claims as, whatever its passwords are hashed for."""
+    return f"network {network}"
+
+
 class _Place:
     """One caller, at work once it is its turn."""
 

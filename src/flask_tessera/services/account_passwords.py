@@ -63,7 +63,7 @@ class AccountPasswords:
         Args:
             user: who.
             new: as it was checked by the policy.
-            old: the present one; None where the user has none, or has proven otherwise who it is.
+            old: the present one; None where the user has none.
 
         Raises:
             InputError: one of them is no password.
@@ -73,7 +73,18 @@ class AccountPasswords:
         stored = self._users.password_hash(user)
         if old is not None and not (self._passwords.verify(stored, old) and stored):
             raise OldPasswordError("the old password is wrong")
-        if not self._users.set_password_hash(user, self._passwords.hash(new), stored):
+        self._put(user, self._passwords.hash(new), stored)
+
+    def reset(self, user: Any, hashed: str) -> None:
+        """Give a user who has proven otherwise who it is another password, of which `hash` has made a text.
+
+        Raises:
+            OldPasswordError: another change was faster.
+        """
+        self._put(user, hashed, self._users.password_hash(user))
+
+    def _put(self, user: Any, hashed: str, stored: str | None) -> None:
+        if not self._users.set_password_hash(user, hashed, stored):
             raise OldPasswordError("the password was changed meanwhile")
 
     def hash(self, password: str) -> str:

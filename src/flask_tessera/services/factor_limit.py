@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from ..accounts.address import network_of
+from ..accounts.hash_slots import claiming, network_claim
 from ..accounts.rate import Rate
 from ..errors import CredentialsError
 from .throttle import LoginThrottle, ThrottleLimits
@@ -45,6 +46,8 @@ class FactorLimit:
     def attempt(self, user_id: str, *, address: str = "", device_id: str = "") -> Iterator[None]:
         """One guess: it counts if a CredentialsError leaves the block, and is given back with any other end.
 
+        What is hashed in the block takes places of this user and network, which have a share of all.
+
         Args:
             user_id: whose factor is checked.
             address: the client's, from trusted proxies only.
@@ -54,9 +57,11 @@ class FactorLimit:
             ThrottledError: there were too many; nothing may be checked.
             StorageUnavailableError: it cannot be counted.
         """
-        reservation = self._throttle.reserve(self._realm, [user_id], network_of(address), device_id)
+        network = network_of(address)
+        reservation = self._throttle.reserve(self._realm, [user_id], network, device_id)
         try:
-            yield
+            with claiming(network_claim(network), f"user {self._realm}\0{user_id}"):
+                yield
         except CredentialsError:
             self._throttle.note_failure(reservation)
             raise

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ..accounts.account_names import spelled_alike
 from ..accounts.address import network_of
-from ..accounts.hash_slots import claiming
+from ..accounts.hash_slots import claiming, network_claim
 from ..errors import CredentialsError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class LoginAttempts:
         reservation = self._throttle.reserve(realm, names, network, device)
         attempt = LoginAttempt()
         try:
-            with claiming(f"network {network}", *(f"account {realm}\0{name}" for name in names)):
+            with claiming(network_claim(network), *(f"account {realm}\0{name}" for name in names)):
                 yield attempt
         except CredentialsError:
             attempt.has_failed = True

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from ...accounts.address import network_of
+from ...accounts.hash_slots import claiming, network_claim
 from ...accounts.recipients import parse_recipient
 from ...errors import CodeWrongError, InputError, OldPasswordError, ThrottledError
 from ..freshness import refuse_older_login
@@ -94,18 +96,27 @@ def _reset_by_code(tessera: Tessera[Any], body: ResetRequest) -> EffectiveRespon
         user = users_of(services).by_recipient(recipient)
         if user is None:
             raise CodeWrongError("the code is right, and the user gone")
-        return _set(tessera, user, body.password)
+        try:
+            hashed = passwords_of(services).hash(body.password)
+        except ThrottledError:
+            # The code is good still: whoever is told to try again shall not need another one.
+            services.codes.keep("reset", recipient, str(body.code))
+            raise
+        return _set(tessera, user, hashed)
 
 
 def _reset_by_link(tessera: Tessera[Any], body: ResetRequest) -> EffectiveResponse:
     text = str(body.ticket)
     recipient = recipient_of_link(tessera, text, RESET)
     password_policy(tessera.runtime).check(body.password, (recipient.local,))
-    return _set(tessera, redeem_link(tessera, text, RESET), body.password)
+    # First, for the same reason: a ticket that was used is not good again. Many at once have the share of one.
+    with claiming(network_claim(network_of(tessera.client_info().ip)), f"link {recipient.address}"):
+        hashed = passwords_of(tessera.runtime.accounts).hash(body.password)
+    return _set(tessera, redeem_link(tessera, text, RESET), hashed)
 
 
-def _set(tessera: Tessera[Any], user: Any, password: str) -> EffectiveResponse:
-    passwords_of(tessera.runtime.accounts).change(user, password, old=None)
+def _set(tessera: Tessera[Any], user: Any, hashed: str) -> EffectiveResponse:
+    passwords_of(tessera.runtime.accounts).reset(user, hashed)
     tessera.runtime.record("password_changed", user_id=tessera.id_of(user), subject="reset")
     return EffectiveResponse(tessera.revoke_user(user, "password_change").effective_by)
 
