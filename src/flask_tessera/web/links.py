@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..accounts.recipients import Recipient, parse_recipient
-from ..errors import SendingError, TicketInvalidError, UserGoneError
+from ..errors import LoginRefusedError, SendingError, TicketInvalidError, UserGoneError
 from ..services.keys import parse_sid
 from ..services.messages import NO_ACCOUNT, Facts
 from ..services.tickets import Ticket, is_everywhere
@@ -46,18 +46,26 @@ def send_link(tessera: Tessera[Any], purpose: LinkPurpose, recipient: Recipient,
     if not runtime.settings.PUBLIC_URL:
         raise SendingError("links need TESSERA_PUBLIC_URL, such as https://app.example.com")
     owner = user if user is not None else users_of(runtime.accounts).by_recipient(recipient)
-    if owner is None:
+    text = None if owner is None else _ticket_of(tessera, purpose, recipient, owner)
+    if text is None:
         send_message(tessera, NO_ACCOUNT, recipient, Facts(), asked_for=purpose)
         return
+    facts = Facts(link=_link_of(tessera, text), minutes=LIFETIMES[purpose] // 60)
+    send_message(tessera, purpose, recipient, facts)
+
+
+def _ticket_of(tessera: Tessera[Any], purpose: LinkPurpose, recipient: Recipient, owner: Any) -> str | None:
+    """The text of a ticket; None for whoever may not log in: who asked is not told so."""
     wanted = Ticket(
         _PURPOSE + purpose,
         user_id=tessera.id_of(owner),
         user_stamp=tessera.stamp_of(owner),
         data={"recipient": recipient.address},
     )
-    lifetime = LIFETIMES[purpose]
-    link = _link_of(tessera, runtime.tickets.issue(wanted, expires_in=lifetime))
-    send_message(tessera, purpose, recipient, Facts(link=link, minutes=lifetime // 60))
+    try:
+        return tessera.runtime.tickets.issue(wanted, expires_in=LIFETIMES[purpose])
+    except LoginRefusedError:
+        return None
 
 
 def link_that_ends(tessera: Tessera[Any], user_id: str, session_id: str) -> str:
