@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import (
+    alike,
     chart,
     endings,
     growth,
@@ -50,6 +51,7 @@ BENCHMARKS = {
     "P10": propagation.run,
     "P11": importing.run,
     "P12": idle.run,
+    "alike": alike.run,
     "endings": endings.run,
 }
 DISTRIBUTIONS = (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask_tessera.server.app import create_app
 
@@ -31,14 +32,22 @@ class LoginService:
 
     def log_in(self, phone: str) -> int:
         """One login; the HTTP status."""
+        return self.status("/login", {"phone": phone, "password": PASSWORD}, int(phone[3:]))
+
+    def status(self, path: str, body: Any, number: int = 0) -> int:
+        """The HTTP status for a body, sent from an address of this number."""
         # One address has a bounded share of the hash slots, so each user has one of their own (RFC 2544 §C.2.2).
-        number = int(phone[3:])
         address = {"REMOTE_ADDR": f"198.18.{number // 256 % 256}.{number % 256}"}
-        client = self.app.test_client(use_cookies=False)
-        return client.post("/login", json={"phone": phone, "password": PASSWORD}, environ_base=address).status_code
+        return self.app.test_client(use_cookies=False).post(path, json=body, environ_base=address).status_code
+
+    def milliseconds(self, path: str, body: Any, number: int) -> float:
+        """Of wall time, for a request as of `status`."""
+        began = time.perf_counter()
+        self.status(path, body, number)
+        return 1000 * (time.perf_counter() - began)
 
 
-def open_service(folder: Path, *, slots: int, users: int, password_hash: str = "") -> LoginService:
+def open_service(folder: Path, *, slots: int, users: int, password_hash: str = "", **settings: str) -> LoginService:
     """Start the service in a folder of its own.
 
     Args:
@@ -46,9 +55,11 @@ def open_service(folder: Path, *, slots: int, users: int, password_hash: str = "
         slots: how many passwords it hashes at once.
         users: how many there are.
         password_hash: of `PASSWORD`, made here if empty.
+        **settings: others, without their prefix.
     """
     _write_log_to_nowhere()
     environment = {"TESSERA_HASH_SLOTS": str(slots), "TESSERA_HTTP_STATUS": "semantic"}
+    environment |= {f"TESSERA_{name}": value for name, value in settings.items()}
     app = create_app(environment=environment, data=str(folder))
     service = app.extensions["tessera_service"]
     stored = password_hash or service.passwords.hash(PASSWORD)

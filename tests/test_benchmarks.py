@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
-IN_PROCESS = ["P1", "P2", "P3", "P4", "P9", "P11"]
+IN_PROCESS = ["P1", "P2", "P3", "P4", "P9", "P11", "alike"]
 WITH_SERVERS = ["P6", "P7", "P8", "P10", "P12", "endings"]
 NAMES = sorted([*IN_PROCESS, *WITH_SERVERS], key=lambda name: (name.isalpha(), len(name), name))
 

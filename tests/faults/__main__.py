@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from . import breaking, clocks, failing_over, forgetting, processes
 from .crashing import crash
+from .ending_people import end_amid_refreshes
 from .fleet import log_out_of_fleet
 from .logging_out import log_out
 from .places import CLUSTERS, NAMES, REDIS, why_not
@@ -41,6 +42,7 @@ PARTS: dict[str, Part] = {
     "threads": Part("X7: 16 threads refresh one token", 300, ("memory",), race_threads),
     "logouts": Part("S01: logged out here, refused there, also after kill -9", 500, ("sqlite",), log_out),
     "gunicorn": Part("S01: ended by one of 4 workers, refused by all", 500, NAMES, log_out_of_fleet),
+    "people": Part("S04, R09: a person's logins end amid refreshes", 1000, ("sqlite", *SERVERS), end_amid_refreshes),
     "crashes": Part("X1: kill -9 of workers and servers under refresh load", 50, ("sqlite", *SERVERS), crash),
     "locked": Part("X4: another process holds the file for 1, 5, 30 s", 2, ("sqlite",), breaking.lock_database),
     "broken": Part("X5, X6: the server stopped, killed, cut off, full", 5, SERVERS, breaking.break_server),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.crashing import Heard, Life, buy, crash
+from tests.faults.ending_people import end_amid_refreshes
 from tests.faults.logging_out import log_out
 from tests.faults.marks import assert_clean, on
 from tests.faults.racing import race_in, race_threads, refreshers
@@ -33,6 +34,13 @@ def test_X7_R03_many_threads_get_one_successor_from_memory():
 
 def test_S01_logged_out_in_one_process_is_refused_in_every_other():
     assert_clean(log_out("sqlite", 12), faults=12)
+
+
+@on("sqlite", "redis8", long=("postgres", "mariadb"))
+def test_S04_R09_a_refresh_amid_a_password_change_or_a_deletion_gives_nothing_that_is_good(name):
+    tally = end_amid_refreshes(name, 20)
+    assert tally.notes == []
+    assert tally.refreshes_raced == 20 * 15
 
 
 @on("sqlite", "postgres", "redis8", long=("mariadb",))
