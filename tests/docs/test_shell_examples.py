@@ -44,7 +44,7 @@ REMEMBERED = {
     "THE_RECOVERY_CODE": r's/.*"recovery_codes": *\["\([^"]*\)".*/\1/p',
     "THE_TICKET": r's/.*"ticket": *"\([^"]*\)".*/\1/p',
     "THE_TRUST_TOKEN": r's/.*"trust_token": *"\([^"]*\)".*/\1/p',
-    "THE_CODE": r's/.*"code": *"\([^"]*\)".*/\1/p',
+    "THE_SENT_CODE": r's/.*"code": *"\([^"]*\)".*/\1/p',
     "THE_LINK_TICKET": r's|.*/links/\([A-Za-z0-9_-]*\)", .*|\1|p',
 }
 """What a reader copies from an answer into a later line, and how sed finds it in the answer."""
