@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import chromium
+from . import accounts, chromium
 from .sites import Visitors, serving
 
 if TYPE_CHECKING:
@@ -67,6 +67,25 @@ def service(tmp_path, _password_hash):
 def visitors(browser: Any, service: Any) -> Iterator[Visitors]:
     """Makes people with a browser of their own, and sees to it that nothing was refused or went wrong on a page."""
     made = Visitors(browser, service)
+    yield made
+    _in_thread(made.leave)
+    assert made.violations == []
+    assert made.mistakes == []
+
+
+@pytest.fixture
+def hall(tmp_path, _password_hash):
+    """The ready service with one user, which sends messages into a file; its clock is the test's."""
+    with accounts.hall(tmp_path, _password_hash) as running:
+        yield running
+
+
+@pytest.fixture
+def guests(browser: Any, hall: Any) -> Iterator[Visitors]:
+    """As `visitors`, of that service."""
+    made = Visitors(browser, hall)
+    # A refusal is an error to Chromium.
+    made.expected = ("Failed to load resource: the server responded with a status of 4",)
     yield made
     _in_thread(made.leave)
     assert made.violations == []

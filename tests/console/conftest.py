@@ -6,6 +6,7 @@ import pytest
 
 from tests.web.conftest import BrokenStorage
 
+from .accounts import Home, Visitor
 from .sites import Browser, make
 
 
@@ -32,3 +33,17 @@ def broken_storage():
     storage = BrokenStorage()
     yield storage
     storage.is_broken = False
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home(tmp_path)
+
+
+@pytest.fixture
+def ada(home):
+    """Somebody with an account, who is signed in."""
+    home.register()
+    visitor = Visitor(home).login()
+    assert visitor.path == "/console/devices"
+    return visitor

@@ -26,7 +26,7 @@ class Page(HTMLParser):
         given = dict(attributes)
         self.tags.append((tag, given))
         if tag == "form":
-            self.forms[given["action"]] = self._fields = {}
+            self.forms[given.get("action", "")] = self._fields = {}
         elif tag == "input" and "name" in given:
             self._fields[given["name"]] = given.get("value", "")
 

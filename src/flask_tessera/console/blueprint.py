@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from flask import Blueprint, redirect, url_for
 
 from ..config import PREFIX
 from ..errors import ConfigError, TesseraError
-from . import devices, failures, sign_in, sign_out
+from . import (
+    devices,
+    failures,
+    history,
+    register,
+    reset,
+    second_factor,
+    second_page,
+    security,
+    security_factors,
+    sign_in,
+    sign_in_otherwise,
+    sign_out,
+    step_up,
+)
 from .console import Console
 from .own_paths import is_own_path
 from .rendering import add_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from flask import Response
     from flask.sansio.blueprints import BlueprintSetupState
 
     from ..web.extension import Tessera
@@ -33,10 +49,35 @@ _ROWS: Final[tuple[tuple[str, str, str, Callable[..., Any]], ...]] = (
     ("end_others", "POST", "/devices/end-others", devices.end_others),
     ("end_device", "POST", "/devices/<sid>/end", devices.end),
     ("sign_out", "POST", "/sign-out", sign_out.sign_out),
+    ("history", "GET", "/history", history.show),
+    ("step_up", "GET", "/step-up", step_up.show),
+    ("stepped_up", "POST", "/step-up", step_up.take),
+    ("security", "GET", "/security", security.show),
+    ("security_password", "POST", "/security/password", security.change),
+    ("security_totp", "POST", "/security/totp", security_factors.begin_totp),
+    ("security_totp_confirm", "POST", "/security/totp/confirm", security_factors.confirm_totp),
+    ("security_totp_remove", "POST", "/security/totp/remove", security_factors.remove_totp),
+    ("security_codes", "POST", "/security/recovery-codes", security_factors.renew_codes),
+    ("security_new_passkey", "POST", "/security/passkeys/new", security_factors.new_passkey),
+    ("security_add_passkey", "POST", "/security/passkeys", security_factors.add_passkey),
+    ("security_remove_passkey", "POST", "/security/passkeys/<passkey_id>/remove", security_factors.remove_passkey),
+    ("security_trusted", "POST", "/security/trusted-devices/<device_id>/remove", security.revoke_trusted),
 )
 _SIGN_IN_ROWS: Final[tuple[tuple[str, str, str, Callable[..., Any]], ...]] = (
     ("sign_in", "GET", "/sign-in", sign_in.show),
     ("signed_in", "POST", "/sign-in", sign_in.sign_in),
+    ("sign_in_code", "GET", "/sign-in/code", sign_in_otherwise.show_code),
+    ("signed_in_by_code", "POST", "/sign-in/code", sign_in_otherwise.by_code),
+    ("sign_in_link", "GET", "/sign-in/link", sign_in_otherwise.show_link),
+    ("sign_in_link_sent", "POST", "/sign-in/link", sign_in_otherwise.by_link),
+    ("passkey_options", "POST", "/sign-in/passkey-options", sign_in_otherwise.passkey_options),
+    ("signed_in_by_passkey", "POST", "/sign-in/passkey", sign_in_otherwise.by_passkey),
+    ("second_factor", "GET", "/second-factor", second_factor.show),
+    ("second_factor_taken", "POST", "/second-factor", second_factor.take),
+    ("register", "GET", "/register", register.show),
+    ("registered", "POST", "/register", register.take),
+    ("reset", "GET", "/reset", reset.show),
+    ("was_reset", "POST", "/reset", reset.take),
 )
 
 
@@ -55,6 +96,8 @@ def make_console(
     console = Console(tessera, account, sign_in_path)
     blueprint = Blueprint(name, __package__, url_prefix=url_prefix, template_folder="templates", static_folder="static")
     blueprint.record(_refuse_without_cookies)
+    if not sign_in_path:
+        blueprint.record(lambda state: _offer_second_step(console, state))
     blueprint.after_request(add_headers)
     for endpoint, method, rule, handler in (*_ROWS, *(() if sign_in_path else _SIGN_IN_ROWS)):
         blueprint.add_url_rule(rule, endpoint, _view_of(console, handler), methods=[method])
@@ -74,3 +117,20 @@ def _view_of(console: Console, handler: Callable[..., Any]) -> Callable[..., Any
 def _refuse_without_cookies(state: BlueprintSetupState) -> None:
     if not state.app.config.get(f"{PREFIX}COOKIES"):
         raise ConfigError(f"the pages of console() need {PREFIX}COOKIES = True, set before they are registered")
+
+
+def _offer_second_step(console: Console, state: BlueprintSetupState) -> None:
+    """A link that logs in may lead to the second step too, and is no page of ours."""
+    name = f"{state.name_prefix}.{state.name}".lstrip(".")
+
+    def ask(next_step: Mapping[str, Any]) -> Response:
+        page = second_page.ask(console, next_step, {"remember": "1"}, url_for=partial(_url_for, name))
+        return add_headers(page)
+
+    states = state.app.extensions.get("tessera")
+    if states is not None:
+        states.second_step_pages[console.tessera.realm] = ask
+
+
+def _url_for(name: str, endpoint: str, **arguments: Any) -> str:
+    return url_for(f"{name}{endpoint}", **arguments)

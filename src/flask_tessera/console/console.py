@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CSRF_FIELD: Final = "csrf_token"
 """The hidden field of forms that are sent under a session."""
+_RECIPIENTS: Final = ("phone", "email")
 _BY_COOKIE: Final = Requirements(transports=frozenset({"cookie"}))
 
 
@@ -47,6 +48,17 @@ class Console:
         if cookies is None:
             raise ConfigError("the pages of console() need TESSERA_COOKIES = True")
         return cookies
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """`account`; where the package itself looks for users, what they are found by."""
+        hooks = self.tessera.runtime.hooks
+        return _RECIPIENTS if hooks.users is not None and hooks.authenticator is None else self.account
+
+    @property
+    def script_url(self) -> str:
+        """Of `tessera.js`, as the browser sees it."""
+        return f"{self.cookies.refresh_path}/tessera.js"
 
     def look(self) -> RequestAuth:
         """Who looks at a page, or sends its form; the user is loaded.

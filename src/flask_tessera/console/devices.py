@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from flask import redirect, url_for
 
-from ..services.keys import parse_sid, sid_text
+from ..services.keys import sid_text
 from ..services.user_agents import guess
 from ..web.app_state import states_of
-from ..web.current import call_host, current_app_object, current_request_object
+from ..web.current import current_app_object, current_request_object
 from ..web.endpoints.sessions import end_session
 from ..web.freshness import is_recent_login, refuse_stale_login
+from .failures import prove_again_url
 from .own_paths import with_query
-from .rendering import render
+from .signed_in import render_signed_in, utc
 from .words import method_label
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from flask import Response
 
     from ..sessions.model import Session
-    from ..web.request_auth import RequestAuth
     from .console import Console
 
 _KINDS: Final = {
@@ -64,17 +64,16 @@ def show(console: Console) -> Response:
         for each in runtime.sessions.list(str(identity.user_id))
     ]
     shown.sort(key=lambda each: (each.is_current, each.last_seen, each.begun), reverse=True)
-    return render(
+    return render_signed_in(
+        console,
+        auth,
         "devices.html",
         devices=shown,
         has_others=any(not each.is_current for each in shown),
         with_address=with_address,
         has_ended="ended" in current_request_object().args,
         bound=runtime.bound,
-        user_name=_name_of(auth),
-        csrf_token=console.cookies.csrf_token_of(parse_sid(identity.session_id)),
-        csrf_cookie=console.cookies.csrf,
-        again_url=console.sign_in_url(reason="step_up_required", back_to=url_for(".devices")),
+        again_url=prove_again_url(console, url_for(".devices")),
     )
 
 
@@ -109,23 +108,10 @@ def shown_device(session: Session, current: str, *, language: str, with_address:
         user_agent=session.user_agent,
         ip=session.ip if with_address else "",
         methods=tuple(method_label(each, language) for each in session.amr.split()),
-        begun=_utc(session.created_at),
-        last_seen=_utc(session.last_seen_shown),
+        begun=utc(session.created_at),
+        last_seen=utc(session.last_seen_shown),
     )
-
-
-def _name_of(auth: RequestAuth) -> str:
-    """What the user view calls the user: its `name`, else how he logs in; empty where it says neither."""
-    view = auth.runtime.hooks.user_view
-    seen = call_host(view, auth.user) if view is not None else None
-    if not isinstance(seen, Mapping):
-        return ""
-    return next((str(seen[key]) for key in ("name", "username", "phone", "email") if seen.get(key)), "")
 
 
 def _back() -> Any:
     return redirect(with_query(url_for(".devices"), ended="1"), code=303)
-
-
-def _utc(seconds: int) -> dt.datetime:
-    return dt.datetime.fromtimestamp(seconds, dt.UTC)

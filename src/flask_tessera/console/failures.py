@@ -9,6 +9,7 @@ from flask import redirect, url_for
 from ..errors import (
     ClaimsInvalidError,
     ConfigError,
+    SecondFactorRequiredError,
     SessionEndedError,
     StepUpRequiredError,
     StorageUnavailableError,
@@ -24,15 +25,17 @@ from ..web.current import current_app_object, current_request_object
 from ..web.endpoints.body import read_form
 from ..web.http_errors import TesseraHTTPError
 from .console import CSRF_FIELD, Console
-from .own_paths import present_path
+from .own_paths import page_of_form, present_path, with_query
 from .rendering import render
+from .second_page import ask
+from .ways import proofs_of
 from .words import WORDS
 
 if TYPE_CHECKING:
     from flask import Response
 
 _FOR_THE_DEVELOPER: Final = (ConfigError, ClaimsInvalidError)
-_ASKS_FOR_SIGN_IN: Final = (TokenMissingError, TokenInvalidError, SessionEndedError, UserGoneError, StepUpRequiredError)
+_ASKS_FOR_SIGN_IN: Final = (TokenMissingError, TokenInvalidError, SessionEndedError, UserGoneError)
 _SPEAKING: Final = (SessionEndedError, UserGoneError, StepUpRequiredError)
 
 
@@ -48,6 +51,10 @@ def answer(console: Console, error: TesseraError) -> Any:
     try:
         if isinstance(core, TokenExpiredError):
             return _resume(console)
+        if isinstance(core, SecondFactorRequiredError):
+            return ask(console, core.next_step or {}, read_form())
+        if isinstance(core, StepUpRequiredError):
+            return _to_step_up(console)
         if isinstance(core, _ASKS_FOR_SIGN_IN):
             return _to_sign_in(console, reason_of(core))
     except TesseraError as second:
@@ -76,10 +83,32 @@ def complete(response: Response, error: TesseraError) -> Response:
     return states_of(current_app_object()).responses.complete(response, error)
 
 
+def prove_again_url(console: Console, back_to: str) -> str:
+    """Where who is signed in proves again who he is; who cannot signs in once more."""
+    if proofs_of(console):
+        return with_query(url_for(".step_up"), next=back_to)
+    return console.sign_in_url(reason=StepUpRequiredError.slug, back_to=back_to)
+
+
 def _to_sign_in(console: Console, reason: str) -> Any:
-    is_get = current_request_object().method in ("GET", "HEAD")
-    back_to = present_path() if is_get else url_for(".devices")
-    return redirect(console.sign_in_url(reason=reason, back_to=back_to), code=302 if is_get else 303)
+    return _redirect(console.sign_in_url(reason=reason, back_to=_place()))
+
+
+def _to_step_up(console: Console) -> Any:
+    return _redirect(prove_again_url(console, _place()))
+
+
+def _redirect(url: str) -> Any:
+    return redirect(url, code=302 if _is_get() else 303)
+
+
+def _is_get() -> bool:
+    return current_request_object().method in ("GET", "HEAD")
+
+
+def _place() -> str:
+    """The page that was asked for, or that has the form which was sent."""
+    return present_path() if _is_get() else page_of_form()
 
 
 def _resume(console: Console) -> Response:
@@ -92,15 +121,19 @@ def _resume(console: Console) -> Response:
     """
     runtime, cookies = console.tessera.runtime, console.cookies
     sid = cookie_session(runtime, cookies)
-    is_form = current_request_object().method == "POST"
-    if is_form:
-        cookies.refuse_forged(sid, in_form=read_form().get(CSRF_FIELD, ""))
-    back_to = url_for(".devices") if is_form else present_path()
+    sent = {} if _is_get() else read_form()
+    if not _is_get():
+        cookies.refuse_forged(sid, in_form=sent.get(CSRF_FIELD, ""))
+    back_to = _place()
+    # What somebody has typed is not written into a page: he types it again.
+    is_form = set(sent) == {CSRF_FIELD}
     return render(
         "resume.html",
-        action=present_path(),
+        action=present_path() if is_form else back_to,
         is_form=is_form,
-        script_url=f"{cookies.refresh_path}/tessera.js",
+        is_typed=len(sent) > 1,
+        back_url=back_to,
+        script_url=console.script_url,
         csrf_token=cookies.csrf_token_of(sid),
         sign_in_url=console.sign_in_url(back_to=back_to),
     )

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
+from flask import url_for
+
 from ..web.current import current_request_object
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _LONGEST: Final = 2048
 # An allow-list. Browsers take "\" for "/" and drop tabs and line ends before they look at what is left (WHATWG URL
@@ -25,11 +30,22 @@ def own_path(text: str, default: str) -> str:
     return text if is_own_path(text) else default
 
 
+def next_of(fields: Mapping[str, str]) -> str:
+    """Where a query or a form says to go afterwards; empty where it does not, or where that is not ours."""
+    return own_path(fields.get("next", ""), "")
+
+
 def present_path() -> str:
     """Path and query of the present request, as the browser sees them."""
     request = current_request_object()
     query = request.query_string.decode("ascii", "replace")
     return quote(f"{request.root_path}{request.path}") + (f"?{query}" if query else "")
+
+
+def page_of_form() -> str:
+    """The page that has the form which the present request sends."""
+    name = str(current_request_object().endpoint).rpartition(".")[2]
+    return url_for(".security" if name.startswith("security") else ".devices")
 
 
 def with_query(place: str, **arguments: str) -> str:

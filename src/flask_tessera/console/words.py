@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from .account_words import ACCOUNT_WORDS
+
 WORDS: Final = {
     "zh": {
+        **ACCOUNT_WORDS["zh"],
         "sign_in": "登录",
         "password": "密码",
         "remember": "在此设备上保持登录",
@@ -38,6 +41,7 @@ WORDS: Final = {
         "signed_in_as": "已登录账号：",
     },
     "en": {
+        **ACCOUNT_WORDS["en"],
         "sign_in": "Sign in",
         "password": "Password",
         "remember": "Stay signed in on this device",

@@ -35,7 +35,9 @@ from .storage_choice import check_choice, open_choice, place_of
 from .ticket_routes import TicketRoutes
 
 if TYPE_CHECKING:
-    from flask import Flask
+    from collections.abc import Callable, Mapping
+
+    from flask import Flask, Response
 
     from ..accounts.passwords import Passwords
     from ..services.ports import Clock
@@ -76,6 +78,8 @@ class States:
         """What hears of the sessions of each realm, to tell their owners."""
         self.url_prefixes: dict[str, str] = {}
         """Where the endpoints of each realm are registered."""
+        self.second_step_pages: dict[str, Callable[[Mapping[str, Any]], Response]] = {}
+        """By realm, where there are pages: what makes one for a next step, as of SecondFactorRequiredError."""
         self.outages = OutageLog("")
         """Logs failures of the storage."""
         self.ticket_routes = TicketRoutes(app)

@@ -46,6 +46,10 @@ class HostUsers:
             raise ConfigError(f"this needs the method {name}() of the object given as Tessera(users=…)")
         return partial(call_host, method)
 
+    def has(self, name: str) -> bool:
+        """Whether the application's have a method that they need not have."""
+        return callable(getattr(self._store, name, None))
+
     def load(self, user_id: Any) -> Any:
         """The user loader: the user of an id, None for none and for one who is disabled."""
         user = self.by_id(user_id)

@@ -59,12 +59,27 @@ def ask_for_second_factor(
     data = msgspec.to_builtins(_FirstStep(amr, device))
     wanted = Ticket(PURPOSE, user_id=user_id, user_stamp=tessera.stamp_of(user), data=data)
     ticket = runtime.tickets.issue(wanted, expires_in=LIFETIME)
+    raise SecondFactorRequiredError(_next_step(tessera, user_id, ticket, factors))
+
+
+def next_step_of(tessera: Tessera[Any], ticket: str) -> dict[str, Any]:
+    """The next step once more, for a page that is shown again; no use of the ticket is taken.
+
+    Raises:
+        TicketInvalidError: the ticket is over; the login begins anew.
+    """
+    runtime = tessera.runtime
+    user_id = runtime.tickets.look(ticket, PURPOSE, is_everywhere).user_id
+    return _next_step(tessera, user_id, ticket, runtime.accounts.second_factors.names_of(user_id))
+
+
+def _next_step(tessera: Tessera[Any], user_id: str, ticket: str, factors: tuple[str, ...]) -> dict[str, Any]:
     next_step: dict[str, Any] = {"ticket": ticket, "expires_in": LIFETIME, "factors": list(factors)}
     if PASSKEY in factors:
         # Where it is not known any more for which site they are, other factors are left.
         with suppress(NotFoundError):
-            next_step["passkey"] = runtime.accounts.passkeys.options_for(user_id)
-    raise SecondFactorRequiredError(next_step)
+            next_step["passkey"] = tessera.runtime.accounts.passkeys.options_for(user_id)
+    return next_step
 
 
 def take_second_step(

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from .current import current_request_object
 from .freshness import refuse_older_login
-from .request_auth import auth_of, identify_request, refuse_another_user
-from .requirements import FRESH_SECONDS, SESSION_TRANSPORTS
+from .request_auth import auth_of, find_credential, refuse_another_user, verify_credential
+from .requirements import FRESH_SECONDS
 
 if TYPE_CHECKING:
     from .app_state import Runtime
@@ -39,5 +39,6 @@ def fresh_owner_of_request(tessera: Tessera[Any]) -> Identity[Any]:
 
 
 def look_again(runtime: Runtime) -> None:
-    """Ask the storage whether the present session is still good; errors as of `identify_request`."""
-    identify_request(runtime, current_request_object(), strict=True, transports=SESSION_TRANSPORTS)
+    """Ask the storage whether the present session, behind a guard, is still good; errors as of `verify_credential`."""
+    text, _ = find_credential(runtime, current_request_object())
+    verify_credential(runtime, text, strict=True)

@@ -19,6 +19,9 @@ function goOn() {
   const form = document.getElementById("again");
   if (form) {
     form.submit();
+  } else if (data.back) {
+    // What was typed is not sent once more by itself.
+    location.replace(data.back);
   } else {
     location.reload();
   }

@@ -58,6 +58,20 @@ def history(tessera: Tessera[Any]) -> Any:
     Raises:
         InputError: `before` or `limit` is out of range.
     """
+    events, rest = part_of_history(tessera)
+    answer = tessera.runtime.responses.success(events)
+    if rest:
+        # A reference to the same path (RFC 3986 §4.2, RFC 8288).
+        answer.headers.add("Link", f'<{rest}>; rel="next"')
+    return answer
+
+
+def part_of_history(tessera: Tessera[Any]) -> tuple[list[HistoryEvent], str]:
+    """The part that the present request's query asks for, and the query of the next one, empty where there is none.
+
+    Raises:
+        InputError: as of `history`.
+    """
     runtime, identity = tessera.runtime, auth_of(tessera.realm).identity
     refuse_another_user(runtime, identity.user_id, identity.user_stamp)
     limit, before = _limit(), _before()
@@ -67,11 +81,8 @@ def history(tessera: Tessera[Any]) -> Any:
     owner = (tessera.realm, str(identity.user_id))
     page = read_history(runtime.storage.values, owner, most=limit, at=runtime.clock(), before=before)
     with_address = is_recent_login(runtime, identity.authenticated_at)
-    answer = runtime.responses.success([_shown(each, with_address=with_address) for _, each in page])
-    if len(page) == limit:
-        # A reference to the same path (RFC 3986 §4.2, RFC 8288).
-        answer.headers.add("Link", f'<?before={_cursor(page[-1][0])}&limit={limit}>; rel="next"')
-    return answer
+    rest = f"?before={_cursor(page[-1][0])}&limit={limit}" if len(page) == limit else ""
+    return [_shown(each, with_address=with_address) for _, each in page], rest
 
 
 def _limit() -> int:

@@ -8,16 +8,18 @@ import msgspec
 from flask import Response
 
 from ...accounts.recipients import parse_recipient
-from ...errors import InputError, TesseraError, TokenMissingError
+from ...errors import InputError, SecondFactorRequiredError, TesseraError, TokenMissingError
 from ...services.keys import sid_text
 from ...services.sending_limits import RESEND_AFTER
 from ...sessions.model import Device
 from .. import links
+from ..app_state import states_of
 from ..binding import bind_recipient
 from ..challenge import ask_challenge
 from ..cookie_session import forget_cookies
 from ..cookies import Delivery, checked
 from ..current import current_app_object, current_request_object
+from ..http_errors import TesseraHTTPError
 from ..logins import AMR_OF_CODE, Proof, Way, log_in, users_of
 from ..messages import environment_of
 from ..request_auth import auth_of, identify_request
@@ -100,8 +102,17 @@ def submit(tessera: Tessera[Any], ticket: str) -> Response:
         else:
             redeem(tessera, RedeemRequest(ticket=ticket, transport="cookie" if purpose == links.LOGIN else "header"))
     except TesseraError as error:
-        return _page(tessera, purpose, error=error)
+        return _second_step(tessera, error) or _page(tessera, purpose, error=error)
     return _page(tessera, purpose, is_done=True)
+
+
+def _second_step(tessera: Tessera[Any], error: TesseraError) -> Response | None:
+    """The page of the second step, if that is what is wrong, and the application has the pages."""
+    core = error.cause if isinstance(error, TesseraHTTPError) else error
+    ask = states_of(current_app_object()).second_step_pages.get(tessera.realm)
+    if ask is None or not isinstance(core, SecondFactorRequiredError):
+        return None
+    return ask(core.next_step or {})
 
 
 def _page(

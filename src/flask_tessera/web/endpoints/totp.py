@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from ...accounts.totp import qr_of
+from ...accounts.totp import qr_of, uri_of
 from ...errors import ConfigError, NotFoundError
 from ...services.second_factors import TOTP
 from ..request_auth import auth_of
@@ -48,7 +48,13 @@ def begin(tessera: Tessera[Any]) -> TotpResponse:
     """Make a secret, which counts once a code of it was shown; needs a fresh login."""
     runtime, identity = tessera.runtime, fresh_owner_of_request(tessera)
     user_id = str(identity.user_id)
-    secret, uri = runtime.accounts.totp.begin(user_id, _account_of(tessera, user_id), _issuer_of(runtime))
+    secret = runtime.accounts.totp.begin(user_id, _account_of(tessera, user_id), _issuer_of(runtime)).secret
+    return shown(tessera, user_id, secret)
+
+
+def shown(tessera: Tessera[Any], user_id: str, secret: str) -> TotpResponse:
+    """A secret that waits, as its owner is shown it."""
+    uri = uri_of(secret, account=_account_of(tessera, user_id), issuer=_issuer_of(tessera.runtime))
     return TotpResponse(secret, uri, qr_of(uri))
 
 

@@ -136,8 +136,12 @@
       });
       const answer = await ask("/passkeys/options", {}), body = await json(answer.clone());
       if (!answer.ok || body.error) return answer;
-      const publicKey = parsed("parseCreationOptionsFromJSON", body.data || body);
-      return ask("/passkeys", {name, credential: asJson(await navigator.credentials.create({publicKey}))});
+      return ask("/passkeys", {name, credential: await passkey.create(body.data || body)});
+    },
+    // A new passkey by options that the server has given: the member `credential` of its registration.
+    async create(options) {
+      const publicKey = parsed("parseCreationOptionsFromJSON", options);
+      return asJson(await navigator.credentials.create({publicKey}));
     },
     // What a passkey of the user answers now: the member `passkey` of a login, a second factor or a step-up. `options`
     // are those that a login which needs a second factor was answered with (next.passkey).
