@@ -24,6 +24,7 @@ LANGUAGES = {
     "sh": "set-up and servers: looked at here, word by word",
     "json": "what the block before it prints",
     "text": "what the demo prints when it starts",
+    "console": "an example of what a command prints, with times and addresses of its own; as tests/cli/test_audit.py",
     "regex": "the form of an API key, in test_generated.py",
     "python": "run by test_python_examples.py",
     "diff": "compared by test_generated.py",
