@@ -67,7 +67,10 @@ def test_L02_of_64_at_once_so_many_work_twice_as_many_wait_and_the_rest_is_refus
     # Nobody leaves before these are refused, so they were refused at once, and the others wait.
     for _ in range(64 - 3 * number):
         assert crowd.sent_away.acquire(timeout=PATIENCE)
+    with pytest.raises(ThrottledError):
+        crowd.slots.refuse_if_full()
     crowd.end()
+    crowd.slots.refuse_if_full()
     assert [error.retry_after for error in crowd.errors] == [1] * (64 - 3 * number)
     assert crowd.served == 3 * number
     assert crowd.most_at_work == number

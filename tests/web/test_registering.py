@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from contextlib import contextmanager
 
+from contextlib import ExitStack
+
 import pytest
 
 from flask_tessera.accounts.hash_slots import claiming, network_claim
@@ -138,6 +140,21 @@ def test_L05_who_is_disabled_is_told_so_only_after_the_right_code(town):
     town.people.update(person, {"disabled": True})
     assert error_of(town.post("/login", {"recipient": PHONE, "code": "x"})) == (401, "code_wrong")
     assert error_of(town.post("/login", {"recipient": PHONE, "code": code})) == (403, "login_refused")
+
+
+def test_L02_who_would_find_no_place_for_his_password_is_refused_before_anything_is_counted(town):
+    town.register()
+    runtime = town.app.extensions["tessera"].running[""]
+    passwords = town.app.extensions["tessera"].passwords
+    before = runtime.storage.values.read("", most=1000).values
+    with ExitStack() as stack:
+        for _ in range(passwords._slots._most):
+            place = passwords._slots._enter(())
+            stack.callback(passwords._slots._leave, place)
+        refused = town.post("/login", {"phone": PHONE, "password": PASSWORD})
+    assert (error_of(refused), refused.headers["Retry-After"]) == ((429, "too_many_requests"), "1")
+    assert runtime.storage.values.read("", most=1000).values == before
+    assert town.post("/login", {"phone": PHONE, "password": PASSWORD}).status_code == 200
 
 
 # -- sending -----------------------------------------------------------------------------------------------------------

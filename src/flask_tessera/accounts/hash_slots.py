@@ -82,6 +82,18 @@ class HashSlots:
         self._queue: deque[_Place] = deque()
         self._threads: ThreadPoolExecutor | None = None
 
+    def refuse_if_full(self) -> None:
+        """Refuse a caller for whom there is no place at this moment, before anything is done for him.
+
+        Where many log in at once, what is counted in a storage for each of those who are refused anyhow would keep the
+        server's threads from everybody else.
+
+        Raises:
+            ThrottledError: so it is; retry after 1 s.
+        """
+        if self._places >= self._most:
+            raise ThrottledError(RETRY_AFTER)
+
     @contextmanager
     def acquire(self) -> Iterator[None]:
         """Hold one slot.

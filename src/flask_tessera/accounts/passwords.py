@@ -96,6 +96,10 @@ class Passwords:
                 self._work_off_the_rest(secret, expected)
             return is_right
 
+    def refuse_if_full(self) -> None:
+        """Refuse before anything is done where `verify` would find no place; errors as of `HashSlots.refuse_if_full`."""
+        self._slots.refuse_if_full()
+
     def needs_rehash(self, stored: str) -> bool:
         """Whether a hash that has just verified should be replaced by `hash(password)`: any that we would not write.
 

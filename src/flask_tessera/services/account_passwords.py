@@ -52,6 +52,10 @@ class AccountPasswords:
                 self._users.set_password_hash(user, self._passwords.hash(password), stored)
         return user
 
+    def refuse_if_full(self) -> None:
+        """Refuse before anything is counted where `owner` would find no place; ThrottledError."""
+        self._passwords.refuse_if_full()
+
     def verify(self, user: Any, password: str) -> bool:
         """Whether a user has this password; errors as of `owner`."""
         stored = self._users.password_hash(user)

@@ -110,8 +110,14 @@ def by_password(tessera: Tessera[Any], credentials: Mapping[str, Any]) -> Way:
 
 
 def password_way(services: AccountServices, recipient: Recipient, password: str) -> Way:
-    """The way of a password for a recipient."""
-    return Way((recipient.address,), lambda: Proof(passwords_of(services).owner(recipient, password)))
+    """The way of a password for a recipient.
+
+    Raises:
+        ThrottledError: too many passwords are being checked at this moment.
+    """
+    passwords = passwords_of(services)
+    passwords.refuse_if_full()
+    return Way((recipient.address,), lambda: Proof(passwords.owner(recipient, password)))
 
 
 def by_code(tessera: Tessera[Any], credentials: Mapping[str, Any]) -> Way:
