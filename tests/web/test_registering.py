@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from contextlib import contextmanager
-
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -342,8 +340,16 @@ def test_L15_a_link_sets_a_password_and_is_no_login(town):
 def test_a_link_confirms_another_address_of_who_asked_for_it(town):
     pair = town.register()
     ticket = link(town, "confirm", Authorization=f"Bearer {pair['access_token']}")
+    assert "valid for 24 hours" in town.messages()[-1]["text"]
     assert town.post("/links/redeem", {"ticket": ticket}).json["data"] == {"confirmed": EMAIL}
     assert town.post("/login", {"email": EMAIL, "password": PASSWORD}).status_code == 200
+
+
+def test_S12_a_link_for_another_address_needs_a_fresh_login(town):
+    pair = town.register()
+    town.clock.advance(301)
+    asked = {"recipient": EMAIL, "purpose": "confirm"}
+    assert error_of(town.post("/links", asked, token=pair["access_token"])) == (401, "step_up_required")
 
 
 def test_a_password_change_kills_the_links_that_were_sent_before(town):

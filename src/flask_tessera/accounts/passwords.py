@@ -97,7 +97,7 @@ class Passwords:
             return is_right
 
     def refuse_if_full(self) -> None:
-        """Refuse before anything is done where `verify` would find no place; errors as of `HashSlots.refuse_if_full`."""
+        """Refuse at once where `verify` would find no place; errors as of `HashSlots.refuse_if_full`."""
         self._slots.refuse_if_full()
 
     def needs_rehash(self, stored: str) -> bool:

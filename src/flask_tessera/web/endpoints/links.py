@@ -24,6 +24,7 @@ from ..logins import AMR_OF_CODE, Proof, Way, log_in, users_of
 from ..messages import environment_of
 from ..request_auth import auth_of, identify_request
 from ..requirements import SESSION_TRANSPORTS
+from ..session_owner import fresh_owner_of_request
 from ..token_pair import PairResponse
 from .body import read_form
 from .codes import CodeResponse
@@ -74,7 +75,8 @@ class EndedByLinkResponse(msgspec.Struct, frozen=True):
 def send(tessera: Tessera[Any], wanted: LinkRequest) -> CodeResponse:
     """Send a link, alike for known and unknown recipients.
 
-    One that confirms an address makes it that of the caller, if somebody is logged in; else it confirms what is known.
+    One that confirms an address makes it that of the caller, if somebody is logged in, which needs a fresh login; else
+    it confirms what is known.
     """
     recipient, user = parse_recipient(wanted.recipient), None
     if wanted.purpose == links.CONFIRM:
@@ -160,11 +162,16 @@ def redeem(tessera: Tessera[Any], body: RedeemRequest) -> Any:
 
 
 def _caller(tessera: Tessera[Any]) -> Any:
-    """The user who is logged in, if the request carries anything that says so; errors as of `identify_request`."""
+    """The user who is logged in, if the request carries anything that says so; errors as of `identify_request`.
+
+    Raises:
+        StepUpRequiredError: the login is not fresh: whoever confirms the address gets a way to log in.
+    """
     try:
         identify_request(tessera.runtime, current_request_object(), transports=SESSION_TRANSPORTS)
     except TokenMissingError:
         return None
+    fresh_owner_of_request(tessera)
     return auth_of(tessera.realm).load_user()
 
 
@@ -178,7 +185,7 @@ ROWS: Final = (
         response=CodeResponse,
         errors=(
             *("phone_malformed", "email_malformed", "challenge_failed", "too_many_requests", "sending_failed"),
-            *("token_invalid", "token_expired", "token_ambiguous", "csrf_failed", "user_gone"),
+            *("token_invalid", "token_expired", "token_ambiguous", "csrf_failed", "user_gone", "step_up_required"),
         ),
         transports=SESSION_TRANSPORTS,
     ),
