@@ -55,6 +55,12 @@ def tessera_of(app: Flask) -> Tessera[Any]:
     return tessera
 
 
+def user_of(app: Flask) -> Any:
+    """The user of the service."""
+    (user,) = app.extensions["tessera_service"].users.all()
+    return user
+
+
 def id_of(app: Flask, phone: str = PHONE) -> int:
     """The id of a user of the service."""
     found: int = app.extensions["tessera_service"].users.get(phone).id

@@ -15,7 +15,7 @@ from flask_tessera.web.app_state import runtime_of
 from flask_tessera.web.request_auth import verify_credential
 from tests.servers import wait_until
 
-from .calling import assert_refused, in_app, tessera_of
+from .calling import assert_refused, in_app, tessera_of, user_of
 from .stores import listened_storage
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
@@ -82,7 +82,7 @@ def test_it_asks_before_it_ends_anything(host, typed, is_over):
 def test_F04_a_file_that_was_put_back_revives_nobody_once_this_was_said(run, service, tmp_path):
     client = service.test_client()
     with service.app_context():
-        ended = tessera_of(service).login(1)
+        ended = tessera_of(service).login(user_of(service))
     with service.app_context():
         runtime_of("").storage.close()
     shutil.copytree(tmp_path, tmp_path.with_suffix(".backup"))

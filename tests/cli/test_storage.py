@@ -5,13 +5,13 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
-from .calling import PHONE, SECRET, add, assert_refused, tessera_of
+from .calling import PHONE, SECRET, add, assert_refused, tessera_of, user_of
 from .stores import store_url
 
 
 def test_S11_purge_removes_the_dead_and_nothing_else(run, service, tmp_path):
     with service.app_context():
-        dead, living = (tessera_of(service).login(1) for _ in range(2))
+        dead, living = (tessera_of(service).login(user_of(service)) for _ in range(2))
     with closing(sqlite3.connect(tmp_path / "tessera.db")) as database, database:
         database.execute(
             "UPDATE tessera_sessions SET idle_until = 1 WHERE sid IN (SELECT min(sid) FROM tessera_sessions)"
@@ -19,12 +19,12 @@ def test_S11_purge_removes_the_dead_and_nothing_else(run, service, tmp_path):
     assert run("purge").stdout == "removed 1 sessions\n"
     assert run("purge").stdout == "removed 0 sessions\n"
     assert dead.session_id != living.session_id
-    assert "1 live sessions" in run("sessions", "list", "1").stdout
+    assert "1 live sessions" in run("sessions", "list", PHONE).stdout
 
 
 def test_F07_purge_refuses_a_clock_that_has_jumped_unless_it_is_forced(run, service, tmp_path):
     with service.app_context():
-        tessera_of(service).login(1)
+        tessera_of(service).login(user_of(service))
     with closing(sqlite3.connect(tmp_path / "tessera.db")) as database, database:
         database.execute("UPDATE tessera_sessions SET created_at = created_at - 1000000, idle_until = 1")
     assert_refused(run("purge"), "--force")

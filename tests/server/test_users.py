@@ -600,9 +600,7 @@ print([os.waitpid(child, 0)[1] for child in children])
 # -- Administration ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "phone", ["", "1380013800", "+8613800138000", "13800138000\n", "\udcff", "１３８００１３８０００"]
-)
+@pytest.mark.parametrize("phone", ["", "1380013800", "13800138000\n", "\udcff", "１３８００１３８０００"])
 @pytest.mark.parametrize("act", ["disable", "enable", "delete"])
 def test_what_is_no_phone_number_names_nobody(service, act, phone):
     with pytest.raises(InputError):

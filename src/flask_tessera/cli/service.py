@@ -74,10 +74,15 @@ def serve(ctx: click.Context, host: str, port: int, demo: bool) -> None:
         from ..server import create_app
         from ..server.logs import json_logs, show_messages
         from ..server.serving import run
+        from ..services.background import write_at_exit
     environment = {**_of_demo(port), **os.environ} if demo else None
     with json_logs(), show_messages() if demo else nullcontext():
         app = create_app(environment=environment, **ctx.meta.get(_WHERE, {}))
-        run(app, host, port, demo=demo, say=click.echo)
+        try:
+            run(app, host, port, demo=demo, say=click.echo)
+        finally:
+            # While the log is that of the service.
+            write_at_exit()
 
 
 def _of_demo(port: int) -> dict[str, str]:

@@ -90,6 +90,8 @@ class BackgroundWriter(ABC):
         try:
             self.flush()
         except (ConfigError, StorageUnavailableError) as error:
+            # Once: whoever ends the process may have asked before it does.
+            _writers.discard(self)
             _log.warning("%s could not be written and is lost: %s", self._left(), error)
 
     @abstractmethod
@@ -145,7 +147,8 @@ class BackgroundWriter(ABC):
 _writers: weakref.WeakSet[BackgroundWriter] = weakref.WeakSet()
 
 
-def _write_all() -> None:
+def write_at_exit() -> None:
+    """Have every writer write what waits, or say that it is lost; done when the process ends, if not before."""
     for writer in list(_writers):
         writer.write_at_exit()
 
@@ -153,7 +156,7 @@ def _write_all() -> None:
 # Storages close their connections by `weakref.finalize`, whose hook is registered with its first use: here, so that it
 # runs after ours.
 weakref.finalize(_writers, bool)
-atexit.register(_write_all)
+atexit.register(write_at_exit)
 
 
 def _run(waiting: SimpleQueue[BackgroundWriter | None]) -> None:
