@@ -59,7 +59,7 @@ def test_L04_the_list_has_more_than_ten_thousand_passwords_and_all_are_refused(p
     assert len(common_passwords.frequent()) >= 10_000
     long = [password for password in common_passwords.frequent() if len(password) >= policy.minimum]
     assert len(long) > 10_000
-    assert {slug_of(policy, password) for password in long[::10]} == {"password_common"}
+    assert [password for password in long if slug_of(policy, password) != "password_common"] == []
 
 
 TRIVIAL = """

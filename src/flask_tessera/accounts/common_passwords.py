@@ -148,7 +148,9 @@ def _is_word(text: str, own: frozenset[str]) -> bool:
     if len(text) >= _SHORTEST_PART and any(text in word for word in own):
         return True
     unit = smallest_unit(text)
-    return unit in frequent() or unit in own or unit in _OF_MACHINES or chinese_passwords.is_frequent(unit)
+    # A repetition may be frequent as a whole: blingbling.
+    is_frequent = not frequent().isdisjoint((text, unit))
+    return is_frequent or unit in own or unit in _OF_MACHINES or chinese_passwords.is_frequent(unit)
 
 
 def _is_few(core: str, rest: str) -> bool:
