@@ -25,7 +25,7 @@ from ..tokens import ticket as ticket_text
 from .keys import parse_sid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from ..storage.engine import Storage
     from ..storage.model import Value
@@ -162,29 +162,33 @@ class Tickets:
         self._put(_key_of(tag, random), ticket, at=at, expected_version=0)
         return ticket_text.render(tag, random, self._ring.active)
 
-    def redeem(self, text: str, purpose: str, is_meant: Callable[[str], bool]) -> Ticket:
+    def redeem(self, text: str, purpose: str, is_meant: Callable[[str], bool] | None = None) -> Ticket:
         """Use a ticket once.
 
         Args:
             text: the ticket.
             purpose: what it must be good for.
-            is_meant: whether this audience (a text, empty for everywhere) is where it is presented.
+            is_meant: whether this audience (a text, empty for everywhere) is where it is presented; by default only one
+                that is good everywhere is accepted.
 
         Raises:
             TicketInvalidError: it is no ticket, used up, expired, for something else, or its owner is gone. But for
                 those that were good until then, no use of it is taken.
             StorageUnavailableError: that cannot be told; one use may have been taken.
         """
-        value, ticket, at = self._find(text, purpose, is_meant)
+        value, ticket, at = self._find(text, (purpose,), is_meant or _is_everywhere)
         if not self._take_use(value, at):
             raise TicketInvalidError("used up")
         return ticket
 
-    def look(self, text: str, purpose: str, is_meant: Callable[[str], bool]) -> Ticket:
-        """What a ticket says, of which no use is taken; arguments and errors as of `redeem`."""
-        return self._find(text, purpose, is_meant)[1]
+    def look(self, text: str, *purposes: str) -> Ticket:
+        """What a ticket says that is good everywhere, for one of these purposes; no use of it is taken.
 
-    def _find(self, text: str, purpose: str, is_meant: Callable[[str], bool]) -> tuple[Value, Ticket, int]:
+        Errors as of `redeem`.
+        """
+        return self._find(text, purposes, _is_everywhere)[1]
+
+    def _find(self, text: str, purposes: Container[str], is_meant: Callable[[str], bool]) -> tuple[Value, Ticket, int]:
         try:
             key = _key_of(*ticket_text.parse(text, self._ring))
         except TokenInvalidError as error:
@@ -195,7 +199,7 @@ class Tickets:
             raise TicketInvalidError("unknown, expired or used up")
         ticket = _decode(value.value)
         is_ours = ticket.issued_for in ("", self._issued_for)
-        if not is_ours or ticket.purpose != purpose or not is_meant(ticket.audience):
+        if not is_ours or ticket.purpose not in purposes or not is_meant(ticket.audience):
             raise TicketInvalidError("for another purpose or audience")
         self._refuse_dead(ticket, at)
         return value, ticket, at
@@ -253,8 +257,7 @@ class Tickets:
         return self._realm, ticket.user_id
 
 
-def is_everywhere(audience: str) -> bool:
-    """Whether a ticket of this audience is good everywhere: what those of the package itself are."""
+def _is_everywhere(audience: str) -> bool:
     return not audience
 
 

@@ -12,7 +12,7 @@ from ..accounts.recipients import Recipient, parse_recipient
 from ..errors import LoginRefusedError, SendingError, TicketInvalidError, UserGoneError
 from ..services.keys import parse_sid
 from ..services.messages import NO_ACCOUNT, Facts
-from ..services.tickets import Ticket, is_everywhere
+from ..services.tickets import Ticket
 from .app_state import states_of
 from .logins import users_of
 from .outgoing import send_message
@@ -97,28 +97,26 @@ def end_linked_session(tessera: Tessera[Any], text: str) -> Session:
         TicketInvalidError: the link is over, or the session is.
     """
     runtime = tessera.runtime
-    ticket = runtime.tickets.redeem(text, _PURPOSE + END_SESSION, is_everywhere)
+    ticket = runtime.tickets.redeem(text, _PURPOSE + END_SESSION)
     return runtime.sessions.end(parse_sid(ticket.session_id), "kick", tessera.client_info(), owner=ticket.user_id)
 
 
-def purpose_of_link(tessera: Tessera[Any], text: str) -> str:
-    """What the ticket of a link is for; no use of it is taken.
+def look_at_link(tessera: Tessera[Any], text: str, *purposes: str) -> Ticket:
+    """The ticket of a link for one of these purposes, by default any; no use of it is taken.
 
     Raises:
-        TicketInvalidError: it is over, or of no link.
+        TicketInvalidError: it is over, or of no such link.
     """
-    for purpose in LIFETIMES:
-        try:
-            tessera.runtime.tickets.look(text, _PURPOSE + purpose, is_everywhere)
-        except TicketInvalidError:
-            continue
-        return purpose
-    raise TicketInvalidError("no ticket of a link, or one that is over")
+    return tessera.runtime.tickets.look(text, *(_PURPOSE + purpose for purpose in purposes or LIFETIMES))
 
 
-def recipient_of_link(tessera: Tessera[Any], text: str, purpose: str) -> Recipient:
-    """To whom a link was sent; no use of it is taken. Errors as of `purpose_of_link`."""
-    ticket = tessera.runtime.tickets.look(text, _PURPOSE + purpose, is_everywhere)
+def purpose_of(ticket: Ticket) -> str:
+    """What a link is for."""
+    return ticket.purpose.removeprefix(_PURPOSE)
+
+
+def recipient_of(ticket: Ticket) -> Recipient:
+    """To whom a link was sent that is not one that ends a session."""
     return parse_recipient(ticket.data["recipient"])
 
 
@@ -129,7 +127,7 @@ def redeem_link(tessera: Tessera[Any], text: str, purpose: str) -> Any:
         TicketInvalidError: it is over, or of another purpose, or the user is gone.
     """
     runtime = tessera.runtime
-    ticket = runtime.tickets.redeem(text, _PURPOSE + purpose, is_everywhere)
+    ticket = runtime.tickets.redeem(text, _PURPOSE + purpose)
     try:
         return load_user(runtime.hooks, runtime.hooks.user_id_of(ticket.user_id), ticket.user_stamp)
     except UserGoneError as error:

@@ -16,7 +16,7 @@ from .. import signals
 from ..errors import CredentialsError, InputError, NotFoundError, SecondFactorRequiredError, ThrottledError
 from ..services.keys import parse_sid
 from ..services.second_factors import PASSKEY
-from ..services.tickets import Ticket, is_everywhere
+from ..services.tickets import Ticket
 from ..sessions.model import Device
 from .signal_sending import send
 from .user_loading import load_user
@@ -69,7 +69,7 @@ def next_step_of(tessera: Tessera[Any], ticket: str) -> dict[str, Any]:
         TicketInvalidError: the ticket is over; the login begins anew.
     """
     runtime = tessera.runtime
-    user_id = runtime.tickets.look(ticket, PURPOSE, is_everywhere).user_id
+    user_id = runtime.tickets.look(ticket, PURPOSE).user_id
     return _next_step(tessera, user_id, ticket, runtime.accounts.second_factors.names_of(user_id))
 
 
@@ -108,10 +108,10 @@ def take_second_step(
     runtime = tessera.runtime
     # Before anything is looked at: what ends all sessions from now on ends this login too.
     checkpoint = runtime.shared.view.checkpoint(at=runtime.clock())
-    ticket = runtime.tickets.look(text, PURPOSE, is_everywhere)
+    ticket = runtime.tickets.look(text, PURPOSE)
     first = msgspec.convert(ticket.data, _FirstStep)
     amr = _check(tessera, ticket.user_id, name, proof, first.device)
-    runtime.tickets.redeem(text, PURPOSE, is_everywhere)
+    runtime.tickets.redeem(text, PURPOSE)
     user = load_user(runtime.hooks, runtime.hooks.user_id_of(ticket.user_id), ticket.user_stamp)
     ways = tuple(dict.fromkeys((*first.amr, *amr, TWO)))
     pair = tessera.start_session(user, device=first.device, amr=ways, checkpoint=checkpoint)

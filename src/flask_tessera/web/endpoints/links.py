@@ -89,7 +89,7 @@ def send(tessera: Tessera[Any], wanted: LinkRequest) -> CodeResponse:
 def show(tessera: Tessera[Any], ticket: str) -> Response:
     """The page of a link: it says what the link is for, and uses nothing up, however often it is fetched."""
     try:
-        return _page(tessera, links.purpose_of_link(tessera, ticket))
+        return _page(tessera, links.purpose_of(links.look_at_link(tessera, ticket)))
     except TesseraError as error:
         return _page(tessera, error=error)
 
@@ -98,7 +98,7 @@ def submit(tessera: Tessera[Any], ticket: str) -> Response:
     """What the button of the page does, in a browser: a session in cookies, a new password, or a confirmed address."""
     purpose = ""
     try:
-        purpose = links.purpose_of_link(tessera, ticket)
+        purpose = links.purpose_of(links.look_at_link(tessera, ticket))
         if purpose == links.RESET:
             reset_password(tessera, ResetRequest(read_form().get("password", ""), ticket=ticket))
         else:
@@ -141,14 +141,15 @@ def redeem(tessera: Tessera[Any], body: RedeemRequest) -> Any:
     A link for a new password is used at `/password/reset`.
     """
     delivery = checked(tessera.runtime.cookies, body)
-    purpose = links.purpose_of_link(tessera, body.ticket)
+    ticket = links.look_at_link(tessera, body.ticket)
+    purpose = links.purpose_of(ticket)
     if purpose == links.RESET:
         raise InputError("a link for a new password is used at /password/reset", member="ticket")
     if purpose == links.END_SESSION:
         ended = links.end_linked_session(tessera, body.ticket)
         forget_cookies(tessera.runtime, {ended.sid})
         return EndedByLinkResponse(sid_text(ended.sid), tessera.runtime.effective_by([ended]))
-    recipient = links.recipient_of_link(tessera, body.ticket, purpose)
+    recipient = links.recipient_of(ticket)
     if purpose == links.CONFIRM:
         user = links.redeem_link(tessera, body.ticket, purpose)
         if recipient not in users_of(tessera.runtime.accounts).recipients(user):

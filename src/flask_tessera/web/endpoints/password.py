@@ -11,7 +11,7 @@ from ...accounts.hash_slots import claiming, network_claim
 from ...accounts.recipients import parse_recipient
 from ...errors import CodeWrongError, InputError, OldPasswordError, ThrottledError
 from ..freshness import refuse_older_login
-from ..links import RESET, recipient_of_link, redeem_link
+from ..links import RESET, look_at_link, recipient_of, redeem_link
 from ..logins import passwords_of, users_of
 from ..password_policy import password_policy
 from ..request_auth import auth_of
@@ -107,7 +107,7 @@ def _reset_by_code(tessera: Tessera[Any], body: ResetRequest) -> EffectiveRespon
 
 def _reset_by_link(tessera: Tessera[Any], body: ResetRequest) -> EffectiveResponse:
     text = str(body.ticket)
-    recipient = recipient_of_link(tessera, text, RESET)
+    recipient = recipient_of(look_at_link(tessera, text, RESET))
     password_policy(tessera.runtime).check(body.password, (recipient.local,))
     # First, for the same reason: a ticket that was used is not good again. Many at once have the share of one.
     with claiming(network_claim(network_of(tessera.client_info().ip)), f"link {recipient.address}"):
