@@ -27,7 +27,6 @@ from ..errors import (
     SessionEndedError,
     StorageUnavailableError,
     TesseraError,
-    ThrottledError,
     TokenExpiredError,
     TokenInvalidError,
 )
@@ -39,6 +38,7 @@ from ..tokens.claims import LAST_SECOND
 from .api_key_data import MOST_KEYS, ApiKey, NewApiKey, checked_name, checked_overlap, digest_of
 from .login_data import refuse_unusable
 from .new_ids import NewIds
+from .tries import count_try
 
 if TYPE_CHECKING:
     import builtins
@@ -159,11 +159,8 @@ class ApiKeys:
         Raises:
             ThrottledError: he has done so too often.
         """
-        at = self._clock()
-        name = hashed_key("api_key_changes", self._realm, user_id)
-        counter = self._values.increment("tries", name, window=_HOUR, at=at)
-        if counter.count > MOST_CHANGES:
-            raise ThrottledError(max(1, counter.ends_at - at))
+        key = hashed_key("api_key_changes", self._realm, user_id)
+        count_try(self._values, key, most=MOST_CHANGES, window=_HOUR, at=self._clock())
 
     def list(self, user_id: str) -> list[ApiKey]:
         """The keys of a user that work, the newest first."""

@@ -10,11 +10,12 @@ A try costs the same work, and is answered alike, whether or not there is a code
 
 from __future__ import annotations
 
-import hmac
+from hmac import compare_digest
 from typing import TYPE_CHECKING, Final
 
-from ..errors import CodeWrongError, ThrottledError
+from ..errors import CodeWrongError
 from ..storage.key_value import hashed_key
+from .tries import count_try
 
 if TYPE_CHECKING:
     from ..accounts.recipients import Recipient
@@ -26,7 +27,7 @@ LIFETIME: Final = 300
 """Seconds for which a code is good."""
 TRIES: Final = 5
 DIGITS: Final = 6
-_KIND, _TRIED = "code", "tries"
+_KIND: Final = "code"
 _USED: Final = b""
 
 
@@ -79,13 +80,11 @@ class Codes:
         at, key = self._clock(), self._key(purpose, recipient)
         value = self._values.get(_KIND, key, at=at)
         version = value.version if value else 0
-        tries = self._values.increment(_TRIED, hashed_key("code", key.hex(), str(version)), window=LIFETIME, at=at)
-        if tries.count > TRIES:
-            raise ThrottledError(max(1, tries.ends_at - at))
+        count_try(self._values, hashed_key("code", key.hex(), str(version)), most=TRIES, window=LIFETIME, at=at)
         typed = code if isinstance(code, str) and len(code) == DIGITS and code.isascii() else ""
         kept = value.value if value else _USED
         macs = [self._mac(each, purpose, recipient, typed) for each in self._ring.keys]
-        is_right = any(hmac.compare_digest(kept, each) for each in macs)
+        is_right = any(compare_digest(kept, each) for each in macs)
         until = value.expires_at if value else at
         if not is_right or not self._values.put(_KIND, key, _USED, expires_at=until, at=at, expected_version=version):
             raise CodeWrongError("wrong, used or expired")
@@ -94,5 +93,4 @@ class Codes:
         return hashed_key("code", self._realm, purpose, *recipient)
 
     def _mac(self, key: Key, purpose: str, recipient: Recipient, code: str) -> bytes:
-        parts = (self._realm, purpose, *recipient, code)
-        return hmac.digest(key.secret, "\0".join(parts).encode(), "sha256")
+        return key.mac(hashed_key(self._realm, purpose, *recipient, code))

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import msgspec
 from msgspec.structs import replace
 
-from ..errors import LoginRefusedError, SessionEndedError, ThrottledError, TicketInvalidError, TokenInvalidError
+from ..errors import LoginRefusedError, SessionEndedError, TicketInvalidError, TokenInvalidError
 from ..sessions.ids import tag_of
 from ..storage.key_value import hashed_key
 from ..tokens import ticket as ticket_text
 from .keys import parse_sid
+from .tries import count_try
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -135,11 +136,8 @@ class Tickets:
             ThrottledError: he has done so too often.
             StorageUnavailableError: it cannot be counted.
         """
-        at = self._clock()
-        name = hashed_key("tickets", self._realm, user_id)
-        counter = self._storage.values.increment("tries", name, window=_MINUTE, at=at)
-        if counter.count > MOST_ASKED_FOR:
-            raise ThrottledError(max(1, counter.ends_at - at))
+        key = hashed_key("tickets", self._realm, user_id)
+        count_try(self._storage.values, key, most=MOST_ASKED_FOR, window=_MINUTE, at=self._clock())
 
     def issue(self, wanted: Ticket, *, expires_in: int) -> str:
         """Keep a ticket, and give its text; nobody can tell it from what is kept.
