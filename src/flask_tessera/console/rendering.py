@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from flask import Response
 
 from ..web.app_state import states_of
 from ..web.current import current_app_object
+from ..web.templating import environment_of
 from .words import WORDS
 
-if TYPE_CHECKING:
-    from flask import Flask
-    from jinja2 import Environment
-
-_ENVIRONMENT: Final = "tessera_console"
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
     " form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -33,27 +29,8 @@ def render(template: str, *, status: int = 200, **values: Any) -> Response:
     language = states_of(app).responses.language()
     context = {"words": WORDS[language], "language": language, **values}
     app.update_template_context(context)
-    page = _environment_of(app).get_template(f"tessera/{template}").render(context)
+    page = environment_of(app).get_template(f"tessera/{template}").render(context)
     return Response(page, status, content_type="text/html; charset=utf-8")
-
-
-def _environment_of(app: Flask) -> Environment:
-    """The application's, but for what would make our templates unsafe or unreadable: escaping off, other delimiters."""
-    environment: Environment | None = app.extensions.get(_ENVIRONMENT)
-    if environment is None:
-        environment = app.jinja_env.overlay(
-            autoescape=True,
-            block_start_string="{%",
-            block_end_string="%}",
-            variable_start_string="{{",
-            variable_end_string="}}",
-            comment_start_string="{#",
-            comment_end_string="#}",
-            line_statement_prefix=None,
-            line_comment_prefix=None,
-        )
-        app.extensions[_ENVIRONMENT] = environment
-    return environment
 
 
 def add_headers(response: Response) -> Response:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-from jinja2 import ChoiceLoader, FileSystemLoader
+from typing import TYPE_CHECKING
 
 from ..services.messages import compose
+from .templating import environment_of
 
 if TYPE_CHECKING:
     from flask import Flask
-    from jinja2 import Environment
 
     from ..accounts.recipients import Recipient
     from ..services.messages import Facts
     from ..services.senders.message import Message
-
-_ENVIRONMENT: Final = "tessera_messages"
-_OURS: Final = FileSystemLoader(Path(__file__).parent / "templates")
 
 
 def write_message(app: Flask, purpose: str, recipient: Recipient, language: str, facts: Facts) -> Message:
@@ -49,27 +43,3 @@ def write_message(app: Flask, purpose: str, recipient: Recipient, language: str,
         paragraphs = [line for line in map(str.strip, text.splitlines()) if line]
         html = page.render({**context, "subject": subject, "paragraphs": paragraphs})
     return compose(purpose, recipient, language, facts, subject=subject, text=text, html=html)
-
-
-def environment_of(app: Flask) -> Environment:
-    """Templates by name, the application's before ours; HTML is escaped, whatever the application has set."""
-    environment: Environment | None = app.extensions.get(_ENVIRONMENT)
-    if environment is None:
-        environment = app.jinja_env.overlay(
-            autoescape=_is_html,
-            loader=ChoiceLoader([each for each in (app.jinja_env.loader, _OURS) if each]),
-            block_start_string="{%",
-            block_end_string="%}",
-            variable_start_string="{{",
-            variable_end_string="}}",
-            comment_start_string="{#",
-            comment_end_string="#}",
-            line_statement_prefix=None,
-            line_comment_prefix=None,
-        )
-        app.extensions[_ENVIRONMENT] = environment
-    return environment
-
-
-def _is_html(name: str | None) -> bool:
-    return name is None or not name.endswith(".txt")

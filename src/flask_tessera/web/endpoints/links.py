@@ -21,10 +21,10 @@ from ..cookies import Delivery, checked
 from ..current import current_app_object, current_request_object
 from ..http_errors import TesseraHTTPError
 from ..logins import AMR_OF_CODE, Proof, Way, log_in, users_of
-from ..messages import environment_of
 from ..request_auth import auth_of, identify_request
 from ..requirements import SESSION_TRANSPORTS
 from ..session_owner import fresh_owner_of_request
+from ..templating import environment_of
 from ..token_pair import PairResponse
 from .body import read_form
 from .codes import CodeResponse
