@@ -101,15 +101,20 @@ class Tessera(HookRegistration, Actions[User], Generic[User]):
         self.realm = realm
         self._storage = storage
         self._clock = clock
-        self._hooks = Hooks(user_id_type, user_stamp=user_stamp, answer=answer)
-        self._hooks.ticket_purposes = _purposes(ticket_purposes)
-        self._hooks.sender = sender
-        self._hooks.keeps_history = audit
-        if users is not None:
-            self._hooks.users = HostUsers(users)
-            self._hooks.register("user_loader", self._hooks.users.load)
-        self._hooks.loads_always = load_user == "always" or is_async(getattr(users, "by_id", None))
-        self._hooks.loads_before_view = self._hooks.loads_always
+        host_users = None if users is None else HostUsers(users)
+        loads_always = load_user == "always" or is_async(getattr(users, "by_id", None))
+        self._hooks = Hooks(
+            user_id_type,
+            user_loader=host_users.load if host_users else None,
+            user_stamp=user_stamp,
+            answer=answer,
+            ticket_purposes=_purposes(ticket_purposes),
+            users=host_users,
+            sender=sender,
+            keeps_history=audit,
+            loads_always=loads_always,
+            loads_before_view=loads_always,
+        )
         proxy: Any = LocalProxy
         self.current_user: User = proxy(lambda: guards.load_current_user(realm))
         """`flask_tessera.current_user` for this realm, with the application's type."""

@@ -19,6 +19,7 @@ from ..services.second_factors import PASSKEY
 from ..services.tickets import Ticket
 from ..sessions.model import Device
 from .signal_sending import send
+from .struct_types import prepare
 from .user_loading import load_user
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class _FirstStep(msgspec.Struct, frozen=True):
     device: Device
 
 
-msgspec.json.Decoder(_FirstStep)  # as `endpoints.body.prepare`, which stands above this
+prepare(_FirstStep)
 
 
 def ask_for_second_factor(

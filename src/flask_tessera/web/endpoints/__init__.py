@@ -11,6 +11,7 @@ from ...errors import ConfigError
 from ...sessions.model import Device
 from ..described import Described, as_set, describe, with_own_status
 from ..http_errors import raises_http
+from ..struct_types import prepare
 from . import (
     api_keys,
     bind,
@@ -35,7 +36,7 @@ from . import (
     trusted_devices,
     verify,
 )
-from .body import prepare, read
+from .body import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

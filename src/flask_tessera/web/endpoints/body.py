@@ -46,14 +46,6 @@ def read(model: type[Model], *, may_be_empty: bool = False) -> Model:
         raise malformed(error) from error
 
 
-def prepare(model: type) -> None:
-    """Make `model` known to msgspec, before requests do so in several threads.
-
-    msgspec 0.22.0 may crash where threads are the first to look at a struct that inherits and nests others.
-    """
-    msgspec.json.Decoder(model)
-
-
 def read_bytes() -> bytes:
     """The body, if it is not too large.
 
