@@ -5,7 +5,6 @@ import hashlib
 import logging
 import subprocess
 import sys
-from collections import Counter
 
 import argon2
 import bcrypt
@@ -18,6 +17,8 @@ from flask_tessera.accounts.bcrypt_hashes import LEAST_COST, MOST_COST, Bcrypt
 from flask_tessera.accounts.hash_profiles import OWASP_MINIMUM, Argon2, Pbkdf2, Scrypt, parse
 from flask_tessera.accounts.hash_slots import HashSlots
 from flask_tessera.accounts.passwords import Passwords
+
+from .work import Work
 
 PASSWORD = "正确 horse battery staple "
 
@@ -48,37 +49,6 @@ DJANGO = {
         "$vXfblFD8kKVDnrQtt8ck7TEeq4LDugkcAML+AD9rLCepjovAKktS47Ozj2G6JyXOeNKa8ahUEPSSTwFtWqR2xw=="
     ),
 }
-
-
-class Work:
-    """Counts how much of each family was worked; cheap, and still different for every input."""
-
-    def __init__(self) -> None:
-        self.units: Counter[str] = Counter()
-
-    def __call__(self, profile, password: bytes, salt: bytes) -> bytes:
-        self.units[profile.family] += profile.units
-        return hashlib.sha256(repr((profile, password, salt)).encode()).digest()
-
-    def taken(self) -> dict[str, int]:
-        """What was done since the last call."""
-        units, self.units = dict(self.units), Counter()
-        return units
-
-
-@pytest.fixture
-def work():
-    return Work()
-
-
-@pytest.fixture
-def counted(work):
-    return Passwords(HashSlots(2), derive=work)
-
-
-@pytest.fixture(scope="module")
-def passwords():
-    return Passwords(HashSlots(2))
 
 
 # bcrypt
@@ -243,7 +213,7 @@ BROKEN = [
 def test_L05_a_broken_or_hostile_row_matches_nothing_and_still_does_the_dummy_work(counted, work, broken):
     assert counted.verify(broken, PASSWORD) is False
     assert counted.needs_rehash(broken)
-    assert work.taken() == {"argon2": OWASP_MINIMUM.units}
+    assert work.units_taken() == {"argon2": OWASP_MINIMUM.units}
 
 
 FORMS = (hash_profiles._BCRYPT, django_hashes._PBKDF2, django_hashes._SCRYPT)
@@ -282,11 +252,11 @@ def test_L06_every_failure_costs_the_same_whatever_framework_the_rows_are_of(cou
     rows = [*ROWS[:kinds], counted.hash(PASSWORD), None, "", "broken", "$2x$12$" + "a" * 53]
     for row in rows:
         counted.remember(row)
-    work.taken()
+    work.units_taken()
     costs = []
     for row in rows:
         assert not counted.verify(row, "wrong")
-        costs.append(work.taken())
+        costs.append(work.units_taken())
     assert all(cost == costs[0] for cost in costs)
 
 
@@ -294,7 +264,7 @@ def test_L06_django_and_werkzeug_share_the_families_of_their_hashes(counted, wor
     for row in ROWS:
         counted.remember(row)
     assert not counted.verify(None, "wrong")
-    assert work.taken() == {
+    assert work.units_taken() == {
         "bcrypt": 2**13,
         "pbkdf2:sha256": 1_000_000,
         "scrypt": 5 * 16_384 * 8,
@@ -304,18 +274,18 @@ def test_L06_django_and_werkzeug_share_the_families_of_their_hashes(counted, wor
 
 def test_L06_a_kind_of_bcrypt_is_imitated_from_its_first_failure_on(counted, work):
     assert not counted.verify(ROWS[0], "wrong")
-    of_bcrypt = work.taken()
+    of_bcrypt = work.units_taken()
     assert not counted.verify(None, "wrong")
-    assert work.taken() == of_bcrypt == {"bcrypt": 16, "argon2": OWASP_MINIMUM.units}
+    assert work.units_taken() == of_bcrypt == {"bcrypt": 16, "argon2": OWASP_MINIMUM.units}
 
 
 def test_L06_a_right_password_is_not_slowed_by_them(counted, work):
     stored = counted.hash(PASSWORD)
     for row in ROWS:
         counted.remember(row)
-    work.taken()
+    work.units_taken()
     assert counted.verify(stored, PASSWORD)
-    assert work.taken() == {"argon2": OWASP_MINIMUM.units}
+    assert work.units_taken() == {"argon2": OWASP_MINIMUM.units}
 
 
 def test_K08_a_row_of_another_framework_shows_neither_salt_nor_digest(caplog):

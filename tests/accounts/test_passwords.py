@@ -1,6 +1,5 @@
 """Passwords: real hashes of Werkzeug and argon2, equal work for every failure."""
 
-import hashlib
 import subprocess
 import sys
 import threading
@@ -19,38 +18,9 @@ from flask_tessera.accounts.hash_slots import HashSlots
 from flask_tessera.accounts.passwords import LONGEST_PASSWORD, Passwords
 from flask_tessera.errors import ConfigError, InputError, ThrottledError
 
+from .work import Work
+
 PASSWORD = "正确 horse battery staple "
-
-
-class Work:
-    """Counts which profiles were worked through; cheap, and still different for every input."""
-
-    def __init__(self) -> None:
-        self.done: list[hash_profiles.Profile] = []
-
-    def __call__(self, profile, password: bytes, salt: bytes) -> bytes:
-        self.done.append(profile)
-        return hashlib.sha256(repr((profile, password, salt)).encode()).digest()
-
-    def taken(self) -> list[hash_profiles.Profile]:
-        """What was done since the last call."""
-        done, self.done = self.done, []
-        return done
-
-
-@pytest.fixture
-def work():
-    return Work()
-
-
-@pytest.fixture
-def counted(work):
-    return Passwords(HashSlots(2), derive=work)
-
-
-@pytest.fixture(scope="module")
-def passwords():
-    return Passwords(HashSlots(2))
 
 
 @pytest.fixture(scope="module")

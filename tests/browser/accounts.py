@@ -27,7 +27,7 @@ DEVICE = {
 }
 
 
-class Hall(Service):
+class AccountsService(Service):
     """The service, and the file that its messages go to."""
 
     file: Path
@@ -44,7 +44,7 @@ class Hall(Service):
 
 
 @contextmanager
-def hall(folder: Path, password_hash: str) -> Iterator[Hall]:
+def accounts_service(folder: Path, password_hash: str) -> Iterator[AccountsService]:
     """A service with one user, which sends messages into a file; its pages are where its links lead."""
     clock, file = Clock(int(time.time())), folder / "messages.jsonl"
     with listening(Later()) as port:
@@ -54,7 +54,7 @@ def hall(folder: Path, password_hash: str) -> Iterator[Hall]:
             "TESSERA_PUBLIC_URL": f"http://localhost:{port}",
         }
         app = create_app(environment=environment, data=str(folder), clock=clock)
-        service = Hall(app, clock, port)
+        service = AccountsService(app, clock, port)
         service.file = file
         service.users.add(PHONE, password_hash, name="Ada", level=3)
         Later.services[port] = service

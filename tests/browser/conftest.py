@@ -74,16 +74,16 @@ def visitors(browser: Any, service: Any) -> Iterator[Visitors]:
 
 
 @pytest.fixture
-def hall(tmp_path, _password_hash):
+def accounts_service(tmp_path, _password_hash):
     """The ready service with one user, which sends messages into a file; its clock is the test's."""
-    with accounts.hall(tmp_path, _password_hash) as running:
+    with accounts.accounts_service(tmp_path, _password_hash) as running:
         yield running
 
 
 @pytest.fixture
-def guests(browser: Any, hall: Any) -> Iterator[Visitors]:
+def guests(browser: Any, accounts_service: Any) -> Iterator[Visitors]:
     """As `visitors`, of that service."""
-    made = Visitors(browser, hall)
+    made = Visitors(browser, accounts_service)
     # A refusal is an error to Chromium.
     made.expected = ("Failed to load resource: the server responded with a status of 4",)
     yield made

@@ -27,10 +27,10 @@ class Guest:
     """Somebody before a browser."""
 
     def __init__(self, guests, page=None, **how):
-        self.hall, self.page = guests.service, page or guests.come(**how)
+        self.service, self.page = guests.service, page or guests.come(**how)
 
     def open(self, path):
-        self.page.goto(f"{self.hall.url}/console{path}")
+        self.page.goto(f"{self.service.url}/console{path}")
 
     def press(self, selector, wait):
         """Press something, and wait for what comes of it: a selector, or the end of an address."""
@@ -42,10 +42,10 @@ class Guest:
 
     def send(self, recipient=PHONE):
         """Ask for a code on the page that is open, and type it."""
-        self.hall.clock.now += 60
+        self.service.clock.now += 60
         self.page.fill("#recipient", recipient)
         self.press("button.main", "#code")
-        self.page.fill("#code", self.hall.messages()[-1]["code"])
+        self.page.fill("#code", self.service.messages()[-1]["code"])
 
     def sign_in(self, wait="/devices", account=PHONE, password=PASSWORD):
         self.open("/sign-in?reason=session_kick")
@@ -58,7 +58,7 @@ class Guest:
         self.open("/security")
         self.press("form[action$='/totp'] button", "#secret")
         secret = self.page.inner_text("#secret")
-        self.page.fill("#code", self.hall.digits(secret))
+        self.page.fill("#code", self.service.digits(secret))
         self.press("button.main", "#codes")
         return secret, self.page.locator("#codes code").all_inner_texts()
 
@@ -137,21 +137,21 @@ def test_a_link_signs_in_and_another_one_sets_the_password_anew(guests):
     guest.send(EMAIL)
     guest.press("button.main", "/devices")
     guest.press("#sign-out", "/sign-in?*")
-    guest.hall.clock.now += 60
+    guest.service.clock.now += 60
     guest.press("a[href*='/link']", "#recipient")
     guest.page.fill("#recipient", EMAIL)
     guest.press("button.main", "#sent")
-    guest.page.goto(guest.hall.messages()[-1]["link"])
+    guest.page.goto(guest.service.messages()[-1]["link"])
     guest.page.click("button")
     guest.page.wait_for_selector("[role=status]")
     guest.open("/security")
     assert guest.page.title() == "账号安全"
     guest.press("#sign-out", "/sign-in?*")
-    guest.hall.clock.now += 60
+    guest.service.clock.now += 60
     guest.press("a[href*='/reset']", "#recipient")
     guest.page.fill("#recipient", EMAIL)
     guest.press("button[value=link]", "#sent")
-    guest.page.goto(guest.hall.messages()[-1]["link"])
+    guest.page.goto(guest.service.messages()[-1]["link"])
     guest.page.fill("input[type=password]", NEW)
     guest.page.click("button")
     guest.page.wait_for_selector("[role=status]")
@@ -165,7 +165,7 @@ def test_a_forgotten_password_is_set_anew_by_a_code(guests, language, width):
     guest.send()
     guest.page.fill("#password", "short")
     guest.press("button.main", "#error")
-    guest.page.fill("#code", guest.hall.messages()[-1]["code"])
+    guest.page.fill("#code", guest.service.messages()[-1]["code"])
     guest.page.fill("#password", NEW)
     guest.press("button.main", "/sign-in?reason=session_password_change")
     guest.sign_in(password=NEW)
@@ -184,7 +184,7 @@ def test_a_generator_is_asked_for_until_the_device_is_trusted(guests, language, 
     guest.page.fill("#recovery", codes[0])
     guest.press("button.main", "/devices")
     guest.sign_in(wait="#totp")
-    guest.page.fill("#totp", guest.hall.digits(secret))
+    guest.page.fill("#totp", guest.service.digits(secret))
     guest.page.check("#trust")
     guest.press("button.main", "/devices")
     guest.sign_in()
@@ -228,7 +228,7 @@ def test_what_needs_a_new_proof_asks_for_one_and_comes_back(guests, language, wi
     guest.sign_in()
     guest.add_passkey()
     for proof in ("password", "passkey"):
-        guest.hall.clock.now += 301
+        guest.service.clock.now += 301
         guest.open("/security")
         guest.press("form[action$='/totp'] button", "/step-up?*")
         if proof == "password":

@@ -8,14 +8,8 @@ import pytest
 
 from flask_tessera.errors import CodeWrongError
 
-DEVICE = {
-    "protocol": "ctap2",
-    "transport": "internal",
-    "hasResidentKey": True,
-    "hasUserVerification": True,
-    "isUserVerified": True,
-    "automaticPresenceSimulation": True,
-}
+from .accounts import DEVICE
+
 LOAD = (
     "new Promise((done) => { const script = document.createElement('script');"
     " script.src = '/auth/tessera.js'; script.onload = done; document.head.append(script); })"

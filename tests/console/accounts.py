@@ -8,15 +8,15 @@ import re
 import pyotp
 
 from tests.authenticator import Authenticator
-from tests.web.people import PASSWORD, PHONE, Town
+from tests.web.people import PASSWORD, PHONE, AccountsApp
 
 from .sites import Browser, Page
 
 ASKED = ("login", "register", "reset", "no_account")
-__all__ = ["PASSWORD", "PHONE", "Home", "Visitor", "text_of"]
+__all__ = ["PASSWORD", "PHONE", "PagesApp", "Visitor", "text_of"]
 
 
-class Home(Town):
+class PagesApp(AccountsApp):
     """The application with the pages."""
 
     def __init__(self, folder, *, console=None, tessera=None, **config):

@@ -6,7 +6,7 @@ import pytest
 
 from tests.web.conftest import BrokenStorage
 
-from .accounts import Home, Visitor
+from .accounts import PagesApp, Visitor
 from .sites import Browser, make
 
 
@@ -37,7 +37,7 @@ def broken_storage():
 
 @pytest.fixture
 def home(tmp_path):
-    return Home(tmp_path)
+    return PagesApp(tmp_path)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from flask_tessera.errors import REGISTRY
 from tests.web.people import EMAIL
 
-from .accounts import PASSWORD, PHONE, Home, Visitor, text_of
+from .accounts import PASSWORD, PHONE, PagesApp, Visitor, text_of
 from .sites import ACCESS, Browser, Page
 
 HOSTILE = "<script>alert(1)</script>@x.example"
@@ -40,8 +40,8 @@ def test_the_sign_in_page_leads_to_every_way_that_the_application_has(home):
 
 
 def test_ways_that_the_application_has_not_are_not_there(tmp_path, shop):
-    silent = Home(tmp_path, SENDER="", PUBLIC_URL="")
-    without_links = Home(tmp_path, PUBLIC_URL="")
+    silent = PagesApp(tmp_path, SENDER="", PUBLIC_URL="")
+    without_links = PagesApp(tmp_path, PUBLIC_URL="")
     assert {each["href"] for each in Visitor(without_links).open("/console/sign-in").page.all("a")} == {
         *(BY_CODE, RESET, REGISTER)
     }

@@ -7,7 +7,7 @@ import pytest
 from flask_tessera.console.event_words import EVENT_WORDS, event_label
 from flask_tessera.services.audit_data import EVENTS
 
-from .accounts import PASSWORD, Home, Visitor
+from .accounts import PASSWORD, PagesApp, Visitor
 
 HISTORY = "/console/history"
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -15,7 +15,7 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 
 @pytest.fixture
 def home(tmp_path):
-    return Home(tmp_path, tessera={"audit": True})
+    return PagesApp(tmp_path, tessera={"audit": True})
 
 
 def test_every_event_has_words_in_both_languages():
@@ -49,7 +49,7 @@ def test_there_are_pages_of_it(ada):
 
 def test_an_application_that_keeps_none_has_no_such_page(tmp_path):
     (tmp_path / "silent").mkdir()
-    home = Home(tmp_path / "silent")
+    home = PagesApp(tmp_path / "silent")
     home.register()
     visitor = Visitor(home).login()
     assert not visitor.page.all("a", href=HISTORY)

@@ -13,7 +13,7 @@ from flask import request
 
 from flask_tessera.testing import race
 from tests.services.senders.receiver import receiver
-from tests.web.people import PHONE, Town
+from tests.web.people import PHONE, AccountsApp
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "challenges"
 ASKED = {"recipient": PHONE, "purpose": "register"}
@@ -42,7 +42,7 @@ REFUSED = (403, "challenge_failed")
 @pytest.fixture
 def town(tmp_path):
     """An application that asks for work, with the route that gives challenges."""
-    town = Town(tmp_path)
+    town = AccountsApp(tmp_path)
     proof = town.proof = work.ProofOfWork(town.tessera, b"a secret of the tests", bits=8)
     town.tessera.challenge(lambda action: proof.is_solved(action, request.headers.get(work.HEADER, "")))
     town.app.add_url_rule("/challenge/<action>", "challenge", proof.make)
@@ -150,7 +150,7 @@ def cloudflare():
 
 
 def guarded(tmp_path, url, secret="the secret key", **options):
-    town = Town(tmp_path)
+    town = AccountsApp(tmp_path)
     check = turnstile.Turnstile(secret, url=url, **options)
 
     @town.tessera.challenge

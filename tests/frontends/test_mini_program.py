@@ -9,7 +9,7 @@ import pyotp
 import pytest
 from werkzeug.serving import make_server
 
-from tests.web.people import PASSWORD, PHONE, Town
+from tests.web.people import PASSWORD, PHONE, AccountsApp
 
 from .test_frontends import NODE, FrontEnd
 
@@ -18,7 +18,7 @@ NEW_SECRET = ["/auth/totp", {"method": "POST", "data": {}}]
 """What asks for a login that is at most five minutes old."""
 
 
-class ServedTown(Town):
+class ServedTown(AccountsApp):
     """The application on a port; counts the requests by path."""
 
     def __init__(self, folder):

@@ -85,7 +85,7 @@ class People:
             return self.rows[user.id]
 
 
-class Town:
+class AccountsApp:
     """The application with its people, and the file that its messages go to."""
 
     def __init__(self, folder, *, users=None, tessera=None, **config):

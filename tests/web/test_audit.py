@@ -24,7 +24,7 @@ from flask_tessera.services.ports import ClientInfo
 from flask_tessera.sessions.model import EndReason
 from tests.services.factors import WRONG, code_at
 
-from .people import PASSWORD, PHONE, Town
+from .people import PASSWORD, PHONE, AccountsApp
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "flask_tessera"
 RECORDED = re.compile(r'(?:\brecord|_listener|_log\(service|_audit)\w*\(?(?:service)?,?\s*"([a-z_]+)"')
@@ -423,7 +423,7 @@ def told_of(town):
 
 
 def test_G01_registering_codes_and_passwords_are_recorded(tmp_path):
-    town = Town(tmp_path, tessera={"audit": True})
+    town = AccountsApp(tmp_path, tessera={"audit": True})
     token = town.register()["access_token"]
     town.post("/password", {"old": "another one of mine", "new": "a new one that is long"}, token)
     town.post("/password", {"old": PASSWORD, "new": "a new one that is long"}, token)
@@ -439,7 +439,7 @@ def test_G01_registering_codes_and_passwords_are_recorded(tmp_path):
 
 
 def test_G01_second_factors_are_recorded(tmp_path):
-    town = Town(tmp_path, tessera={"audit": True})
+    town = AccountsApp(tmp_path, tessera={"audit": True})
     token = town.register()["access_token"]
     secret = town.post("/totp", None, token).get_json()["data"]["secret"]
     town.post("/totp/confirm", {"code": code_at(secret, town.clock())}, token)

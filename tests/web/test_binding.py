@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from .people import EMAIL, PASSWORD, PHONE, Town
+from .people import EMAIL, PASSWORD, PHONE, AccountsApp
 
 NEW = "13900139000"
 
 
 @pytest.fixture
 def town(tmp_path):
-    return Town(tmp_path)
+    return AccountsApp(tmp_path)
 
 
 def error_of(answer):

@@ -9,7 +9,7 @@ from flask_tessera.errors import SendingError, StorageUnavailableError
 from tests.authenticator import Authenticator
 from tests.services.factors import code_at
 
-from .people import EMAIL, PASSWORD, PHONE, SITE, Town
+from .people import EMAIL, PASSWORD, PHONE, SITE, AccountsApp
 
 OTHER = "eleven green otters"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
@@ -18,7 +18,7 @@ CODES = {"login", "register", "reset", "bind", "confirm"}
 
 @pytest.fixture
 def town(tmp_path):
-    return Town(tmp_path)
+    return AccountsApp(tmp_path)
 
 
 def notices(town):
@@ -102,7 +102,7 @@ def test_a_code_that_was_just_sent_keeps_no_notice_from_its_owner(town):
 
 
 def test_the_language_is_that_of_the_request(tmp_path):
-    town = Town(tmp_path, LOCALE="auto")
+    town = AccountsApp(tmp_path, LOCALE="auto")
     town.register(device={"id": "a"})
     log_in(town, "b", **{"Accept-Language": "en"})
     log_in(town, "c", **{"Accept-Language": "zh-CN"})
@@ -143,7 +143,7 @@ def test_a_password_that_was_reset_is_told_and_there_is_no_session_to_end(town):
 
 
 def test_second_factors_that_come_and_go_are_told(tmp_path):
-    town = Town(tmp_path)
+    town = AccountsApp(tmp_path)
     token = town.register(device={"id": "a"})["access_token"]
     assert town.post("/totp", method="DELETE", token=token).status_code == 200
     assert notices(town) == [], "there was none"
@@ -207,7 +207,7 @@ def test_a_link_that_ends_a_session_is_good_for_nothing_else(town):
 
 
 def test_without_a_public_url_there_is_no_link(tmp_path):
-    town = Town(tmp_path, PUBLIC_URL="")
+    town = AccountsApp(tmp_path, PUBLIC_URL="")
     town.register(device={"id": "a"})
     log_in(town, "b")
     assert "link" not in notices(town)[0]
@@ -228,7 +228,7 @@ def test_notices_are_bounded_and_those_that_were_refused_are_logged(town, caplog
 
 
 def test_one_setting_switches_them_off(tmp_path):
-    town = Town(tmp_path, NOTICES=False)
+    town = AccountsApp(tmp_path, NOTICES=False)
     pair = town.register(device={"id": "a"})
     log_in(town, "b")
     town.post("/password", {"old": PASSWORD, "new": OTHER}, token=pair["access_token"])
@@ -243,7 +243,7 @@ def test_a_login_succeeds_whatever_becomes_of_its_notice(tmp_path, caplog):
             self.code = message.code
 
     sender = Broken()
-    town = Town(tmp_path, tessera={"sender": sender})
+    town = AccountsApp(tmp_path, tessera={"sender": sender})
     town.post("/codes", {"recipient": PHONE, "purpose": "register"})
     body = {"recipient": PHONE, "code": sender.code, "password": PASSWORD, "device": {"id": "a"}}
     assert town.post("/register", body).status_code == 200
@@ -262,7 +262,7 @@ def test_a_login_succeeds_whatever_becomes_of_its_notice(tmp_path, caplog):
 
 
 def test_who_is_not_told_how_users_are_reached_sends_nothing(tmp_path):
-    town = Town(tmp_path)
+    town = AccountsApp(tmp_path)
     town.register(device={"id": "a"})
     town.people.recipients = None
     log_in(town, "b")
@@ -272,7 +272,7 @@ def test_who_is_not_told_how_users_are_reached_sends_nothing(tmp_path):
 def test_realms_keep_their_notices_apart(tmp_path):
     from flask_tessera import Tessera
 
-    town = Town(tmp_path)
+    town = AccountsApp(tmp_path)
     staff = Tessera(realm="staff", user_id_type=int, clock=town.clock, users=town.people)
     staff.init_app(town.app)
     town.app.register_blueprint(staff.blueprint(url_prefix="/staff", name="staff"))

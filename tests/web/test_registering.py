@@ -13,12 +13,12 @@ from flask_tessera.errors import SendingError
 from flask_tessera.services.account_passwords import AccountPasswords
 from flask_tessera.testing import race
 
-from .people import EMAIL, PASSWORD, PHONE, SITE, Town
+from .people import EMAIL, PASSWORD, PHONE, SITE, AccountsApp
 
 
 @pytest.fixture
 def town(tmp_path):
-    return Town(tmp_path)
+    return AccountsApp(tmp_path)
 
 
 def error_of(answer):
@@ -58,7 +58,7 @@ def test_L15_a_taken_recipient_is_told_to_who_has_received_its_code(town):
 
 
 def test_a_registration_that_races_itself_makes_one_account(tmp_path):
-    town = Town(tmp_path)
+    town = AccountsApp(tmp_path)
     for number in range(5):
         recipient = f"1380013800{number}"
         code = town.code(recipient, "register")
@@ -168,7 +168,7 @@ def test_a_sender_that_fails_is_told_and_the_code_before_stays_good(tmp_path):
             self.code = message.code
 
     sender = Failing()
-    town = Town(tmp_path, tessera={"sender": sender})
+    town = AccountsApp(tmp_path, tessera={"sender": sender})
     asked = {"recipient": PHONE, "purpose": "register"}
     assert town.post("/codes", asked).status_code == 200
     town.clock.advance(61)
@@ -270,7 +270,7 @@ def busy(town):
 
 @pytest.mark.parametrize("way", ["code", "link"])
 def test_L02_a_reset_that_finds_no_place_to_be_hashed_can_be_tried_again(tmp_path, way):
-    town = Town(tmp_path, HASH_SLOTS=1)
+    town = AccountsApp(tmp_path, HASH_SLOTS=1)
     town.register(EMAIL)
     proof = (
         {"ticket": link(town, "reset")} if way == "link" else {"recipient": EMAIL, "code": town.code(EMAIL, "reset")}
@@ -283,7 +283,7 @@ def test_L02_a_reset_that_finds_no_place_to_be_hashed_can_be_tried_again(tmp_pat
 
 
 def test_L02_a_user_who_is_logged_in_has_a_share_of_the_places_for_hashing_too(tmp_path):
-    town = Town(tmp_path, HASH_SLOTS=1)
+    town = AccountsApp(tmp_path, HASH_SLOTS=1)
     token = town.register()["access_token"]
     change = {"old": PASSWORD, "new": "eleven green otters"}
     with busy(town):

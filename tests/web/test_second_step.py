@@ -8,7 +8,7 @@ import pytest
 from flask_tessera.testing import race
 from tests.authenticator import Authenticator
 
-from .people import PASSWORD, PHONE, SITE, Town
+from .people import PASSWORD, PHONE, SITE, AccountsApp
 
 BY_PASSWORD = {"phone": PHONE, "password": PASSWORD}
 
@@ -31,7 +31,7 @@ class Generator:
 
 @pytest.fixture
 def town(tmp_path):
-    made = Town(tmp_path)
+    made = AccountsApp(tmp_path)
     made.register()
     return made
 
@@ -156,7 +156,7 @@ def test_a_trusted_device_needs_the_first_factor_alone_until_the_password_is_cha
 
 
 def test_a_browser_keeps_that_it_is_trusted_in_a_cookie(tmp_path):
-    town = Town(tmp_path, COOKIES=True)
+    town = AccountsApp(tmp_path, COOKIES=True)
     town.register()
     generator = Generator(town)
     client = town.app.test_client()
@@ -228,7 +228,7 @@ def step_up(town, pair, **proof):
 @pytest.fixture
 def pair(tmp_path):
     """Of a login that is not fresh any more, and its town."""
-    town = Town(tmp_path)
+    town = AccountsApp(tmp_path)
     pair = town.register()
     town.clock.advance(400)
     return town, pair

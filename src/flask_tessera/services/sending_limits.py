@@ -6,8 +6,8 @@ the last place one gets it, in whatever process. What is refused is not counted.
 
 The limits are fixed, since they are for abuse, and no application needs others:
 
-- one recipient: 1 in 60 seconds for each purpose, 10 in an hour, 20 in a day, whatever the purpose. Whoever asks for
-  codes to a stranger's phone annoys him twenty times a day, and no more;
+- one recipient: 1 in 60 seconds for each purpose, 10 in an hour, 20 in a day, whatever the purpose. So nobody
+  gets more than twenty messages a day that somebody else has asked for;
 - one network (an IPv4 address, or a /64 of IPv6), behind which there may be many people: 200 in an hour;
 - one recipient, by notices of one sort: 3 in an hour, 10 in a day. They are counted apart from what is asked for: else
   whoever asks for codes to an owner's address would keep from him that somebody has logged in;
