@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from flask_tessera.accounts.hash_slots import HashSlots, claiming
+from flask_tessera.accounts.hash_slots import LONGEST_RETRY, HashSlots, Turns, claiming
 from flask_tessera.errors import ConfigError, ThrottledError
 
 PATIENCE = 30
@@ -71,9 +71,21 @@ def test_L02_of_64_at_once_so_many_work_twice_as_many_wait_and_the_rest_is_refus
         crowd.slots.refuse_if_full()
     crowd.end()
     crowd.slots.refuse_if_full()
-    assert [error.retry_after for error in crowd.errors] == [1] * (64 - 3 * number)
+    assert len(crowd.errors) == 64 - 3 * number
+    assert all(1 <= error.retry_after <= LONGEST_RETRY for error in crowd.errors)
     assert crowd.served == 3 * number
     assert crowd.most_at_work == number
+
+
+def test_L02_who_is_refused_is_told_to_come_when_those_before_him_were_served():
+    turns = Turns(slots=2)
+    for _ in range(100):
+        turns.note(0.5)
+    told = [turns.next(now=1000.0) for _ in range(1000)]
+    assert told == sorted(told)
+    assert told[:9] == [1, 1, 1, 1, 2, 2, 2, 2, 3]
+    assert told[-1] == LONGEST_RETRY
+    assert turns.next(now=1000.0 + LONGEST_RETRY + 1) == 1
 
 
 def test_L02_a_waiter_is_refused_when_no_slot_comes_free_in_time():

@@ -6,7 +6,9 @@ from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
+from math import ceil
 from threading import Event, Lock
+from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ..errors import ConfigError, ThrottledError
@@ -21,7 +23,9 @@ WAITERS_PER_SLOT: Final = 2
 SHARE: Final = 2
 """One account or network holds at most this part of all places, at work and waiting: a half."""
 RETRY_AFTER: Final = 1
-"""Seconds after which a caller who was refused may come again."""
+"""Seconds after which a caller who was refused may come again, at least."""
+LONGEST_RETRY: Final = 15
+"""And at most: who logs in by hand waits for no longer."""
 
 _claimants: ContextVar[tuple[str, ...]] = ContextVar("flask_tessera_hash_claimants", default=())
 
@@ -49,6 +53,28 @@ class _Place:
     def __init__(self, claimants: tuple[str, ...]) -> None:
         self.claimants = claimants
         self.turn = Event()
+
+
+class Turns:
+    """When the callers for whom there is no place may come again: one after the other, as fast as places come free.
+
+    Told one and the same time, they would all come back at once, and keep the server's threads from everybody else.
+    Not safe across threads.
+    """
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+        self._seconds_held = 0.1
+        self._last = 0.0
+
+    def note(self, seconds: float) -> None:
+        """Note for how long a slot was held."""
+        self._seconds_held += (seconds - self._seconds_held) / 8
+
+    def next(self, now: float) -> int:
+        """Whole seconds from `now`, of a monotonic clock."""
+        self._last = min(max(self._last, now) + self._seconds_held / self._slots, now + LONGEST_RETRY)
+        return max(RETRY_AFTER, ceil(self._last - now))
 
 
 class HashSlots:
@@ -80,6 +106,7 @@ class HashSlots:
         self._places = 0
         self._held: Counter[str] = Counter()
         self._queue: deque[_Place] = deque()
+        self._turns = Turns(self._number)
         self._threads: ThreadPoolExecutor | None = None
 
     def refuse_if_full(self) -> None:
@@ -89,30 +116,37 @@ class HashSlots:
         server's threads from everybody else.
 
         Raises:
-            ThrottledError: so it is; retry after 1 s.
+            ThrottledError: so it is; it tells when there may be one.
         """
+        with self._lock:
+            self._refuse_if_full()
+
+    def _refuse_if_full(self) -> None:
         if self._places >= self._most:
-            raise ThrottledError(RETRY_AFTER)
+            raise ThrottledError(self._turns.next(monotonic()))
 
     @contextmanager
     def acquire(self) -> Iterator[None]:
         """Hold one slot.
 
         Raises:
-            ThrottledError: the queue is full, the claimant's share is, or no slot came free in time; retry after 1 s.
+            ThrottledError: the queue is full, the claimant's share is, or no slot came free in time.
         """
         place = self._enter(tuple(dict.fromkeys(_claimants.get())))
         try:
             if not place.turn.wait(self._longest_wait):
                 raise ThrottledError(RETRY_AFTER)
+            began = monotonic()
             yield
+            self._turns.note(monotonic() - began)
         finally:
             self._leave(place)
 
     def _enter(self, claimants: tuple[str, ...]) -> _Place:
         place, share = _Place(claimants), self._most // SHARE
         with self._lock:
-            if self._places >= self._most or any(self._held[each] >= share for each in claimants):
+            self._refuse_if_full()
+            if any(self._held[each] >= share for each in claimants):
                 raise ThrottledError(RETRY_AFTER)
             self._places += 1
             self._held.update(claimants)
