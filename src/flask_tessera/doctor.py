@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
-from .config import PREFIX
 from .errors import ConfigError, TesseraError
 from .services import ownership
 from .services.legacy import legacy_warnings
+from .setting_checks import PREFIX
 from .tokens.keys import RECOMMENDED_BYTES, weakness
 from .web.app_state import states_of
 from .web.outages import url_without_login

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import click
 from flask import current_app
 
-from ..config import PREFIX
 from ..errors import ConfigError, InputError
 from ..services.moving import Moved, move
 from ..services.ownership import refuse_foreign
+from ..setting_checks import PREFIX
 from ..storage.from_url import open_storage
 from ..web.app_state import states_of
 from .realm import running, with_realm

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..config import PREFIX
 from ..services.workers import BEAT_EVERY, WORKER_OVERDUE, WorkerRegistry
+from ..setting_checks import PREFIX
 from .printing import print_row, time_text
 from .realm import running, with_realm
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flask import Blueprint, redirect, url_for
 
-from ..config import PREFIX
 from ..errors import ConfigError, TesseraError
+from ..setting_checks import PREFIX
 from . import (
     devices,
     failures,

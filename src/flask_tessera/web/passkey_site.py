@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import urlsplit
 
 from ..accounts.passkeys import RelyingParty
-from ..config import is_within
 from ..errors import NotFoundError
+from ..setting_checks import is_within
 from .cookies import is_local
 from .current import current_app_object, current_request_object
 

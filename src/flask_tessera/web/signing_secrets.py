@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from ..config import PREFIX
 from ..errors import ConfigError
+from ..setting_checks import PREFIX
 from ..tokens.keys import RECOMMENDED_BYTES, weakness
 
 if TYPE_CHECKING:

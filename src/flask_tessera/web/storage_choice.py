@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..config import PREFIX
 from ..errors import ConfigError
+from ..setting_checks import PREFIX
 from ..storage.from_url import is_in_memory, open_engine, open_storage, refuse_other, url_of
 
 if TYPE_CHECKING:

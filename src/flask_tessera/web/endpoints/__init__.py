@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flask import Blueprint, Response
 
-from ...config import PREFIX, Settings
+from ...config import Settings
 from ...errors import ConfigError
 from ...sessions.model import Device
+from ...setting_checks import PREFIX
 from ..described import Described, as_set, describe, with_own_status
 from ..http_errors import raises_http
 from ..struct_types import prepare
