@@ -18,8 +18,11 @@ from itsdangerous import Signer
 from itsdangerous.encoding import base64_encode
 
 from flask_tessera import Tessera
+from flask_tessera.accounts.recipients import parse_recipient
 from flask_tessera.services.keys import sid_text
 from tests.services.factors import code_at
+
+from .people import People, Person
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,6 +68,8 @@ ROUTES: dict[str, tuple[str, str, Any]] = {
     "`POST /auth/recovery-codes`": ("POST", "/auth/recovery-codes", None),
     "`GET /auth/trusted-devices`": ("GET", "/auth/trusted-devices", None),
     "`DELETE /auth/trusted-devices/<id>`": ("DELETE", "/auth/trusted-devices/{device}", None),
+    "`PUT /auth/password`": ("PUT", "/auth/password", {"new": "nine purple herons"}),
+    "`POST /auth/bind`": ("POST", "/auth/bind", {"recipient": "{recipient}", "code": "{bind_code}"}),
     "`POST /auth/step-up`": ("POST", "/auth/step-up", {"totp": "{code}"}),
     "`POST /auth/refresh`": ("POST", "/auth/refresh", {}),
     "`POST /auth/logout`": ("POST", "/auth/logout", {}),
@@ -79,11 +84,12 @@ class Shop:
 
     app: Flask = field(default_factory=lambda: Flask("shop"))
     users: Iterator[int] = field(default_factory=lambda: count(1))
-    tessera: Tessera[Any] = field(
-        default_factory=lambda: Tessera(user_id_type=int, ticket_purposes=("download",), audit=True, clock=lambda: NOW),
-    )
+    people: People = field(default_factory=People)
 
     def __post_init__(self) -> None:
+        self.tessera: Tessera[Any] = Tessera(
+            user_id_type=int, ticket_purposes=("download",), audit=True, clock=lambda: NOW, users=self.people
+        )
         self.app.config.update(
             SECRET_KEY=SECRET,
             TESSERA_STORE_URL="memory:",
@@ -92,8 +98,7 @@ class Shop:
             TESSERA_MAX_SESSIONS=0,
             TESSERA_LEGACY={"secret": OLD_SECRET, "until": NOW + 86_400},
         )
-        self.tessera.authenticator(lambda credentials: 7)
-        self.tessera.user_view(lambda user: {"id": user})
+        self.tessera.user_view(lambda user: {"id": user.id})
         self.tessera.init_app(self.app)
         guard = self.tessera.login_required
         both = ["GET", "POST"]
@@ -102,7 +107,7 @@ class Shop:
         self.app.add_url_rule("/header-only", "header-only", guard(transports="header")(lambda: "in"))
         endpoints = (
             *("me", "verify", "csrf", "sessions", "tickets", "api-keys", "passkeys", "totp", "trusted-devices"),
-            *("step-up", "refresh", "logout", "exchange", "history"),
+            *("step-up", "refresh", "logout", "exchange", "history", "password", "bind"),
         )
         self.app.register_blueprint(self.tessera.blueprint(*endpoints))
 
@@ -110,6 +115,7 @@ class Shop:
         """A fresh one: its text, the names of what its owner has, and the CSRF token of its session."""
         with self.app.app_context():
             user = next(self.users)
+            self.people.rows[user] = Person(user)
             pair = self.tessera.login(user)
             cookies = self.tessera.runtime.cookies
             assert cookies is not None
@@ -125,7 +131,14 @@ class Shop:
                     text = self.tessera.api_keys.create(user, name="cron").key
                 case _:
                     text = old_token(user)
-            return text, {"sid": pair.session_id, **self.factors_of(str(user))}, csrf
+            names = {"sid": pair.session_id, **self.factors_of(str(user)), **self.code_for(f"{user}@shop.example")}
+            return text, names, csrf
+
+    def code_for(self, address: str) -> dict[str, str]:
+        """A new recipient, and the code that was sent there."""
+        codes = self.tessera.runtime.accounts.codes
+        codes.keep("bind", parse_recipient(address), "271828")
+        return {"recipient": address, "bind_code": "271828"}
 
     def factors_of(self, user_id: str) -> dict[str, str]:
         """Second factors of a user: a code of his generator, one of a generator that waits, and a trusted device."""
