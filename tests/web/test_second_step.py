@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyotp
 import pytest
+from flask import request
 
 from flask_tessera.testing import race
 from tests.authenticator import Authenticator
@@ -265,3 +268,51 @@ def test_S12_a_wrong_proof_or_that_of_somebody_else_is_refused_and_counted(pair)
 def test_S12_one_proof_is_needed(pair, proof):
     town, held = pair
     assert step_up(town, held, **proof).status_code == 400
+
+
+@pytest.fixture
+def own_login(town):
+    """A login of the application's own, which has checked the credentials; by `amr` it says how."""
+
+    @town.app.post("/signin/<shape>")
+    def signin(shape):
+        asked = request.get_json()
+        with town.tessera.login_attempt(PHONE) as attempt:
+            user = town.people.by_id(1) if asked.get("by") == "object" else 1
+            if shape == "token":
+                return {"token": attempt.create_token(user)}
+            how = {"amr": asked["amr"]} if "amr" in asked else {}
+            return attempt.login(user, trust_token=asked.get("trust_token"), **how).to_response()
+
+    return lambda shape, **body: town.app.test_client().post(f"/signin/{shape}", json=body)
+
+
+@pytest.mark.parametrize("by", ["object", "id"])
+@pytest.mark.parametrize("shape", ["session", "token"])
+def test_a_login_of_the_applications_own_asks_for_the_second_factor_too(town, own_login, shape, by):
+    assert own_login(shape, by=by).status_code == 200
+    generator = Generator(town)
+    answer = own_login(shape, by=by)
+    assert error_of(answer) == (401, "second_factor_required")
+    shown = {"ticket": answer.json["next"]["ticket"], "totp": generator.code()}
+    assert town.post("/second-factor", shown).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("amr", "is_asked"), [(["pwd"], True), ("pwd", True), (["hwk"], True), (["pwd", "otp", "mfa"], False)]
+)
+def test_an_own_login_that_says_it_was_shown_two_factors_is_asked_for_none(town, generator, own_login, amr, is_asked):
+    assert (own_login("session", amr=amr).status_code == 401) is is_asked
+
+
+def test_an_own_login_at_a_trusted_device_is_asked_for_no_second_factor(town, generator, own_login):
+    ticket = first_step(town)["next"]["ticket"]
+    body = {"ticket": ticket, "totp": generator.code(), "trust": True}
+    trusted = town.post("/second-factor", body).json["data"]["trust_token"]
+    assert own_login("session", trust_token=trusted).status_code == 200
+    assert own_login("session", trust_token=[trusted]).status_code == 401
+
+
+def test_an_own_login_refuses_who_is_disabled(town, own_login):
+    town.people.rows[1] = replace(town.people.rows[1], disabled=True)
+    assert error_of(own_login("session", by="object")) == (403, "login_refused")

@@ -31,7 +31,7 @@ from ..web.described import Described, describe
 from ..web.endpoints.body import read_bytes
 from ..web.endpoints.row import Endpoint
 from ..web.http_errors import TesseraHTTPError, http_errors
-from ..web.logins import Way, password_way, refuse_incomplete
+from ..web.logins import Way, password_way
 from ..web.request_auth import identify_request
 from ..web.responses import Responses
 from ..web.user_loading import load_user
@@ -86,9 +86,7 @@ def make_tutorial(tessera: Tessera[User], config: Mapping[str, Any]) -> Blueprin
         with http_errors(responses), _speaking_like_the_tutorial():
             way = _way_of(tessera, _read_credentials())
             with tessera.login_attempt(way.accounts) as attempt:
-                proof = way.prove()
-                refuse_incomplete(tessera, proof)
-                token = attempt.create_token(proof.user)
+                token = attempt.create_token(way.prove().user)
             return responses.success(token)
 
     @blueprint.get("/user/detail", endpoint="detail")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CredentialsError, LoginRefusedError, OldPasswordError, ThrottledError
+from ..errors import CredentialsError, OldPasswordError, ThrottledError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,13 +30,11 @@ class AccountPasswords:
     def owner(self, recipient: Recipient, password: str) -> Any:
         """The user of a recipient and a password.
 
-        An unknown recipient, a user without a password and a wrong password cost the same work. That the user is
-        disabled is told only to who knows the password.
+        An unknown recipient, a user without a password and a wrong password cost the same work.
 
         Raises:
             InputError: the password is none.
             CredentialsError: nobody has them.
-            LoginRefusedError: they are right, but the user is disabled.
             ThrottledError: too many passwords are being checked at this moment.
         """
         user = self._users.by_recipient(recipient)
@@ -44,8 +42,6 @@ class AccountPasswords:
         is_right = self._passwords.verify(stored, password)
         if user is None or not stored or not is_right:
             raise CredentialsError("no such user, or another password")
-        if self._users.is_disabled(user):
-            raise LoginRefusedError("the user is disabled")
         if self._passwords.needs_rehash(stored):
             # With the next login, if too many are being hashed right now.
             with suppress(ThrottledError):

@@ -53,9 +53,9 @@ class ActionBase(Generic[User]):
     def stamp_of(self, user: Any) -> str:
         """The digest of a user's stamp; empty where the application gives none."""
         hooks = self.runtime.hooks
-        return hooks.stamp_of(self._object_of(user)) if hooks.user_stamp is not None else ""
+        return hooks.stamp_of(self.object_of(user)) if hooks.user_stamp is not None else ""
 
-    def _object_of(self, user: Any) -> Any:
+    def object_of(self, user: Any) -> Any:
         """The user object; the one that the loader gives where only an id was given."""
         is_object = hasattr(user, "get_id") or (hasattr(user, "id") and not isinstance(user, str | int))
         return user if is_object else load_user(self.runtime.hooks, self.runtime.hooks.user_id_of(self.id_of(user)))

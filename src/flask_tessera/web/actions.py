@@ -243,11 +243,11 @@ class Actions(EndingActions[User], TicketActions[User], Generic[User]):
 
     def _loaded_scope(self, user: Any) -> str:
         load = self.runtime.hooks.scope_loader
-        return (call_host(load, self._object_of(user)) or "") if load is not None else ""
+        return (call_host(load, self.object_of(user)) or "") if load is not None else ""
 
     def _loaded_claims(self, user: Any) -> dict[str, Any]:
         runtime = self.runtime
-        return loaded_claims(runtime, self._object_of(user)) if runtime.hooks.claims_loader is not None else {}
+        return loaded_claims(runtime, self.object_of(user)) if runtime.hooks.claims_loader is not None else {}
 
 
 def _refuse_unsafe(scope: Any, amr: Any) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
+from msgspec import UNSET, UnsetType
+
 from .. import signals
 from ..accounts.account_names import spelled_alike
 from ..errors import (
@@ -15,11 +17,14 @@ from ..errors import (
     TesseraError,
     missing_extra,
 )
+from ..sessions.model import Device
 from .client import client_info
 from .http_errors import raise_as_http
+from .second_step import refuse_incomplete
 from .signal_sending import send
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from contextlib import AbstractContextManager
     from types import TracebackType
     from typing import Self
@@ -30,6 +35,8 @@ if TYPE_CHECKING:
     from .token_pair import TokenPair
 
 User = TypeVar("User")
+
+_NO_DEVICE = Device()
 
 
 class LoginAttempt(Generic[User]):
@@ -84,18 +91,45 @@ class LoginAttempt(Generic[User]):
             raise CredentialsError("the credentials are wrong")
         self._attempt.fail()
 
-    def login(self, user: User | Any, **how: Any) -> TokenPair:
+    def login(
+        self,
+        user: User | Any,
+        *,
+        device: Device = _NO_DEVICE,
+        scope: str | UnsetType = UNSET,
+        amr: Iterable[str] = ("pwd",),
+        claims: Mapping[str, Any] | None = None,
+        trust_token: object = None,
+    ) -> TokenPair:
         """As `Tessera.login`, for the user whose credentials were checked in this attempt.
+
+        Who has a second factor is asked for it, unless `amr` says that two were shown ("mfa", or "user": a passkey that
+        has verified its user). Whom `Tessera(users=…)` calls disabled is refused.
+
+        Args:
+            user: as of `Tessera.login`.
+            device: as there.
+            scope: as there.
+            amr: how the user has logged in (RFC 8176).
+            claims: as of `Tessera.login`.
+            trust_token: the text of a trusted device, where the client sent one; any object is safe.
 
         Raises:
             CredentialsError: all sessions of the user were ended while the credentials were checked.
+            SecondFactorRequiredError: a second factor is needed; the answer holds the ticket for that step.
+            LoginRefusedError: the user is disabled or suspended.
         """
-        pair = self._actions.start_session(user, checkpoint=self._checkpoint, **how)
+        ways = (amr,) if isinstance(amr, str) else tuple(amr)
+        refuse_incomplete(self._actions, user, amr=ways, device=device, trust_token=trust_token)
+        pair = self._actions.start_session(
+            user, device=device, scope=scope, amr=ways, claims=claims, checkpoint=self._checkpoint
+        )
         self._note_login()
         return pair
 
     def create_token(self, user: User | Any, expires_in: Any = None) -> str:
-        """As `Tessera.create_token`; errors as of `login`."""
+        """As `Tessera.create_token`, and as `login` with a password; errors as of `login`."""
+        refuse_incomplete(self._actions, user)
         token = self._actions.start_token(user, expires_in, checkpoint=self._checkpoint)
         self._note_login()
         return token

@@ -1,8 +1,7 @@
 """The ways to log in: each makes of a request's credentials who that is, or refuses them.
 
 Whatever the way, an attempt is counted before its credentials are looked at, and all ways to one account share its
-counters. Then comes what they have in common: whoever is disabled is refused, and who has a second factor is asked for
-it, unless the first one was two at once.
+counters. Then comes what they have in common with an application's own login: `LoginAttempt.login`.
 """
 
 from __future__ import annotations
@@ -10,11 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..accounts.recipients import Recipient, parse_email, parse_phone, parse_recipient
-from ..errors import CodeWrongError, ConfigError, InputError, LoginRefusedError, UserGoneError
+from ..errors import CodeWrongError, ConfigError, InputError, UserGoneError
 from ..services.passkeys import amr_of
 from ..sessions.model import Device
-from .client import clean_device
-from .second_step import ask_for_second_factor
 from .user_loading import load_user
 
 if TYPE_CHECKING:
@@ -33,11 +30,10 @@ AMR_OF_CODE: Final = {"phone": "sms", "email": "otp"}
 
 
 class Proof(NamedTuple):
-    """Who has logged in, and how (RFC 8176); `is_complete` where no second factor is needed any more."""
+    """Who has logged in, and how (RFC 8176)."""
 
     user: Any
     amr: tuple[str, ...] = ("pwd",)
-    is_complete: bool = False
 
 
 class Way(NamedTuple):
@@ -57,28 +53,11 @@ def log_in(tessera: Tessera[Any], way: Way, *, device: Device = _NO_DEVICE, trus
         trust_token: the text of a trusted device, where one was sent; any object is safe.
 
     Raises:
-        TesseraHTTPError: as `Tessera.login_attempt`, the way and `refuse_incomplete` say.
+        TesseraHTTPError: as `Tessera.login_attempt`, the way and `LoginAttempt.login` say.
     """
     with tessera.login_attempt(way.accounts, device_id=device.id) as attempt:
         proof = way.prove()
-        refuse_incomplete(tessera, proof, device=device, trust_token=trust_token)
-        return attempt.login(proof.user, device=device, amr=proof.amr)
-
-
-def refuse_incomplete(
-    tessera: Tessera[Any], proof: Proof, *, device: Device = _NO_DEVICE, trust_token: object = None
-) -> None:
-    """Raise if no session may begin yet, though the credentials were right; arguments as of `log_in`.
-
-    Raises:
-        LoginRefusedError: the user is disabled.
-        SecondFactorRequiredError: the user has a second factor.
-    """
-    users = tessera.runtime.accounts.users
-    if users is not None and users.is_disabled(proof.user):
-        raise LoginRefusedError("the user is disabled")
-    if not proof.is_complete:
-        ask_for_second_factor(tessera, proof.user, amr=proof.amr, device=clean_device(device), trust_token=trust_token)
+        return attempt.login(proof.user, device=device, amr=proof.amr, trust_token=trust_token)
 
 
 def way_of(tessera: Tessera[Any], credentials: Mapping[str, Any]) -> Way | None:
@@ -147,7 +126,7 @@ def by_passkey(tessera: Tessera[Any], credentials: Mapping[str, Any]) -> Way:
             user = load_user(runtime.hooks, runtime.hooks.user_id_of(found.user_id), found.user_stamp)
         except UserGoneError as error:
             raise CodeWrongError("its user is gone, or disabled") from error
-        return Proof(user, amr_of(is_user_verified=found.is_user_verified), is_complete=found.is_user_verified)
+        return Proof(user, amr_of(is_user_verified=found.is_user_verified))
 
     return Way((f"passkey {named[:_LONGEST_ID]}",), prove)
 

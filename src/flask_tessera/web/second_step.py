@@ -13,11 +13,19 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from .. import signals
-from ..errors import CredentialsError, InputError, NotFoundError, SecondFactorRequiredError, ThrottledError
+from ..errors import (
+    CredentialsError,
+    InputError,
+    LoginRefusedError,
+    NotFoundError,
+    SecondFactorRequiredError,
+    ThrottledError,
+)
 from ..services.keys import parse_sid
 from ..services.second_factors import PASSKEY
 from ..services.tickets import Ticket
 from ..sessions.model import Device
+from .client import clean_device
 from .signal_sending import send
 from .struct_types import prepare
 from .user_loading import load_user
@@ -25,6 +33,8 @@ from .user_loading import load_user
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .action_base import ActionBase
+    from .app_state import Runtime
     from .extension import Tessera
     from .token_pair import TokenPair
 
@@ -33,6 +43,9 @@ LIFETIME: Final = 300
 """Seconds for which the second step may follow the first."""
 TWO: Final = "mfa"
 """The word of `amr` for a login with two factors (RFC 8176)."""
+_TWO_AT_ONCE: Final = frozenset((TWO, "user"))
+"""Words of `amr` of a login that needs no second step: "user" is a passkey that has verified its user."""
+_NO_DEVICE: Final = Device()
 
 
 class _FirstStep(msgspec.Struct, frozen=True):
@@ -45,22 +58,38 @@ class _FirstStep(msgspec.Struct, frozen=True):
 prepare(_FirstStep)
 
 
-def ask_for_second_factor(
-    tessera: Tessera[Any], user: Any, *, amr: tuple[str, ...], device: Device, trust_token: object
+def refuse_incomplete(
+    actions: ActionBase[Any],
+    user: Any,
+    *,
+    amr: tuple[str, ...] = ("pwd",),
+    device: Device = _NO_DEVICE,
+    trust_token: object = None,
 ) -> None:
-    """Let a user go on who has no second factor, or whose device is trusted.
+    """Raise if no session may begin yet, though the credentials were right; arguments as of `LoginAttempt.login`.
 
     Raises:
-        SecondFactorRequiredError: one is needed; it holds the ticket for the next step.
+        LoginRefusedError: the user is disabled.
+        SecondFactorRequiredError: a second factor is needed; it holds the ticket for the next step.
     """
-    runtime, user_id = tessera.runtime, tessera.id_of(user)
+    users = actions.runtime.accounts.users
+    if users is not None and users.is_disabled(actions.object_of(user)):
+        raise LoginRefusedError("the user is disabled")
+    if _TWO_AT_ONCE.isdisjoint(amr):
+        _ask_for_second_factor(actions, user, amr, clean_device(device), trust_token)
+
+
+def _ask_for_second_factor(
+    actions: ActionBase[Any], user: Any, amr: tuple[str, ...], device: Device, trust_token: object
+) -> None:
+    runtime, user_id = actions.runtime, actions.id_of(user)
     factors = runtime.accounts.second_factors.names_of(user_id)
     if not factors or runtime.accounts.trusted_devices.is_trusted(user_id, trust_token):
         return
     data = msgspec.to_builtins(_FirstStep(amr, device))
-    wanted = Ticket(PURPOSE, user_id=user_id, user_stamp=tessera.stamp_of(user), data=data)
+    wanted = Ticket(PURPOSE, user_id=user_id, user_stamp=actions.stamp_of(user), data=data)
     ticket = runtime.tickets.issue(wanted, expires_in=LIFETIME)
-    raise SecondFactorRequiredError(_next_step(tessera, user_id, ticket, factors))
+    raise SecondFactorRequiredError(_next_step(runtime, user_id, ticket, factors))
 
 
 def next_step_of(tessera: Tessera[Any], ticket: str) -> dict[str, Any]:
@@ -71,15 +100,15 @@ def next_step_of(tessera: Tessera[Any], ticket: str) -> dict[str, Any]:
     """
     runtime = tessera.runtime
     user_id = runtime.tickets.look(ticket, PURPOSE).user_id
-    return _next_step(tessera, user_id, ticket, runtime.accounts.second_factors.names_of(user_id))
+    return _next_step(runtime, user_id, ticket, runtime.accounts.second_factors.names_of(user_id))
 
 
-def _next_step(tessera: Tessera[Any], user_id: str, ticket: str, factors: tuple[str, ...]) -> dict[str, Any]:
+def _next_step(runtime: Runtime, user_id: str, ticket: str, factors: tuple[str, ...]) -> dict[str, Any]:
     next_step: dict[str, Any] = {"ticket": ticket, "expires_in": LIFETIME, "factors": list(factors)}
     if PASSKEY in factors:
         # Where it is not known any more for which site they are, other factors are left.
         with suppress(NotFoundError):
-            next_step["passkey"] = tessera.runtime.accounts.passkeys.options_for(user_id)
+            next_step["passkey"] = runtime.accounts.passkeys.options_for(user_id)
     return next_step
 
 
