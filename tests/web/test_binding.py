@@ -97,3 +97,15 @@ def test_a_link_that_confirms_another_address_is_told_too(town):
     assert town.post("/links/redeem", {"ticket": ticket}).status_code == 200
     told = town.messages()[-1]
     assert (told["to"], told["purpose"]) == ("+8613800138000", "recipient_changed")
+
+
+@pytest.mark.parametrize("purpose", ["login", "reset"])
+def test_Q04_a_link_that_was_sent_to_a_recipient_of_before_is_good_for_nothing(town, purpose):
+    token = town.register(EMAIL)["access_token"]
+    town.post("/links", {"recipient": EMAIL, "purpose": purpose})
+    ticket = town.messages()[-1]["link"].rpartition("/")[2]
+    assert bound(town, token, "grace@example.com").status_code == 200
+    path = "/links/redeem" if purpose == "login" else "/password/reset"
+    answer = town.post(path, {"ticket": ticket, **({"password": "seven green owls"} if purpose == "reset" else {})})
+    assert error_of(answer) == (401, "ticket_invalid")
+    assert town.post("/login", {"email": "grace@example.com", "password": PASSWORD}).status_code == 200

@@ -124,14 +124,23 @@ def redeem_link(tessera: Tessera[Any], text: str, purpose: str) -> Any:
     """Use a link; gives its user.
 
     Raises:
-        TicketInvalidError: it is over, or of another purpose, or the user is gone.
+        TicketInvalidError: it is over, or of another purpose, the user is gone, or has another recipient by now.
     """
     runtime = tessera.runtime
     ticket = runtime.tickets.redeem(text, _PURPOSE + purpose)
     try:
-        return load_user(runtime.hooks, runtime.hooks.user_id_of(ticket.user_id), ticket.user_stamp)
+        user = load_user(runtime.hooks, runtime.hooks.user_id_of(ticket.user_id), ticket.user_stamp)
     except UserGoneError as error:
         raise TicketInvalidError("its user is gone, or disabled") from error
+    # One that confirms an address may make it the user's.
+    if purpose != CONFIRM and not _is_reached_at(tessera, user, recipient_of(ticket)):
+        raise TicketInvalidError("its user has another recipient by now")
+    return user
+
+
+def _is_reached_at(tessera: Tessera[Any], user: Any, recipient: Recipient) -> bool:
+    owner = users_of(tessera.runtime.accounts).by_recipient(recipient)
+    return owner is not None and tessera.id_of(owner) == tessera.id_of(user)
 
 
 def _link_of(tessera: Tessera[Any], ticket: str) -> str:
