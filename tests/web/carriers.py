@@ -68,7 +68,7 @@ ROUTES: dict[str, tuple[str, str, Any]] = {
     "`POST /auth/recovery-codes`": ("POST", "/auth/recovery-codes", None),
     "`GET /auth/trusted-devices`": ("GET", "/auth/trusted-devices", None),
     "`DELETE /auth/trusted-devices/<id>`": ("DELETE", "/auth/trusted-devices/{device}", None),
-    "`PUT /auth/password`": ("PUT", "/auth/password", {"new": "nine purple herons"}),
+    "`POST /auth/password`": ("POST", "/auth/password", {"new": "nine purple herons"}),
     "`POST /auth/bind`": ("POST", "/auth/bind", {"recipient": "{recipient}", "code": "{bind_code}"}),
     "`POST /auth/step-up`": ("POST", "/auth/step-up", {"totp": "{code}"}),
     "`POST /auth/refresh`": ("POST", "/auth/refresh", {}),

@@ -10,12 +10,11 @@ from ...accounts.address import network_of
 from ...accounts.hash_slots import claiming, network_claim
 from ...accounts.recipients import parse_recipient
 from ...errors import CodeWrongError, InputError, OldPasswordError, ThrottledError
-from ..freshness import refuse_older_login
 from ..links import RESET, look_at_link, recipient_of, redeem_link
 from ..logins import passwords_of, users_of
 from ..password_policy import password_policy
 from ..request_auth import auth_of
-from ..requirements import FRESH_SECONDS
+from ..session_owner import fresh_owner_of_request
 from .row import Endpoint
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def change_password(tessera: Tessera[Any], body: PasswordRequest) -> EffectiveRe
     old = body.old
     if not passwords.has_password(user):
         old = None
-        refuse_older_login(runtime, identity.authenticated_at, FRESH_SECONDS)
+        fresh_owner_of_request(tessera)
     elif old is None:
         raise InputError("the old password is missing", member="old")
     password_policy(runtime).check(body.new, passwords.words_of(user))
