@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import socket
+import struct
 import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,10 @@ _POLICY_VIOLATION = 1008
 """RFC 6455 §7.4.1: what the peer has done, or is, is not allowed here."""
 _SPARE = "tessera_spare"
 """Set on a connection that is being closed: its socket once more."""
+_IS_TOLD = "tessera_is_told"
+"""Set once the connection's client was told why."""
+_A_SECOND = struct.pack("@ll", 1, 0) if os.name == "posix" else 1000
+"""As sockets take a time."""
 
 
 def socket_login_required(tessera: Tessera[Any], **asked: Unpack[RequirementArguments]) -> Callable[[Any], Any]:
@@ -69,18 +74,27 @@ def socket_login_required(tessera: Tessera[Any], **asked: Unpack[RequirementArgu
 def _close(ws: Any, slug: str) -> None:
     spare = getattr(ws, _SPARE, None)
     if spare is not None:
-        # Still there a second later: a client that takes nothing in, or does not answer.
-        with suppress(OSError):
-            spare.shutdown(socket.SHUT_RDWR)
+        # Still there a second later. Not told yet: another thread is about to. Told: a client that does not answer.
+        if getattr(ws, _IS_TOLD, False):
+            with suppress(OSError):
+                spare.shutdown(socket.SHUT_RDWR)
         return
-    with suppress(ConnectionClosed, OSError):
+    with suppress(OSError):
         # The server may have closed its own by then, and could not be told any more.
         spare = socket.socket(fileno=os.dup(ws.sock.fileno()))
         weakref.finalize(ws, spare.close)
         setattr(ws, _SPARE, spare)
-        ws.close(_POLICY_VIOLATION, slug)
-        # Nothing comes after that: Flask-Sock has Werkzeug's server write an HTTP answer behind it, which clients take
-        # for a broken frame.
-        spare.shutdown(socket.SHUT_WR)
+        spare.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _A_SECOND)
+        try:
+            with suppress(ConnectionClosed):
+                ws.close(_POLICY_VIOLATION, slug)
+            # Nothing comes after that: Flask-Sock has Werkzeug's server write an HTTP answer behind it, which clients
+            # take for a broken frame.
+            spare.shutdown(socket.SHUT_WR)
+        except OSError:
+            # A client that takes nothing in.
+            spare.shutdown(socket.SHUT_RDWR)
+        finally:
+            setattr(ws, _IS_TOLD, True)
     # Whoever waits for a message is not woken by closing, and would get one more.
     ws.event.set()
