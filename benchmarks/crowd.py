@@ -53,6 +53,8 @@ class Gunicorn(Server):
 
     def _command(self, port: int) -> list[str]:
         settings = [f"{name}={value}" for name, value in environment().items()]
+        # Nothing of this process' environment reaches a server.
+        settings.append(f"PYTHONPATH={os.environ.get('PYTHONPATH', '')}")
         options = ["-k", "gthread", "-w", str(self._workers), "--threads", str(self._threads), "--backlog", "2048"]
         create = f"flask_tessera.server:create_app(data={self._folder!r})"
         return [
