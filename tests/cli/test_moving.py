@@ -32,14 +32,20 @@ JOURNEY = ("sqlite", "redis8", "redis8-cluster", "mariadb", "postgres", "sqlite"
 
 
 def session(number: int, user: str = "u-1", **values) -> Session:
-    times = {"created_at": NOW, "auth_at": NOW, "idle_until": NOW + 1000, "until": NOW + 2000, "access_lifetime": 900}
+    times = {
+        "created_at": NOW,
+        "auth_at": NOW,
+        "idle_until": NOW + 86_400,
+        "until": NOW + 86_400,
+        "access_lifetime": 900,
+    }
     return Session(sid=number.to_bytes(16, "big"), realm="", user_id=user, **times, **values)
 
 
 def fill(url: str, count: int = 1, *, at: int = NOW) -> None:
     """Puts `count` sessions, a suspended user and an ending into a storage."""
-    suspended = Principal("", "u-2", epoch=3, suspended_until=NOW + 5000)
-    ending = Revocation(forget_at=at + 900, reason="kick", sid=b"x" * 16)
+    suspended = Principal("", "u-2", epoch=3, suspended_until=NOW + 86_400)
+    ending = Revocation(forget_at=at + 86_400, reason="kick", sid=b"x" * 16)
     sessions = tuple(session(number) for number in range(1, count + 1))
     with closing(open_storage(url)) as storage:
         storage.records.write(Page(sessions, (suspended,)), at=at)
@@ -151,7 +157,7 @@ def test_it_may_be_done_again_and_turns_nothing_back(run, tmp_path):
     first = run(*words)
     with closing(open_storage(target)) as storage:
         storage.sessions.end(session(1).sid, "kick", at=NOW)
-        assert storage.sessions.rotate(session(2).sid, 0, at=NOW, leeway=15, idle=1000).session.gen == 1
+        assert storage.sessions.rotate(session(2).sid, 0, at=NOW, leeway=15, idle=86_400).session.gen == 1
     assert run(*words).stdout == first.stdout
     one, two = sorted(held(target).sessions, key=lambda each: each.sid)
     assert (one.end_reason, two.gen) == ("kick", 1)

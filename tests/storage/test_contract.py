@@ -190,18 +190,20 @@ class OnAServer(StorageContract):
     def storage(self):
         if reason := why_not(self.kind):
             pytest.skip(reason)
-        self.url = fresh_url(self.kind)
-        self.opened = [open_storage(self.url)]
-        if self.kind.endswith("cluster"):
-            # On a busy machine it takes longer than a step may until it is known who keeps what.
-            wait_until(partial(answers, self.opened[0]), "the cluster is known")
-        yield self.opened[0]
+        self.url, self.opened = fresh_url(self.kind), []
+        yield self.open()
         for storage in self.opened:
             storage.close()
 
-    def reopen(self, storage):
+    def open(self):
         self.opened.append(open_storage(self.url))
+        if self.kind.endswith("cluster"):
+            # On a busy machine it takes longer than a step may until it is known who keeps what.
+            wait_until(partial(answers, self.opened[-1]), "the cluster is known")
         return self.opened[-1]
+
+    def reopen(self, storage):
+        return self.open()
 
 
 class TestRedis8(OnAServer):
