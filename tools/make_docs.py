@@ -11,14 +11,14 @@ from __future__ import annotations
 import difflib
 import re
 import sys
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-from flask_tessera import config, errors  # noqa: E402 (found by the line above)
+from flask_tessera import config, errors, setting_checks  # noqa: E402 (found by the line above)
 from flask_tessera.services import audit_data  # noqa: E402
 from tests.web import carriers  # noqa: E402
 from tools import api_reference  # noqa: E402
@@ -335,23 +335,28 @@ def default_of(name: str) -> str:
         return "–"
     if name == "HASH_SLOTS":
         return "CPU cores"
-    (field,) = (each for each in fields(config.Settings) if each.name == name)
+    field = field_of(name)
     assert field.default is not MISSING  # noqa: S101 (a default_factory needs a line above)
     unit = " s" if name in config._SPANS else ""  # noqa: SLF001 (the one source of it)
     return f"`{field.default}`{unit}" if isinstance(field.default, int) else f"`{field.default!r}`".replace("'", '"')
 
 
+def field_of(name: str) -> Field[Any]:
+    """The setting."""
+    return next(each for each in fields(config.Settings) if each.name == name)
+
+
 def range_of(name: str) -> str:
     """What a setting may be."""
-    if name in config._CHOICES:  # noqa: SLF001 (the one source of it)
-        return ", ".join(f"`{choice}`" for choice in config._CHOICES[name])  # noqa: SLF001
-    if name in config._RANGES:  # noqa: SLF001
-        least, most = config._RANGES[name]  # noqa: SLF001
+    if name in setting_checks._CHOICES:  # noqa: SLF001 (the one source of it)
+        return ", ".join(f"`{choice}`" for choice in setting_checks._CHOICES[name])  # noqa: SLF001
+    if name in setting_checks._RANGES:  # noqa: SLF001
+        least, most = setting_checks._RANGES[name]  # noqa: SLF001
         return f"{least} – {most}"
     if name in NOTATIONS:
         return NOTATIONS[name]
     kinds = {str: "text", bool: "`True` or `False`", tuple: "list of names", dict: "mapping"}
-    return kinds[config._KINDS[name]]  # noqa: SLF001
+    return kinds[setting_checks.kind_of(field_of(name))]
 
 
 def settings_en(_: str) -> str:

@@ -32,9 +32,24 @@ class Generator:
         return pyotp.TOTP(self.secret).at(self.town.clock())
 
 
+def add_own_login(town):
+    """A login of the application's own, which has checked the credentials; by `amr` it says how."""
+
+    @town.app.post("/signin/<shape>")
+    def signin(shape):
+        asked = request.get_json()
+        with town.tessera.login_attempt(PHONE) as attempt:
+            user = town.people.by_id(1) if asked.get("by") == "object" else 1
+            if shape == "token":
+                return {"token": attempt.create_token(user)}
+            how = {"amr": asked["amr"]} if "amr" in asked else {}
+            return attempt.login(user, trust_token=asked.get("trust_token"), **how).to_response()
+
+
 @pytest.fixture
 def town(tmp_path):
     made = AccountsApp(tmp_path)
+    add_own_login(made)
     made.register()
     return made
 
@@ -272,18 +287,6 @@ def test_S12_one_proof_is_needed(pair, proof):
 
 @pytest.fixture
 def own_login(town):
-    """A login of the application's own, which has checked the credentials; by `amr` it says how."""
-
-    @town.app.post("/signin/<shape>")
-    def signin(shape):
-        asked = request.get_json()
-        with town.tessera.login_attempt(PHONE) as attempt:
-            user = town.people.by_id(1) if asked.get("by") == "object" else 1
-            if shape == "token":
-                return {"token": attempt.create_token(user)}
-            how = {"amr": asked["amr"]} if "amr" in asked else {}
-            return attempt.login(user, trust_token=asked.get("trust_token"), **how).to_response()
-
     return lambda shape, **body: town.app.test_client().post(f"/signin/{shape}", json=body)
 
 
