@@ -108,6 +108,47 @@ def test_L04_a_word_is_common_only_for_whom_it_is_known_of(policy, password):
     assert slug_of(policy, password, ["x@quxowlbert.org"]) == ""
 
 
+NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=12)
+LOCALS = st.lists(NAMES, min_size=1, max_size=3).flatmap(
+    lambda parts: st.sampled_from("._-+").map(lambda s: s.join(parts))
+)
+DOMAINS = st.lists(NAMES, min_size=2, max_size=3).map(".".join)
+AFFIXES = st.sampled_from(["", "1", "123", "1990", "2024!", "!!", "19900101", "-", "woai", "my"])
+
+
+@given(LOCALS, DOMAINS, st.sampled_from(["@", "", ".", "-"]), st.booleans(), st.randoms(), AFFIXES, AFFIXES)
+def test_L04_an_email_address_is_no_password_of_its_owner(local, domain, sign, is_whole, random, before, after):
+    end = domain if is_whole else domain.partition(".")[0]
+    mixed = "".join(random.choice((each.lower(), each.upper())) for each in f"{local}{sign}{end}")
+    address = random.choice((f"{local}@{domain}", f"{local}@{domain}".upper()))
+    assert common_passwords.is_common(f"{before}{mixed}{after}", [address])
+
+
+ADDRESSES = """
+    lovelace@gmail.com:lovelace@gmail.com lovelace@gmail.com:lovelacegmail lovelace@gmail.com:LoveLace@Gmail!
+    zhangsan@qq.com:zhangsan@qq.com zhangsan@163.com:zhangsan163 ada.lovelace@gmail.com:ada@gmail2024
+    ada+shop@gmail.com:ada@gmail.com x@quxowlbert.org:x@quxowlbert.org 12345678@qq.com:12345678@qq.com
+    lovelace1990@gmail.com:lovelace@gmail.com ada@mail.example.co.uk:ada@mail.example.co.uk
+"""
+
+
+@pytest.mark.parametrize("pair", ADDRESSES.split())
+def test_L04_what_is_made_of_the_email_address_is_refused(policy, pair):
+    address, password = pair.split(":")
+    assert slug_of(policy, password, [address]) == "password_common"
+
+
+def test_L04_the_longest_email_address_is_no_password_of_its_owner(policy):
+    address = f"{'quxowl' * 10}@{'.'.join(['bert' * 15] * 3)}.org"
+    assert slug_of(policy, address, []) == ""
+    assert slug_of(policy, address, [address]) == "password_common"
+
+
+@pytest.mark.parametrize("password", ["gmailherons9", "quxowlbert-gmail-com", "gmail.com/kqwhzm"])
+def test_L04_the_domain_of_an_address_is_no_word_of_its_owner(policy, password):
+    assert slug_of(policy, password, ["lovelace@gmail.com"]) == ""
+
+
 PHRASES = [
     *("correct horse battery staple", "four words that nobody guesses", "another password", "a password of your own"),
     *("a very plain password", "zhangsan loves cold noodles", " kqw hzmvd ", "\tkqwhzmv\n", "我家的猫喜欢吃鱼"),

@@ -79,6 +79,22 @@ def test_L04_a_weak_password_is_refused_before_the_code_is_used(town, password, 
     assert town.post("/register", {**body, "password": PASSWORD}).status_code == 200
 
 
+@pytest.mark.parametrize("password", [EMAIL, EMAIL.upper(), "ada.example", "AdaExample123"])
+def test_L04_the_own_email_address_is_refused_at_registration_reset_and_change(town, password):
+    body = {"recipient": EMAIL, "code": town.code(EMAIL, "register"), "password": password}
+    assert error_of(town.post("/register", body)) == (400, "password_common")
+    token = town.post("/register", {**body, "password": PASSWORD}).json["data"]["access_token"]
+    changed = town.post("/password", {"old": PASSWORD, "new": password}, token)
+    assert error_of(changed) == (400, "password_common")
+    town.clock.advance(3600)
+    by_code = {"recipient": EMAIL, "code": town.code(EMAIL, "reset"), "password": password}
+    assert error_of(town.post("/password/reset", by_code)) == (400, "password_common")
+    assert error_of(town.post("/password/reset", {"ticket": link(town, "reset"), "password": password})) == (
+        400,
+        "password_common",
+    )
+
+
 # -- logging in --------------------------------------------------------------------------------------------------------
 
 

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Final
 from ..errors import missing_extra
 from . import chinese_passwords
 from .password_patterns import is_number_pattern, is_pattern, smallest_unit
+from .recipients import LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-LONGEST_WORD: Final = 128
+LONGEST_WORD: Final = LONGEST
 """Characters of a person's word that are looked at: it may be a name of any length."""
 _MOST_TRIVIAL: Final = 4
 """Digits, and other characters than letters, that add nothing: a year, a few exclamation marks."""
@@ -84,10 +85,12 @@ def is_common(password: str, words: Iterable[object] = ()) -> bool:
         ConfigError: zxcvbn is not installed.
     """
     text = fold(password)
-    own = frozenset(part for word in words if isinstance(word, str) for part in _parts_of(word))
+    texts = [fold(word[:LONGEST_WORD]) for word in words if isinstance(word, str)]
+    own = frozenset(part for word in texts for part in _parts_of(word))
+    made = own.union(whole for word in texts for whole in _addresses_of(word))
     # "i-love-you" is "iloveyou"; a text of symbols alone is left as it is.
     compact = "".join(filter(str.isalnum, text)) or text
-    return any(_is_weak(each, own) or _is_made_of(each, own) for each in {text, compact})
+    return any(_is_weak(each, own) or _is_made_of(each, made) for each in {text, compact})
 
 
 def fold(text: str) -> str:
@@ -95,14 +98,24 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
-def _parts_of(word: str) -> Iterator[str]:
+def _parts_of(text: str) -> Iterator[str]:
     """A word, and what it is made of; of an e-mail address only what stands before the @."""
-    text = fold(word[:LONGEST_WORD])
     parts = re.split(r"[\W_]+", text.partition("@")[0] or text)
     whole = "".join(parts)
     for part in (whole, whole.strip("0123456789"), *parts):
         if len(part) > 1:
             yield part
+
+
+def _addresses_of(text: str) -> Iterator[str]:
+    """An e-mail address without its signs, also shortened: `adaexamplecom`, `adaexample`; of another word nothing.
+
+    Only together: the domain alone is no word of one person.
+    """
+    local, _, domain = text.partition("@")
+    starts = ("".join(filter(str.isalnum, local)), *_parts_of(text))
+    ends = ("".join(filter(str.isalnum, each)) for each in (domain, domain.partition(".")[0]))
+    yield from (start + end for end in ends for start in starts if start and end)
 
 
 def _is_weak(text: str, own: frozenset[str]) -> bool:
