@@ -174,6 +174,28 @@ def test_the_first_failure_of_a_series_is_logged_with_its_cause_and_the_end_of_t
     assert again == first
 
 
+def test_each_cause_of_a_series_is_logged_once(caplog):
+    wrong = [SendingError(f"550 no mailbox (id 4f{number:04}) after {number + 1000} ms") for number in range(3)]
+    down, other = SendingError("the webhook answered 503"), SendingError("the webhook answered 429")
+    sending = Sending(Failing(*wrong, down, wrong[0], down, other, None, down))
+    for _ in range(7):
+        fails(sending)
+    sending.send(CODE)
+    fails(sending)
+    ends = [line.partition(" is sent")[2] or line for line in logged(caplog)]
+    assert ends == [
+        *("): 550 no mailbox (id 4f0000) after 1000 ms", "): the webhook answered 503", "): the webhook answered 429"),
+        *("messages are sent again", "): the webhook answered 503"),
+    ]
+
+
+def test_a_sender_whose_every_error_is_another_one_does_not_fill_the_log(caplog):
+    sending = Sending(Failing(*(SendingError("x" * number) for number in range(1, 100))))
+    for _ in range(99):
+        fails(sending)
+    assert len(logged(caplog)) == 32
+
+
 def test_whatever_a_foreign_sender_raises_is_a_sending_error(caplog):
     for error in (RuntimeError("broken"), KeyError("x"), SystemExit(3), KeyboardInterrupt()):
         assert type(error).__name__ in fails(Sending(Failing(error)))

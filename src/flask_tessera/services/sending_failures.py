@@ -1,11 +1,12 @@
-"""What the log says of messages that could not be delivered: the first of a series, without a secret or an address."""
+"""What the log says of messages that could not be delivered: each cause once, without a secret or an address."""
 
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..fork import renew_in_children
 from .senders.masking import mask_recipient
@@ -15,13 +16,17 @@ if TYPE_CHECKING:
     from .senders.message import Message
 
 _log = logging.getLogger("flask_tessera")
+_MOST_CAUSES: Final = 32
+"""That are logged in one series: a sender may give each of its errors another text."""
+_VARYING: Final = re.compile(r"\b(?![0-9]{3}\b)\w*[0-9]\w*")
+"""What may be another one in each error of one cause: an id, a time; not a status of three digits."""
 
 
 class FailureLog:
-    """Logs that messages cannot be delivered, and that they can be again: once each."""
+    """Logs why messages cannot be delivered, each cause once, and that they can be again."""
 
     def __init__(self) -> None:
-        self._is_failing = False
+        self._causes: set[str] = set()
         self._is_dropping = False
         renew_in_children(self)
 
@@ -30,24 +35,28 @@ class FailureLog:
         self._lock = threading.Lock()
 
     def failed(self, message: Message, error: SendingError) -> None:
-        """A message was not delivered; logged if the one before it was."""
+        """A message was not delivered; logged if none was for this cause since the last one that was delivered."""
+        cause = _VARYING.sub("#", without_secrets(str(error), message))
         with self._lock:
-            is_first, self._is_failing = not self._is_failing, True
-        if is_first:
+            is_new = cause not in self._causes and len(self._causes) < _MOST_CAUSES
+            if is_new:
+                self._causes.add(cause)
+        if is_new:
             _log.warning(
-                "a %s message to %s could not be sent (further failures are not logged until one is sent): %s",
+                "a %s message to %s could not be sent (not logged again for this cause until one is sent): %s",
                 message.purpose,
                 mask_recipient(message.to),
                 without_secrets(_story_of(error), message),
             )
 
     def succeeded(self) -> None:
-        """A message was delivered; logged if the one before it was not."""
+        """A message was delivered; logged if one before it was not."""
         # Without the lock where nothing has failed: the usual case.
-        if not self._is_failing:
+        if not self._causes:
             return
         with self._lock:
-            was_failing, self._is_failing = self._is_failing, False
+            was_failing = bool(self._causes)
+            self._causes.clear()
         if was_failing:
             _log.warning("messages are sent again")
 
