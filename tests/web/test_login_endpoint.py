@@ -527,6 +527,16 @@ def test_login_and_me_need_what_they_use(new_site):
     assert site.get("/auth/me").status_code == 404
 
 
+def test_nobody_changes_himself_where_the_application_keeps_its_users(new_site):
+    site = new_site()
+    site.tessera.user_view(lambda user: {"id": user.id})
+    site.app.register_blueprint(site.tessera.blueprint())
+    with site.app.app_context():
+        token = site.tessera.login(7).access_token
+    assert site.get("/auth/me", token).status_code == 200
+    assert site.app.test_client().patch("/auth/me", json={"name": "x"}, headers={"z-token": token}).status_code == 405
+
+
 def test_L07_junk_beside_a_declared_account_buys_no_guesses(new_site):
     site = new_site()
 

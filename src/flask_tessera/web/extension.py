@@ -262,7 +262,8 @@ class Tessera(HookRegistration, Actions[User], Generic[User]):
             raise ConfigError("the endpoint history needs Tessera(audit=True)")
         if "me" in chosen and self._hooks.user_view is None:
             raise ConfigError("the endpoint me needs @tessera.user_view, registered before blueprint()")
-        return make_blueprint(self, chosen, name or "_".join(filter(None, ("tessera", self.realm))), url_prefix)
+        name = name or "_".join(filter(None, ("tessera", self.realm)))
+        return make_blueprint(self, chosen, name, url_prefix, has_users=self._hooks.users is not None)
 
     def openapi(self, *, title: str = "", version: str = "1") -> dict[str, Any]:
         """The API of the current application as an OpenAPI 3.1 document; nothing is connected to.

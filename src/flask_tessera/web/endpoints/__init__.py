@@ -85,8 +85,10 @@ class _AtSetPlace(Blueprint):
         super().register(app, options)
 
 
-def make_blueprint(tessera: Tessera[Any], endpoints: Iterable[str], name: str, url_prefix: str | None) -> Blueprint:
-    """A blueprint with the chosen endpoints.
+def make_blueprint(
+    tessera: Tessera[Any], endpoints: Iterable[str], name: str, url_prefix: str | None, *, has_users: bool
+) -> Blueprint:
+    """A blueprint with the chosen endpoints; some of their routes are there only where it `has_users`.
 
     Raises:
         ConfigError: one of them is not known, or `name` holds a dot, which Flask keeps for itself.
@@ -103,6 +105,8 @@ def make_blueprint(tessera: Tessera[Any], endpoints: Iterable[str], name: str, u
         if endpoint not in ENDPOINTS:
             raise ConfigError(f"{endpoint!r} is not an endpoint; the endpoints are {', '.join(ENDPOINTS)}")
         for row in ENDPOINTS[endpoint]:
+            if row.needs_users and not has_users:
+                continue
             view = _view_of(tessera, row)
             blueprint.add_url_rule(row.rule, row.name, view, methods=[row.method])
     return blueprint
