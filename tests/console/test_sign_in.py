@@ -187,6 +187,21 @@ def test_B01_without_secure_only_this_machine_signs_in(new_shop, caplog):
 
 
 @pytest.mark.parametrize(
+    ("named", "missing"), [((), ""), (("login", "refresh", "script"), "csrf"), (("login",), "refresh, csrf, script")]
+)
+def test_the_log_tells_which_endpoints_the_pages_lack(caplog, named, missing):
+    site = make_site(TESSERA_COOKIES=True)
+    site.tessera.authenticator(lambda credentials: None)
+    site.app.register_blueprint(site.tessera.console())
+    site.app.register_blueprint(site.tessera.blueprint(*named))
+    for _ in range(2):
+        assert Browser(site.app).get("/console/sign-in").status_code == 200
+    told = [each.getMessage() for each in caplog.records if "console()" in each.getMessage()]
+    assert len(told) == bool(missing)
+    assert not missing or f"has no {missing}. " in told[0]
+
+
+@pytest.mark.parametrize(
     ("declared", "asked", "typed", "member", "label"),
     [
         ((), (), "ada", "username", "User name"),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 from flask import Blueprint, redirect, url_for
 
 from ..errors import ConfigError, TesseraError
 from ..setting_checks import PREFIX
+from ..web.current import current_app_object
+from ..web.described import description_of
 from . import (
     devices,
     failures,
@@ -31,12 +35,15 @@ from .rendering import add_headers
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from flask import Response
+    from flask import Flask, Response
     from flask.sansio.blueprints import BlueprintSetupState
 
     from ..web.extension import Tessera
 
 Handler = "Callable[..., Response]"
+_log = logging.getLogger("flask_tessera")
+_NEEDED: Final = ("refresh", "csrf", "script")
+"""Endpoints without which a session on the pages ends with its access token."""
 
 
 def _home(_: Console) -> Any:
@@ -96,6 +103,7 @@ def make_console(
     console = Console(tessera, account, sign_in_path)
     blueprint = Blueprint(name, __package__, url_prefix=url_prefix, template_folder="templates", static_folder="static")
     blueprint.record(_refuse_without_cookies)
+    blueprint.before_request(partial(_tell_what_is_missing, tessera.realm, WeakSet()))
     if not sign_in_path:
         blueprint.record(lambda state: _offer_second_step(console, state))
     blueprint.after_request(add_headers)
@@ -117,6 +125,22 @@ def _view_of(console: Console, handler: Callable[..., Any]) -> Callable[..., Any
 def _refuse_without_cookies(state: BlueprintSetupState) -> None:
     if not state.app.config.get(f"{PREFIX}COOKIES"):
         raise ConfigError(f"the pages of console() need {PREFIX}COOKIES = True, set before they are registered")
+
+
+def _tell_what_is_missing(realm: str, looked_at: WeakSet[Flask]) -> None:
+    """Log, once an application: its endpoints may be registered after the pages, so it is too early before."""
+    app = current_app_object()
+    if app in looked_at:
+        return
+    looked_at.add(app)
+    found = [each for each in map(description_of, app.view_functions.values()) if each and each.realm == realm]
+    missing = [name for name in _NEEDED if name not in {each.row.name for each in found}]
+    if missing:
+        _log.warning(
+            "the pages of console() cannot renew a session: blueprint() has no %s. Without names it has its defaults;"
+            " what is wanted besides goes into another one, as blueprint('api-keys', name='more')",
+            ", ".join(missing),
+        )
 
 
 def _offer_second_step(console: Console, state: BlueprintSetupState) -> None:
