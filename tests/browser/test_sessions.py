@@ -6,7 +6,7 @@ import functools
 
 import pytest
 
-from .sites import EXPIRY
+from .sites import EXPIRY, PASSWORD, PHONE
 
 REFRESH = "POST /auth/refresh"
 DEVICES = "**/console/devices*"
@@ -120,3 +120,27 @@ def test_a_session_that_cannot_be_renewed_now_is_told_of_and_tried_again_by_hand
     page.evaluate("sessionStorage.clear()")
     page.click("text=重试")
     page.wait_for_selector("#sign-out")
+
+
+def test_a_session_that_began_after_a_page_found_none_is_renewed(visitors, service):
+    page = visitors.come()
+    page.goto(f"{service.url}/console/sign-in")
+    visitors.expected = ("Failed to load resource: the server responded with a status of 401",)
+    page.evaluate(
+        "new Promise((done) => { const script = document.createElement('script');"
+        " script.src = '/auth/tessera.js'; script.onload = done; document.head.append(script); })"
+    )
+    assert page.evaluate(FETCH) == 401
+    # By a request of the page's own, of which the script does not learn.
+    body = {"phone": PHONE, "password": PASSWORD, "transport": "cookie"}
+    began = page.evaluate(
+        "(body) => fetch('/auth/login', {method: 'POST', headers: {'Content-Type': 'application/json'},"
+        " body: JSON.stringify(body)}).then((answer) => answer.status)",
+        body,
+    )
+    assert began == 200
+    assert page.evaluate(FETCH) == 200
+    service.clock.now += EXPIRY
+    assert page.evaluate(FETCH) == 200
+    # The first one was told that there is nothing to renew.
+    assert service.asked[REFRESH] == 2

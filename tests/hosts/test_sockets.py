@@ -599,3 +599,22 @@ def test_a_client_that_takes_nothing_in_has_its_stream_closed(site):
 def test_nobody_has_a_stream(site):
     with site.app.test_request_context(), pytest.raises(TypeError, match="a stream is somebody's"):
         EventStream(site.tessera)
+
+
+@pytest.mark.parametrize("transports", ["header", "api_key", ("header", "cookie")])
+def test_Q05_A04_a_socket_takes_what_its_transports_say_and_nothing_else(transports):
+    app = Flask("machines")
+    app.config.update(SECRET_KEY=SECRET, TESSERA_STORE_URL="memory:", TESSERA_COOKIES=True)
+    tessera, sockets = Tessera(app, user_id_type=int), SocketIO(app, async_mode="threading")
+
+    @sockets.on("connect")
+    @SocketLogin(sockets, tessera, transports=transports).required
+    def connect(auth):
+        pass
+
+    with app.app_context():
+        sent = {"header": tessera.login(7).access_token, "api_key": tessera.api_keys.create(7, name="cron").key}
+    for name, token in sent.items():
+        is_accepted = name in ((transports,) if isinstance(transports, str) else transports)
+        assert sockets.test_client(app, auth={"token": token}).is_connected() is is_accepted
+        assert sockets.test_client(app, headers={"z-token": token}).is_connected() is is_accepted

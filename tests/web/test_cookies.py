@@ -451,6 +451,19 @@ def test_B05_a_cookie_that_comes_twice_is_refused(shop):
     assert get(f"a=b; {ACCESS}={token};") == 200
 
 
+@pytest.mark.parametrize("blank", ["\xa0", "\x85", "\x0b", "\x0c", "\x1c", "\x1f"])
+def test_B01_S05_a_cookie_that_another_host_of_the_domain_could_set_is_not_ours(shop, blank):
+    """To browsers such a character is part of the name, for which the rules of __Host- do not hold."""
+    token, client = shop.login().access_token, shop.app.test_client(use_cookies=False)
+    for cookie in (f"{blank}{ACCESS}={token}", f"{ACCESS}{blank}={token}"):
+        answer = client.get("/orders", environ_overrides={"HTTP_COOKIE": cookie})
+        assert told(answer) == (401, "token_missing")
+    for cookie in (f"{ACCESS}={blank}{token}", f"{ACCESS}={token}{blank}"):
+        answer = client.get("/orders", environ_overrides={"HTTP_COOKIE": cookie})
+        assert told(answer) == (401, "token_invalid")
+    assert client.get("/orders", environ_overrides={"HTTP_COOKIE": f"a=b;\t{ACCESS} = {token} "}).status_code == 200
+
+
 # -- The end -----------------------------------------------------------------------------------------------------------
 
 
@@ -463,6 +476,15 @@ def test_B11_a_logout_clears_the_cookies_with_the_attributes_they_were_set_with(
         for each in ("path", "secure", "httponly", "samesite", "domain"):
             assert attributes[each] == set_with[name][each]
     assert told(browser.send("GET", "/orders")) == (401, "token_missing")
+
+
+@pytest.mark.parametrize("which", ["this", "all"])
+def test_B05_a_logout_beside_two_refresh_cookies_ends_what_it_says(shop, which):
+    pair, client = shop.login(), shop.app.test_client(use_cookies=False)
+    headers = {"z-token": pair.access_token, "Cookie": f"{REFRESH}={pair.refresh_token}; {REFRESH}=planted"}
+    answer = client.post("/auth/logout", json={"which": which}, headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert told(client.get("/orders", headers={"z-token": pair.access_token})) == (401, "session_logout")
 
 
 def test_a_logout_of_another_session_keeps_the_cookies(shop, browser):

@@ -99,6 +99,37 @@ def test_a_generator_is_set_up_confirmed_and_removed(shop):
     assert data_of(shop.request("DELETE", "/auth/totp", token)) == {}
 
 
+def test_S04_a_session_that_ended_meanwhile_changes_no_factor(new_site):
+    """A guard that does not ask the storage, as one that has not heard yet, lets it in."""
+    shop = make_shop(new_site, TESSERA_REVOCATION="stateless")
+    token, thief = shop.login().access_token, shop.login()
+    secret, old = set_up(shop, token)
+    waiting = data_of(shop.post("/auth/totp", thief.access_token))["secret"]
+    with shop.app.app_context():
+        shop.tessera.revoke_session(thief.session_id)
+    over = (401, 4101, "session_kick")
+    code = code_at(waiting, shop.clock())
+    assert told(shop.post("/auth/totp/confirm", thief.access_token, json={"code": code})) == over
+    assert told(shop.post("/auth/recovery-codes", thief.access_token)) == over
+    assert told(shop.request("DELETE", "/auth/totp", thief.access_token)) == over
+    services = accounts(shop)
+    with shop.app.app_context():
+        services.recovery_codes.use("7", old[0])
+        services.totp.check("7", code_at(secret, shop.clock()))
+    assert names(shop) == ("totp", "recovery")
+
+
+def test_S04_a_first_factor_of_a_session_that_ended_meanwhile_is_none(new_site):
+    shop = make_shop(new_site, TESSERA_REVOCATION="stateless")
+    pair = shop.login()
+    secret = data_of(shop.post("/auth/totp", pair.access_token))["secret"]
+    with shop.app.app_context():
+        shop.tessera.revoke_session(pair.session_id)
+    code = code_at(secret, shop.clock())
+    assert shop.post("/auth/totp/confirm", pair.access_token, json={"code": code}).status_code == 401
+    assert names(shop) == ()
+
+
 def test_the_issuer_is_the_host_of_links_where_one_is_set(new_site):
     shop = make_shop(new_site, TESSERA_PUBLIC_URL="https://shop.example")
     assert "otpauth://totp/shop.example:7?" in data_of(shop.post("/auth/totp", shop.login().access_token))["uri"]
@@ -310,14 +341,15 @@ def test_what_was_proved_lasts_through_refreshes_and_ages(shop):
     assert told(shop.post("/pay", refreshed["access_token"])) == STEP_UP
 
 
-def test_a_second_proof_of_the_same_kind_adds_nothing(shop):
+def test_a_code_of_the_app_is_a_second_factor_once(shop):
+    """Also after a code by mail, which has the same word."""
     pair = shop.login(amr=("otp",))
     secret, _ = set_up(shop, pair.access_token)
     token = pair.access_token
     for _ in range(2):
         token = data_of(step_up(shop, token, secret))["access_token"]
         shop.clock.advance(60)
-    assert shop.get("/who", token).get_json()["amr"] == ["otp"]
+    assert shop.get("/who", token).get_json()["amr"] == ["otp", "mfa"]
 
 
 def test_R04_after_a_lost_reply_the_old_refresh_token_buys_what_was_proved(shop):

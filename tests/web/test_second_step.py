@@ -11,7 +11,7 @@ from flask import request
 from flask_tessera.testing import race
 from tests.authenticator import Authenticator
 
-from .people import PASSWORD, PHONE, SITE, AccountsApp
+from .people import EMAIL, PASSWORD, PHONE, SITE, AccountsApp
 
 BY_PASSWORD = {"phone": PHONE, "password": PASSWORD}
 
@@ -319,3 +319,42 @@ def test_an_own_login_at_a_trusted_device_is_asked_for_no_second_factor(town, ge
 def test_an_own_login_refuses_who_is_disabled(town, own_login):
     town.people.rows[1] = replace(town.people.rows[1], disabled=True)
     assert error_of(own_login("session", by="object")) == (403, "login_refused")
+
+
+def test_Q06_after_five_wrong_codes_the_login_begins_anew(tmp_path):
+    """Also where they are not counted against its owner, whose network has counters of its own."""
+    town = AccountsApp(tmp_path, TRUSTED_PROXIES=1)
+    town.register()
+    generator = Generator(town)
+    home, elsewhere = {"X-Forwarded-For": "192.0.2.1"}, {"X-Forwarded-For": "198.51.100.7"}
+
+    def step(ticket, code, where):
+        return error_of(town.post("/second-factor", {"ticket": ticket, "totp": code}, **where))
+
+    def begin():
+        return town.post("/login", BY_PASSWORD, **home).json["next"]["ticket"]
+
+    assert step(begin(), generator.code(), home) == (200, None)
+    ticket = begin()
+    assert {step(ticket, "000000", elsewhere) for _ in range(4)} == {(401, "code_wrong")}
+    assert step(ticket, generator.code(), home) == (200, None)
+    ticket = begin()
+    assert {step(ticket, "000000", home) for _ in range(5)} == {(401, "code_wrong")}
+    assert step(ticket, "000000", elsewhere) == (401, "ticket_invalid")
+
+
+def test_new_recovery_codes_are_told(town, generator):
+    ticket = first_step(town)["next"]["ticket"]
+    token = town.post("/second-factor", {"ticket": ticket, "totp": generator.code()}).json["data"]["access_token"]
+    assert town.post("/recovery-codes", token=token).status_code == 200
+    told = town.messages()[-1]
+    assert (told["purpose"], "new recovery codes" in told["text"]) == ("factor_added", True)
+
+
+def test_G01_a_code_of_an_app_after_one_by_mail_is_a_second_factor(tmp_path):
+    town = AccountsApp(tmp_path)
+    token = town.register(EMAIL)["access_token"]
+    generator = Generator(town)
+    pair = town.post("/step-up", {"totp": generator.code()}, token=token).json["data"]
+    with town.app.app_context():
+        assert "mfa" in town.tessera.verify(pair["access_token"]).amr

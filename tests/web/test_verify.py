@@ -112,3 +112,15 @@ def test_B03_what_changes_something_under_a_cookie_needs_its_csrf_token_here_too
         foreign = {"Origin": "https://evil.example", header: method}
         assert told(browser.send("GET", "/auth/verify", headers=foreign)) == (403, "csrf_failed")
     assert browser.send("GET", "/auth/verify", headers={**OWN, header: "GET"}, csrf=False).status_code == 204
+
+
+@pytest.mark.parametrize("sent", [{"Sec-Fetch-Mode": "websocket"}, {"Upgrade": "websocket"}])
+def test_B03_a_page_of_another_origin_opens_no_socket_behind_the_proxy(shop, sent):
+    """Browsers let any page open one, and send the cookies of a neighbouring host with it."""
+    browser = Browser(shop.app)
+    assert browser.login().status_code == 200
+    asked = {"X-Forwarded-Method": "GET", **sent}
+    foreign = {**asked, "Origin": "https://evil.shop.example", "Sec-Fetch-Site": "same-site"}
+    assert told(browser.send("GET", "/auth/verify", headers=foreign)) == (403, "csrf_failed")
+    own = {**asked, "Origin": OWN["Origin"], "Sec-Fetch-Site": "same-origin"}
+    assert browser.send("GET", "/auth/verify", headers=own).status_code == 204

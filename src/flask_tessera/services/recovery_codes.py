@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from ..errors import CodeWrongError, StorageUnavailableError
+from ..errors import CodeWrongError, StorageUnavailableError, TesseraError
 from ..storage.key_value import hashed_key, owned_key
 from ..storage.model import ANY_VERSION
 from ..tokens.claims import LAST_SECOND
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..storage.key_value import KeyValue
     from ..storage.model import Value
     from ..tokens.keys import KeyRing
@@ -80,11 +82,24 @@ class RecoveryCodes:
         self._random_bytes = random_bytes
         self._limit = limit
 
-    def renew(self, user_id: str) -> tuple[str, ...]:
-        """Ten new codes, as they are shown, once; those from before are worth nothing any more."""
-        codes = [self._new_code() for _ in range(CODES)]
+    def renew(self, user_id: str, check: Callable[[], object] | None = None) -> tuple[str, ...]:
+        """Ten new codes, as they are shown, once; those from before are worth nothing any more.
+
+        Args:
+            user_id: whose.
+            check: raises if the owner is not allowed to have them any more; then those from before are good still.
+        """
+        codes, before = [self._new_code() for _ in range(CODES)], self._get(user_id)
         macs = tuple(self._macs(user_id, each)[0] for each in codes)
         self._put(user_id, _Codes(macs, self._clock()))
+        try:
+            (check or bool)()
+        except TesseraError:
+            if before is None:
+                self.remove(user_id)
+            else:
+                self._put(user_id, _decode(before.value))
+            raise
         return tuple(f"{each[:5]}-{each[5:]}" for each in codes)
 
     def use(self, user_id: str, code: object, *, address: str = "", device_id: str = "") -> None:

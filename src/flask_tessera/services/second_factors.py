@@ -91,9 +91,12 @@ class SecondFactors:
             raise CodeWrongError("there is no such factor")
         return check(user_id, proof, address=address, device_id=device_id)
 
-    def remove_totp(self, user_id: str) -> None:
-        """Forget the user's generator, trust no device any longer, and drop codes that stand in for nothing now."""
-        self._totp.remove(user_id)
+    def remove_totp(self, user_id: str, check: Callable[[], object] | None = None) -> None:
+        """Forget the user's generator, trust no device any longer, and drop codes that stand in for nothing now.
+
+        Where `check` raises once it is forgotten, all is as it was.
+        """
+        self._totp.remove(user_id, check)
         self.factor_removed(user_id)
 
     def factor_removed(self, user_id: str) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ..accounts import totp
-from ..errors import CodeWrongError, StorageUnavailableError
+from ..errors import CodeWrongError, StorageUnavailableError, TesseraError
 from ..storage.key_value import hashed_key, owned_key
 from ..tokens.claims import LAST_SECOND
 from .at_rest import seal, unseal
@@ -111,18 +111,35 @@ class TotpFactors:
         self._change(user_id, begun)
         return NewGenerator(secret, totp.uri_of(secret, account=account, issuer=issuer))
 
-    def confirm(self, user_id: str, code: object, *, address: str = "", device_id: str = "") -> tuple[str, ...]:
+    def confirm(
+        self,
+        user_id: str,
+        code: object,
+        *,
+        address: str = "",
+        device_id: str = "",
+        check: Callable[[], object] | None = None,
+    ) -> tuple[str, ...]:
         """Put the secret that waits to use, for a code of it; gives new recovery codes, which are shown once.
 
         The code is taken: it is not good for a login any more.
+
+        Args:
+            user_id: whose.
+            code: as received; any object is safe.
+            address: as of `check`.
+            device_id: as of `check`.
+            check: raises if the owner is not allowed to set it up any more; then all is as it was.
 
         Raises:
             CodeWrongError: the code is wrong, or no secret waits any more.
             ThrottledError: there were too many wrong ones.
         """
+        before = _Kept()
 
         def confirmed(kept: _Kept) -> _Kept:
-            at = self._clock()
+            nonlocal before
+            before, at = kept, self._clock()
             secret = self._opened(user_id, kept.pending) if at < kept.pending_until else ""
             step = totp.match(secret, code, at) if secret else None
             if step is None:
@@ -131,7 +148,11 @@ class TotpFactors:
 
         with self._limit.attempt(user_id, address=address, device_id=device_id):
             self._change(user_id, confirmed)
-        return self._recovery_codes.renew(user_id)
+        try:
+            return self._recovery_codes.renew(user_id, check)
+        except TesseraError:
+            self._change(user_id, lambda _: replace(before, pending=b"", pending_until=0))
+            raise
 
     def check(self, user_id: str, code: object, *, address: str = "", device_id: str = "") -> None:
         """Take a code of the secret in use, once.
@@ -163,9 +184,16 @@ class TotpFactors:
         value = self._values.get(KIND, self._key(user_id), at=self._clock())
         return value is not None and bool(_decode(value.value).active)
 
-    def remove(self, user_id: str) -> None:
-        """Forget the user's generator, and one that waits."""
+    def remove(self, user_id: str, check: Callable[[], object] | None = None) -> None:
+        """Forget the user's generator, and one that waits; where `check` raises afterwards, it is there still."""
+        before = self._values.get(KIND, self._key(user_id), at=self._clock())
         self._values.delete(KIND, self._key(user_id))
+        try:
+            (check or bool)()
+        except TesseraError:
+            if before is not None:
+                self._change(user_id, lambda _: _decode(before.value))
+            raise
 
     def _change(self, user_id: str, change: Callable[[_Kept], _Kept]) -> None:
         """Write what `change` makes of what is kept; again where somebody else was faster. Errors as of `change`."""

@@ -43,7 +43,7 @@ def let_in(tessera: Tessera[Any], wanted: Requirements, *, token: str = "", tick
     runtime, request = tessera.runtime, current_request_object()
     identity: Identity[Any]
     if token or ticket:
-        identity = verify_credential(runtime, token) if token else _take(runtime, ticket, wanted)
+        identity = verify_credential(runtime, token, strict=wanted.strict) if token else _take(runtime, ticket, wanted)
         authenticate_as(runtime, identity, wanted)
         return identity
     identity = authenticate(tessera.realm, wanted).identity

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import TokenInvalidError, TokenMissingError
+from ..errors import TokenAmbiguousError, TokenInvalidError, TokenMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -34,7 +34,8 @@ def forget_cookies(runtime: Runtime, over: Container[bytes]) -> None:
         return
     try:
         sid = cookie_session(runtime, runtime.cookies)
-    except (TokenMissingError, TokenInvalidError):
+    except (TokenMissingError, TokenInvalidError, TokenAmbiguousError):
+        # Of two that differ a page of another host may have planted one: whichever is ours is dead by now.
         return
     if sid in over:
         runtime.cookies.clear()

@@ -40,8 +40,14 @@ _BY_EVENT: Final = {
     "password_changed": "password_changed",
     "factor_added": "factor_added",
     "factor_removed": "factor_removed",
+    # They stand in for any other factor.
+    "recovery_codes_renewed": "factor_added",
 }
-_FACTORS: Final = {"totp": ("动态验证码", "codes of an app"), "passkey": ("通行密钥", "passkey")}
+_FACTORS: Final = {
+    "totp": ("动态验证码", "codes of an app"),
+    "passkey": ("通行密钥", "passkey"),
+    "recovery": ("新的恢复码", "new recovery codes"),
+}
 """What second factors are called, in Chinese and English."""
 _refused = itertools.count(1)
 _log = logging.getLogger("flask_tessera")

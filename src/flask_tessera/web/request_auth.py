@@ -138,11 +138,13 @@ def authenticate(realm: str, wanted: Requirements) -> RequestAuth:
 
 
 def authenticate_as(runtime: Runtime, identity: Identity[Any], wanted: Requirements) -> RequestAuth:
-    """Steps 3 and 4 of the present request, for a credential that was read elsewhere.
+    """Steps 3 and 4 of the present request, for a credential that was read elsewhere; it counts as one of a header.
 
     Raises:
         TesseraError: its user is gone, or more is asked for.
     """
+    if identity.credential != "ticket":
+        _refuse_transport(identity, "header", wanted.transports)
     auth = RequestAuth(runtime, identity, by_guard=True)
     auth.load_user()
     _check(auth, wanted)
@@ -246,11 +248,15 @@ def identify_request(
     identity = verify_credential(runtime, text, strict=strict)
     if transport == "cookie":
         _check_cookie(runtime, request, identity, csrf_token)
-    if transports is not TRANSPORTS:
-        presented = "api_key" if identity.credential == "api_key" else transport
-        if presented not in transports:
-            raise TokenInvalidError(f"not accepted here: {presented}")
+    _refuse_transport(identity, transport, transports)
     return identity
+
+
+def _refuse_transport(identity: Identity[Any], transport: str, accepted: frozenset[str]) -> None:
+    if accepted is not TRANSPORTS:
+        presented = "api_key" if identity.credential == "api_key" else transport
+        if presented not in accepted:
+            raise TokenInvalidError(f"not accepted here: {presented}")
 
 
 def _check_cookie(runtime: Runtime, request: Request, identity: Identity[Any], csrf_token: str | None) -> None:

@@ -14,17 +14,21 @@ import msgspec
 
 from .. import signals
 from ..errors import (
+    CodeWrongError,
     CredentialsError,
     InputError,
     LoginRefusedError,
     NotFoundError,
     SecondFactorRequiredError,
     ThrottledError,
+    TicketInvalidError,
 )
 from ..services.keys import parse_sid
 from ..services.second_factors import PASSKEY
 from ..services.tickets import Ticket
+from ..services.tries import count_try
 from ..sessions.model import Device
+from ..storage.key_value import hashed_key
 from .client import clean_device
 from .signal_sending import send
 from .struct_types import prepare
@@ -41,6 +45,8 @@ if TYPE_CHECKING:
 PURPOSE: Final = "tessera:second-factor"
 LIFETIME: Final = 300
 """Seconds for which the second step may follow the first."""
+TRIES: Final = 5
+"""Wrong codes after which its ticket is used up."""
 TWO: Final = "mfa"
 """The word of `amr` for a login with two factors (RFC 8176)."""
 _TWO_AT_ONCE: Final = frozenset((TWO, "user"))
@@ -140,12 +146,32 @@ def take_second_step(
     checkpoint = runtime.shared.view.checkpoint(at=runtime.clock())
     ticket = runtime.tickets.look(text, PURPOSE)
     first = msgspec.convert(ticket.data, _FirstStep)
-    amr = _check(tessera, ticket.user_id, name, proof, first.device)
+    try:
+        amr = _check(tessera, ticket.user_id, name, proof, first.device)
+    except CodeWrongError:
+        _count_wrong(tessera, text)
+        raise
     runtime.tickets.redeem(text, PURPOSE)
     user = load_user(runtime.hooks, runtime.hooks.user_id_of(ticket.user_id), ticket.user_stamp)
     ways = tuple(dict.fromkeys((*first.amr, *amr, TWO)))
     pair = tessera.start_session(user, device=first.device, amr=ways, checkpoint=checkpoint)
     return pair, _trust(tessera, pair, first.device) if trust else ""
+
+
+def _count_wrong(tessera: Tessera[Any], text: str) -> None:
+    """After `TRIES` wrong codes the login begins anew, however slowly they come."""
+    runtime = tessera.runtime
+    try:
+        count_try(
+            runtime.shared.storage.values,
+            hashed_key("second step", text),
+            most=TRIES - 1,
+            window=LIFETIME,
+            at=runtime.clock(),
+        )
+    except ThrottledError:
+        with suppress(TicketInvalidError):
+            runtime.tickets.redeem(text, PURPOSE)
 
 
 def _check(tessera: Tessera[Any], user_id: str, name: str, proof: object, device: Device) -> tuple[str, ...]:

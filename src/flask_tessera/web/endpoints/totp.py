@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -10,9 +11,9 @@ import msgspec
 
 from ...accounts.totp import qr_of, uri_of
 from ...errors import ConfigError, NotFoundError
-from ...services.second_factors import TOTP
+from ...services.second_factors import RECOVERY, TOTP
 from ..request_auth import auth_of
-from ..session_owner import fresh_owner_of_request, owner_of_request
+from ..session_owner import fresh_owner_of_request, look_again, owner_of_request
 from .row import Endpoint
 
 if TYPE_CHECKING:
@@ -63,7 +64,9 @@ def confirm(tessera: Tessera[Any], sent: TotpConfirmation) -> RecoveryCodesRespo
     identity = owner_of_request(tessera)
     user_id = str(identity.user_id)
     address = tessera.client_info().ip
-    codes = tessera.runtime.accounts.totp.confirm(user_id, sent.code, address=address)
+    # Again once it is written: a password change meanwhile has ended this session.
+    check = partial(look_again, tessera.runtime)
+    codes = tessera.runtime.accounts.totp.confirm(user_id, sent.code, address=address, check=check)
     tessera.runtime.record("factor_added", user_id=user_id, session_id=identity.session_id, subject=TOTP)
     return RecoveryCodesResponse(codes)
 
@@ -73,7 +76,7 @@ def remove(tessera: Tessera[Any]) -> NothingResponse:
     identity, factors = fresh_owner_of_request(tessera), tessera.runtime.accounts.second_factors
     user_id = str(identity.user_id)
     was_there = TOTP in factors.names_of(user_id)
-    factors.remove_totp(user_id)
+    factors.remove_totp(user_id, partial(look_again, tessera.runtime))
     if was_there:
         tessera.runtime.record("factor_removed", user_id=user_id, session_id=identity.session_id, subject=TOTP)
     return NothingResponse()
@@ -85,12 +88,12 @@ def renew_recovery_codes(tessera: Tessera[Any]) -> RecoveryCodesResponse:
     Raises:
         NotFoundError: the user has no second factor, for which they would stand in.
     """
-    user_id = str(fresh_owner_of_request(tessera).user_id)
-    services = tessera.runtime.accounts
+    identity, services = fresh_owner_of_request(tessera), tessera.runtime.accounts
+    user_id = str(identity.user_id)
     if not services.second_factors.names_of(user_id):
         raise NotFoundError("the user has no second factor")
-    codes = services.recovery_codes.renew(user_id)
-    tessera.runtime.record("recovery_codes_renewed", user_id=user_id)
+    codes = services.recovery_codes.renew(user_id, partial(look_again, tessera.runtime))
+    tessera.runtime.record("recovery_codes_renewed", user_id=user_id, session_id=identity.session_id, subject=RECOVERY)
     return RecoveryCodesResponse(codes)
 
 

@@ -72,6 +72,9 @@ def _refuse_forged(runtime: Runtime, request: Request, identity: Identity[Any]) 
         return
     if runtime.cookies is None:
         raise CsrfError("TESSERA_COOKIES is off")
+    if request.environ.get("HTTP_SEC_FETCH_MODE") == "websocket" or "HTTP_UPGRADE" in request.environ:
+        # By GET, from any page, and with our cookies.
+        runtime.cookies.refuse_foreign_origin()
     methods = [request.environ[name].upper() for name in _METHOD_HEADERS if name in request.environ]
     if not methods and "HTTP_ORIGIN" in request.environ:
         # Where the proxy does not say it, an origin is what a browser sends with what changes something.

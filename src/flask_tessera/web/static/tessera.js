@@ -165,7 +165,9 @@
       const request = new Request(url, options), again = request.clone(), since = Date.now();
       const answer = await send(request);
       const {error, msg, title} = await problem(answer);
-      if (RENEWABLE.includes(error) && !isOver() && await renew(since)) return send(again);
+      // A token that has expired is one of a session: one has begun since it was found that there is none.
+      const mayRenew = error === "token_expired" || !isOver();
+      if (RENEWABLE.includes(error) && mayRenew && await renew(since)) return send(again);
       if (/^(session_|user_gone)/.test(error)) {
         if (!tokens && !isOver()) await renew(since); // a refresh that is told so has the cookies cleared
         ended({error, msg: msg || title});

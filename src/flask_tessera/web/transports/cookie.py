@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ...errors import TokenAmbiguousError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_BLANKS: Final = " \t"
 
 
 class CookieTransport:
@@ -43,9 +45,10 @@ def cookie_of(environ: Mapping[str, str], name: str) -> str | None:
     found: str | None = None
     for pair in header.split(";"):
         key, equals, value = pair.partition("=")
-        # One without a sign has a value and no name (RFC 6265bis §5.6).
-        if equals and key.strip() == name:
-            value = value.strip()
+        # One without a sign has a value and no name (RFC 6265bis §5.6). Only blanks and tabs surround a name: to a
+        # browser a no-break space is part of it, so that any host of the domain could set a cookie of that name.
+        if equals and key.strip(_BLANKS) == name:
+            value = value.strip(_BLANKS)
             if found is not None and found != value:
                 raise TokenAmbiguousError("a cookie comes twice")
             found = value
