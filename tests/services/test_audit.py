@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from msgspec.structs import replace
@@ -69,6 +70,16 @@ def test_events_are_read_newest_first_those_of_one_second_in_their_order(trail):
     assert trail.read(most=2) == made[:-3:-1]
     assert trail.read(before=name_before(T0 + 1)) == made[-2::-1]
     assert trail.read(before=name_before(T0)) == []
+
+
+def test_events_of_one_second_stand_in_their_order_whichever_worker_has_recorded_them(trail):
+    at, second = int(time.time()), Trail()
+    trail.now = second.now = at
+    second.writer = AuditWriter(trail.values, lambda: at, lambda _event: "7")
+    made = [trail.record(at=at, session_id=str(number)) for number in range(9)]
+    made += [each.record(at=at, session_id=f"worker {number}") for number in range(9) for each in (second, trail)]
+    second.writer.flush()
+    assert trail.read() == made[::-1]
 
 
 def test_a_page_ends_where_the_next_one_begins(trail):

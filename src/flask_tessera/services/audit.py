@@ -1,7 +1,7 @@
 """Keeps authentication events in the storage, so that a person can be told what has happened to his account.
 
-An event is a small value that belongs to its user. Its key begins with the second in which it happened, so the order of
-keys is that of time. Failures are values of a kind of their own: whoever tries passwords pushes out other failures, and
+An event is a small value that belongs to its user. Its key begins with the time at which it happened, so the order of
+keys is that of time, whichever process has recorded it. Failures are values of a kind of their own: whoever tries passwords pushes out other failures, and
 never what else has happened.
 
 What one user can accumulate is bounded: failures alike (same event, reason and network) within an hour are one value
@@ -17,6 +17,7 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+import time
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -61,6 +62,7 @@ _TRIM_ONE_IN: Final = 32
 """Events of a user, of which one makes room."""
 _THROTTLED: Final = "too_many_requests"
 _NUMBERS: Final = 1 << 24
+"""Microseconds that the name of an event can tell: some 16 seconds."""
 _log = logging.getLogger("flask_tessera")
 
 
@@ -77,7 +79,7 @@ class AuditWriter(BackgroundWriter):
     def __init__(self, values: KeyValue, clock: Clock, owner_of: OwnerOf, *, at_once: bool = False) -> None:
         self._values = values
         self._owner_of = owner_of
-        self._number = 0
+        self._last = (0, 0)
         super().__init__(clock, thread_name="tessera-audit", at_once=at_once)
 
     def reset_after_fork(self) -> None:
@@ -126,9 +128,17 @@ class AuditWriter(BackgroundWriter):
         self._events[name] = self._failures[name] = counted
 
     def _new_name(self, at: int) -> bytes:
-        """Ordered by time, and within a second by the order in which this process has recorded them."""
-        self._number = (self._number + 1) % _NUMBERS
-        return at.to_bytes(5, "big") + self._number.to_bytes(3, "big") + secrets.token_bytes(4)
+        """Ordered by time: that of processes on one machine together, and in any case that of this one.
+
+        After the second come the microseconds since it began, more than a million of an event that is recorded late. A
+        clock that is not the system's tells none: then the events of a second are numbered.
+        """
+        since = time.time_ns() // 1000 - at * 1_000_000
+        number = since if 0 <= since < _NUMBERS // 2 else 0
+        if self._last[0] == at:
+            number = max(number, self._last[1] + 1) % _NUMBERS
+        self._last = (at, number)
+        return at.to_bytes(5, "big") + number.to_bytes(3, "big") + secrets.token_bytes(4)
 
     def _collected(self) -> str:
         return "audit events"
