@@ -87,7 +87,7 @@ def test_a_user_who_is_disabled_is_found_by_phone_and_by_id(run, service):
 @pytest.mark.parametrize("act", ["list", "end-user"])
 @pytest.mark.parametrize("name", ["nobody", "13900139000", "2", "01", str(2**63 - 1), str(2**63), "9" * 30, "１"])
 def test_nobody_of_that_name_is_told_in_one_sentence(run, service, act, name):
-    assert_refused(run("sessions", act, name), f"no user with the phone number or id {name}")
+    assert_refused(run("sessions", act, name), f"no user with the phone number, e-mail address or id {name}")
 
 
 @pytest.mark.parametrize("act", ["list", "end-user"])

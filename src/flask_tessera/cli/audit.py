@@ -33,9 +33,10 @@ _FORMATS: Final = ("%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ")
 @click.option("--json", "as_json", is_flag=True, help="One object of JSON a line, for machines.")
 @with_realm
 def audit(user: str, asked: str | None, limit: int, as_json: bool, realm: str | None) -> None:
-    """Tell what has happened to the account of USER (the user id; in the ready service also the phone number).
+    """Tell what has happened to the account of USER.
 
-    Oldest first, times in UTC. It answers why somebody was logged out.
+    That is the user id; in the ready service also the phone number or e-mail address. Oldest first, times in UTC.
+    It answers why somebody was logged out.
     """
     runtime = running(realm)
     first, last = (0, None) if asked is None else _around(asked, runtime.clock())

@@ -1,14 +1,17 @@
-"""Whom a command is about: a user id, and in the ready service also a phone number."""
+"""Whom a command is about: a user id, and in the ready service also a phone number or an e-mail address."""
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from flask import current_app
 
+from ..accounts.recipients import parse_recipient
 from ..errors import InputError, NotFoundError, TokenInvalidError, UserGoneError
 from ..services.login_data import refuse_unusable
+from ..web.logins import users_of
 from ..web.user_loading import load_user
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ def find_user_id(runtime: Runtime, name: str) -> str:
 
     Args:
         runtime: of the realm.
-        name: a user id, or in the ready service a phone number.
+        name: a user id, or in the ready service a phone number in any spelling, or an e-mail address.
 
     Raises:
         InputError: nobody can be called so.
@@ -38,7 +41,7 @@ def find_user_id(runtime: Runtime, name: str) -> str:
     except ValueError as error:
         raise InputError(str(error)) from error
     service = current_app.extensions.get("tessera_service")
-    if service and (found := _service_user(service, name)):
+    if service and (found := _service_user(runtime, service, name)):
         return found
     # Before anybody else is asked: to end them must not depend on the application's own database.
     if runtime.sessions.list(name) or (service is None and _is_known(runtime, name)):
@@ -46,13 +49,18 @@ def find_user_id(runtime: Runtime, name: str) -> str:
     if service is None and runtime.hooks.user_loader is None:
         # Whether there is such a user, nobody here can tell.
         raise NotFoundError(f"no live session of {name}")
-    kinds = "phone number or id" if service else "id"
+    kinds = "phone number, e-mail address or id" if service else "id"
     raise NotFoundError(f"there is no user with the {kinds} {name}, and no live session of one")
 
 
-def _service_user(service: Any, name: str) -> str:
+def _service_user(runtime: Runtime, service: Any, name: str) -> str:
     """The id of a user of the service, disabled or not; an empty text for nobody."""
-    user = service.users.by_phone(name)
+    user = None
+    with suppress(InputError):
+        user = users_of(runtime.accounts).by_recipient(parse_recipient(name))
+    if user is None:
+        # A row that somebody has written by hand.
+        user = service.users.by_phone(name)
     if user is None and _ID.fullmatch(name) and int(name) <= _LARGEST_ID:
         user = service.users.find(int(name))
     return str(user.id) if user else ""

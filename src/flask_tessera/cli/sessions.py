@@ -28,7 +28,7 @@ def sessions() -> None:
 @click.argument("user")
 @with_realm
 def list_sessions(user: str, realm: str | None) -> None:
-    """List the live sessions of USER (the user id; in the ready service also the phone number)."""
+    """List the live sessions of USER (the user id; in the ready service also the phone number or e-mail address)."""
     runtime = running(realm)
     _print_sessions(runtime.sessions.list(find_user_id(runtime, user)))
 
@@ -48,7 +48,7 @@ def end_session(sid: str, realm: str | None) -> None:
 @click.argument("user")
 @with_realm
 def end_user(user: str, realm: str | None) -> None:
-    """End all sessions of USER (the user id; in the ready service also the phone number)."""
+    """End all sessions of USER (the user id; in the ready service also the phone number or e-mail address)."""
     runtime = running(realm)
     user_id = find_user_id(runtime, user)
     ended = runtime.sessions.end_user(user_id, "kick")

@@ -1,8 +1,8 @@
 """Keeps authentication events in the storage, so that a person can be told what has happened to his account.
 
 An event is a small value that belongs to its user. Its key begins with the time at which it happened, so the order of
-keys is that of time, whichever process has recorded it. Failures are values of a kind of their own: whoever tries passwords pushes out other failures, and
-never what else has happened.
+keys is that of time, whichever process has recorded it. Failures are values of a kind of their own: whoever tries
+passwords pushes out other failures, and never what else has happened.
 
 What one user can accumulate is bounded: failures alike (same event, reason and network) within an hour are one value
 with a count, in each process; a session's refreshes are kept once a day; and of each kind only the newest stay, a few
