@@ -36,7 +36,7 @@ _ROWS = (
     ErrorRow("token_ambiguous", 4103, 400, "参数错误", "The request carries two different tokens.", "invalid_request"),
     ErrorRow("token_invalid", 4101, 401, "登录已过期", "The token is not valid.", "invalid_token"),
     ErrorRow("token_expired", 4101, 401, "登录已过期", "The token has expired.", "invalid_token"),
-    ErrorRow("ticket_invalid", 4101, 401, "链接已失效，请重新获取", "This link is not valid any more; get a new one.",
+    ErrorRow("ticket_invalid", 4101, 401, "已失效，请重新操作", "This is not valid any more; please start again.",
              "invalid_token"),
     ErrorRow("session_logout", 4101, 401, "已退出登录", "This session was logged out.", "invalid_token"),
     ErrorRow("session_kick", 4101, 401, "您已被踢下线",

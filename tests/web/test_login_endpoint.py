@@ -519,7 +519,8 @@ def test_G03_a_failed_login_sends_a_signal_that_names_no_password(shop):
 
 def test_login_and_me_need_what_they_use(new_site):
     site = new_site()
-    for endpoint, needs in (("login", "authenticator"), ("me", "user_view"), ("signup", "is not an endpoint")):
+    lacking = {"login": "authenticator", "me": "user_view", "bind": "user_view", "signup": "is not an endpoint"}
+    for endpoint, needs in lacking.items():
         with pytest.raises(ConfigError, match=needs):
             site.tessera.blueprint(endpoint)
     site.app.register_blueprint(site.tessera.blueprint())

@@ -400,6 +400,21 @@ def test_what_is_no_proof_is_refused(shop, body):
     assert told(answer)[0] == 400
 
 
+@pytest.mark.parametrize(
+    ("body", "member"),
+    [
+        ({"password": "nine purple herons"}, "password"),
+        ({"recipient": "13800138000", "code": "123456"}, "code"),
+        ({"password": "nine purple herons", "totp": WRONG}, "password"),
+        ({}, "totp"),
+    ],
+)
+def test_without_users_only_factors_prove_who_one_is(shop, body, member):
+    answer = shop.post("/auth/step-up", shop.login().access_token, json=body)
+    assert told(answer) == (400, 4103, "input_malformed")
+    assert answer.get_json()["msg"].endswith(f"：{member}")
+
+
 def test_S01_S03_a_session_that_is_over_does_not_step_up(shop):
     token = shop.login().access_token
     secret, _ = set_up(shop, token)

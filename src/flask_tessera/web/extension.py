@@ -243,9 +243,10 @@ class Tessera(HookRegistration, Actions[User], Generic[User]):
 
         Args:
             *endpoints: which; by default `refresh`, `logout`, `exchange`, `csrf`, `sessions`, `script`; `login` and
-                `second-factor` with an authenticator or users, `me` with a user view, `tickets` where there are
-                `ticket_purposes`; with users also `codes`, `register`, `password`, `links`, `totp`, `trusted-devices`,
-                `passkeys`, `step-up`.
+                `second-factor` with an authenticator or users, `me` with a user view that is registered before this
+                call, `tickets` where there are `ticket_purposes`; with users also `codes`, `register`, `password`,
+                `links`, `totp`, `trusted-devices`, `passkeys`, `step-up`, and `bind` where there is `me`. Whoever
+                chooses `totp` or `passkeys` needs `second-factor` too, by which their owners log in.
             name: of the blueprint; by default `tessera`, or `tessera_` and the realm.
             url_prefix: where they go; by default where the setting `TESSERA_URL_PREFIX` says, within another blueprint
                 below `/auth`.
@@ -254,14 +255,7 @@ class Tessera(HookRegistration, Actions[User], Generic[User]):
             ConfigError: an unknown endpoint, or one that needs something that is not registered.
         """
         chosen = endpoints or self._default_endpoints()
-        if "login" in chosen and not self._logs_in:
-            raise ConfigError(
-                "the endpoint login needs @tessera.authenticator, registered before blueprint(), or Tessera(users=…)"
-            )
-        if "history" in chosen and not self._hooks.keeps_history:
-            raise ConfigError("the endpoint history needs Tessera(audit=True)")
-        if "me" in chosen and self._hooks.user_view is None:
-            raise ConfigError("the endpoint me needs @tessera.user_view, registered before blueprint()")
+        self._refuse_lacking(chosen)
         name = name or "_".join(filter(None, ("tessera", self.realm)))
         return make_blueprint(self, chosen, name, url_prefix, has_users=self._hooks.users is not None)
 
@@ -323,6 +317,19 @@ class Tessera(HookRegistration, Actions[User], Generic[User]):
         members = declared_members(account) or self._hooks.account_members or ("username",)
         name = name or "_".join(filter(None, ("tessera_console", self.realm)))
         return make_console(self, account=members, sign_in_path=sign_in, name=name, url_prefix=url_prefix)
+
+    def _refuse_lacking(self, chosen: tuple[str, ...]) -> None:
+        """Refuse endpoints that need something that is not registered."""
+        hooks = self._hooks
+        needs = (
+            (("login",), self._logs_in, "@tessera.authenticator, registered before blueprint(), or Tessera(users=…)"),
+            (("history",), hooks.keeps_history, "Tessera(audit=True)"),
+            (("me", "bind"), hooks.user_view, "@tessera.user_view, registered before blueprint()"),
+        )
+        for endpoints, has, what in needs:
+            for lacking in chosen if not has else ():
+                if lacking in endpoints:
+                    raise ConfigError(f"the endpoint {lacking} needs {what}")
 
     @property
     def _logs_in(self) -> bool:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _NO_FACTORS: Final = frozenset(("mfa", "user"))
 """Words of `amr` that name no way to prove who one is."""
+_OF_FACTORS: Final = frozenset((TOTP, PASSKEY))
+"""Proofs that are checked without the application's users."""
 
 
 class StepUpRequest(Delivery, frozen=True):
@@ -45,7 +47,7 @@ def step_up(tessera: Tessera[Any], body: StepUpRequest) -> Any:
     """A pair of the present session, whose login is fresh from now on.
 
     Raises:
-        InputError: there is not exactly one proof.
+        InputError: there is not exactly one proof, or one that only `Tessera(users=)` can check.
         TokenInvalidError: what the request carries belongs to no session.
     """
     runtime, identity = tessera.runtime, owner_of_request(tessera)
@@ -73,8 +75,11 @@ def _delivery_of(runtime: Runtime, body: StepUpRequest, transport: str) -> Deliv
 def _proved(tessera: Tessera[Any], identity: Identity[Any], body: StepUpRequest) -> tuple[str, ...]:
     """How the user has proved it (RFC 8176); "mfa" in addition where he had logged in by something else."""
     given = [name for name in PROOFS if getattr(body, name) is not None]
-    if len(given) != 1:
-        raise InputError(f"exactly one of these proves who you are: {', '.join(PROOFS)}")
+    has_users = tessera.runtime.accounts.users is not None
+    accepted = [name for name in PROOFS if has_users or name in _OF_FACTORS]
+    if len(given) != 1 or given[0] not in accepted:
+        member = given[0] if given else accepted[0]
+        raise InputError(f"exactly one of these proves who you are: {', '.join(accepted)}", member=member)
     user_id = str(identity.user_id)
     try:
         proved = PROOFS[given[0]](tessera, user_id, body)
