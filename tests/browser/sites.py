@@ -55,6 +55,19 @@ class Service:
     asked: Counter[str] = field(default_factory=Counter)
     """Requests by method and path, of which each is handled, and not answered before it is counted."""
     _counting: threading.Condition = field(default_factory=threading.Condition)
+    _answering: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self._answering.set()
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Requests are handled and counted here, and answered when this ends."""
+        self._answering.clear()
+        try:
+            yield
+        finally:
+            self._answering.set()
 
     @property
     def url(self) -> str:
@@ -75,6 +88,7 @@ class Service:
         with self._counting:
             self.asked[f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"] += 1
             self._counting.notify_all()
+        self._answering.wait(60)
         return answer
 
     def wait_until_asked(self, expected: dict[str, int]) -> None:

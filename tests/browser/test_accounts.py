@@ -40,6 +40,19 @@ class Guest:
         else:
             self.page.wait_for_selector(wait)
 
+    def enter_twice(self, wait, request):
+        """Press Enter again while the answer is on its way; gives how often the request has come."""
+        # Neither Playwright nor Chromium runs a script in a page that is about to go: a key is pressed there still.
+        devtools, before = self.page.context.new_cdp_session(self.page), self.service.asked[request]
+        key = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13}
+        with self.service.silent():
+            for _ in range(2):
+                for kind in ({"type": "keyDown", "text": "\r"}, {"type": "keyUp"}):
+                    devtools.send("Input.dispatchKeyEvent", {**key, **kind})
+                self.service.wait_until_asked({request: before + 1})
+        self.page.wait_for_selector(wait)
+        return self.service.asked[request] - before
+
     def send(self, recipient=PHONE):
         """Ask for a code on the page that is open, and type it."""
         self.service.clock.now += 60
@@ -246,3 +259,50 @@ def test_a_browser_without_passkeys_shows_no_button_for_them(guests):
     guest.page.add_init_script("delete window.PublicKeyCredential")
     guest.open("/sign-in")
     assert not guest.page.is_visible("#use-passkey")
+
+
+@EACH
+def test_enter_that_is_pressed_twice_sends_a_form_once(guests, language, width):
+    guest = Guest(guests, language=language, width=width)
+    page = guest.page
+    guest.sign_in()
+    guest.open("/security")
+    guest.press("form[action$='/totp'] button", "#secret")
+    secret = page.inner_text("#secret")
+    page.fill("#code", guest.service.digits(secret))
+    assert guest.enter_twice("#codes, #error", "POST /console/security/totp/confirm") == 1
+    assert page.locator("#codes code").count() == 10
+    guest.sign_in(wait="#totp")
+    page.fill("#totp", guest.service.digits(secret))
+    assert guest.enter_twice(".devices, #error", "POST /console/second-factor") == 1
+    assert page.url.endswith("/console/devices")
+    guest.open("/step-up?next=/console/security")
+    page.fill("#totp", "000000")
+    assert guest.enter_twice("#error", "POST /console/step-up") == 1
+    # The page that comes has a form that was not sent yet.
+    page.fill("#totp", guest.service.digits(secret))
+    guest.press("button.main", "/security")
+
+
+def test_a_form_that_was_sent_is_sent_again_when_its_page_comes_back(guests):
+    guest = Guest(guests)
+    page = guest.page
+    guest.open("/sign-in/code")
+    page.evaluate("document.forms[0].dataset.sending = ''")
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    guest.send()
+    guest.press("button.main", "/devices")
+
+
+@EACH
+def test_a_passkey_does_not_keep_who_did_not_want_to_stay_signed_in(guests, language, width):
+    guest = Guest(guests, language=language, width=width)
+    give_device(guest.page)
+    guest.sign_in()
+    guest.add_passkey()
+    for stays in (False, True):
+        guest.press("#sign-out", "/sign-in?*")
+        guest.page.set_checked("#remember", stays)
+        guest.press("#use-passkey", "/devices")
+        lasting = {cookie["expires"] > 0 for cookie in guest.page.context.cookies() if "refresh" in cookie["name"]}
+        assert lasting == {stays}

@@ -18,7 +18,13 @@ async function ask(button) {
     const options = await optionsOf(button);
     const { passkey } = tessera;
     const answer = button.dataset.passkey === "create" ? await passkey.create(options) : await passkey.prove(options);
-    button.form.elements.passkey.value = JSON.stringify(answer);
+    const { passkey: field, remember } = button.form.elements;
+    field.value = JSON.stringify(answer);
+    // Another form of the page may ask whether to stay signed in: it is asked once for both.
+    const asked = document.getElementById("remember");
+    if (asked && remember) {
+      remember.disabled = !asked.checked;
+    }
     button.form.submit();
   } catch {
     // The person, or the device, has said no; which is not told.
