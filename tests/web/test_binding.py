@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from .people import EMAIL, PASSWORD, PHONE, AccountsApp
@@ -109,3 +111,53 @@ def test_Q04_a_link_that_was_sent_to_a_recipient_of_before_is_good_for_nothing(t
     answer = town.post(path, {"ticket": ticket, **({"password": "seven green owls"} if purpose == "reset" else {})})
     assert error_of(answer) == (401, "ticket_invalid")
     assert town.post("/login", {"email": "grace@example.com", "password": PASSWORD}).status_code == 200
+
+
+def confirm_link(town, recipient, token=None):
+    assert town.post("/links", {"recipient": recipient, "purpose": "confirm"}, token=token).status_code == 200
+    return {"ticket": town.messages()[-1]["link"].rpartition("/")[2]}
+
+
+def test_Q04_a_link_that_confirms_an_address_of_before_does_not_bring_it_back(town):
+    token = town.register(EMAIL)["access_token"]
+    link = confirm_link(town, EMAIL)
+    assert bound(town, token, "grace@example.com").status_code == 200
+    assert error_of(town.post("/links/redeem", link)) == (401, "ticket_invalid")
+    assert town.people.rows[1].email == "grace@example.com"
+
+
+@pytest.mark.parametrize("then", ["another address", "logout"])
+def test_Q04_a_link_to_a_mistyped_address_dies_with_what_follows(town, then):
+    token = town.register()["access_token"]
+    town.clock.advance(61)
+    link = confirm_link(town, "mistyped@example.com", token)
+    if then == "logout":
+        assert town.post("/logout", token=token).status_code == 200
+    else:
+        assert bound(town, token, EMAIL).status_code == 200
+    assert error_of(town.post("/links/redeem", link)) == (401, "ticket_invalid")
+    assert town.people.rows[1].email == ("" if then == "logout" else EMAIL)
+
+
+def test_a_disabled_user_sets_no_password_by_a_code(town):
+    town.register()
+    code = town.code(PHONE, "reset")
+    town.people.rows[1] = replace(town.people.rows[1], disabled=True)
+    body = {"recipient": PHONE, "code": code, "password": "seven green owls"}
+    assert error_of(town.post("/password/reset", body)) == (401, "code_wrong")
+
+
+def test_who_is_disabled_is_so_whatever_loads_the_user(tmp_path):
+    town = AccountsApp(tmp_path)
+    town.tessera.user_loader(town.people.by_id)
+    pair = town.register()
+    town.people.rows[1] = replace(town.people.rows[1], disabled=True)
+    assert error_of(town.post("/refresh", {"refresh_token": pair["refresh_token"]})) == (401, "user_gone")
+
+
+def test_L15_a_code_to_reset_a_password_dies_when_it_is_changed(town):
+    token = town.register()["access_token"]
+    code = town.code(PHONE, "reset")
+    assert town.post("/password", {"old": PASSWORD, "new": "seven green owls"}, token=token).status_code == 200
+    body = {"recipient": PHONE, "code": code, "password": "eleven red foxes"}
+    assert error_of(town.post("/password/reset", body)) == (401, "code_wrong")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pyotp
 import pytest
-from flask import request
+from flask import Flask, request
 
-from flask_tessera.testing import race
+from flask_tessera import Tessera
+from flask_tessera.testing import Clock, race
 from tests.authenticator import Authenticator
 
 from .people import EMAIL, PASSWORD, PHONE, SITE, AccountsApp
@@ -358,3 +360,44 @@ def test_G01_a_code_of_an_app_after_one_by_mail_is_a_second_factor(tmp_path):
     pair = town.post("/step-up", {"totp": generator.code()}, token=token).json["data"]
     with town.app.app_context():
         assert "mfa" in town.tessera.verify(pair["access_token"]).amr
+
+
+def test_what_an_own_login_gives_its_session_is_kept_over_the_second_step(tmp_path):
+    town = AccountsApp(tmp_path)
+
+    @town.app.post("/kiosk")
+    def kiosk():
+        with town.tessera.login_attempt(PHONE) as attempt:
+            return attempt.login(1, scope=request.get_json()["scope"], claims={"kiosk": True}).to_response()
+
+    town.tessera.scope_loader(lambda user: "orders:write")
+    town.register()
+    generator = Generator(town)
+    for scope in ("orders:read", ""):
+        ticket = town.app.test_client().post("/kiosk", json={"scope": scope}).json["next"]["ticket"]
+        answer = town.post("/second-factor", {"ticket": ticket, "totp": generator.code()})
+        with town.app.app_context():
+            identity = town.tessera.verify(answer.json["data"]["access_token"])
+        assert (" ".join(identity.scopes), identity.claims["kiosk"]) == (scope, True)
+
+
+def test_a_user_whose_id_is_spelled_otherwise_is_asked_too():
+    """A database may compare texts whatever their case."""
+    app = Flask("letters")
+    app.config.update(SECRET_KEY="only for tests, not for a server", TESSERA_STORE_URL="memory:")
+    tessera = Tessera(clock=Clock())
+    tessera.user_loader(lambda user_id: SimpleNamespace(id=user_id.lower()))
+    tessera.init_app(app)
+    app.register_blueprint(tessera.blueprint("second-factor", "totp"))
+
+    @app.post("/signin/<name>")
+    def signin(name):
+        with tessera.login_attempt(name) as attempt:
+            return attempt.login(name).to_response()
+
+    with app.app_context():
+        totp = tessera.runtime.accounts.totp
+        secret = totp.begin("alice", "alice", "shop").secret
+        totp.confirm("alice", pyotp.TOTP(secret).at(tessera.runtime.clock()))
+    for name in ("alice", "ALICE"):
+        assert error_of(app.test_client().post(f"/signin/{name}")) == (401, "second_factor_required")

@@ -89,6 +89,10 @@ class Codes:
         if not is_right or not self._values.put(_KIND, key, _USED, expires_at=until, at=at, expected_version=version):
             raise CodeWrongError("wrong, used or expired")
 
+    def drop(self, purpose: str, recipient: Recipient) -> None:
+        """Make a code that was sent good for nothing."""
+        self._values.delete(_KIND, self._key(purpose, recipient))
+
     def _key(self, purpose: str, recipient: Recipient) -> bytes:
         return hashed_key("code", self._realm, purpose, *recipient)
 

@@ -60,6 +60,17 @@ class ActionBase(Generic[User]):
         is_object = hasattr(user, "get_id") or (hasattr(user, "id") and not isinstance(user, str | int))
         return user if is_object else load_user(self.runtime.hooks, self.runtime.hooks.user_id_of(self.id_of(user)))
 
+    def as_loaded(self, user: Any) -> Any:
+        """The user object where a text names the user: the loader may know one spelling of an id as another.
+
+        What was given, where there is no loader, or what it gives names no id.
+
+        Raises:
+            UserGoneError: the loader knows no such user.
+        """
+        found = self.object_of(user) if isinstance(user, str) else user
+        return found if hasattr(found, "get_id") or hasattr(found, "id") else user
+
     def _current_sid(self) -> bytes:
         identity = self._signed_in()
         if not identity.session_id and identity.credential != "legacy":

@@ -6,16 +6,18 @@ Q04). The host of a link is the setting `PUBLIC_URL`, whatever a request says of
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..accounts.recipients import Recipient, parse_recipient
-from ..errors import LoginRefusedError, SendingError, TicketInvalidError, UserGoneError
+from ..errors import ConfigError, LoginRefusedError, SendingError, TicketInvalidError, UserGoneError
 from ..services.keys import parse_sid
 from ..services.messages import NO_ACCOUNT, Facts
 from ..services.tickets import Ticket
 from .app_state import states_of
 from .logins import users_of
 from .outgoing import send_message
+from .request_auth import auth_of
 from .user_loading import load_user
 
 if TYPE_CHECKING:
@@ -46,7 +48,10 @@ def send_link(tessera: Tessera[Any], purpose: LinkPurpose, recipient: Recipient,
     if not runtime.settings.PUBLIC_URL:
         raise SendingError("links need TESSERA_PUBLIC_URL, such as https://app.example.com")
     owner = user if user is not None else users_of(runtime.accounts).by_recipient(recipient)
-    text = None if owner is None else _ticket_of(tessera, purpose, recipient, owner)
+    data: dict[str, Any] = {"recipient": recipient.address}
+    if user is not None:
+        data["replaces"] = _addresses_of(tessera, user)
+    text = None if owner is None else _ticket_of(tessera, purpose, data, owner)
     if text is None:
         send_message(tessera, NO_ACCOUNT, recipient, Facts(), asked_for=purpose)
         return
@@ -54,13 +59,18 @@ def send_link(tessera: Tessera[Any], purpose: LinkPurpose, recipient: Recipient,
     send_message(tessera, purpose, recipient, facts)
 
 
-def _ticket_of(tessera: Tessera[Any], purpose: LinkPurpose, recipient: Recipient, owner: Any) -> str | None:
-    """The text of a ticket; None for whoever may not log in: who asked is not told so."""
+def _ticket_of(tessera: Tessera[Any], purpose: LinkPurpose, data: dict[str, Any], owner: Any) -> str | None:
+    """The text of a ticket; None for whoever may not log in: who asked is not told so.
+
+    One that makes an address its user's dies with the session that has asked for it.
+    """
+    identity = auth_of(tessera.realm).identity if "replaces" in data else None
     wanted = Ticket(
         _PURPOSE + purpose,
         user_id=tessera.id_of(owner),
+        session_id=identity.session_id if identity is not None else "",
         user_stamp=tessera.stamp_of(owner),
-        data={"recipient": recipient.address},
+        data=data,
     )
     try:
         return tessera.runtime.tickets.issue(wanted, expires_in=LIFETIMES[purpose])
@@ -132,15 +142,25 @@ def redeem_link(tessera: Tessera[Any], text: str, purpose: str) -> Any:
         user = load_user(runtime.hooks, runtime.hooks.user_id_of(ticket.user_id), ticket.user_stamp)
     except UserGoneError as error:
         raise TicketInvalidError("its user is gone, or disabled") from error
-    # One that confirms an address may make it the user's.
-    if purpose != CONFIRM and not _is_reached_at(tessera, user, recipient_of(ticket)):
+    if not _is_meant_still(tessera, user, ticket):
         raise TicketInvalidError("its user has another recipient by now")
     return user
 
 
-def _is_reached_at(tessera: Tessera[Any], user: Any, recipient: Recipient) -> bool:
+def _is_meant_still(tessera: Tessera[Any], user: Any, ticket: Ticket) -> bool:
+    """Whether the user has the recipient, or had none but those of now when he asked to have it."""
+    if "replaces" in ticket.data:
+        return bool(ticket.data["replaces"] == _addresses_of(tessera, user))
+    recipient = recipient_of(ticket)
     owner = users_of(tessera.runtime.accounts).by_recipient(recipient)
     return owner is not None and tessera.id_of(owner) == tessera.id_of(user)
+
+
+def _addresses_of(tessera: Tessera[Any], user: Any) -> list[str]:
+    """The recipients of a user, for comparisons; none where the application does not tell."""
+    with suppress(ConfigError):
+        return sorted(each.address for each in users_of(tessera.runtime.accounts).recipients(user))
+    return []
 
 
 def _link_of(tessera: Tessera[Any], ticket: str) -> str:

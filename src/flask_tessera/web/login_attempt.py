@@ -119,8 +119,10 @@ class LoginAttempt(Generic[User]):
             SecondFactorRequiredError: a second factor is needed; the answer holds the ticket for that step.
             LoginRefusedError: the user is disabled or suspended.
         """
-        ways = (amr,) if isinstance(amr, str) else tuple(amr)
-        refuse_incomplete(self._actions, user, amr=ways, device=device, trust_token=trust_token)
+        user, ways = self._actions.as_loaded(user), (amr,) if isinstance(amr, str) else tuple(amr)
+        refuse_incomplete(
+            self._actions, user, amr=ways, device=device, scope=scope, claims=claims, trust_token=trust_token
+        )
         pair = self._actions.start_session(
             user, device=device, scope=scope, amr=ways, claims=claims, checkpoint=self._checkpoint
         )
@@ -129,6 +131,7 @@ class LoginAttempt(Generic[User]):
 
     def create_token(self, user: User | Any, expires_in: Any = None) -> str:
         """As `Tessera.create_token`, and as `login` with a password; errors as of `login`."""
+        user = self._actions.as_loaded(user)
         refuse_incomplete(self._actions, user)
         token = self._actions.start_token(user, expires_in, checkpoint=self._checkpoint)
         self._note_login()

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from .. import signals
 from ..errors import (
@@ -59,6 +60,8 @@ class _FirstStep(msgspec.Struct, frozen=True):
 
     amr: tuple[str, ...]
     device: Device
+    scope: str | None = None
+    claims: dict[str, Any] | None = None
 
 
 prepare(_FirstStep)
@@ -70,6 +73,8 @@ def refuse_incomplete(
     *,
     amr: tuple[str, ...] = ("pwd",),
     device: Device = _NO_DEVICE,
+    scope: str | UnsetType = UNSET,
+    claims: Mapping[str, Any] | None = None,
     trust_token: object = None,
 ) -> None:
     """Raise if no session may begin yet, though the credentials were right; arguments as of `LoginAttempt.login`.
@@ -82,17 +87,18 @@ def refuse_incomplete(
     if users is not None and users.is_disabled(actions.object_of(user)):
         raise LoginRefusedError("the user is disabled")
     if _TWO_AT_ONCE.isdisjoint(amr):
-        _ask_for_second_factor(actions, user, amr, clean_device(device), trust_token)
+        first = _FirstStep(
+            amr, clean_device(device), None if scope is UNSET else scope, dict(claims) if claims else None
+        )
+        _ask_for_second_factor(actions, user, first, trust_token)
 
 
-def _ask_for_second_factor(
-    actions: ActionBase[Any], user: Any, amr: tuple[str, ...], device: Device, trust_token: object
-) -> None:
+def _ask_for_second_factor(actions: ActionBase[Any], user: Any, first: _FirstStep, trust_token: object) -> None:
     runtime, user_id = actions.runtime, actions.id_of(user)
     factors = runtime.accounts.second_factors.names_of(user_id)
     if not factors or runtime.accounts.trusted_devices.is_trusted(user_id, trust_token):
         return
-    data = msgspec.to_builtins(_FirstStep(amr, device))
+    data = msgspec.to_builtins(first)
     wanted = Ticket(PURPOSE, user_id=user_id, user_stamp=actions.stamp_of(user), data=data)
     ticket = runtime.tickets.issue(wanted, expires_in=LIFETIME)
     raise SecondFactorRequiredError(_next_step(runtime, user_id, ticket, factors))
@@ -154,7 +160,10 @@ def take_second_step(
     runtime.tickets.redeem(text, PURPOSE)
     user = load_user(runtime.hooks, runtime.hooks.user_id_of(ticket.user_id), ticket.user_stamp)
     ways = tuple(dict.fromkeys((*first.amr, *amr, TWO)))
-    pair = tessera.start_session(user, device=first.device, amr=ways, checkpoint=checkpoint)
+    scope = UNSET if first.scope is None else first.scope
+    pair = tessera.start_session(
+        user, device=first.device, scope=scope, amr=ways, claims=first.claims, checkpoint=checkpoint
+    )
     return pair, _trust(tessera, pair, first.device) if trust else ""
 
 

@@ -46,6 +46,8 @@ def refuse_gone(hooks: Hooks, user: Any, user_stamp: str) -> Any:
     # `return user.is_active and user` gives False.
     if user is None or user is False:
         raise UserGoneError("the user loader gave nobody")
+    if hooks.users is not None and hooks.user_loader != hooks.users.load and hooks.users.is_disabled(user):
+        raise UserGoneError("the user is disabled")
     try:
         is_other = bool(user_stamp) and hooks.stamp_of(user) not in ("", user_stamp)
     except (AttributeError, RuntimeError) as error:

@@ -10,6 +10,7 @@ from ..cookies import Delivery, checked
 from ..current import current_request_object
 from ..own_claims import loaded_claims
 from ..request_auth import find_credential, identify_request
+from ..second_step import refuse_incomplete
 from ..token_pair import PairResponse, TokenPair
 from ..user_loading import load_user
 from .row import Endpoint
@@ -48,6 +49,7 @@ def _exchanged(tessera: Tessera[Any], legacy: LegacyLogins, request: Request, te
     if identity.credential != "legacy":
         raise TokenInvalidError("a token of this application needs no exchange")
     user = load_user(runtime.hooks, identity.user_id)
+    refuse_incomplete(tessera, user, amr=())
     login = Login(
         str(identity.user_id),
         caller=tessera.client_info(),
@@ -69,7 +71,7 @@ ROWS: Final = (
         response=PairResponse,
         errors=(
             *("token_missing", "token_ambiguous", "token_invalid", "token_expired", "not_found"),
-            *("login_refused", "session_limit_reached", "csrf_failed"),
+            *("login_refused", "second_factor_required", "session_limit_reached", "csrf_failed"),
         ),
         may_be_empty=True,
     ),

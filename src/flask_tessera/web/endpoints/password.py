@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from ...accounts.address import network_of
 from ...accounts.hash_slots import claiming, network_claim
 from ...accounts.recipients import parse_recipient
-from ...errors import CodeWrongError, InputError, OldPasswordError, ThrottledError
+from ...errors import CodeWrongError, ConfigError, InputError, OldPasswordError, ThrottledError
 from ..links import RESET, look_at_link, recipient_of, redeem_link
 from ..logins import passwords_of, users_of
 from ..password_policy import password_policy
@@ -66,6 +67,7 @@ def change_password(tessera: Tessera[Any], body: PasswordRequest) -> EffectiveRe
     except (OldPasswordError, ThrottledError) as error:
         runtime.record("password_change_failed", user_id=user_id, session_id=identity.session_id, reason=error.row.slug)
         raise
+    _drop_codes(tessera, user)
     try:
         return EffectiveResponse(tessera.revoke_others("password_change").effective_by)
     finally:
@@ -93,8 +95,8 @@ def _reset_by_code(tessera: Tessera[Any], body: ResetRequest) -> EffectiveRespon
     with tessera.login_attempt(recipient.address):
         services.codes.use("reset", recipient, body.code)
         user = users_of(services).by_recipient(recipient)
-        if user is None:
-            raise CodeWrongError("the code is right, and the user gone")
+        if user is None or users_of(services).is_disabled(user):
+            raise CodeWrongError("the code is right, and the user gone, or disabled")
         try:
             hashed = passwords_of(services).hash(body.password)
         except ThrottledError:
@@ -116,8 +118,18 @@ def _reset_by_link(tessera: Tessera[Any], body: ResetRequest) -> EffectiveRespon
 
 def _set(tessera: Tessera[Any], user: Any, hashed: str) -> EffectiveResponse:
     passwords_of(tessera.runtime.accounts).reset(user, hashed)
+    _drop_codes(tessera, user)
     tessera.runtime.record("password_changed", user_id=tessera.id_of(user), subject="reset")
     return EffectiveResponse(tessera.revoke_user(user, "password_change").effective_by)
+
+
+def _drop_codes(tessera: Tessera[Any], user: Any) -> None:
+    """Codes that were sent to reset the password of before are good for nothing (requirement L15)."""
+    services = tessera.runtime.accounts
+    # An application need not tell how its users are reached.
+    with suppress(ConfigError):
+        for recipient in users_of(services).recipients(user):
+            services.codes.drop("reset", recipient)
 
 
 _WEAK: Final = ("password_too_short", "password_common", "password_breached")
