@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +18,14 @@ NO_PHONES = (
     *("", " ", "12345", "1380013800", "138001380000", "1１３800138000", "１３８００１３８０００", "+1 555"),
     *("13800138000 ext 4", "tel:13800138000", "13800138000\n", "13800138000;x", "0" * 33, "+", "++8613800138000"),
 )
+NOBODYS = {
+    "premium rate": ("+19002345678", "+449098790000", "+979123456789", "+499001234567", "+33899123456", "+39899123456"),
+    "premium rate of China": ("+8616896123",),
+    "shared cost": ("+864001234567", "+448431234567", "+80812345678"),
+    "toll-free": ("+18002345678", "+80012345678"),
+    "satellites and networks of no country": ("+870773111632", "+881612345678", "+88213300655", "+883510012345"),
+    "pagers": ("+447640123456",),
+}
 NO_EMAILS = (
     *("@", "a@", "@b.com", "a@b@c.com", "a b@c.com", "a@b..com", "a@-b.com", "a@b-.com", ".a@b.com", "a.@b.com"),
     *("a..b@c.com", '"a"@b.com', "a@b.com\n", "a\r\nBcc: x@y.com", "ä@b.com", "a@bücher.de", "x" * 65 + "@b.com"),
@@ -40,6 +51,22 @@ def test_L10_what_is_no_phone_number_is_refused(text):
     with pytest.raises(InputError) as refused:
         parse_recipient(text)
     assert refused.value.slug == "phone_malformed"
+
+
+@pytest.mark.parametrize("text", [*chain.from_iterable(NOBODYS.values())])
+def test_L10_numbers_that_belong_to_no_person_are_refused(text):
+    with pytest.raises(InputError) as refused:
+        parse_recipient(text)
+    assert refused.value.slug == "phone_malformed"
+
+
+@pytest.mark.parametrize("region", sorted(phonenumbers.SUPPORTED_REGIONS))
+def test_L10_a_mobile_number_of_each_country_is_taken(region):
+    kinds = phonenumbers.PhoneNumberType
+    for kind in (kinds.MOBILE, kinds.VOIP, kinds.PERSONAL_NUMBER, kinds.FIXED_LINE):
+        if number := phonenumbers.example_number_for_type(region, kind):
+            text = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+            assert parse_recipient(text).address == text
 
 
 @pytest.mark.parametrize("value", [None, True, 13800138000, 1.5, ["13800138000"], {"$ne": ""}, b"13800138000"])

@@ -108,6 +108,29 @@ def test_L13_a_network_gets_two_hundred_messages_an_hour_to_whomever(limits, clo
     assert is_open(limits, "email", "anna@example.com", "")
 
 
+@pytest.mark.parametrize("other", ["anna+shop@example.com", "Anna@Example.com", "anna+a+b@example.com"])
+def test_L13_all_spellings_of_a_mailbox_count_as_one(limits, other):
+    count(limits, "email", "anna@example.com", "a")
+    assert not is_open(limits, "email", other, "b")
+    assert is_open(limits, "email", "+anna@example.com", "b")
+    assert is_open(limits, "email", "anna+shop@example.org", "b")
+    for _ in range(3):
+        limits.count_notice("new_device", "email", "anna@example.com")
+    with pytest.raises(ThrottledError):
+        limits.count_notice("new_device", "email", other)
+
+
+def test_L13_a_network_gets_a_tenth_of_a_country(limits, clock):
+    for number in range(10):
+        count(limits, "phone", phone(number, "+1201"), "203.0.113.7")
+    assert retry_after(limits, "phone", phone(10, "+1604"), "203.0.113.7") == HOUR
+    assert is_open(limits, "phone", phone(10, "+1604"), "203.0.113.8")
+    assert is_open(limits, "phone", phone(10, "+4477"), "203.0.113.7")
+    assert is_open(limits, "phone", phone(10), "203.0.113.7")
+    clock.advance(HOUR)
+    assert is_open(limits, "phone", phone(10, "+1604"), "203.0.113.7")
+
+
 @pytest.mark.parametrize(("prefix", "amount"), [("+86138", 10_000), ("+4477", 100), ("+1201", 100), ("+85291", 100)])
 def test_L13_a_country_gets_so_many_messages_an_hour(limits, clock, prefix, amount):
     for number in range(amount):

@@ -17,6 +17,11 @@ _COUNTRY: Final = "+86"
 # The numbers that Chinese networks give to people; phonenumbers learns of a new range later than they do. Not \d, which
 # takes the digits of every script.
 _CHINESE: Final = re.compile(r"1[2-9][0-9]{9}")
+# As phonenumbers has them (`PhoneNumberType`): FIXED_LINE, MOBILE, FIXED_LINE_OR_MOBILE, VOIP, PERSONAL_NUMBER. What is
+# missing earns money by each call or message, costs nothing to call, or is no phone.
+_PERSONAL: Final = frozenset((0, 1, 2, 6, 7))
+_NO_COUNTRY: Final = "001"
+"""The region of numbers of satellites, of services, and of networks of no country: +800, +870, +881, +979."""
 _TYPED: Final = re.compile(r"\+?[0-9 ()./-]+")
 # As HTML's input type=email has it, which is narrower than RFC 5322: no quotes, no comments.
 _EMAIL: Final = re.compile(
@@ -55,7 +60,8 @@ def parse_phone(text: object) -> Recipient:
     """The recipient that a phone number names, typed with or without spaces, dashes, brackets and calling code.
 
     Raises:
-        InputError: `phone_malformed`: no text, no number that a network gives to people, or one with an extension.
+        InputError: `phone_malformed`: no text, no number that a network gives to people, or one with an extension. So
+            are premium rates, shared costs, toll-free numbers and satellites.
         ConfigError: it is no Chinese number, and the extra `accounts` is not installed.
     """
     if not isinstance(text, str) or len(text) > _LONGEST_PHONE or not _TYPED.fullmatch(text):
@@ -78,6 +84,8 @@ def _foreign(plain: str) -> str:
         raise InputError(f"no phone number: {error}", slug="phone_malformed") from error
     if not phonenumbers.is_valid_number(number) or number.extension:
         raise InputError("no network has such a phone number", slug="phone_malformed")
+    if phonenumbers.region_code_for_number(number) == _NO_COUNTRY or phonenumbers.number_type(number) not in _PERSONAL:
+        raise InputError("a number that belongs to no person", slug="phone_malformed")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 

@@ -11,8 +11,11 @@ The limits are fixed, since they are for abuse, and no application needs others:
 - one network (an IPv4 address, or a /64 of IPv6), behind which there may be many people: 200 in an hour;
 - one recipient, by notices of one sort: 3 in an hour, 10 in a day. They are counted apart from what is asked for: else
   whoever asks for codes to an owner's address would keep from him that somebody has logged in;
-- one calling code of phones: 10,000 in an hour to +86, 100 in an hour to each other. Toll fraud sends to numbers that
+- one calling code of phones: 10,000 in an hour to +86, 100 in an hour to each other, of which one network gets a tenth,
+  so that none takes them all. Toll fraud sends to numbers that
   earn money by each message, in countries in which an application has hardly any users.
+
+The spellings of one mailbox count as one: case, and what follows a plus sign before the at sign, do not matter.
 
 Recipients, networks and countries count for all realms together: they have the same phone, and the same bill.
 """
@@ -45,6 +48,7 @@ PER_RECIPIENT: Final = ((10, _HOUR), (20, _DAY))
 PER_NOTICE: Final = ((3, _HOUR), (10, _DAY))
 PER_NETWORK: Final = ((200, _HOUR),)
 PER_CALLING_CODE: Final = ((100, _HOUR),)
+PER_CALLING_CODE_AND_NETWORK: Final = ((10, _HOUR),)
 TO_CHINA: Final = ((10_000, _HOUR),)
 """So many messages in so many seconds."""
 
@@ -114,7 +118,7 @@ class SendingLimits:
             kind: of the recipient.
             address: the recipient's.
         """
-        places, at = _places(f"notice, {notice}", address, PER_NOTICE), self._clock()
+        places, at = _places(f"notice, {notice}", _counted_address(kind, address), PER_NOTICE), self._clock()
         places += _places_of_country(kind, address)
         self._refuse_if_full(places, at)
         self._take(places, at)
@@ -173,15 +177,30 @@ def calling_code_of(phone: str) -> str:
 
 
 def _places_of(kind: str, address: str, network: str, purpose: str) -> list[_Place]:
-    places = _places(f"recipient, {purpose}", address, PER_PURPOSE) + _places("recipient", address, PER_RECIPIENT)
+    name = _counted_address(kind, address)
+    places = _places(f"recipient, {purpose}", name, PER_PURPOSE) + _places("recipient", name, PER_RECIPIENT)
     if network:
         places += _places("network", network, PER_NETWORK)
-    return places + _places_of_country(kind, address)
+    return places + _places_of_country(kind, address, network)
 
 
-def _places_of_country(kind: str, address: str) -> list[_Place]:
-    code = calling_code_of(address) if kind == "phone" else ""
-    return _places("country", code, TO_CHINA if code == "86" else PER_CALLING_CODE) if kind == "phone" else []
+def _places_of_country(kind: str, address: str, network: str = "") -> list[_Place]:
+    if kind != "phone":
+        return []
+    code = calling_code_of(address)
+    if code == "86":
+        # Of these a network gets less than a tenth anyhow.
+        return _places("country", code, TO_CHINA)
+    of_network = _places("network, country", f"{network} {code}", PER_CALLING_CODE_AND_NETWORK) if network else []
+    return of_network + _places("country", code, PER_CALLING_CODE)
+
+
+def _counted_address(kind: str, address: str) -> str:
+    """The mailbox, or the phone, that an address reaches; for counting, not to know people by."""
+    if kind == "phone":
+        return address
+    local, _, domain = address.lower().rpartition("@")
+    return f"{local[:1]}{local[1:].partition('+')[0]}@{domain}"
 
 
 def _places(what: str, name: str, rates: Rates) -> list[_Place]:
