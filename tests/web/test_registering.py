@@ -8,10 +8,11 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from flask_tessera.accounts.hash_slots import claiming, network_claim
-from flask_tessera.accounts.recipients import parse_recipient
-from flask_tessera.errors import SendingError
+from flask_tessera.accounts.recipients import Recipient, parse_recipient
+from flask_tessera.errors import ConfigError, SendingError
 from flask_tessera.services.account_passwords import AccountPasswords
 from flask_tessera.testing import race
+from flask_tessera.web.host_users import HostUsers
 
 from .people import EMAIL, PASSWORD, PHONE, SITE, AccountsApp
 
@@ -408,3 +409,31 @@ def test_the_words_of_a_person_are_those_that_name_him(town):
     town.register(name="Ada")
     (person,) = town.people.rows.values()
     assert list(AccountPasswords(town.people, None).words_of(person)) == [PHONE, "Ada"]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        *(Recipient("phone", PHONE), Recipient("phone", "+86 138 0013 8000"), Recipient("phone", None)),
+        *(Recipient("email", "Ada@Example.com"), Recipient("email", PHONE), Recipient("sms", "+8613800138000")),
+        *(("phone", "+8613800138000"), "+8613800138000", None),
+    ],
+)
+def test_recipients_of_another_spelling_than_ours_are_a_fault_of_the_application(town, told):
+    town.people.recipients = lambda _: [told]
+    with pytest.raises(ConfigError, match="must return Recipients") as raised:
+        HostUsers(town.people).recipients(None)
+    assert "138" not in str(raised.value).replace("+8613800138000", "")
+
+
+@pytest.mark.parametrize("text", [PHONE, "+1 650 253 0000", EMAIL, "a.b+c@x-y.example"])
+def test_what_is_parsed_is_a_recipient_of_ours(town, text):
+    town.people.recipients = lambda _: (parse_recipient(text) for _ in "a")
+    assert HostUsers(town.people).recipients(None) == [parse_recipient(text)]
+
+
+def test_recipients_of_another_spelling_are_logged_where_a_notice_would_go_nowhere(town, caplog):
+    town.register(device={"id": "a"})
+    town.people.recipients = lambda _: [Recipient("phone", PHONE)]
+    town.post("/login", {"phone": PHONE, "password": PASSWORD, "device": {"id": "b"}})
+    assert "must return Recipients" in caplog.text

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError
 from .logins import users_of
 from .notices import Happening, reached_at, tell
 from .request_auth import auth_of
@@ -24,10 +22,8 @@ def bind_recipient(tessera: Tessera[Any], user: Any, recipient: Recipient) -> An
         AlreadyExistsError: somebody else has it.
     """
     users = users_of(tessera.runtime.accounts)
-    before: list[Recipient] = []
     # An application need not tell how its users are reached.
-    with suppress(ConfigError):
-        before = list(users.recipients(user))
+    before: list[Recipient] = list(users.recipients(user)) if users.has("recipients") else []
     bound = users.bind(user, recipient)
     if recipient not in before:
         replaced = [each for each in before if each.kind == recipient.kind]

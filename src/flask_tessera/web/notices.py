@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .. import signals
-from ..errors import ConfigError, LoginRefusedError, SessionEndedError, ThrottledError
+from ..errors import LoginRefusedError, SessionEndedError, ThrottledError
 from ..services.known_devices import device_text
 from ..services.messages import Facts
 from ..services.ports import ClientInfo
@@ -120,9 +120,7 @@ def _recipients_of(tessera: Tessera[Any], user_id: str) -> list[Recipient]:
     hooks = tessera.runtime.hooks
     users: Any = hooks.users
     user = load_user(hooks, hooks.user_id_of(user_id))
-    with suppress(ConfigError):
-        return reached_at(users.recipients(user))
-    return []
+    return reached_at(users.recipients(user)) if users.has("recipients") else []
 
 
 def _send(tessera: Tessera[Any], happening: Happening, recipients: Sequence[Recipient]) -> None:
