@@ -137,7 +137,7 @@ def test_what_is_wrong_with_the_recipient_is_said_and_what_was_typed_stays(home,
     visitor = Visitor(home).open(path).submit(path, step="send", recipient=HOSTILE)
     assert (visitor.status, visitor.error) == (400, "This is not an e-mail address.")
     assert visitor.page.forms[path]["recipient"] == HOSTILE
-    assert not visitor.page.all("script")
+    assert [each["src"] for each in visitor.page.all("script")] == ["/console/static/once.js"]
     assert home.messages() == []
 
 

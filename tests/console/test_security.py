@@ -55,7 +55,7 @@ def test_who_has_no_password_sets_one_while_the_login_is_fresh(home):
     assert visitor.page.forms[CHANGE].keys() == {"csrf_token", "new"}
     visitor.submit(CHANGE, new=NEW)
     # There is nothing else by which he could prove who he is.
-    assert visitor.path == "/console/sign-in?next=%2Fconsole%2Fsecurity&reason=step_up_required"
+    assert visitor.path == "/console/sign-in?next=%2Fconsole%2Fsecurity%3Fundone%3D1&reason=step_up_required"
     home.clock.advance(3600)
     visitor.open("/console/sign-in/code").submit("/console/sign-in/code", step="send", recipient=PHONE)
     visitor.submit("/console/sign-in/code", code=home.last()["code"])
@@ -134,7 +134,7 @@ def test_S12_what_changes_a_factor_needs_a_new_proof_and_comes_back(ada, home, a
     ada.open(SECURITY).submit(action)
     assert ada.path == f"{STEP_UP}?next=%2Fconsole%2Fsecurity"
     ada.submit(STEP_UP, password="wrong")
-    assert (ada.status, ada.error) == (401, "Wrong account or password.")
+    assert (ada.status, ada.error) == (401, "Wrong password.")
     assert ada.page.forms[STEP_UP]["password"] == ""
     ada.submit(STEP_UP, password=PASSWORD)
     assert (ada.path, ada.status) == (SECURITY, 200)
@@ -207,7 +207,7 @@ def test_a_form_with_something_typed_into_it_is_not_sent_again_after_an_expiry(a
     home.clock.advance(1000)
     answer = ada.send("POST", CHANGE, data={**ada.page.forms[CHANGE], "old": PASSWORD, "new": NEW})
     page = Page(answer)
-    assert page.all("main")[0]["data-back"] == SECURITY
+    assert page.all("main")[0]["data-back"] == f"{SECURITY}?undone=1"
     assert page.forms == {}
     assert NEW not in answer.text
     assert ada.send("POST", CHANGE, data={"old": PASSWORD, "new": NEW}).status_code == 403
@@ -223,3 +223,72 @@ def test_an_application_that_checks_credentials_itself_has_the_page_without_a_pa
 def test_what_was_done_is_told_and_nothing_else_of_the_query(ada):
     assert ada.open(f"{SECURITY}?done=<b>").by_id("done") is None
     assert ada.open(f"{SECURITY}?done=totp").by_id("done") is None
+
+
+def test_what_was_typed_and_is_lost_is_told(ada, home):
+    assert ada.open(SECURITY).by_id("undone") is None
+    ada.open(f"{STEP_UP}?next=/console/security")
+    home.clock.advance(1000)
+    page = Page(ada.send("POST", STEP_UP, data={**ada.page.forms[STEP_UP], "password": PASSWORD}))
+    back = page.all("main")[0]["data-back"]
+    assert back == f"{STEP_UP}?next=%2Fconsole%2Fsecurity&undone=1"
+    for place in (SECURITY, back):
+        visitor = Visitor(home).login()
+        assert "was not done" in visitor.open(f"{place}{'&' if '?' in place else '?'}undone=1").by_id("undone")
+    assert visitor.page.forms[STEP_UP]["next"] == SECURITY
+
+
+def test_S12_a_passkey_that_was_made_too_late_is_told_and_hardly_begun(ada, home):
+    ada.open(SECURITY).submit(NEW_PASSKEY)
+    made = Authenticator().make(options_of(ada.page), origin=ORIGIN)
+    home.clock.advance(301)
+    ada.submit(PASSKEYS, passkey=text_of(made), name="key")
+    assert ada.path == f"{STEP_UP}?next=%2Fconsole%2Fsecurity%3Fundone%3D1"
+    ada.submit(STEP_UP, password=PASSWORD)
+    assert "was not done" in ada.by_id("undone")
+    home.clock.advance(241)
+    ada.open(SECURITY).submit(NEW_PASSKEY)
+    assert ada.path == f"{STEP_UP}?next=%2Fconsole%2Fsecurity"
+
+
+def test_a_generator_that_was_begun_anew_or_is_over_is_told_at_the_form_that_begins(ada, home):
+    other = Visitor(home).login()
+    for visitor in (ada, other):
+        visitor.open(SECURITY).submit(TOTP)
+    old, new = ada.by_id("secret"), other.by_id("secret")
+    ada.submit(CONFIRM, code=home.digits(old))
+    assert (ada.status, "begun anew" in ada.error, TOTP in ada.page.forms) == (401, True, True)
+    assert new not in ada.answer.text
+    other.submit(CONFIRM, code=home.digits(new))
+    assert other.status == 200
+
+
+def test_who_asks_for_where_a_form_is_sent_to_sees_the_form(ada):
+    for path in (CHANGE, TOTP, CONFIRM, f"{TOTP}/remove", CODES, NEW_PASSKEY, PASSKEYS, f"{PASSKEYS}/x/remove"):
+        answer = ada.get(path)
+        assert (answer.status_code, answer.headers["Location"]) == (303, SECURITY), path
+    for path in ("passkey", "passkey-options"):
+        assert ada.get(f"/console/sign-in/{path}").headers["Location"] == "/console/sign-in"
+    assert ada.open("/console/sign-out").path == "/console/devices"
+
+
+def test_a_passkey_that_was_removed_is_no_wrong_code(ada, home):
+    device = Authenticator()
+    add_passkey(ada, device)
+    (action,) = [each for each in ada.page.forms if each.endswith("/remove")]
+    ada.submit(action)
+    options = ada.send("POST", "/console/sign-in/passkey-options").json
+    ada.open(STEP_UP)
+    ada.submit(STEP_UP, passkey=text_of(device.made[0].use(options, origin=ORIGIN)))
+    assert (ada.status, ada.error.partition(".")[0].partition(":")[0]) == (401, "This passkey was not taken")
+
+
+def test_how_one_has_signed_in_is_said_in_words(ada, home):
+    device = Authenticator()
+    add_passkey(ada, device)
+    home.clock.advance(301)
+    ada.open(STEP_UP)
+    ada.submit(STEP_UP, passkey=text_of(device.made[0].use(options_of(ada.page), origin=ORIGIN)))
+    said = ada.open("/console/devices").page.text
+    assert "passkey, two factors" in " ".join(said.split())
+    assert "user" not in said.split()

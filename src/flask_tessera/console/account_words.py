@@ -48,6 +48,11 @@ ACCOUNT_WORDS: Final = {
         "confirm": "确认",
         "cancel": "取消",
         "or": "或者",
+        "undone": "登录状态或验证已过期，刚才提交的内容没有生效，请重新操作。",
+        "totp_over": "此次设置已过期，或已在其他窗口重新开始。请重新设置，以前显示的密钥已失效。",
+        "passkey_wrong": "无法使用此通行密钥：可能已从账号中移除，或页面打开太久。请重试，或改用其他方式。",
+        "password_wrong": "密码错误。",
+        "nothing_shown": "请填写验证码或恢复码。",
         "step_up": "请确认是您本人",
         "step_up_lead": "此操作需要再次验证。",
         "security": "账号安全",
@@ -131,6 +136,14 @@ ACCOUNT_WORDS: Final = {
         "confirm": "Confirm",
         "cancel": "Cancel",
         "or": "or",
+        "undone": "Your sign-in or proof had run out: what you sent just now was not done. Please do it again.",
+        "totp_over": "This set-up is over or was begun anew in another window. Begin again: its secret is void.",
+        "passkey_wrong": (
+            "This passkey was not taken: it was removed from the account, or the page was open too long. Try again,"
+            " or use something else."
+        ),
+        "password_wrong": "Wrong password.",
+        "nothing_shown": "Enter a code.",
         "step_up": "Confirm that it is you",
         "step_up_lead": "This needs another proof of who you are.",
         "security": "Security",

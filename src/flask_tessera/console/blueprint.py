@@ -11,7 +11,7 @@ from flask import Blueprint, redirect, url_for
 
 from ..errors import ConfigError, TesseraError
 from ..setting_checks import PREFIX
-from ..web.current import current_app_object
+from ..web.current import current_app_object, current_request_object
 from ..web.described import description_of
 from . import (
     devices,
@@ -29,7 +29,7 @@ from . import (
     step_up,
 )
 from .console import Console
-from .own_paths import is_own_path
+from .own_paths import is_own_path, page_of_form
 from .rendering import add_headers
 
 if TYPE_CHECKING:
@@ -107,8 +107,14 @@ def make_console(
     if not sign_in_path:
         blueprint.record(lambda state: _offer_second_step(console, state))
     blueprint.after_request(add_headers)
-    for endpoint, method, rule, handler in (*_ROWS, *(() if sign_in_path else _SIGN_IN_ROWS)):
-        blueprint.add_url_rule(rule, endpoint, _view_of(console, handler), methods=[method])
+    rows = (*_ROWS, *(() if sign_in_path else _SIGN_IN_ROWS))
+    pages = {rule for _, method, rule, _ in rows if method == "GET"}
+    for endpoint, method, rule, handler in rows:
+        view = _view_of(console, handler)
+        if rule in pages:
+            blueprint.add_url_rule(rule, endpoint, view, methods=[method])
+        else:
+            blueprint.add_url_rule(rule, endpoint, _or_its_page(view), methods=["GET", method])
     return blueprint
 
 
@@ -120,6 +126,16 @@ def _view_of(console: Console, handler: Callable[..., Any]) -> Callable[..., Any
             return failures.answer(console, error)
 
     return view
+
+
+def _or_its_page(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Where a form is sent to, and nothing is to see: who asks for that address, as by Enter in it, sees the form."""
+
+    def answer(**arguments: Any) -> Any:
+        is_sent = current_request_object().method == "POST"
+        return view(**arguments) if is_sent else redirect(page_of_form(), code=303)
+
+    return answer
 
 
 def _refuse_without_cookies(state: BlueprintSetupState) -> None:

@@ -107,7 +107,7 @@ def shown_device(session: Session, current: str, *, language: str, with_address:
         about=browser if session.device_name else "",
         user_agent=session.user_agent,
         ip=session.ip if with_address else "",
-        methods=tuple(method_label(each, language) for each in session.amr.split()),
+        methods=tuple(filter(None, (method_label(each, language) for each in session.amr.split()))),
         begun=utc(session.created_at),
         last_seen=utc(session.last_seen_shown),
     )

@@ -95,7 +95,7 @@ def _to_sign_in(console: Console, reason: str) -> Any:
 
 
 def _to_step_up(console: Console) -> Any:
-    return _redirect(prove_again_url(console, _place()))
+    return _redirect(prove_again_url(console, _place_of_undone()))
 
 
 def _redirect(url: str) -> Any:
@@ -111,6 +111,15 @@ def _place() -> str:
     return present_path() if _is_get() else page_of_form()
 
 
+def _place_of_undone() -> str:
+    """The same, which says that nothing was done where what somebody has typed is lost."""
+    return with_query(_place(), undone="1" if not _is_get() and _is_typed() else "")
+
+
+def _is_typed() -> bool:
+    return len(read_form()) > 1
+
+
 def _resume(console: Console) -> Response:
     """A page whose script renews the access token, which is sent everywhere, by the refresh token, which is not.
 
@@ -124,14 +133,14 @@ def _resume(console: Console) -> Response:
     sent = {} if _is_get() else read_form()
     if not _is_get():
         cookies.refuse_forged(sid, in_form=sent.get(CSRF_FIELD, ""))
-    back_to = _place()
+    back_to = _place_of_undone()
     # What somebody has typed is not written into a page: he types it again.
     is_form = set(sent) == {CSRF_FIELD}
     return render(
         "resume.html",
         action=present_path() if is_form else back_to,
         is_form=is_form,
-        is_typed=len(sent) > 1,
+        is_typed=not _is_get() and _is_typed(),
         back_url=back_to,
         script_url=console.script_url,
         csrf_token=cookies.csrf_token_of(sid),

@@ -24,8 +24,10 @@ from ..errors import (
 )
 from ..web.app_state import states_of
 from ..web.current import current_app_object
+from ..web.endpoints.body import read_form
 from ..web.http_errors import TesseraHTTPError
 from .failures import complete, text_of
+from .rendering import word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,12 +41,13 @@ _ELSEWHERE: Final = (
 """What another page answers, or none."""
 
 
-def refused(error: TesseraError, show: Callable[..., Response]) -> Response:
+def refused(error: TesseraError, show: Callable[..., Response], **said: str) -> Response:
     """The page once more, with what is wrong.
 
     Args:
         error: because of which.
         show: makes the page, given `error`, a text, and `status`.
+        **said: which of the words this page says it in, by the slug of the error; by default what the client is told.
 
     Raises:
         TesseraError: it is not for this page to say so.
@@ -54,7 +57,10 @@ def refused(error: TesseraError, show: Callable[..., Response]) -> Response:
         raise error
     if isinstance(core, StorageUnavailableError) and not isinstance(error, TesseraHTTPError):
         states_of(current_app_object()).outages.record(core)
-    return complete(show(error=text_of(core), status=core.row.status), core)
+    if read_form().get("passkey"):
+        said = {"code_wrong": "passkey_wrong", **said}
+    own = said.get(core.row.slug)
+    return complete(show(error=word(own) if own else text_of(core), status=core.row.status), core)
 
 
 def credential_of(text: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 from flask import url_for
 
 from ..web.current import current_request_object
+from ..web.endpoints.body import read_form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +46,10 @@ def present_path() -> str:
 def page_of_form() -> str:
     """The page that has the form which the present request sends."""
     name = str(current_request_object().endpoint).rpartition(".")[2]
+    if name == "stepped_up":
+        return with_query(url_for(".step_up"), next=next_of(read_form()))
+    if "passkey" in name and not name.startswith("security"):
+        return url_for(".sign_in")
     return url_for(".security" if name.startswith("security") else ".devices")
 
 

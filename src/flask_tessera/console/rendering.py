@@ -25,12 +25,20 @@ _HEADERS: Final = {
 
 def render(template: str, *, status: int = 200, **values: Any) -> Response:
     """A page: the application's own `tessera/<template>`, if it has one, else that of this package."""
-    app = current_app_object()
-    language = states_of(app).responses.language()
+    app, language = current_app_object(), _language()
     context = {"words": WORDS[language], "language": language, **values}
     app.update_template_context(context)
     page = environment_of(app).get_template(f"tessera/{template}").render(context)
     return Response(page, status, content_type="text/html; charset=utf-8")
+
+
+def word(name: str) -> str:
+    """One of `WORDS`, in the language of the answer."""
+    return WORDS[_language()][name]
+
+
+def _language() -> str:
+    return states_of(current_app_object()).responses.language()
 
 
 def add_headers(response: Response) -> Response:

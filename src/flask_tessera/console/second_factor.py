@@ -14,6 +14,7 @@ from ..web.second_step import next_step_of
 from .entering import enter
 from .forms import credential_of
 from .own_paths import next_of
+from .rendering import word
 from .second_page import ask
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def take(console: Console) -> Any:
         )
 
     def again(**wrong: Any) -> Any:
+        if not any(form.get(name, "").strip() for name in (PASSKEY, TOTP, RECOVERY)):
+            wrong["error"] = word("nothing_shown")
         return ask(console, next_step_of(console.tessera, ticket), form, **wrong)
 
     try:

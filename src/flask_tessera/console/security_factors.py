@@ -7,10 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from ..errors import InputError, TesseraError
+from ..errors import CodeWrongError, InputError, TesseraError
 from ..web.endpoints import passkeys, totp
 from ..web.endpoints.body import read_form
+from ..web.freshness import refuse_older_login
+from ..web.http_errors import TesseraHTTPError
+from ..web.requirements import FRESH_SECONDS
 from .forms import credential_of, refused
+from .rendering import word
 from .security import back, page
 from .signed_in import render_signed_in
 
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
 
 _SECRET: Final = re.compile(r"[A-Z2-7]{32}")
 _NAMELESS: Final = "passkey"
+_TO_MAKE_ONE: Final = 60
+"""Seconds that a person has to make a passkey."""
 
 
 def begin_totp(console: Console) -> Any:
@@ -36,14 +42,17 @@ def begin_totp(console: Console) -> Any:
 def confirm_totp(console: Console) -> Any:
     """Put the secret to use, and show the recovery codes, this once."""
     auth, form = console.look(), read_form()
-    secret = form.get("secret", "")
+    user_id, secret = str(auth.identity.user_id), form.get("secret", "")
     if not _SECRET.fullmatch(secret):
         raise InputError("the form has no secret", member="secret")
     try:
         confirmed = totp.confirm(console.tessera, totp.TotpConfirmation("".join(form.get("code", "").split())))
     except TesseraError as error:
+        core = error.cause if isinstance(error, TesseraHTTPError) else error
+        if isinstance(core, CodeWrongError) and not auth.runtime.accounts.totp.waits(user_id, secret):
+            return page(console, at="totp", error=word("totp_over"), status=core.row.status)
         # The page has shown this secret to whoever sends it back: it may show it again.
-        told = totp.shown(console.tessera, str(auth.identity.user_id), secret)
+        told = totp.shown(console.tessera, user_id, secret)
         return refused(error, partial(_totp_page, console, auth, told))
     return _codes_page(console, auth, confirmed.recovery_codes)
 
@@ -68,6 +77,8 @@ def renew_codes(console: Console) -> Any:
 def new_passkey(console: Console) -> Any:
     """The page whose script makes a passkey."""
     auth = console.look()
+    # The login must be fresh still once the device has made one: nobody could take it away again.
+    refuse_older_login(auth.runtime, auth.identity.authenticated_at, FRESH_SECONDS - _TO_MAKE_ONE)
     try:
         return _passkey_page(console, auth, "")
     except TesseraError as error:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..services.keys import parse_sid
-from ..web.current import call_host
+from ..web.current import call_host, current_request_object
 from .rendering import render
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def render_signed_in(
         csrf_token=console.cookies.csrf_token_of(parse_sid(auth.identity.session_id)),
         csrf_cookie=console.cookies.csrf,
         keeps_history=auth.runtime.hooks.keeps_history,
+        is_undone="undone" in current_request_object().args,
         **values,
     )
 

@@ -40,7 +40,7 @@ def take(console: Console) -> Any:
     try:
         step_up(console.tessera, StepUpRequest(**_shown(form)))
     except TesseraError as error:
-        return refused(error, partial(_form, console, auth, next_of(form)))
+        return refused(error, partial(_form, console, auth, next_of(form)), credentials_wrong="password_wrong")
     return redirect(next_of(form) or url_for(".security"), code=303)
 
 

@@ -88,11 +88,14 @@ _OTHER_ACCOUNT: Final = ("账号", "Account")
 _METHODS: Final = {
     "pwd": ("密码", "password"),
     "sms": ("短信验证码", "text message"),
-    "otp": ("动态口令", "one-time code"),
+    # A code by mail and one of an app are one word.
+    "otp": ("验证码", "one-time code"),
     "mfa": ("双重验证", "two factors"),
     "hwk": ("通行密钥", "passkey"),
     "swk": ("通行密钥", "passkey"),
     "pop": ("通行密钥", "passkey"),
+    # What a passkey says besides: that its user was verified.
+    "user": ("", ""),
     "link": ("邮件链接", "mail link"),
     "legacy": ("旧版凭证", "token of the old application"),
 }
@@ -106,5 +109,5 @@ def account_label(members: tuple[str, ...], language: str) -> str:
 
 
 def method_label(method: str, language: str) -> str:
-    """What a word of `amr` is called; one that is not known stays as it is."""
+    """What a word of `amr` is called; one that is not known stays as it is; empty where it says nothing of its own."""
     return _METHODS.get(method, (method, method))[language == "en"]

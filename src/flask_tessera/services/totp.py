@@ -8,6 +8,7 @@ which it was read. So of many processes that check one code at once one succeeds
 
 from __future__ import annotations
 
+from hmac import compare_digest
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -153,6 +154,13 @@ class TotpFactors:
         except TesseraError:
             self._change(user_id, lambda _: replace(before, pending=b"", pending_until=0))
             raise
+
+    def waits(self, user_id: str, secret: str) -> bool:
+        """Whether this is the secret that waits for its first code; to begin anew drops the one before."""
+        at = self._clock()
+        value = self._values.get(KIND, self._key(user_id), at=at)
+        kept = _decode(value.value) if value is not None else _Kept()
+        return at < kept.pending_until and compare_digest(self._opened(user_id, kept.pending), secret)
 
     def check(self, user_id: str, code: object, *, address: str = "", device_id: str = "") -> None:
         """Take a code of the secret in use, once.
