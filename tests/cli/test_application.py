@@ -27,6 +27,8 @@ def test_the_only_realm_of_an_application_need_not_be_named(host, realm):
     app = host(realm)
     begin_session(app, realm)
     assert in_app(app, "sessions", "list", "u-1").stdout.splitlines()[-1] == "1 live sessions"
+    assert in_app(app, "reset-factors", "u-1").stdout.startswith("user u-1 has no second factor any more; 1 sessions")
+    begin_session(app, realm)
     assert in_app(app, "sessions", "end-user", "u-1", "--realm", realm).stdout.startswith("ended 1 sessions")
     assert in_app(app, "purge").stdout == "removed 0 sessions\n"
     assert in_app(app, "doctor").exit_code == 0

@@ -10,6 +10,7 @@ COMMANDS = {
     "sessions list": ("sessions", "list", "1"),
     "sessions end": ("sessions", "end", "AAAAAAAAAAAAAAAAAAAAAA"),
     "sessions end-user": ("sessions", "end-user", "1"),
+    "reset-factors": ("reset-factors", "1"),
     "sessions move": ("sessions", "move", "--to", "sqlite:///target.db"),
     "purge": ("purge",),
     "restored": ("restored", "--yes"),

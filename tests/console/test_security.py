@@ -106,6 +106,7 @@ def add_passkey(visitor, device, name="key"):
 def test_passkeys_are_added_listed_and_removed(ada, home):
     add_passkey(ada, Authenticator(), HOSTILE)
     assert (ada.status, ada.path) == (200, f"{SECURITY}?done=passkey_added")
+    assert "No codes are left" in ada.answer.text
     assert not ada.page.all("img")
     assert HOSTILE in ada.page.text
     (action,) = [each for each in ada.page.forms if each.endswith("/remove")]

@@ -86,6 +86,16 @@ def test_what_was_begun_in_one_session_is_not_finished_in_another(shop):
     assert error_of(shop.post("/auth/passkeys", one.access_token, json=body)) == (401, 4103, "code_wrong")
 
 
+def test_who_has_lost_his_passkeys_is_helped_by_the_application(shop, caplog):
+    caplog.set_level("INFO", "flask_tessera.audit")
+    data_of(ask_to_register(shop, shop.login()))
+    with shop.app.app_context():
+        shop.tessera.reset_factors(7)
+        assert shop.tessera.runtime.accounts.second_factors.names_of("7") == ()
+    assert data_of(shop.get("/auth/passkeys", shop.login().access_token)) == []
+    assert "factors_reset" in caplog.text
+
+
 def test_a_body_that_is_no_passkey_is_refused(shop):
     pair = shop.login()
     for credential in (..., "y", [1], 7):

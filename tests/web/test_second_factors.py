@@ -99,6 +99,28 @@ def test_a_generator_is_set_up_confirmed_and_removed(shop):
     assert data_of(shop.request("DELETE", "/auth/totp", token)) == {}
 
 
+@pytest.mark.parametrize("more", [(), ("second-factor",)], ids=["missing", "there"])
+def test_a_second_step_that_no_route_takes_is_told_once(new_site, caplog, more):
+    shop = new_site()
+    shop.app.register_blueprint(shop.tessera.blueprint("totp", *more))
+    for _ in range(2):
+        data_of(shop.post("/auth/totp", shop.login().access_token))
+    assert [each.levelname for each in caplog.records if "second-factor" in each.getMessage()] == ["ERROR"] * (not more)
+
+
+def test_who_has_lost_his_factors_is_helped_by_the_application(shop):
+    token = shop.login().access_token
+    set_up(shop, token)
+    text = trust(shop)
+    with shop.app.app_context():
+        ended = shop.tessera.reset_factors(7)
+        assert len(ended.sessions) == 1
+        assert accounts(shop).recovery_codes.left("7") == 0
+    assert names(shop) == ()
+    assert not is_trusted(shop, text)
+    assert told(shop.get("/who", token)) == (401, 4101, "session_kick")
+
+
 def test_S04_a_session_that_ended_meanwhile_changes_no_factor(new_site):
     """A guard that does not ask the storage, as one that has not heard yet, lets it in."""
     shop = make_shop(new_site, TESSERA_REVOCATION="stateless")

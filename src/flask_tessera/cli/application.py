@@ -7,6 +7,7 @@ import click
 from .audit import audit
 from .checking import doctor
 from .error_reporting import ErrorReportingGroup
+from .factors import reset_user_factors
 from .routes import routes
 from .schema import db
 from .sessions import sessions
@@ -16,8 +17,8 @@ from .workers import workers
 
 @click.group("tessera", cls=ErrorReportingGroup)
 def tessera_commands() -> None:
-    """Sessions, what has happened, storage, workers, routes and doctor of this application."""
+    """Sessions, second factors, what has happened, storage, workers, routes and doctor of this application."""
 
 
-for _command in (sessions, audit, purge, workers, restored, adopt, db, routes, doctor):
+for _command in (sessions, reset_user_factors, audit, purge, workers, restored, adopt, db, routes, doctor):
     tessera_commands.add_command(_command)

@@ -118,7 +118,7 @@ def set_scope(phone: str, scope: str) -> None:
 @click.argument("phone")
 @with_appcontext
 def reset_user_factors(phone: str) -> None:
-    """Forget the second factors of a user who has lost them, and end all sessions."""
+    """Forget the second factors of a user who has lost them, passkeys too, and end all sessions."""
     from ..server.administration import reset_factors
 
     service = _service()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from ..accounts.recipients import parse_recipient
 from ..errors import InputError, NotFoundError
 from ..web.ending_actions import FOR_EVER
+from ..web.factor_reset import reset_factors as forget_factors
 from .users import ServiceUsers
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def delete(service: Service, phone: str) -> int:
 
 
 def reset_factors(service: Service, phone: str) -> int:
-    """Forget the second factors of a user who has lost them, and end all sessions; gives how many that has ended.
+    """Forget all second factors of a user who has lost them, and end all sessions; gives how many that has ended.
 
     Raises:
         InputError: no phone number or e-mail address.
@@ -125,10 +126,7 @@ def reset_factors(service: Service, phone: str) -> int:
         StorageUnavailableError: try again; it may be half done.
     """
     user = find(service, phone)
-    service.tessera.runtime.accounts.second_factors.owner_ended(str(user.id), "user_gone")
-    ended = len(service.tessera.revoke_user(user).sessions)
-    _log(service, "factors_reset", user)
-    return ended
+    return len(forget_factors(service.tessera.runtime, str(user.id), account=user.phone))
 
 
 def find(service: Service, account: str) -> User:

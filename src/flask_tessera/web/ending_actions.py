@@ -11,6 +11,7 @@ from ..tokens.claims import LAST_SECOND
 from .action_base import ActionBase, User
 from .cookie_session import forget_cookies
 from .current import current_request_object
+from .factor_reset import reset_factors
 from .http_errors import raises_http
 from .request_auth import find_credential, refuse_another_user
 
@@ -79,6 +80,21 @@ class EndingActions(ActionBase[User], Generic[User]):
     def revoke_user_id(self, user_id: str, reason: str) -> RevokeResult:
         """End all sessions of a user id in its text form; errors as of `revoke_user`, as the core's."""
         return self._result(self.runtime.sessions.end_user(user_id, reason, self.client_info()))
+
+    @raises_http
+    def reset_factors(self, user: User | Any) -> RevokeResult:
+        """Take all second factors from a user who has lost them, passkeys too, and end all sessions.
+
+        The next login needs the first factor alone, at every device: be sure who asks for it. Needs no request.
+
+        Args:
+            user: as for `login`.
+
+        Raises:
+            ValueError: no usable user id.
+            StorageUnavailableError: try again; it may be half done.
+        """
+        return self._result(reset_factors(self.runtime, self.id_of(user), caller=self.client_info()))
 
     @raises_http
     def revoke_others(self, reason: str = "logout") -> RevokeResult:

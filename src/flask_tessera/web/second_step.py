@@ -7,6 +7,7 @@ so a mistyped code can be typed again; how often is counted for the user, whatev
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,7 +31,9 @@ from ..services.tickets import Ticket
 from ..services.tries import count_try
 from ..sessions.model import Device
 from ..storage.key_value import hashed_key
+from .app_state import states_of
 from .client import clean_device
+from .described import description_of
 from .signal_sending import send
 from .struct_types import prepare
 from .user_loading import load_user
@@ -53,6 +56,7 @@ TWO: Final = "mfa"
 _TWO_AT_ONCE: Final = frozenset((TWO, "user"))
 """Words of `amr` of a login that needs no second step: "user" is a passkey that has verified its user."""
 _NO_DEVICE: Final = Device()
+_log = logging.getLogger("flask_tessera")
 
 
 class _FirstStep(msgspec.Struct, frozen=True):
@@ -102,6 +106,21 @@ def _ask_for_second_factor(actions: ActionBase[Any], user: Any, first: _FirstSte
     wanted = Ticket(PURPOSE, user_id=user_id, user_stamp=actions.stamp_of(user), data=data)
     ticket = runtime.tickets.issue(wanted, expires_in=LIFETIME)
     raise SecondFactorRequiredError(_next_step(runtime, user_id, ticket, factors))
+
+
+def tell_if_missing(tessera: Tessera[Any]) -> None:
+    """Log, once a process, that who sets up a factor now will not be able to log in: nothing takes the second step."""
+    app, realm = tessera.runtime.shared.app, tessera.realm
+    states = states_of(app)
+    if realm in states.told_of_second_step or realm in states.second_step_pages:
+        return
+    states.told_of_second_step.add(realm)
+    found = [each for each in map(description_of, app.view_functions.values()) if each and each.realm == realm]
+    if not any(each.row.name == "second_factor" for each in found):
+        _log.error(
+            "somebody sets up a second factor, and no route takes it at the next login: register"
+            ' blueprint("second-factor", …) too'
+        )
 
 
 def next_step_of(tessera: Tessera[Any], ticket: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from ...services.keys import parse_sid, sid_text
 from ...services.passkey_options import CreationOptions, RequestOptions
 from ..client import LONGEST_NAME_READ, clean
 from ..current import call_host
+from ..second_step import tell_if_missing
 from ..session_owner import fresh_owner_of_request, look_again, owner_of_request
 from ..user_loading import load_user
 from .row import Endpoint
@@ -53,6 +54,7 @@ class PasskeyRemovedResponse(msgspec.Struct, frozen=True):
 def options(tessera: Tessera[Any], _wanted: NoBody) -> dict[str, Any]:
     """What a browser makes a passkey with, within five minutes; needs a fresh login."""
     identity = fresh_owner_of_request(tessera)
+    tell_if_missing(tessera)
     user_name, display_name = _names_of(tessera, identity)
     return tessera.runtime.accounts.passkeys.registration_options(
         str(identity.user_id), user_name, display_name, session_id=identity.session_id

@@ -13,6 +13,7 @@ from ...accounts.totp import qr_of, uri_of
 from ...errors import ConfigError, NotFoundError
 from ...services.second_factors import RECOVERY, TOTP
 from ..request_auth import auth_of
+from ..second_step import tell_if_missing
 from ..session_owner import fresh_owner_of_request, look_again, owner_of_request
 from .row import Endpoint
 
@@ -48,6 +49,7 @@ class NothingResponse(msgspec.Struct, frozen=True):
 def begin(tessera: Tessera[Any]) -> TotpResponse:
     """Make a secret, which counts once a code of it was shown; needs a fresh login."""
     runtime, identity = tessera.runtime, fresh_owner_of_request(tessera)
+    tell_if_missing(tessera)
     user_id = str(identity.user_id)
     secret = runtime.accounts.totp.begin(user_id, _account_of(tessera, user_id), _issuer_of(runtime)).secret
     return shown(tessera, user_id, secret)

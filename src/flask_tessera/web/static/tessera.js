@@ -158,6 +158,15 @@
     async login(more) { return window.tessera.login({...more, passkey: await passkey.prove()}); },
   };
 
+  const enter = async (path, sent) => {
+    const [answer, body] = await post(path, tokens ? sent : {...sent, transport: "cookie"});
+    if (answer.ok && !body.error) {
+      if (tokens) await tokens.set(body.data || body);
+      noteRenewed();
+    }
+    return answer;
+  };
+
   window.tessera = {
     passkey,
     // As window.fetch; an answer that says the session is over is given to the caller, too.
@@ -177,14 +186,9 @@
     // Whether the session was renewed since the Unix millisecond `since`, at which the page was asked for: now, if need be.
     renew(since = performance.timeOrigin) { return renew(since); },
     // The answer to a login with these credentials; `remember: false` among them ends it with the browser.
-    async login(credentials) {
-      const [answer, body] = await post("/login", tokens ? credentials : {...credentials, transport: "cookie"});
-      if (answer.ok && !body.error) {
-        if (tokens) await tokens.set(body.data || body);
-        noteRenewed();
-      }
-      return answer;
-    },
+    login(credentials) { return enter("/login", credentials); },
+    // The answer to the second step of a login: {ticket: next.ticket, totp: "…"}, or `recovery` or `passkey`.
+    secondFactor(shown) { return enter("/second-factor", shown); },
     // which: "this", "others" or "all".
     async logout(which = "this") {
       const [answer, body] = await post("/logout", {which});
