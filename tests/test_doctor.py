@@ -176,3 +176,45 @@ def test_K08_no_secret_is_printed():
     )
     everything = "\n".join(text for texts in found.values() for text in texts)
     assert not [secret for secret in (SECRET, OLD_SECRET, "hunter2") if secret in everything]
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"SENDER": "console:"}, ["TESSERA_SENDER console: writes codes"]),
+        ({"SENDER": "file:m.jsonl"}, ["TESSERA_SENDER file: writes codes"]),
+        ({"SENDER": "webhook:http://sms.example/?secret=hush"}, ["TESSERA_SENDER webhook: goes to another machine"]),
+        ({"SENDER": "smtp://mail.example?from=a@b.example&starttls=0"}, ["TESSERA_SENDER smtp: goes to another"]),
+        ({"SENDER": "webhook:https://sms.example/?secret=hush"}, []),
+        ({"SENDER": "webhook:http://127.0.0.1:8000/"}, []),
+        ({"SENDER": "smtp://mail.example?from=a@b.example"}, []),
+        ({"SENDER": "smtps://mail.example?from=a@b.example"}, []),
+        ({"PUBLIC_URL": "http://shop.example"}, ["TESSERA_PUBLIC_URL is http://"]),
+        ({"PUBLIC_URL": "http://localhost:5000"}, []),
+        ({"PUBLIC_URL": "https://shop.example"}, []),
+    ],
+)
+def test_what_is_weak_about_messages_is_said(tmp_path, config, said):
+    settings = {f"TESSERA_{name}": value for name, value in config.items()}
+    found = report(TESSERA_STORE_URL=f"sqlite:///{tmp_path}/doctor.db", **settings)
+    assert len(found["WARN"]) == len(said)
+    assert all(text.startswith(begin) for text, begin in zip(found["WARN"], said, strict=True))
+    assert "hush" not in str(found)
+
+
+def test_a_sender_for_development_is_fine_in_debug_mode():
+    assert "SENDER" not in str(report(debug=True, TESSERA_SENDER="console:")["WARN"])
+
+
+@pytest.mark.parametrize("sender", ["", "webhook:https://sms.example/"])
+def test_endpoints_that_send_need_a_sender(tmp_path, sender):
+    from tests.web.people import AccountsApp
+
+    town = AccountsApp(tmp_path, SENDER=sender)
+    with town.app.app_context():
+        found = [each.text for each in examine(town.app, town.tessera.runtime) if "can send nothing" in each.text]
+    assert found == (
+        []
+        if sender
+        else ["tessera.codes, tessera.links can send nothing: set TESSERA_SENDER, or give Tessera(sender=…)"]
+    )

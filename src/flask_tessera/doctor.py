@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 from .errors import ConfigError, TesseraError
 from .services import ownership
 from .services.legacy import legacy_warnings
+from .services.senders.url_parts import is_loopback
+from .services.senders.weak_spots import weak_spots
 from .setting_checks import PREFIX
 from .tokens.keys import RECOMMENDED_BYTES, weakness
 from .web.app_state import states_of
@@ -21,8 +24,6 @@ if TYPE_CHECKING:
 
     from .config import Settings
     from .web.app_state import Runtime
-
-# libpq takes a password there too.
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ def examine(app: Flask, runtime: Runtime) -> list[Finding]:
         *_storage(runtime),
         *_owner(app, runtime),
         *_users(app, runtime),
+        *_messages(app, runtime),
         *_bound(runtime),
         *_modes(app, settings),
         *_hints(settings),
@@ -57,6 +59,9 @@ def _settings(settings: Settings) -> Iterator[Finding]:
         value: Any = getattr(settings, each.name)
         if each.name == "STORE_URL":
             value = url_without_login(value)
+        elif each.name == "SENDER" and value:
+            # It may hold a password or a secret in any part.
+            value = value.partition(":")[0] + ":…"
         elif each.name in ("LEGACY", "SECRET_KEY", "SECRET_KEY_FALLBACKS"):
             value = "on" if value else "off"
         yield Finding("SET", f"{PREFIX}{each.name} = {value!r}")
@@ -123,6 +128,20 @@ def _users(app: Flask, runtime: Runtime) -> Iterator[Finding]:
     yield Finding("OK", f"the users can be read, from {service.users_place}")
     if service.users_place.startswith("sqlite:") and runtime.storage.revocations.bound:
         yield Finding("WARN", "they are in a file of this machine: on several machines set TESSERA_USERS_URL")
+
+
+def _messages(app: Flask, runtime: Runtime) -> Iterator[Finding]:
+    """What delivers codes and links, and where links lead."""
+    settings, accounts = runtime.settings, runtime.accounts
+    if runtime.hooks.sender is None and not (app.debug or app.testing):
+        for text in weak_spots(settings.SENDER):
+            yield Finding("WARN", f"{PREFIX}SENDER {text}")
+    sending = [name for name in app.view_functions if name.rpartition(".")[2] in ("codes", "links")]
+    if accounts.users is not None and accounts.sending is None and sending:
+        yield Finding("WARN", f"{', '.join(sending)} can send nothing: set {PREFIX}SENDER, or give Tessera(sender=…)")
+    site = urlsplit(settings.PUBLIC_URL)
+    if site.scheme == "http" and not is_loopback(site.hostname or ""):
+        yield Finding("WARN", f"{PREFIX}PUBLIC_URL is http:// on another host than localhost: links are not protected")
 
 
 def _bound(runtime: Runtime) -> Iterator[Finding]:
