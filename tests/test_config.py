@@ -396,3 +396,15 @@ def test_settings_freeze_at_first_use_and_not_before():
         first = tessera.create_token(7)
         app.config["TESSERA_TOKEN_LIFETIME"] = 600
         assert tessera.verify(first).expires_at == tessera.verify(tessera.create_token(7)).expires_at == 1_000_060
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"CSRF_ORIGINS": "https://app.example"}, "a JSON list for Flask's from_prefixed_env, separated by commas"),
+        ({"LOGIN_LIMIT_ACCOUNT": 10}, "must be a text such as '10 per 5 minutes', not 10"),
+        ({"AUDIT": True}, "TESSERA_AUDIT is not a setting; the audit trail is turned on by Tessera(audit=True)"),
+    ],
+)
+def test_a_refusal_shows_the_form_that_is_taken(given, said):
+    assert said in refusal(**given)

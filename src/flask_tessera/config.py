@@ -115,6 +115,8 @@ def _plain(key: str, value: Any) -> Any:
 
 def did_you_mean(key: str) -> str:
     """The known setting that `key` comes near to, as the end of a sentence."""
+    if key == "AUDIT":
+        return "; the audit trail is turned on by Tessera(audit=True)"
     near = difflib.get_close_matches(key, SETTING_NAMES, n=1, cutoff=0.6)
     return f"; did you mean {PREFIX}{near[0]}?" if near else f"; the settings are {', '.join(sorted(SETTING_NAMES))}"
 

@@ -40,7 +40,13 @@ def _check_types(settings: Settings) -> None:
         kind, value = kind_of(each), getattr(settings, each.name)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             shown = type(value).__name__ if each.name in _PRIVATE else repr(value)
-            raise ConfigError(f"{PREFIX}{each.name} must be {_KIND_WORDS[kind]}, not {shown}")
+            raise ConfigError(f"{PREFIX}{each.name} must be {_wanted(each.name, kind)}, not {shown}")
+
+
+def _wanted(name: str, kind: Any) -> str:
+    if name.startswith("LOGIN_LIMIT_"):
+        return "a text such as '10 per 5 minutes'"
+    return _KIND_WORDS[kind]
 
 
 def _check_ranges(settings: Settings) -> None:
@@ -243,7 +249,8 @@ _KIND_WORDS: Final[dict[Any, str]] = {
     str: "a text",
     int: "a whole number",
     bool: "True or False",
-    tuple: "a tuple of texts",
+    tuple: "a tuple or list of texts (in the environment a JSON list for Flask's from_prefixed_env, separated by commas"
+    " for the ready service)",
     dict: "a mapping",
     (str, bytes): "text or bytes",
 }
