@@ -32,7 +32,6 @@ import signal
 import ssl
 import subprocess
 import sys
-import tomllib
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -243,7 +242,7 @@ def environment(group: str, *, base: str = sys.executable, version: str = VERSIO
         return python
     with one_at_a_time():
         if not is_kept or not is_stamped(folder, stamp) or not python.exists():
-            print(f"dev.py: setting up {folder}", file=sys.stderr, flush=True)
+            print(f"dev.py: setting up {folder}, which may take a minute", file=sys.stderr, flush=True)
             make_environment(folder, python, base, [*versions_of(lane, lock)])
             (folder / "stamp").write_text(stamp)
     return python
@@ -278,6 +277,8 @@ def versions_of(lane: str, lock: Path) -> Iterator[object]:
 
 def bounds() -> Iterator[str]:
     """Yield what the package needs, with all its extras."""
+    import tomllib
+
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for needs in (project["dependencies"], *project["optional-dependencies"].values(), NEEDED_THROUGH_FLASK):
         yield from (need for need in needs if not need.startswith(project["name"]))
