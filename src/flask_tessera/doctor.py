@@ -64,6 +64,8 @@ def _settings(settings: Settings) -> Iterator[Finding]:
             value = value.partition(":")[0] + ":…"
         elif each.name in ("LEGACY", "SECRET_KEY", "SECRET_KEY_FALLBACKS"):
             value = "on" if value else "off"
+            if value == "off" and each.name != "LEGACY":
+                value = "that of Flask"
         yield Finding("SET", f"{PREFIX}{each.name} = {value!r}")
 
 

@@ -528,6 +528,20 @@ def test_login_and_me_need_what_they_use(new_site):
     assert site.get("/auth/me").status_code == 404
 
 
+def test_the_member_that_is_missing_is_named(new_site):
+    site = new_site()
+
+    @site.tessera.authenticator(account="staff_no")
+    def check(credentials):
+        return site.users[7] if site.tessera.passwords.verify(None, credentials.get("password")) else None
+
+    site.app.register_blueprint(site.tessera.blueprint())
+    for body, named in (({"staff_no": "7"}, "password"), ({"staff_no": "7", "password": 5}, "password")):
+        assert site.post("/auth/login", json=body).get_json()["msg"] == f"参数错误：{named}"
+    missing = site.post("/auth/login", json={"password": "right"}).get_json()
+    assert (missing["error"], missing["msg"]) == ("credentials_missing", "请填写手机号或密码：staff_no")
+
+
 def test_nobody_changes_himself_where_the_application_keeps_its_users(new_site):
     site = new_site()
     site.tessera.user_view(lambda user: {"id": user.id})

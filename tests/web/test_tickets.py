@@ -109,6 +109,8 @@ def test_the_endpoint_gives_a_ticket_of_the_present_session(site):
         {"audience": 5},
         {"audience": "a\nb"},
         {"audience": "/" * 2049},
+        {"audience": "reports/5"},
+        {"audience": "https://shop.example"},
     ],
 )
 def test_what_may_not_be_asked_for_is_malformed_input(site, body):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..errors import ConfigError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 WELL_KNOWN_MEMBERS: Final = ("phone", "mobile", "username", "email", "account", "name")
 """Members of credentials that name an account where the application has declared none."""
@@ -44,7 +44,7 @@ def declared_members(account: str | Iterable[str]) -> tuple[str, ...]:
     return members
 
 
-def accounts_in(credentials: Mapping[str, Any], members: Iterable[str] = ()) -> tuple[str | int, ...]:
+def accounts_in(credentials: Mapping[str, Any], members: Sequence[str] = ()) -> tuple[str | int, ...]:
     """The accounts that these credentials may name, as typed: which of them counts, only the authenticator knows.
 
     Of those that are spelled alike the first one is given.
@@ -62,7 +62,9 @@ def accounts_in(credentials: Mapping[str, Any], members: Iterable[str] = ()) -> 
     # A form may send all its fields, of which one is filled in.
     filled = [value for value in given if not (isinstance(value, str) and not value.strip())]
     if not filled:
-        raise AccountMissingError("the credentials name no account", slug="credentials_missing")
+        raise AccountMissingError(
+            "the credentials name no account", slug="credentials_missing", member=" / ".join(members)
+        )
     by_spelling: dict[str, str | int] = {}
     for value in filled:
         by_spelling.setdefault(spelled_alike(value), value)

@@ -96,11 +96,12 @@ class ApiKey(msgspec.Struct, frozen=True):
         return replace(self, digest=digest_of(secret), earlier=still)
 
 
-class NewApiKey(msgspec.Struct, frozen=True):
+class NewApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is asked for when a key is made.
 
     `expires_in` is in seconds, None for a key that never expires; `addresses` are IP addresses and networks from
-    which alone it works, none for all.
+    which alone it works, none for all. Any other member is refused: a key without the limits that somebody has
+    misspelt would look like one with them.
     """
 
     name: str

@@ -347,7 +347,7 @@ class ApiKeys:
         keys = self._all(user_id, at)
         expired = [each for each in keys if each.until <= at]
         if len(keys) - len(expired) > most:
-            raise InputError(f"a user has at most {MOST_KEYS} API keys: revoke one of them first")
+            raise InputError(f"a user has at most {MOST_KEYS} API keys", slug="api_key_limit_reached")
         for each in expired[: max(0, len(keys) - most)]:
             self._remove(each)
 

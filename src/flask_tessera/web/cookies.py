@@ -73,11 +73,18 @@ class SessionCookies:
             InputError: `COOKIE_SECURE` is off, and the request is for another host than this machine.
             CsrfError: a page of another origin has sent the request.
         """
-        self._csrf.refuse_foreign_origin(current_request_object())
-        app = current_app_object()
+        request, app = current_request_object(), current_app_object()
+        self._csrf.refuse_foreign_origin(request)
+        # A page says over what it was opened, whatever a proxy between speaks to us.
+        if (
+            self._is_secure
+            and request.environ.get("HTTP_ORIGIN", "").startswith("http:")
+            and not is_local(request.host)
+        ):
+            _tell_of_plain_http()
         if self._is_secure or app.debug or app.testing:
             return
-        host = current_request_object().host
+        host = request.host
         if not is_local(host):
             _tell_to_secure()
             raise InputError(f"TESSERA_COOKIE_SECURE is off, which is for http://localhost only, but this is {host!r}")
@@ -231,6 +238,15 @@ def checked(cookies: SessionCookies | None, wanted: Delivery) -> Delivery:
 def _tell_to_switch_on() -> None:
     """Log, once a process, what the developer of a page that gets a 400 has to do."""
     _log.warning("a client asked for its tokens in cookies and was refused: TESSERA_COOKIES is off")
+
+
+@functools.cache
+def _tell_of_plain_http() -> None:
+    """Log, once a process, why a login that is answered with success leads nowhere."""
+    _log.warning(
+        "a page that was opened over plain HTTP asked for its tokens in cookies: browsers drop cookies with Secure"
+        " there; serve the application over HTTPS, or open it as http://localhost"
+    )
 
 
 @functools.cache

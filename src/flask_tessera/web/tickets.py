@@ -48,6 +48,8 @@ def wanted_ticket(purpose: Any, *, data: Any, audience: Any, uses: Any) -> Ticke
     """
     if audience is not None and not (isinstance(audience, str) and 0 < len(audience) <= _LONGEST_AUDIENCE):
         raise ValueError(f"audience must be a path or a host of at most {_LONGEST_AUDIENCE} characters")
+    if audience is not None and "/" in audience and not audience.startswith("/"):
+        raise ValueError(f"audience must be a path that begins with a slash, or a host, not {audience!r}")
     if audience is not None and not is_safe_text(audience):
         raise ValueError(f"audience must not hold control characters, as {audience!r} does")
     if type(uses) is not int or not 1 <= uses <= _MOST_USES:

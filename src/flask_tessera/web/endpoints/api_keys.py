@@ -124,7 +124,7 @@ ROWS: Final = (
         create,
         request=NewApiKey,
         response=NewApiKeyResponse,
-        errors=("step_up_required", "scope_missing", "login_refused", "too_many_requests"),
+        errors=("step_up_required", "scope_missing", "login_refused", "too_many_requests", "api_key_limit_reached"),
         is_guarded=True,
     ),
     Endpoint("api_keys", "GET", "/api-keys", list_keys, response=list[ApiKeyResponse], is_guarded=True),

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from ...accounts.account_names import WELL_KNOWN_MEMBERS, AccountMissingError, accounts_in
-from ...errors import ConfigError, CredentialsError
+from ...accounts.account_names import SECRET_MEMBERS, WELL_KNOWN_MEMBERS, AccountMissingError, accounts_in
+from ...errors import ConfigError, CredentialsError, InputError
 from ...sessions.model import Device
 from .. import logins
 from ..challenge import ask_challenge
@@ -60,12 +60,18 @@ def authenticate(tessera: Tessera[Any], credentials: dict[str, Any]) -> Any:
 
     Raises:
         CredentialsError: they are wrong.
+        InputError: the authenticator has refused them unchecked, mostly because there is no password.
         ConfigError: there is no authenticator.
     """
     authenticator = tessera.runtime.hooks.authenticator
     if authenticator is None:
         raise ConfigError("the endpoint login needs a function registered with @tessera.authenticator")
-    user = call_host(authenticator, credentials)
+    try:
+        user = call_host(authenticator, credentials)
+    except InputError as error:
+        if not error.member and error.slug == "input_malformed":
+            error.member = next((each for each in credentials if each.casefold() in SECRET_MEMBERS), "password")
+        raise
     if user is None or user is False:
         raise CredentialsError(f"the authenticator gave {user}")
     return user
