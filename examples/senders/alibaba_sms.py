@@ -61,13 +61,17 @@ class AlibabaSms:
         query = "&".join(f"{_quote(name)}={_quote(value)}" for name, value in sorted(parameters.items()))
         connect = HTTPSConnection if self._endpoint.scheme == "https" else HTTPConnection
         connection = connect(self._endpoint.hostname, self._endpoint.port, timeout=SECONDS)
+        is_asked = False
         try:
+            connection.connect()
+            is_asked = True
             connection.request("POST", f"/?{query}", b"", self._headers(action, query))
             answer = json.loads(connection.getresponse().read(65_536))
         except (OSError, HTTPException) as error:
-            raise SendingError(f"Alibaba Cloud SMS cannot be reached: {error}") from error
+            # Unless there was no connection, the cloud may have sent it: it counts.
+            raise SendingError(f"Alibaba Cloud SMS cannot be reached: {error}", may_have_arrived=is_asked) from error
         except ValueError:
-            raise SendingError("Alibaba Cloud SMS did not answer in JSON") from None
+            raise SendingError("Alibaba Cloud SMS did not answer in JSON", may_have_arrived=True) from None
         finally:
             connection.close()
         return answer if isinstance(answer, dict) else {}

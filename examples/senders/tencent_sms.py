@@ -76,13 +76,17 @@ class TencentSms:
         body = json.dumps(parameters).encode()
         connect = HTTPSConnection if self._endpoint.scheme == "https" else HTTPConnection
         connection = connect(self._endpoint.hostname, self._endpoint.port, timeout=SECONDS)
+        is_asked = False
         try:
+            connection.connect()
+            is_asked = True
             connection.request("POST", "/", body, self._headers(action, body, int(time.time())))
             answer = json.loads(connection.getresponse().read(65_536))
         except (OSError, HTTPException) as error:
-            raise SendingError(f"Tencent Cloud SMS cannot be reached: {error}") from error
+            # Unless there was no connection, the cloud may have sent it: it counts.
+            raise SendingError(f"Tencent Cloud SMS cannot be reached: {error}", may_have_arrived=is_asked) from error
         except ValueError:
-            raise SendingError("Tencent Cloud SMS did not answer in JSON") from None
+            raise SendingError("Tencent Cloud SMS did not answer in JSON", may_have_arrived=True) from None
         finally:
             connection.close()
         return answer.get("Response") or {} if isinstance(answer, dict) else {}

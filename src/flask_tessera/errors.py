@@ -289,10 +289,20 @@ class ChallengeError(TesseraError):
 
 
 class SendingError(TesseraError):
-    """A message could not be handed to the system that delivers it. The text, for the developer, holds no secret."""
+    """A message could not be handed to the system that delivers it. The text, for the developer, holds no secret.
+
+    Args:
+        message: for the developer.
+        may_have_arrived: whether it may be delivered all the same, since the failure came after it was handed over; it
+            then counts as sent.
+    """
 
     slug = "sending_failed"
     retry_after = 5
+
+    def __init__(self, message: str = "", *, may_have_arrived: bool = False) -> None:
+        super().__init__(message)
+        self.may_have_arrived = may_have_arrived
 
 
 class InputError(TesseraError):

@@ -64,10 +64,14 @@ def numbered(number, message=CODE):
     return dataclasses.replace(message, to=f"+86138{number:08}")
 
 
-def fails(sending, message=CODE) -> str:
+def failure(sending, message=CODE) -> SendingError:
     with pytest.raises(SendingError) as caught:
         sending.send(message)
-    return str(caught.value)
+    return caught.value
+
+
+def fails(sending, message=CODE) -> str:
+    return str(failure(sending, message))
 
 
 def logged(caplog):
@@ -135,6 +139,15 @@ def test_a_message_that_did_not_begin_in_time_is_not_sent_later(hanging):
     hanging.gate.set()
     wait_until(lambda: not sending._threads, "all threads have ended")
     assert len(hanging.begun) <= THREADS
+
+
+def test_what_has_begun_or_was_raised_by_a_stranger_may_have_arrived_and_nothing_else(hanging):
+    assert failure(Sending(Failing(RuntimeError("broken")))).may_have_arrived
+    assert not failure(Sending(Failing(SendingError("refused")))).may_have_arrived
+    sending = Sending(hanging, seconds=SHORT)
+    assert all(failure(sending, numbered(number)).may_have_arrived for number in range(THREADS))
+    assert not failure(sending).may_have_arrived
+    assert CODE not in hanging.begun
 
 
 def test_no_more_than_eight_threads_call_the_sender(hanging):

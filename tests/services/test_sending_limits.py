@@ -167,6 +167,12 @@ def test_L13_a_block_that_cannot_send_counts_for_nothing(limits, error):
     assert not is_open(limits, "phone", PHONE, "a")
 
 
+def test_L13_what_may_have_arrived_counts_though_its_sender_has_failed(limits):
+    with pytest.raises(SendingError), limits.counted("phone", PHONE, "a", "login"):
+        raise SendingError("the webhook answered 500", may_have_arrived=True)
+    assert not is_open(limits, "phone", PHONE, "a")
+
+
 def test_L13_what_is_given_back_late_takes_nothing_from_a_later_window(limits, clock):
     first = count(limits, "phone", PHONE, "a")
     clock.advance(MINUTE)

@@ -97,7 +97,8 @@ class Sending:
         """Send a message and wait until it is handed over.
 
         Raises:
-            SendingError: it was not handed over within the time, or the sender has failed. The outcome may be unknown.
+            SendingError: it was not handed over within the time, or the sender has failed. It may have arrived
+                where the error says so.
         """
         job = _Job(message, boot_clock() + self._seconds)
         try:
@@ -164,9 +165,10 @@ class Sending:
         with self._lock:
             if job.done.is_set():
                 return
-            if job in self._codes:
+            has_begun = job not in self._codes
+            if not has_begun:
                 self._codes.remove(job)
-        raise SendingError(f"the sender did not finish within {self._seconds:g} s")
+        raise SendingError(f"the sender did not finish within {self._seconds:g} s", may_have_arrived=has_begun)
 
     def _run(self) -> None:
         while (job := self._next()) is not None:
@@ -199,7 +201,8 @@ class Sending:
         except SendingError as error:
             return error
         except BaseException as error:  # noqa: BLE001 - of the application, in a log with its traceback
-            failure = SendingError(without_secrets(f"the sender raised {type(error).__name__}: {error}", job.message))
+            text = without_secrets(f"the sender raised {type(error).__name__}: {error}", job.message)
+            failure = SendingError(text, may_have_arrived=True)
             failure.__cause__ = error
             return failure
         return None

@@ -1,8 +1,9 @@
 """How many messages may be sent: to one recipient, for one network, to one country.
 
 How it works. A message is counted before it is sent, in fixed windows that no further message prolongs, and given back
-when it could not be sent. Every step of a counter is atomic and tells the new count, so of many requests that race for
-the last place one gets it, in whatever process. What is refused is not counted.
+when it surely was not sent; one that may have arrived, though its sender has failed, counts. Every step of a counter is
+atomic and tells the new count, so of many requests that race for the last place one gets it, in whatever process. What
+is refused is not counted.
 
 The limits are fixed, since they are for abuse, and no application needs others:
 
@@ -27,7 +28,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ..errors import StorageUnavailableError, ThrottledError
+from ..errors import SendingError, StorageUnavailableError, ThrottledError
 from ..storage.key_value import hashed_key
 from ..storage.model import Increment
 
@@ -131,12 +132,17 @@ class SendingLimits:
 
     @contextmanager
     def counted(self, kind: str, address: str, network: str, purpose: str) -> Iterator[None]:
-        """Count one message, and give it back if the block that sends it raises; arguments and errors as of `count`."""
+        """Count one message, and give it back if the block that sends it raises; arguments and errors as of `count`.
+
+        What may have arrived is not given back: else a gateway that delivers late, or fails after that, would send one
+        person as many messages as anybody asks for.
+        """
         message = self.count(kind, address, network, purpose)
         try:
             yield
-        except BaseException:
-            self.give_back(message)
+        except BaseException as error:
+            if not (isinstance(error, SendingError) and error.may_have_arrived):
+                self.give_back(message)
             raise
 
     def _take(self, places: Sequence[_Place], at: int) -> list[Increment]:

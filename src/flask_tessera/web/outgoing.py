@@ -40,7 +40,7 @@ def send_message(
 
     Raises:
         ThrottledError: the recipient, the client's network or the country has had too many; nothing was sent.
-        SendingError: it was not handed over, and does not count.
+        SendingError: it was not handed over, and does not count unless it may have arrived.
     """
     runtime = tessera.runtime
     services = runtime.accounts

@@ -11,7 +11,14 @@ import pytest
 
 from flask_tessera.services.senders.from_url import open_sender
 from flask_tessera.services.senders.webhook import SIGNATURE, signature_of
-from flask_tessera.services.sending_limits import PER_CALLING_CODE, PER_NETWORK, PER_PURPOSE, PER_RECIPIENT, TO_CHINA
+from flask_tessera.services.sending_limits import (
+    PER_CALLING_CODE,
+    PER_CALLING_CODE_AND_NETWORK,
+    PER_NETWORK,
+    PER_PURPOSE,
+    PER_RECIPIENT,
+    TO_CHINA,
+)
 from tests.docs.documents import ROOT, blocks_of
 
 PAGES = [ROOT / "docs" / name for name in ("senders.md", "senders.zh-CN.md")]
@@ -79,6 +86,7 @@ def test_the_limits_are_those_of_the_document():
         (*PER_NETWORK, "one network"),
         (*TO_CHINA, "phones of +86"),
         (*PER_CALLING_CODE, "calling"),
+        (*PER_CALLING_CODE_AND_NETWORK, "same network"),
     ):
         assert seconds == 3600
         (row,) = [line for line in text.splitlines() if line.startswith("|") and of in line]

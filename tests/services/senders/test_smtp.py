@@ -7,10 +7,12 @@ import threading
 import pytest
 
 from flask_tessera.errors import ConfigError, SendingError
+from flask_tessera.services.senders import smtp
 from flask_tessera.services.senders.from_url import open_sender
 from flask_tessera.services.senders.message import Message
 from flask_tessera.testing import race
 from tests.servers.certificates import write_certificates
+from tests.services.senders.dripping import dripping
 from tests.services.senders.mail_server import mail_server
 from tests.services.senders.messages import CODE, LINK, NOTICE
 
@@ -208,6 +210,25 @@ def test_a_message_that_was_accepted_is_sent_whatever_the_server_says_to_the_far
     plain.quit_answer = "451 not now"
     sender_to(plain).send(NOTICE)
     assert len(plain.mails) == 1
+
+
+@pytest.mark.parametrize("beginning", [b"", b"220 mail.example ESMTP\r\n"])
+def test_a_server_that_drips_is_given_up_in_time(monkeypatch, beginning):
+    monkeypatch.setattr(smtp, "_TIMEOUT", 0.3)
+    with dripping(beginning) as port, pytest.raises(SendingError, match="within") as caught:
+        open_sender(f"smtp://127.0.0.1:{port}?from=shop@example.com").send(LINK)
+    assert not caught.value.may_have_arrived
+
+
+def test_a_server_that_goes_away_with_the_message_may_have_taken_it(plain):
+    plain.data_answer = "421 not now"
+    with pytest.raises(SendingError) as caught:
+        sender_to(plain).send(LINK)
+    assert not caught.value.may_have_arrived
+    plain.data_answer = "what?"
+    with pytest.raises(SendingError) as caught:
+        sender_to(plain).send(LINK)
+    assert caught.value.may_have_arrived
 
 
 def test_nobody_listens():

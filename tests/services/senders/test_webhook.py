@@ -11,9 +11,11 @@ import time
 import pytest
 
 from flask_tessera.errors import ConfigError, SendingError
+from flask_tessera.services.senders import webhook
 from flask_tessera.services.senders.from_url import open_sender
 from flask_tessera.services.senders.webhook import signature_of
 from tests.servers.certificates import write_certificates
+from tests.services.senders.dripping import dripping
 from tests.services.senders.messages import CODE, LINK, NOTICE
 from tests.services.senders.receiver import receiver
 
@@ -80,6 +82,8 @@ def test_any_answer_but_success_is_a_sending_error_and_no_redirect_is_followed(s
     with pytest.raises(SendingError, match=f"answered {status}") as caught:
         hook(server).send(CODE)
     assert "493021" not in str(caught.value)
+    # It may be sent by a gateway that fails after that, but not by one that refuses it.
+    assert caught.value.may_have_arrived == (not 400 <= status <= 499)
     assert [request.path for request in server.requests] == ["/messages"]
 
 
@@ -113,8 +117,9 @@ def test_https_with_an_authority_of_ones_own(tmp_path):
 def test_nobody_listens():
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        with pytest.raises(SendingError, match="cannot be reached"):
+        with pytest.raises(SendingError, match="cannot be reached") as caught:
             open_sender(f"webhook:http://127.0.0.1:{bound.getsockname()[1]}/").send(CODE)
+    assert not caught.value.may_have_arrived
 
 
 @pytest.mark.parametrize("answer", [b"220 mail.example ESMTP\r\n", b"", b"HTTP/1.1 200\x00OK\r\n" + b"a: b\r\n" * 200])
@@ -129,9 +134,18 @@ def test_a_server_that_speaks_something_else(answer):
 
         thread = threading.Thread(target=serve)
         thread.start()
-        with pytest.raises(SendingError):
+        with pytest.raises(SendingError) as caught:
             open_sender(f"webhook:http://127.0.0.1:{listener.getsockname()[1]}/").send(CODE)
         thread.join(30)
+    assert caught.value.may_have_arrived
+
+
+@pytest.mark.parametrize("beginning", [b"", b"HTTP/1.1 200 OK\r\nX-A: "])
+def test_an_answer_that_drips_is_given_up_in_time(monkeypatch, beginning):
+    monkeypatch.setattr(webhook, "_TIMEOUT", 0.3)
+    with dripping(beginning) as port, pytest.raises(SendingError, match="within") as caught:
+        open_sender(f"webhook:http://127.0.0.1:{port}/").send(CODE)
+    assert caught.value.may_have_arrived
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ class Sender(Protocol):
         """Hand over one message; it is not handed over again when this fails.
 
         Raises:
-            SendingError: it was not accepted; the text holds neither the code or link nor the whole address.
+            SendingError: it was not accepted; the text holds neither the code or link nor the whole address. With
+                `may_have_arrived` where that is not sure; any other exception is taken as not sure.
         """
         ...

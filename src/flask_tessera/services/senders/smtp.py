@@ -13,15 +13,17 @@ from email.utils import localtime, make_msgid
 from typing import TYPE_CHECKING, Final
 
 from ...errors import SendingError
+from .deadline import Deadline
 from .one_line import one_line
 
 if TYPE_CHECKING:
+    import socket
     import ssl
 
     from .message import Message
 
 _TIMEOUT: Final = 8
-"""Seconds for each step of the conversation."""
+"""Seconds for the whole conversation."""
 # 7bit: whatever the server can do, lines are short and ASCII.
 _POLICY: Final = SMTP.clone(cte_type="7bit")
 # RFC 5322 §3.2.3 (dot-atom), with the characters of RFC 6532 §3.2. No quoted local part, no address literal.
@@ -74,34 +76,56 @@ class SmtpSender:
         recipient = _recipient_of(message)
         try:
             mail = _mail_of(message, self._from, recipient)
-            self._hand_in(mail, recipient)
+        except ValueError:
+            raise SendingError("the message cannot be written as e-mail") from None
+        step = _Step()
+        try:
+            self._hand_in(mail, recipient, step)
         except smtplib.SMTPException as error:
             # Not its cause: the texts of servers hold addresses, and parts of the message.
-            raise SendingError(f"the mail server did not take the message: {_kind_of(error)}") from None
+            text = f"the mail server did not take the message: {_kind_of(error)}"
+            raise SendingError(text, may_have_arrived=step.is_last and not _is_refusal(error)) from None
         except OSError as error:
-            raise SendingError(f"the mail server cannot be reached: {error}") from error
+            raise SendingError(f"the mail server cannot be reached: {error}", may_have_arrived=step.is_last) from error
         except ValueError:
             raise SendingError("the message cannot be written as e-mail") from None
 
-    def _hand_in(self, mail: EmailMessage, recipient: Address) -> None:
+    def _hand_in(self, mail: EmailMessage, recipient: Address, step: _Step) -> None:
         server = self._server
-        with closing(self._connect()) as client:
+        with Deadline(_TIMEOUT) as deadline, closing(_Client(server, deadline)) as client:
             client.ehlo_or_helo_if_needed()
             if server.protection == "starttls":
                 client.starttls(context=server.context)
                 client.ehlo_or_helo_if_needed()
             if server.user:
                 client.login(server.user, server.password)
+            step.is_last = True
             client.send_message(mail, self._from.addr_spec, [recipient.addr_spec])
             # It is accepted, whatever becomes of the farewell.
             with suppress(OSError):
                 client.quit()
 
-    def _connect(self) -> smtplib.SMTP:
-        server = self._server
-        if server.protection == "tls":
-            return smtplib.SMTP_SSL(server.host, server.port, timeout=_TIMEOUT, context=server.context)
-        return smtplib.SMTP(server.host, server.port, timeout=_TIMEOUT)
+
+class _Step:
+    """How far a conversation has come: `is_last` from the message itself on."""
+
+    is_last = False
+
+
+class _Client(smtplib.SMTP):
+    """Has been greeted by the server, over a connection that ends in time."""
+
+    def __init__(self, server: SmtpServer, deadline: Deadline) -> None:
+        self._server = server
+        self._deadline = deadline
+        super().__init__(server.host, server.port)
+
+    def _get_socket(self, host: str, port: int, _timeout: float) -> socket.socket:
+        """As smtplib calls it, and as its class for TLS overrides it."""
+        plain = self._deadline.connect(host, port)
+        if self._server.protection != "tls":
+            return plain
+        return self._server.context.wrap_socket(plain, server_hostname=host)
 
 
 def parse_address(text: str, name: str = "") -> Address | None:
@@ -147,6 +171,13 @@ def _mail_of(message: Message, sender: Address, recipient: Address) -> EmailMess
     # Last: what is set as content takes the headers of content before it away.
     mail["Content-Language"] = _LANGUAGES.get(message.language, message.language)
     return mail
+
+
+def _is_refusal(error: smtplib.SMTPException) -> bool:
+    """Whether the server has said that it does not take the message (RFC 5321 §4.2.1), or was not asked to."""
+    if isinstance(error, smtplib.SMTPResponseException):
+        return 400 <= error.smtp_code <= 599
+    return not isinstance(error, smtplib.SMTPServerDisconnected)
 
 
 def _kind_of(error: smtplib.SMTPException) -> str:

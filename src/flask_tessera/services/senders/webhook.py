@@ -6,10 +6,12 @@ import hashlib
 import hmac
 import json
 import time
+from contextlib import closing
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import TYPE_CHECKING, Final
 
 from ...errors import SendingError
+from .deadline import Deadline
 
 if TYPE_CHECKING:
     import ssl
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from .message import Message
 
 _TIMEOUT: Final = 8
-"""Seconds for each step: to connect, to write, to read."""
+"""Seconds for all."""
 SIGNATURE: Final = "X-Tessera-Signature"
 """The header with the time and the MAC: `t=1700000000,v1=<64 hexadecimal digits>`."""
 
@@ -48,27 +50,32 @@ class WebhookSender:
     def send(self, message: Message) -> None:
         """Post it."""
         body = json.dumps(_members_of(message)).encode()
+        connection = self._connection()
+        is_posted = False
         try:
-            status = self._post(body)
+            with closing(connection), Deadline(_TIMEOUT) as deadline:
+                self._connect(connection, deadline)
+                is_posted = True
+                connection.request("POST", self._target, body, self._headers(body))
+                status = connection.getresponse().status
         except OSError as error:
-            raise SendingError(f"the webhook cannot be reached: {error}") from error
+            raise SendingError(f"the webhook cannot be reached: {error}", may_have_arrived=is_posted) from error
         except HTTPException as error:
-            raise SendingError(f"the webhook does not answer in HTTP: {type(error).__name__}") from None
+            text = f"the webhook does not answer in HTTP: {type(error).__name__}"
+            raise SendingError(text, may_have_arrived=True) from None
         if not 200 <= status <= 299:
-            raise SendingError(f"the webhook answered {status}")
+            # Only an error of ours tells for sure that nothing came of it.
+            raise SendingError(f"the webhook answered {status}", may_have_arrived=not 400 <= status <= 499)
 
-    def _post(self, body: bytes) -> int:
-        connection = self._connect()
-        try:
-            connection.request("POST", self._target, body, self._headers(body))
-            return connection.getresponse().status
-        finally:
-            connection.close()
-
-    def _connect(self) -> HTTPConnection:
+    def _connection(self) -> HTTPConnection:
         if self._context is None:
-            return HTTPConnection(self._host, self._port, timeout=_TIMEOUT)
-        return HTTPSConnection(self._host, self._port, timeout=_TIMEOUT, context=self._context)
+            return HTTPConnection(self._host, self._port)
+        return HTTPSConnection(self._host, self._port, context=self._context)
+
+    def _connect(self, connection: HTTPConnection, deadline: Deadline) -> None:
+        connection.sock = deadline.connect(self._host, connection.port)
+        if self._context:
+            connection.sock = self._context.wrap_socket(connection.sock, server_hostname=self._host)
 
     def _headers(self, body: bytes) -> dict[str, str]:
         headers = {"Content-Type": "application/json", "User-Agent": "flask-tessera", "Connection": "close"}
