@@ -55,6 +55,7 @@ def test_G01_a_login_says_who_when_where_and_how_it_went(app, written):
         "ip": "127.0.0.1",
         "user_agent": "browser",
         "request_id": "r-1",
+        "subject": "pwd",
     }
 
 

@@ -24,7 +24,7 @@ from flask_tessera.services.ports import ClientInfo
 from flask_tessera.sessions.model import EndReason
 from tests.services.factors import WRONG, code_at
 
-from .people import PASSWORD, PHONE, AccountsApp
+from .people import EMAIL, PASSWORD, PHONE, AccountsApp
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "flask_tessera"
 RECORDED = re.compile(r'(?:\brecord|_listener|_log\(service|_audit)\w*\(?(?:service)?,?\s*"([a-z_]+)"')
@@ -432,10 +432,62 @@ def test_G01_registering_codes_and_passwords_are_recorded(tmp_path):
     found = told_of(town)
     assert found[:3] == [
         ("user_registered", ""),
-        ("session_started", ""),
+        ("session_started", "sms"),
         ("password_change_failed", "old_password_wrong"),
     ]
-    assert set(found[3:]) == {("password_changed", ""), ("code_sent", "reset"), ("login_failed", "code_wrong")}
+    assert found[3:] == [("password_changed", ""), ("code_sent", "reset"), ("password_reset_failed", "code_wrong")]
+    code = town.code(PHONE, "register")
+    town.post("/register", {"recipient": PHONE, "code": code, "password": PASSWORD})
+    assert told_of(town)[-2:] == [("code_sent", "register"), ("registration_failed", "already_exists")]
+
+
+def test_G01_codes_that_were_refused_are_recorded_and_who_asks_for_one_to_bind(tmp_path):
+    town = AccountsApp(tmp_path, tessera={"audit": True})
+    pair = town.register()
+    session_id = pair["session_id"]
+    heard = []
+    with signals.audit_recorded.connected_to(lambda _app, event: heard.append(event), sender=town.app):
+        for _ in range(2):
+            town.post("/codes", {"recipient": EMAIL, "purpose": "bind"}, pair["access_token"])
+        for path in ("/codes", "/codes", "/links"):
+            town.post(path, {"recipient": EMAIL, "purpose": "login"})
+    told = [(each.event, each.reason, each.subject, each.account, each.user_id, each.session_id) for each in heard]
+    assert told == [
+        ("code_sent", "", "bind", EMAIL, "1", session_id),
+        ("code_refused", "too_many_requests", "bind", EMAIL, "1", session_id),
+        ("code_sent", "", "login", EMAIL, "", ""),
+        ("code_refused", "too_many_requests", "login", EMAIL, "", ""),
+        ("link_refused", "too_many_requests", "login", EMAIL, "", ""),
+    ]
+
+
+def test_G01_links_are_recorded_when_sent_used_and_refused(tmp_path):
+    town = AccountsApp(tmp_path, tessera={"audit": True})
+    town.register()
+    heard = []
+    with signals.audit_recorded.connected_to(lambda _app, event: heard.append(event), sender=town.app):
+        for purpose, path in (("login", "/links/redeem"), ("reset", "/password/reset")):
+            town.clock.advance(61)
+            town.post("/links", {"recipient": PHONE, "purpose": purpose})
+            link = re.search(r"https://\S+", town.messages()[-1]["text"])[0]
+            body = {"ticket": link.rpartition("/")[2]}
+            if purpose == "reset":
+                body["password"] = "yet another of mine"
+            for _ in range(2):
+                town.post(path, body)
+        town.post("/second-factor", {"ticket": "no ticket", "totp": WRONG})
+    told = [(each.event, each.reason, each.subject, each.user_id) for each in heard if each.event != "session_ended"]
+    assert told == [
+        ("link_sent", "", "login", ""),
+        ("link_used", "", "login", "1"),
+        ("session_started", "", "sms", "1"),
+        ("ticket_failed", "ticket_invalid", "link", ""),
+        ("link_sent", "", "reset", ""),
+        ("link_used", "", "reset", "1"),
+        ("password_changed", "", "reset", "1"),
+        ("ticket_failed", "ticket_invalid", "link reset", ""),
+        ("ticket_failed", "ticket_invalid", "second-factor", ""),
+    ]
 
 
 def test_G01_second_factors_are_recorded(tmp_path):
@@ -445,14 +497,28 @@ def test_G01_second_factors_are_recorded(tmp_path):
     town.post("/totp/confirm", {"code": code_at(secret, town.clock())}, token)
     town.post("/recovery-codes", None, token)
     town.post("/step-up", {"totp": WRONG}, token)
-    asked = town.post("/login", {"phone": PHONE, "password": PASSWORD}).get_json()
+    heard, login = [], {"phone": PHONE, "password": PASSWORD}
+    with signals.audit_recorded.connected_to(lambda _app, event: heard.append(event), sender=town.app):
+        asked = town.post("/login", login).get_json()
+    # Also an application that gives no users= finds it in the history.
+    assert [each.user_id for each in heard] == ["1"]
     town.post("/second-factor", {"ticket": asked["next"]["ticket"], "totp": WRONG})
+    town.clock.advance(30)
+    proof = {"ticket": asked["next"]["ticket"], "totp": code_at(secret, town.clock()), "trust": True}
+    trusted = town.post("/second-factor", proof).get_json()["data"]["trust_token"]
+    town.post("/login", {**login, "trust_token": trusted})
+    town.clock.advance(30)
+    town.post("/step-up", {"totp": code_at(secret, town.clock())}, token)
     town.post("/totp", None, token, method="DELETE")
     assert told_of(town)[2:] == [
         ("factor_added", "totp"),
-        ("recovery_codes_renewed", ""),
+        ("recovery_codes_renewed", "recovery"),
         ("step_up_failed", "code_wrong"),
         ("second_factor_required", ""),
         ("second_factor_failed", "code_wrong"),
+        ("session_started", "pwd otp mfa"),
+        ("trusted_device_used", ""),
+        ("session_started", "pwd"),
+        ("session_stepped_up", "otp mfa"),
         ("factor_removed", "totp"),
     ]

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _PAGE: Final = 200
 _AROUND: Final = 900
 """Seconds before and after a time that somebody asks about."""
+_PROVED: Final = frozenset(("session_started", "session_stepped_up"))
+"""Events that tell how."""
 _FORMATS: Final = ("%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -121,7 +123,7 @@ def _about(event: AuditEvent) -> list[str]:
     told = {
         "session": event.session_id,
         "device": device,
-        "about": event.subject,
+        "proved by" if event.event in _PROVED else "about": event.subject,
         "typed as": event.account,
         "from": event.ip,
         "with": event.user_agent,

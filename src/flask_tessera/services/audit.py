@@ -48,7 +48,7 @@ RETENTION: Final = 180 * 86_400
 _KIND_OF: Final[dict[Result, str]] = {"success": "event", "failure": "event_failed"}
 KEPT: Final = {"event": 1000, "event_failed": 200}
 """By kind of value, how many of a user stay."""
-_ANYBODY_S: Final = frozenset(("code_sent",))
+_ANYBODY_S: Final = frozenset(("code_sent", "link_sent"))
 """Successes that anybody can bring about who knows an account: they share the room of failures."""
 _ALIKE_FOR: Final = 3600
 """Seconds in which failures alike are one value."""

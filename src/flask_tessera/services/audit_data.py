@@ -31,6 +31,7 @@ EVENTS: Final[dict[str, EventKind]] = {
     "token_reused": EventKind("failure", "a refresh token that was spent came back"),
     "store_behind": EventKind("success", "a token was newer than the storage, which has forgotten writes"),
     "login_failed": EventKind("failure", "login refused"),
+    "trusted_device_used": EventKind("success", "a trusted device stood for the second factor"),
     "second_factor_required": EventKind("success", "the first factor was right, a second one was asked for"),
     "refresh_failed": EventKind("failure", "renewing the session was refused"),
     "exchange_failed": EventKind("failure", "the exchange of an old application's token was refused"),
@@ -48,8 +49,14 @@ EVENTS: Final[dict[str, EventKind]] = {
     "user_deleted": EventKind("success", "the user was deleted"),
     "password_changed": EventKind("success", "the password was changed"),
     "password_change_failed": EventKind("failure", "changing the password was refused"),
+    "password_reset_failed": EventKind("failure", "setting the password anew was refused"),
     "user_registered": EventKind("success", "an account was made"),
+    "registration_failed": EventKind("failure", "making an account was refused"),
     "code_sent": EventKind("success", "a code was asked for"),
+    "code_refused": EventKind("failure", "a code was asked for, and not sent"),
+    "link_sent": EventKind("success", "a link was asked for"),
+    "link_refused": EventKind("failure", "a link was asked for, and not sent"),
+    "link_used": EventKind("success", "a link that was sent was used"),
     "second_factor_failed": EventKind("failure", "a second factor was refused"),
     "step_up_failed": EventKind("failure", "proving again who one is was refused"),
     "factor_added": EventKind("success", "a second factor was added"),
@@ -86,7 +93,8 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         user_id: who, in its text form.
         account: the phone number or e-mail address that was typed, where nobody is known yet.
         session_id: of which session, 22 characters.
-        subject: what else it is about: the id of an API key, or what was sent or changed.
+        subject: what else it is about: the id of an API key, what was sent or changed, or how somebody has logged in
+            (words of RFC 8176).
         device: the device of the session, as its client has described it; None if it has not.
         ip: from where.
         user_agent: by what.

@@ -37,7 +37,7 @@ class Event:
 
     `name` is one of `EVENTS`; `reason` is the end reason where a session ended; `caller` sent the request that
     brought it about. `last_at` is, where a session was refreshed, the Unix second of the refresh before that; 0 for
-    none.
+    none. `amr` says how the user has logged in, or has proved again who he is: words of RFC 8176, separated by blanks.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Event:
     reason: str = ""
     caller: ClientInfo = UNKNOWN_CLIENT
     last_at: int = 0
+    amr: str = ""
 
 
 @dataclass(frozen=True, slots=True)

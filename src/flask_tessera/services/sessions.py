@@ -173,9 +173,9 @@ class SessionService:
                 valid_from=self.valid_from(at=at),
                 issued_for=policy.issued_for,
             )
-        return self._renewed(result, caller, "session_stepped_up")
+        return self._renewed(result, caller, "session_stepped_up", " ".join(amr))
 
-    def _renewed(self, result: Rotation | None, caller: ClientInfo, event: str) -> Session:
+    def _renewed(self, result: Rotation | None, caller: ClientInfo, event: str, amr: str = "") -> Session:
         """The session of which a pair may be issued; what has happened is told in any case."""
         if result is None or result.session.realm != self._realm:
             raise SessionEndedError("expiry")
@@ -190,7 +190,7 @@ class SessionService:
             raise SessionEndedError(result.reason)
         if result.outcome == "adopted":
             self._listener(Event("store_behind", session, caller=caller))
-        self._listener(Event(event, session, caller=caller, last_at=result.last_at))
+        self._listener(Event(event, session, caller=caller, last_at=result.last_at, amr=amr))
         return session
 
     def refresh(self, text: str, caller: ClientInfo) -> Issued:
@@ -357,7 +357,7 @@ class SessionService:
             )
         for ended in added.ended:
             self._listener(Event("session_ended", ended, ended.end_reason, _client_of(session)))
-        self._listener(Event("session_started", added.session, caller=_client_of(session)))
+        self._listener(Event("session_started", added.session, caller=_client_of(session), amr=session.amr))
         return added.session
 
     def issue(self, session: Session, loaded_claims: Mapping[str, Any] = _NO_CLAIMS) -> Issued:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from flask import has_request_context
@@ -11,7 +11,7 @@ from flask import has_request_context
 from .. import signals
 from ..accounts.recipients import parse_recipient
 from ..accounts.shown_account import shown_account
-from ..errors import ConfigError, StorageUnavailableError, TesseraError
+from ..errors import ConfigError, StorageUnavailableError, TesseraError, TicketInvalidError
 from ..services.audit import AuditWriter
 from ..services.audit_data import EVENTS, AuditEvent
 from ..services.keys import sid_text
@@ -23,6 +23,8 @@ from .signal_sending import send, send_event
 from .user_ids import id_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flask import Flask
 
     from ..services.api_key_data import ApiKey
@@ -85,6 +87,7 @@ class Audit:
                 "user_id": session.user_id,
                 "session_id": sid_text(session.sid),
                 "reason": event.reason,
+                "subject": event.amr,
                 "device": session.device,
                 "caller": event.caller,
             },
@@ -116,7 +119,7 @@ class Audit:
             account: as it was typed: kept only if it is a phone number or an e-mail address.
             session_id: of which session, as text.
             reason: an end reason, or the slug of an error.
-            subject: what else it is about: the id of an API key, the purpose of a code.
+            subject: what else it is about: the id of an API key, the purpose of a code, how somebody has logged in.
             device: of the session.
             caller: who has brought it about; by default the client of the present request.
         """
@@ -192,6 +195,16 @@ def record_refused_refresh(runtime: Runtime, text: str, error: TesseraError) -> 
         if found is not None and found.session.realm == runtime.realm:
             details["user_id"], details["device"] = found.session.user_id, found.session.device
     runtime.record("refresh_failed", **details)
+
+
+@contextmanager
+def recording_refused_ticket(runtime: Runtime, subject: str, user_id: str = "") -> Iterator[None]:
+    """Record that a ticket was refused, if it is in here; arguments as of `Audit.record`."""
+    try:
+        yield
+    except TicketInvalidError as error:
+        runtime.record("ticket_failed", reason=error.row.slug, subject=subject, user_id=user_id)
+        raise
 
 
 def _request_id() -> str:

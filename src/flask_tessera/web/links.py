@@ -6,7 +6,7 @@ Q04). The host of a link is the setting `PUBLIC_URL`, whatever a request says of
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..accounts.recipients import Recipient, parse_recipient
@@ -15,6 +15,7 @@ from ..services.keys import parse_sid
 from ..services.messages import NO_ACCOUNT, Facts
 from ..services.tickets import Ticket
 from .app_state import states_of
+from .audit import recording_refused_ticket
 from .logins import users_of
 from .outgoing import send_message
 from .request_auth import auth_of
@@ -107,7 +108,8 @@ def end_linked_session(tessera: Tessera[Any], text: str) -> Session:
         TicketInvalidError: the link is over, or the session is.
     """
     runtime = tessera.runtime
-    ticket = runtime.tickets.redeem(text, _PURPOSE + END_SESSION)
+    with recording_refused_ticket(runtime, "link end-session"):
+        ticket = runtime.tickets.redeem(text, _PURPOSE + END_SESSION)
     return runtime.sessions.end(parse_sid(ticket.session_id), "kick", tessera.client_info(), owner=ticket.user_id)
 
 
@@ -117,7 +119,8 @@ def look_at_link(tessera: Tessera[Any], text: str, *purposes: str) -> Ticket:
     Raises:
         TicketInvalidError: it is over, or of no such link.
     """
-    return tessera.runtime.tickets.look(text, *(_PURPOSE + purpose for purpose in purposes or LIFETIMES))
+    with recording_refused_ticket(tessera.runtime, " ".join(("link", *purposes))):
+        return tessera.runtime.tickets.look(text, *(_PURPOSE + purpose for purpose in purposes or LIFETIMES))
 
 
 def purpose_of(ticket: Ticket) -> str:
@@ -136,6 +139,14 @@ def redeem_link(tessera: Tessera[Any], text: str, purpose: str) -> Any:
     Raises:
         TicketInvalidError: it is over, or of another purpose, the user is gone, or has another recipient by now.
     """
+    # What refuses one to log in is recorded as a login that was refused.
+    with nullcontext() if purpose == LOGIN else recording_refused_ticket(tessera.runtime, f"link {purpose}"):
+        user = _owner_of_link(tessera, text, purpose)
+    tessera.runtime.record("link_used", user_id=tessera.id_of(user), subject=purpose)
+    return user
+
+
+def _owner_of_link(tessera: Tessera[Any], text: str, purpose: str) -> Any:
     runtime = tessera.runtime
     ticket = runtime.tickets.redeem(text, _PURPOSE + purpose)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar
 
 from msgspec import UNSET, UnsetType
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ..services.login import LoginAttempt as Counted
     from ..storage.model import Checkpoint
     from .actions import Actions
+    from .audit import Details
     from .token_pair import TokenPair
 
 User = TypeVar("User")
@@ -59,6 +60,13 @@ class LoginAttempt(Generic[User]):
         self._checkpoint: Checkpoint | None = None
         self._counted: AbstractContextManager[Any] | None = None
         self._attempt: Counted | None = None
+        self._user_id = ""
+        self.record_as("login_failed")
+
+    def record_as(self, event: Literal["login_failed", "password_reset_failed", "registration_failed"]) -> Self:
+        """Have a refusal recorded in the audit trail as what it is, up to the moment when `login` is called."""
+        self._event = event
+        return self
 
     def __enter__(self) -> Self:
         try:
@@ -119,6 +127,7 @@ class LoginAttempt(Generic[User]):
             SecondFactorRequiredError: a second factor is needed; the answer holds the ticket for that step.
             LoginRefusedError: the user is disabled or suspended.
         """
+        self._prove(user)
         user, ways = self._actions.as_loaded(user), (amr,) if isinstance(amr, str) else tuple(amr)
         refuse_incomplete(
             self._actions, user, amr=ways, device=device, scope=scope, claims=claims, trust_token=trust_token
@@ -131,11 +140,17 @@ class LoginAttempt(Generic[User]):
 
     def create_token(self, user: User | Any, expires_in: Any = None) -> str:
         """As `Tessera.create_token`, and as `login` with a password; errors as of `login`."""
+        self._prove(user)
         user = self._actions.as_loaded(user)
         refuse_incomplete(self._actions, user)
         token = self._actions.start_token(user, expires_in, checkpoint=self._checkpoint)
         self._note_login()
         return token
+
+    def _prove(self, user: User | Any) -> None:
+        """From here on the user is known."""
+        self._user_id = self._actions.id_of(user)
+        self.record_as("login_failed")
 
     def _note_login(self) -> None:
         if self._attempt is not None:
@@ -143,10 +158,12 @@ class LoginAttempt(Generic[User]):
 
     def _record(self, error: TesseraError) -> None:
         """Record that the attempt was refused, unless it named nobody."""
+        details: Details = {"account": self._accounts[0], "user_id": self._user_id}
         if isinstance(error, SecondFactorRequiredError):
-            self._actions.runtime.record("second_factor_required", account=self._accounts[0])
+            self._actions.runtime.record("second_factor_required", **details)
         elif not isinstance(error, InputError | ConfigError | ClaimsInvalidError):
-            self._actions.runtime.record("login_failed", account=self._accounts[0], reason=error.row.slug)
+            details["reason"] = error.row.slug
+            self._actions.runtime.record(self._event, **details)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

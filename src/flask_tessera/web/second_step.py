@@ -32,6 +32,7 @@ from ..services.tries import count_try
 from ..sessions.model import Device
 from ..storage.key_value import hashed_key
 from .app_state import states_of
+from .audit import recording_refused_ticket
 from .client import clean_device
 from .described import description_of
 from .signal_sending import send
@@ -100,7 +101,10 @@ def refuse_incomplete(
 def _ask_for_second_factor(actions: ActionBase[Any], user: Any, first: _FirstStep, trust_token: object) -> None:
     runtime, user_id = actions.runtime, actions.id_of(user)
     factors = runtime.accounts.second_factors.names_of(user_id)
-    if not factors or runtime.accounts.trusted_devices.is_trusted(user_id, trust_token):
+    if not factors:
+        return
+    if runtime.accounts.trusted_devices.is_trusted(user_id, trust_token):
+        runtime.record("trusted_device_used", user_id=user_id, device=first.device)
         return
     data = msgspec.to_builtins(first)
     wanted = Ticket(PURPOSE, user_id=user_id, user_stamp=actions.stamp_of(user), data=data)
@@ -169,14 +173,16 @@ def take_second_step(
     runtime = tessera.runtime
     # Before anything is looked at: what ends all sessions from now on ends this login too.
     checkpoint = runtime.shared.view.checkpoint(at=runtime.clock())
-    ticket = runtime.tickets.look(text, PURPOSE)
+    with recording_refused_ticket(runtime, "second-factor"):
+        ticket = runtime.tickets.look(text, PURPOSE)
     first = msgspec.convert(ticket.data, _FirstStep)
     try:
         amr = _check(tessera, ticket.user_id, name, proof, first.device)
     except CodeWrongError:
         _count_wrong(tessera, text)
         raise
-    runtime.tickets.redeem(text, PURPOSE)
+    with recording_refused_ticket(runtime, "second-factor", ticket.user_id):
+        runtime.tickets.redeem(text, PURPOSE)
     user = load_user(runtime.hooks, runtime.hooks.user_id_of(ticket.user_id), ticket.user_stamp)
     ways = tuple(dict.fromkeys((*first.amr, *amr, TWO)))
     scope = UNSET if first.scope is None else first.scope

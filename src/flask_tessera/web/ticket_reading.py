@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from flask import has_request_context
 
 from ..errors import TicketInvalidError, TokenAmbiguousError
+from .audit import recording_refused_ticket
 from .current import current_request_object
 from .identity import Identity
 
@@ -82,11 +83,8 @@ def redeem(runtime: Runtime, text: str, purpose: str, audience: str | None = Non
         TicketInvalidError: it is not good for that, or not any more.
         StorageUnavailableError: that cannot be told.
     """
-    try:
+    with recording_refused_ticket(runtime, purpose):
         return runtime.tickets.redeem(text, purpose, partial(_is_meant, audience))
-    except TicketInvalidError as error:
-        runtime.record("ticket_failed", reason=error.row.slug, subject=purpose)
-        raise
 
 
 def _identity_of(runtime: Runtime, ticket: Ticket) -> Identity[Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 from ...accounts.recipients import parse_recipient
+from ...errors import ChallengeError, SendingError, ThrottledError
 from ...services.codes import LIFETIME
 from ...services.messages import NO_ACCOUNT, Facts
 from ...services.sending_limits import RESEND_AFTER
@@ -19,8 +20,12 @@ from ..requirements import SESSION_TRANSPORTS
 from .row import Endpoint
 
 if TYPE_CHECKING:
+    from ...accounts.recipients import Recipient
+    from ..audit import Details
     from ..extension import Tessera
 
+REFUSALS: Final = (ThrottledError, ChallengeError, SendingError)
+"""Why a message was not sent that was asked for well."""
 _FOR_OWNERS: Final = ("login", "reset")
 """Purposes for which there must be an account already."""
 
@@ -45,10 +50,24 @@ def send_code(tessera: Tessera[Any], wanted: CodeRequest) -> CodeResponse:
     To a recipient without an account a code to log in would be of no use: the message says so instead. The client is
     answered alike.
     """
-    services, recipient = tessera.runtime.accounts, parse_recipient(wanted.recipient)
-    users = users_of(services)
+    runtime, recipient = tessera.runtime, parse_recipient(wanted.recipient)
+    about: Details = {"account": recipient.address, "subject": wanted.purpose}
     if wanted.purpose == "bind":
-        identify_request(tessera.runtime, current_request_object(), transports=SESSION_TRANSPORTS)
+        identity = identify_request(runtime, current_request_object(), transports=SESSION_TRANSPORTS)
+        about |= {"user_id": str(identity.user_id), "session_id": identity.session_id}
+    try:
+        _send(tessera, wanted, recipient)
+    except REFUSALS as error:
+        about["reason"] = error.row.slug
+        runtime.record("code_refused", **about)
+        raise
+    runtime.record("code_sent", **about)
+    return CodeResponse(LIFETIME, RESEND_AFTER)
+
+
+def _send(tessera: Tessera[Any], wanted: CodeRequest, recipient: Recipient) -> None:
+    services = tessera.runtime.accounts
+    users = users_of(services)
     ask_challenge(tessera, "code")
     is_told = wanted.purpose not in _FOR_OWNERS or users.by_recipient(recipient) is not None
     code = services.codes.make()
@@ -58,8 +77,6 @@ def send_code(tessera: Tessera[Any], wanted: CodeRequest) -> CodeResponse:
         send_message(tessera, NO_ACCOUNT, recipient, Facts(), asked_for=wanted.purpose)
     # Once it was sent: one that was not sent takes no other's place.
     services.codes.keep(wanted.purpose, recipient, code)
-    tessera.runtime.record("code_sent", account=recipient.address, subject=wanted.purpose)
-    return CodeResponse(LIFETIME, RESEND_AFTER)
 
 
 ROWS: Final = (

@@ -27,11 +27,12 @@ from ..session_owner import fresh_owner_of_request
 from ..templating import environment_of
 from ..token_pair import PairResponse
 from .body import read_form
-from .codes import CodeResponse
+from .codes import REFUSALS, CodeResponse
 from .password import ResetRequest, reset_password
 from .row import Endpoint
 
 if TYPE_CHECKING:
+    from ..audit import Details
     from ..extension import Tessera
 
 _HTML: Final = "text/html"
@@ -79,10 +80,20 @@ def send(tessera: Tessera[Any], wanted: LinkRequest) -> CodeResponse:
     it confirms what is known.
     """
     recipient, user = parse_recipient(wanted.recipient), None
+    about: Details = {"account": recipient.address, "subject": wanted.purpose}
     if wanted.purpose == links.CONFIRM:
         user = _caller(tessera)
-    ask_challenge(tessera, "link")
-    links.send_link(tessera, wanted.purpose, recipient, user=user)
+    if user is not None:
+        identity = auth_of(tessera.realm).identity
+        about |= {"user_id": str(identity.user_id), "session_id": identity.session_id}
+    try:
+        ask_challenge(tessera, "link")
+        links.send_link(tessera, wanted.purpose, recipient, user=user)
+    except REFUSALS as error:
+        about["reason"] = error.row.slug
+        tessera.runtime.record("link_refused", **about)
+        raise
+    tessera.runtime.record("link_sent", **about)
     return CodeResponse(links.LIFETIMES[wanted.purpose], RESEND_AFTER)
 
 

@@ -41,7 +41,8 @@ def register(tessera: Tessera[Any], body: RegisterRequest) -> Any:
     if body.password is not None:
         password_policy(tessera.runtime).check(body.password, (recipient.local, name))
     ask_challenge(tessera, "register")
-    with tessera.login_attempt(recipient.address, device_id=body.device.id) as attempt:
+    counted = tessera.login_attempt(recipient.address, device_id=body.device.id)
+    with counted.record_as("registration_failed") as attempt:
         services.codes.use("register", recipient, body.code)
         password_hash = None if body.password is None else _hash(tessera, recipient, body.code, body.password)
         user = users.create(NewUser(recipient, password_hash, name))
