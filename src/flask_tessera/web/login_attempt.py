@@ -158,6 +158,8 @@ class LoginAttempt(Generic[User]):
 
     def _record(self, error: TesseraError) -> None:
         """Record that the attempt was refused, unless it named nobody."""
+        if not self._accounts:
+            return
         details: Details = {"account": self._accounts[0], "user_id": self._user_id}
         if isinstance(error, SecondFactorRequiredError):
             self._actions.runtime.record("second_factor_required", **details)

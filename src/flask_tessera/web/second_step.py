@@ -42,6 +42,7 @@ from .user_loading import load_user
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..storage.key_value import KeyValue
     from .action_base import ActionBase
     from .app_state import Runtime
     from .extension import Tessera
@@ -51,7 +52,9 @@ PURPOSE: Final = "tessera:second-factor"
 LIFETIME: Final = 300
 """Seconds for which the second step may follow the first."""
 TRIES: Final = 5
-"""Wrong codes after which its ticket is used up."""
+"""Wrong codes after which its ticket is good no longer."""
+_SPENT: Final = "second_step_spent"
+"""The kind of values that say so of a ticket."""
 TWO: Final = "mfa"
 """The word of `amr` for a login with two factors (RFC 8176)."""
 _TWO_AT_ONCE: Final = frozenset((TWO, "user"))
@@ -175,11 +178,13 @@ def take_second_step(
     checkpoint = runtime.shared.view.checkpoint(at=runtime.clock())
     with recording_refused_ticket(runtime, "second-factor"):
         ticket = runtime.tickets.look(text, PURPOSE)
+        if _values(runtime).get(_SPENT, _name_of(text), at=runtime.clock()) is not None:
+            raise TicketInvalidError("there were too many wrong codes")
     first = msgspec.convert(ticket.data, _FirstStep)
     try:
         amr = _check(tessera, ticket.user_id, name, proof, first.device)
     except CodeWrongError:
-        _count_wrong(tessera, text)
+        _count_wrong(runtime, text)
         raise
     with recording_refused_ticket(runtime, "second-factor", ticket.user_id):
         runtime.tickets.redeem(text, PURPOSE)
@@ -192,20 +197,24 @@ def take_second_step(
     return pair, _trust(tessera, pair, first.device) if trust else ""
 
 
-def _count_wrong(tessera: Tessera[Any], text: str) -> None:
-    """After `TRIES` wrong codes the login begins anew, however slowly they come."""
-    runtime = tessera.runtime
+def _count_wrong(runtime: Runtime, text: str) -> None:
+    """After `TRIES` wrong codes the login begins anew, however slowly they come.
+
+    The ticket stays as it is: of many that show one right code at once, one is let in, and the others were wrong.
+    """
+    at, name = runtime.clock(), _name_of(text)
     try:
-        count_try(
-            runtime.shared.storage.values,
-            hashed_key("second step", text),
-            most=TRIES - 1,
-            window=LIFETIME,
-            at=runtime.clock(),
-        )
+        count_try(_values(runtime), name, most=TRIES - 1, window=LIFETIME, at=at)
     except ThrottledError:
-        with suppress(TicketInvalidError):
-            runtime.tickets.redeem(text, PURPOSE)
+        _values(runtime).put(_SPENT, name, b"", expires_at=at + LIFETIME, at=at)
+
+
+def _name_of(text: str) -> bytes:
+    return hashed_key("second step", text)
+
+
+def _values(runtime: Runtime) -> KeyValue:
+    return runtime.shared.storage.values
 
 
 def _check(tessera: Tessera[Any], user_id: str, name: str, proof: object, device: Device) -> tuple[str, ...]:
