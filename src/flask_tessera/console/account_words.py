@@ -32,7 +32,7 @@ ACCOUNT_WORDS: Final = {
         "new_password": "新密码",
         "old_password": "当前密码",
         "password_optional": "可不填：以后用验证码登录。",
-        "reset": "重设密码",
+        "reset": "重置密码",
         "reset_ends": "设置后，所有设备都会退出登录。",
         "set_password": "设置密码",
         "change_password": "修改密码",
