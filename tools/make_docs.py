@@ -142,7 +142,7 @@ SETTINGS = {
     ),
     "NOTICES": (
         "users are told of a login on a new device, a changed password, second factor or recipient, and copied tokens",
-        "用户会收到通知：新设备登录、修改密码、变更两步验证或手机号和邮箱、登录凭证被复制",
+        "用户会收到通知：新设备登录、修改密码、变更双重验证方式、手机号或邮箱、登录凭证被复制",
     ),
     "PASSKEY_RP_ID": (
         "the domain that passkeys are bound to; by default the host of `PUBLIC_URL`",

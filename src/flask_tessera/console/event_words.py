@@ -41,10 +41,10 @@ EVENT_WORDS: Final = {
     "link_used": ("使用链接", "Link used"),
     "second_factor_failed": ("双重验证失败", "Second factor refused"),
     "step_up_failed": ("再次验证身份失败", "Proof of who you are refused"),
-    "factor_added": ("添加第二因素", "Second factor added"),
-    "factor_removed": ("移除第二因素", "Second factor removed"),
+    "factor_added": ("添加双重验证方式", "Second factor added"),
+    "factor_removed": ("移除双重验证方式", "Second factor removed"),
     "recovery_codes_renewed": ("生成新的恢复码", "New recovery codes made"),
-    "factors_reset": ("管理员移除了所有第二因素", "All second factors removed by an administrator"),
+    "factors_reset": ("管理员移除了所有双重验证方式", "All second factors removed by an administrator"),
 }
 """Chinese and English, by the name of `services.audit_data.EVENTS`."""
 
