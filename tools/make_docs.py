@@ -215,7 +215,10 @@ CLIENT_ACTIONS = {
     ),
     "csrf_failed": _OF_THE_CLIENT,
     "scope_missing": ("tell the user that this is not allowed; do not repeat", "提示没有权限，不要重试"),
-    "step_up_required": ("let the user log in again, then repeat the request", "让用户重新登录一次，再重试"),
+    "step_up_required": (
+        "let the user prove it again by `/auth/step-up`, or log in, then repeat the request",
+        "让用户通过 `/auth/step-up` 再次验证，或者重新登录，然后重试",
+    ),
     "too_many_requests": ("wait for `Retry-After`", "等到 `Retry-After` 之后"),
     "not_found": ("reload what it shows", "刷新所显示的内容"),
     "method_not_allowed": _OF_THE_CLIENT,

@@ -107,7 +107,7 @@ class Shop:
         self.app.add_url_rule("/header-only", "header-only", guard(transports="header")(lambda: "in"))
         endpoints = (
             *("me", "verify", "csrf", "sessions", "tickets", "api-keys", "passkeys", "totp", "trusted-devices"),
-            *("step-up", "refresh", "logout", "exchange", "history", "password", "bind"),
+            *("step-up", "second-factor", "refresh", "logout", "exchange", "history", "password", "bind"),
         )
         self.app.register_blueprint(self.tessera.blueprint(*endpoints))
 
