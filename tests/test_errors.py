@@ -94,6 +94,7 @@ def test_every_error_has_its_row(error):
 def test_every_row_is_reached_by_an_error():
     by_slug = {"credentials_missing", "phone_malformed", "body_missing", "media_type_unsupported", "method_not_allowed"}
     by_slug |= {"email_malformed", "password_too_short", "password_common", "password_breached"}
+    by_slug |= {"api_key_limit_reached"}
     assert set(REGISTRY) - {error.slug for error in SAMPLES} == by_slug
 
 

@@ -140,7 +140,7 @@ def _messages(app: Flask, runtime: Runtime) -> Iterator[Finding]:
             yield Finding("WARN", f"{PREFIX}SENDER {text}")
     sending = [name for name in app.view_functions if name.rpartition(".")[2] in ("codes", "links")]
     if accounts.users is not None and accounts.sending is None and sending:
-        yield Finding("WARN", f"{', '.join(sending)} can send nothing: set {PREFIX}SENDER, or give Tessera(sender=…)")
+        yield Finding("HINT", f"{', '.join(sending)} can send nothing: set {PREFIX}SENDER, or give Tessera(sender=…)")
     site = urlsplit(settings.PUBLIC_URL)
     if site.scheme == "http" and not is_loopback(site.hostname or ""):
         yield Finding("WARN", f"{PREFIX}PUBLIC_URL is http:// on another host than localhost: links are not protected")

@@ -76,7 +76,7 @@ _ROWS = (
     ErrorRow("password_breached", 4103, 400, "该密码已泄露，请换一个",
              "This password is known from a breach; choose another.", "invalid_request"),
     ErrorRow("input_malformed", 4103, 400, "参数错误", "The input is missing or malformed.", "invalid_request"),
-    ErrorRow("api_key_limit_reached", 4103, 409, "API 密钥数量已达上限，请先吊销一个",
+    ErrorRow("api_key_limit_reached", 4103, 400, "API 密钥数量已达上限，请先吊销一个",
              "There are as many API keys as may be; revoke one of them first.", "invalid_request"),
     ErrorRow("body_too_large", 4103, 413, "参数错误", "The body is too large.", "invalid_request"),
     ErrorRow("media_type_unsupported", 4103, 415, "参数错误", "The body must be application/json.", "invalid_request"),

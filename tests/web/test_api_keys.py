@@ -143,7 +143,7 @@ def test_a_user_has_at_most_fifty_keys(shop):
     ids = [make_key(shop, token, name=f"number {number}")["id"] for number in range(50)]
     assert [each["id"] for each in data_of(shop.get("/auth/api-keys", token))] == ids[::-1]
     assert told(shop.post("/auth/api-keys", token, json={"name": "one more"})) == (
-        409,
+        400,
         4103,
         "api_key_limit_reached",
     )

@@ -137,7 +137,7 @@ def next_step_of(tessera: Tessera[Any], ticket: str) -> dict[str, Any]:
         TicketInvalidError: the ticket is over; the login begins anew.
     """
     runtime = tessera.runtime
-    user_id = runtime.tickets.look(ticket, PURPOSE).user_id
+    user_id = _look(runtime, ticket).user_id
     return _next_step(runtime, user_id, ticket, runtime.accounts.second_factors.names_of(user_id))
 
 
@@ -177,9 +177,7 @@ def take_second_step(
     # Before anything is looked at: what ends all sessions from now on ends this login too.
     checkpoint = runtime.shared.view.checkpoint(at=runtime.clock())
     with recording_refused_ticket(runtime, "second-factor"):
-        ticket = runtime.tickets.look(text, PURPOSE)
-        if _values(runtime).get(_SPENT, _name_of(text), at=runtime.clock()) is not None:
-            raise TicketInvalidError("there were too many wrong codes")
+        ticket = _look(runtime, text)
     first = msgspec.convert(ticket.data, _FirstStep)
     try:
         amr = _check(tessera, ticket.user_id, name, proof, first.device)
@@ -195,6 +193,14 @@ def take_second_step(
         user, device=first.device, scope=scope, amr=ways, claims=first.claims, checkpoint=checkpoint
     )
     return pair, _trust(tessera, pair, first.device) if trust else ""
+
+
+def _look(runtime: Runtime, text: str) -> Ticket:
+    """The ticket, unless there were too many wrong codes; errors as of `Tickets.look`."""
+    ticket = runtime.tickets.look(text, PURPOSE)
+    if _values(runtime).get(_SPENT, _name_of(text), at=runtime.clock()) is not None:
+        raise TicketInvalidError("there were too many wrong codes")
+    return ticket
 
 
 def _count_wrong(runtime: Runtime, text: str) -> None:
