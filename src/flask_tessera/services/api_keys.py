@@ -26,7 +26,6 @@ from ..errors import (
     ScopeMissingError,
     SessionEndedError,
     StorageUnavailableError,
-    TesseraError,
     TokenExpiredError,
     TokenInvalidError,
 )
@@ -39,6 +38,7 @@ from .api_key_data import MOST_KEYS, ApiKey, NewApiKey, checked_name, checked_ov
 from .login_data import refuse_unusable
 from .new_ids import NewIds
 from .tries import count_try
+from .undoing import undone_if_refused
 
 if TYPE_CHECKING:
     import builtins
@@ -142,14 +142,11 @@ class ApiKeys:
         self._make_room(user_id, at, MOST_KEYS - 1)
         key = self._new_key(user_id, wanted, secret, user_stamp, at)
         self._put(key, at=at, over=0)
-        try:
+        with undone_if_refused(lambda: self._remove(key)):
             # Once more, now that it counts: others may have been made meanwhile.
             self._make_room(user_id, at, MOST_KEYS)
             self._refuse_suspended(user_id, at)
             (check or bool)()
-        except TesseraError:
-            self._remove(key)
-            raise
         self._listener("api_key_created", key)
         return key, api_key.render(key.key_id, secret)
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ..accounts.passkeys import verify_assertion, verify_attestation
-from ..errors import CodeWrongError, InputError, NotFoundError, StorageUnavailableError, TesseraError
+from ..errors import CodeWrongError, InputError, NotFoundError, StorageUnavailableError
 from ..storage.key_value import hashed_key, owned_key
 from .api_key_data import checked_name
 from .login_data import refuse_unusable
@@ -29,6 +29,7 @@ from .passkey_credentials import read_made, read_used
 from .passkey_data import Passkey, PasskeyLogin, passkey_id_of
 from .passkey_options import LIFETIME, creation_options, person_of, request_options
 from .passkey_store import PasskeyStore
+from .undoing import undone_if_refused
 
 if TYPE_CHECKING:
     import builtins
@@ -239,13 +240,10 @@ class Passkeys:
     def _add(self, passkey: Passkey, check: Callable[[], object] | None, at: int) -> None:
         _refuse_more_than(MOST_PASSKEYS - 1, self.list(passkey.user_id))
         self._store.add(passkey, at=at)
-        try:
+        with undone_if_refused(lambda: self._store.remove(passkey)):
             # Once more, now that it counts: others may have been registered meanwhile, or the owner's sessions ended.
             _refuse_more_than(MOST_PASSKEYS, self.list(passkey.user_id))
             (check or bool)()
-        except TesseraError:
-            self._store.remove(passkey)
-            raise
 
     def _use(self, user_id: str, used: UsedPasskey, *, must_verify_user: bool = False) -> tuple[Passkey, Use]:
         at = self._clock()

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from ..errors import CodeWrongError, StorageUnavailableError, TesseraError
+from ..errors import CodeWrongError, StorageUnavailableError
 from ..storage.key_value import hashed_key, owned_key
 from ..storage.model import ANY_VERSION
 from ..tokens.claims import LAST_SECOND
+from .undoing import undone_if_refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,14 +93,15 @@ class RecoveryCodes:
         codes, before = [self._new_code() for _ in range(CODES)], self._get(user_id)
         macs = tuple(self._macs(user_id, each)[0] for each in codes)
         self._put(user_id, _Codes(macs, self._clock()))
-        try:
-            (check or bool)()
-        except TesseraError:
+
+        def undo() -> None:
             if before is None:
                 self.remove(user_id)
             else:
                 self._put(user_id, _decode(before.value))
-            raise
+
+        with undone_if_refused(undo):
+            (check or bool)()
         return tuple(f"{each[:5]}-{each[5:]}" for each in codes)
 
     def use(self, user_id: str, code: object, *, address: str = "", device_id: str = "") -> None:

@@ -15,10 +15,11 @@ import msgspec
 from msgspec.structs import replace
 
 from ..accounts import totp
-from ..errors import CodeWrongError, StorageUnavailableError, TesseraError
+from ..errors import CodeWrongError, StorageUnavailableError
 from ..storage.key_value import hashed_key, owned_key
 from ..tokens.claims import LAST_SECOND
 from .at_rest import seal, unseal
+from .undoing import undone_if_refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,11 +150,8 @@ class TotpFactors:
 
         with self._limit.attempt(user_id, address=address, device_id=device_id):
             self._change(user_id, confirmed)
-        try:
+        with undone_if_refused(lambda: self._change(user_id, lambda _: replace(before, pending=b"", pending_until=0))):
             return self._recovery_codes.renew(user_id, check)
-        except TesseraError:
-            self._change(user_id, lambda _: replace(before, pending=b"", pending_until=0))
-            raise
 
     def waits(self, user_id: str, secret: str) -> bool:
         """Whether this is the secret that waits for its first code; to begin anew drops the one before."""
@@ -196,12 +194,13 @@ class TotpFactors:
         """Forget the user's generator, and one that waits; where `check` raises afterwards, it is there still."""
         before = self._values.get(KIND, self._key(user_id), at=self._clock())
         self._values.delete(KIND, self._key(user_id))
-        try:
-            (check or bool)()
-        except TesseraError:
+
+        def undo() -> None:
             if before is not None:
                 self._change(user_id, lambda _: _decode(before.value))
-            raise
+
+        with undone_if_refused(undo):
+            (check or bool)()
 
     def _change(self, user_id: str, change: Callable[[_Kept], _Kept]) -> None:
         """Write what `change` makes of what is kept; again where somebody else was faster. Errors as of `change`."""

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from ..errors import NotFoundError, TesseraError, TokenInvalidError
+from ..errors import NotFoundError, TokenInvalidError
 from ..sessions.model import UNKNOWN_DEVICE, Device
 from ..storage.key_value import hashed_key, owned_key
 from ..tokens import trusted_device
 from .new_ids import NewIds
 from .ports import UNKNOWN_CLIENT, ClientInfo
+from .undoing import undone_if_refused
 
 if TYPE_CHECKING:
     import builtins
@@ -106,11 +107,8 @@ class TrustedDevices:
         owner = (self._realm, user_id)
         key = self._key(user_id, trusted.device_id)
         self._values.put(KIND, key, _encode(trusted), expires_at=trusted.expires_at, at=at, owner=owner)
-        try:
+        with undone_if_refused(lambda: self._remove(user_id, trusted.device_id)):
             (check or bool)()
-        except TesseraError:
-            self._remove(user_id, trusted.device_id)
-            raise
         return trusted_device.render(trusted.device_id, secret)
 
     def is_trusted(self, user_id: str, text: object) -> bool:

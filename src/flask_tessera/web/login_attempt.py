@@ -127,8 +127,7 @@ class LoginAttempt(Generic[User]):
             SecondFactorRequiredError: a second factor is needed; the answer holds the ticket for that step.
             LoginRefusedError: the user is disabled or suspended.
         """
-        self._prove(user)
-        user, ways = self._actions.as_loaded(user), (amr,) if isinstance(amr, str) else tuple(amr)
+        user, ways = self._proved(user), (amr,) if isinstance(amr, str) else tuple(amr)
         refuse_incomplete(
             self._actions, user, amr=ways, device=device, scope=scope, claims=claims, trust_token=trust_token
         )
@@ -140,17 +139,17 @@ class LoginAttempt(Generic[User]):
 
     def create_token(self, user: User | Any, expires_in: Any = None) -> str:
         """As `Tessera.create_token`, and as `login` with a password; errors as of `login`."""
-        self._prove(user)
-        user = self._actions.as_loaded(user)
+        user = self._proved(user)
         refuse_incomplete(self._actions, user)
         token = self._actions.start_token(user, expires_in, checkpoint=self._checkpoint)
         self._note_login()
         return token
 
-    def _prove(self, user: User | Any) -> None:
-        """From here on the user is known."""
+    def _proved(self, user: User | Any) -> Any:
+        """The user, as the loader gives one who is named by a text; from here on it is known who that is."""
         self._user_id = self._actions.id_of(user)
         self.record_as("login_failed")
+        return self._actions.as_loaded(user)
 
     def _note_login(self) -> None:
         if self._attempt is not None:
