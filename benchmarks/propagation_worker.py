@@ -18,7 +18,7 @@ from flask import Flask
 
 from flask_tessera import Tessera
 from flask_tessera.errors import SessionEndedError
-from flask_tessera.web.request_auth import verify_credential
+from flask_tessera.web.credential_reading import verify_credential
 
 from .world import SECRET
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from flask_tessera.tokens import access
-from flask_tessera.web.request_auth import verify_credential
+from flask_tessera.web.credential_reading import verify_credential
 
 from . import peers, verifiers
 from .results import TIMING_COLUMNS, Result, ratio_goal, timing_rows

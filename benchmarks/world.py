@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from flask_tessera import Tessera
 from flask_tessera.tokens import access, sealed
 from flask_tessera.tokens.keys import KeyRing
-from flask_tessera.web.request_auth import verify_credential
+from flask_tessera.web.credential_reading import verify_credential
 
 if TYPE_CHECKING:
     from flask_tessera.web.app_state import Runtime

@@ -12,7 +12,7 @@ from flask_tessera.services.login_data import Login
 from flask_tessera.services.ports import UNKNOWN_CLIENT
 from flask_tessera.storage.from_url import open_storage
 from flask_tessera.web.app_state import runtime_of
-from flask_tessera.web.request_auth import verify_credential
+from flask_tessera.web.credential_reading import verify_credential
 from tests.servers import wait_until
 
 from .calling import assert_refused, in_app, tessera_of, user_of

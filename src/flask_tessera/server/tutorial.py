@@ -26,13 +26,13 @@ from ..errors import (
     TokenInvalidError,
     UserGoneError,
 )
+from ..web.credential_reading import identify_request
 from ..web.current import current_request_object
 from ..web.described import Described, describe
 from ..web.endpoints.body import read_bytes
 from ..web.endpoints.row import Endpoint
 from ..web.http_errors import TesseraHTTPError, http_errors
 from ..web.logins import Way, password_way
-from ..web.request_auth import identify_request
 from ..web.responses import Responses
 from ..web.user_loading import load_user
 

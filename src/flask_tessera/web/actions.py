@@ -22,12 +22,13 @@ from ..tokens.claims import is_safe_text
 from .action_base import User
 from .audit import record_refused_refresh
 from .client import clean_device
+from .credential_reading import verify_credential
 from .current import call_host
 from .ending_actions import EndingActions
 from .http_errors import raises_http
 from .login_attempt import LoginAttempt
 from .own_claims import given_claims, loaded_claims
-from .request_auth import auth_of, verify_credential
+from .request_auth import auth_of
 from .ticket_actions import TicketActions
 from .token_pair import TokenPair
 from .user_loading import load_user

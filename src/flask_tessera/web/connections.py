@@ -8,9 +8,10 @@ from ..errors import SessionEndedError, TokenInvalidError
 from ..services.keys import parse_sid
 from ..services.open_connections import Connection
 from ..tokens import api_key
+from .credential_reading import find_credential, verify_credential
 from .current import current_request_object
 from .http_errors import raises_http
-from .request_auth import authenticate, authenticate_as, find_credential, verify_credential
+from .request_auth import authenticate, authenticate_as
 from .ticket_reading import redeemed_on, take_ticket
 
 if TYPE_CHECKING:

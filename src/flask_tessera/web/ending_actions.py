@@ -10,10 +10,11 @@ from ..services.keys import parse_sid
 from ..tokens.claims import LAST_SECOND
 from .action_base import ActionBase, User
 from .cookie_session import forget_cookies
+from .credential_reading import find_credential
 from .current import current_request_object
 from .factor_reset import reset_factors
 from .http_errors import raises_http
-from .request_auth import find_credential, refuse_another_user
+from .request_auth import refuse_another_user
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

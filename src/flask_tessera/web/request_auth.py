@@ -7,7 +7,7 @@ A request is taken through these steps, each of which may refuse it:
    (`ticket_reading.py`).
 2. The first **credential reader** that recognises the text reads it: access token, legacy token (`readers/`, a table of
    files). A reader checks everything about the credential itself: signature (or the cache of those that were verified
-   before), times, and whether its session was revoked. It gives an `Identity`.
+   before), times, and whether its session was revoked. It gives an `Identity`. Both steps: `credential_reading.py`.
 3. The result is kept on the request as a `RequestAuth`, one for each realm. The user is loaded when somebody asks for
    it, at most once.
 4. The guard's **requirements** (scope, role, permission, fresh login) are checked.
@@ -38,14 +38,12 @@ from ..errors import (
     TokenMissingError,
     UserGoneError,
 )
-from ..services.keys import parse_sid
-from ..tokens.encoding import plain
 from .app_state import runtime_of, states_of
-from .csrf import SAFE_METHODS
+from .credential_reading import identify_request, refuse_transport
 from .current import current_app_object, current_request_object, is_async
 from .grants import names_granted
 from .http_errors import raise_as_http
-from .requirements import TRANSPORTS, Requirements
+from .requirements import Requirements
 from .ticket_reading import identify_by_ticket
 from .user_loading import load_user, refuse_gone
 
@@ -144,7 +142,7 @@ def authenticate_as(runtime: Runtime, identity: Identity[Any], wanted: Requireme
         TesseraError: its user is gone, or more is asked for.
     """
     if identity.credential != "ticket":
-        _refuse_transport(identity, "header", wanted.transports)
+        refuse_transport(identity, "header", wanted.transports)
     auth = RequestAuth(runtime, identity, by_guard=True)
     auth.load_user()
     _check(auth, wanted)
@@ -219,94 +217,6 @@ def _look_for_ticket(runtime: Runtime, request: Request, wanted: Requirements) -
     if identity is not None:
         return identity
     return identify_request(runtime, request, strict=wanted.strict, transports=wanted.transports)
-
-
-def identify_request(
-    runtime: Runtime,
-    request: Request,
-    *,
-    strict: bool = False,
-    transports: frozenset[str] = TRANSPORTS,
-    csrf_token: str | None = None,
-) -> Identity[Any]:
-    """Who a request speaks for: steps 1 and 2.
-
-    Args:
-        runtime: of the realm.
-        request: the present one.
-        strict: ask the storage, whatever the setting of `REVOCATION`.
-        transports: what is accepted (`requirements.TRANSPORTS`); anything else is as good as an invalid token.
-        csrf_token: that of a form, if it is one; by default the header counts.
-
-    Raises:
-        TokenMissingError: there is no credential.
-        TokenAmbiguousError: there are two that differ.
-        CsrfError: it stands in a cookie, and another site may have caused the request.
-        TesseraError: as of `verify_credential`.
-    """
-    text, transport = find_credential(runtime, request)
-    identity = verify_credential(runtime, text, strict=strict)
-    if transport == "cookie":
-        _check_cookie(runtime, request, identity, csrf_token)
-    _refuse_transport(identity, transport, transports)
-    return identity
-
-
-def _refuse_transport(identity: Identity[Any], transport: str, accepted: frozenset[str]) -> None:
-    if accepted is not TRANSPORTS:
-        presented = "api_key" if identity.credential == "api_key" else transport
-        if presented not in accepted:
-            raise TokenInvalidError(f"not accepted here: {presented}")
-
-
-def _check_cookie(runtime: Runtime, request: Request, identity: Identity[Any], csrf_token: str | None) -> None:
-    """Only what we put into cookies is taken out of them, and only our own pages change anything with it."""
-    if identity.credential != "access" or runtime.cookies is None:
-        raise TokenInvalidError("a cookie carries the access token of a session")
-    if request.method not in SAFE_METHODS:
-        runtime.cookies.refuse_forged(parse_sid(identity.session_id), in_form=csrf_token)
-
-
-def find_credential(runtime: Runtime, request: Request) -> tuple[str, str]:
-    """The one credential of a request, and the name of its transport; an empty header is one, if a bad one.
-
-    Raises:
-        TokenMissingError: there is none.
-        TokenAmbiguousError: there are two that differ (RFC 6750 §2).
-    """
-    found: tuple[str, str] | None = None
-    for transport in runtime.transports:
-        text = transport.find(request.environ)
-        if text is not None:
-            if found is None:
-                # Where one token stands in two places it counts as the first: no other site can set a header.
-                found = text, transport.name
-            elif found[0] != text:
-                raise TokenAmbiguousError("the request carries two tokens in two places")
-    if found is None:
-        raise TokenMissingError("the request carries no token")
-    return found
-
-
-def verify_credential(runtime: Runtime, text: str, *, strict: bool = False) -> Identity[Any]:
-    """Who a credential speaks for.
-
-    Raises:
-        TokenInvalidError: not a credential of ours.
-        TokenExpiredError: ours, but too old.
-        SessionEndedError: its session is over.
-        ThrottledError: an API key that does not exist, as too many from this network.
-        StorageUnavailableError: it cannot be told whether its session is over.
-    """
-    if type(text) is not str:
-        # A subclass could lie about what it is, and be remembered for it.
-        text = plain(text)
-    at = int(runtime.clock())
-    for reader in runtime.readers:
-        identity = reader.identify(text, at=at, strict=strict)
-        if identity is not None:
-            return identity
-    raise TokenInvalidError
 
 
 def auth_of(realm: str | None) -> RequestAuth:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .credential_reading import find_credential, verify_credential
 from .current import current_request_object
 from .freshness import refuse_older_login
-from .request_auth import auth_of, find_credential, refuse_another_user, verify_credential
+from .request_auth import auth_of, refuse_another_user
 from .requirements import FRESH_SECONDS
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from ...services.codes import LIFETIME
 from ...services.messages import NO_ACCOUNT, Facts
 from ...services.sending_limits import RESEND_AFTER
 from ..challenge import ask_challenge
+from ..credential_reading import identify_request
 from ..current import current_request_object
 from ..logins import users_of
 from ..outgoing import send_message
-from ..request_auth import identify_request
 from ..requirements import SESSION_TRANSPORTS
 from .row import Endpoint
 

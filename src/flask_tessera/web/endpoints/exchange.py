@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 from ...errors import NotFoundError, TesseraError, TokenInvalidError
 from ...services.login_data import Login
 from ..cookies import Delivery, checked
+from ..credential_reading import find_credential, identify_request
 from ..current import current_request_object
 from ..own_claims import loaded_claims
-from ..request_auth import find_credential, identify_request
 from ..second_step import refuse_incomplete
 from ..token_pair import PairResponse, TokenPair
 from ..user_loading import load_user

@@ -18,10 +18,11 @@ from ..binding import bind_recipient
 from ..challenge import ask_challenge
 from ..cookie_session import forget_cookies
 from ..cookies import Delivery, checked
+from ..credential_reading import identify_request
 from ..current import current_app_object, current_request_object
 from ..http_errors import TesseraHTTPError
 from ..logins import AMR_OF_CODE, Proof, Way, log_in, users_of
-from ..request_auth import auth_of, identify_request
+from ..request_auth import auth_of
 from ..requirements import SESSION_TRANSPORTS
 from ..session_owner import fresh_owner_of_request
 from ..templating import environment_of

@@ -9,9 +9,10 @@ import msgspec
 from ...errors import NotFoundError, TokenMissingError
 from ...services.keys import parse_sid, sid_text
 from ..cookie_session import cookie_session, forget_cookies
+from ..credential_reading import find_credential, identify_request
 from ..current import current_request_object
 from ..freshness import refuse_stale_login
-from ..request_auth import find_credential, identify_request, refuse_another_user
+from ..request_auth import refuse_another_user
 from ..requirements import SESSION_TRANSPORTS
 from .row import Endpoint
 

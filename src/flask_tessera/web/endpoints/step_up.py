@@ -8,10 +8,11 @@ from ...accounts.recipients import parse_recipient
 from ...errors import CodeWrongError, CredentialsError, InputError, ThrottledError, TokenInvalidError
 from ...services.second_factors import PASSKEY, TOTP
 from ..cookies import Delivery, checked
+from ..credential_reading import find_credential
 from ..current import current_request_object
 from ..logins import AMR_OF_CODE, passwords_of, users_of
 from ..own_claims import loaded_claims
-from ..request_auth import auth_of, find_credential
+from ..request_auth import auth_of
 from ..session_owner import owner_of_request
 from ..token_pair import PairResponse, TokenPair
 from ..user_loading import load_user

@@ -15,10 +15,10 @@ from flask import Response
 
 from ...errors import CsrfError, ScopeMissingError, StorageUnavailableError
 from ...services.keys import parse_sid
+from ..credential_reading import find_credential, identify_request
 from ..csrf import SAFE_METHODS
 from ..current import current_request_object
 from ..http_errors import http_errors
-from ..request_auth import find_credential, identify_request
 from ..requirements import TRANSPORTS
 from ..user_loading import load_user
 from .row import Endpoint
