@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ID = re.compile(r"(?<![A-Za-z0-9])([TKRSLABHMFG][0-9]{2}|P0[0-9]|X[0-9]{1,2})(?![A-Za-z0-9])")
+ID = re.compile(r"(?<![A-Za-z0-9])([TKRSLABQHMFG][0-9]{2}|P0[0-9]|X[0-9]{1,2})(?![A-Za-z0-9])")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
