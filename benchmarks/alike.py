@@ -39,14 +39,15 @@ class _Kind:
 
 
 def run(effort: Effort) -> Result:
-    """Be refused by turns, at accounts of every kind: by a password, a code, a reset, and when asking for a code."""
+    """Be refused by turns, at accounts of every kind: by a password, a code, a reset; and ask for codes and links."""
     return measure(8 if effort == SHORT else 200)
 
 
 def measure(count: int) -> Result:
     """The same for so many requests of each kind."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        service = open_service(Path(folder), slots=2, users=0, SENDER=f"file:{folder}/messages.jsonl")
+        messages = {"SENDER": f"file:{folder}/messages.jsonl", "PUBLIC_URL": "https://shop.example"}
+        service = open_service(Path(folder), slots=2, users=0, **messages)
         kinds = _make_accounts(service, -(-count // PER_ACCOUNT))
         attempts: dict[str, Callable[[str], Any]] = {
             "login": lambda phone: {"phone": phone, "password": "a wrong password"},
@@ -54,12 +55,12 @@ def measure(count: int) -> Result:
         }
         times = {name: _by_turns(service, "/auth/login", kinds, make, count) for name, make in attempts.items()}
         times["throttled login"] = _throttled(service, kinds, count)
-        two = [_Kind(name, [f"{prefix}{number:08}" for number in range(count)]) for name, prefix in _FOR_CODES]
+        two = [_Kind(name, [f"{prefix}{number:08}" for number in range(2 * count)]) for name, prefix in _FOR_CODES]
         for phone in two[1].accounts:
             service.app.extensions["tessera_service"].users.add(phone, "")
-        for purpose in ("login", "reset"):
-            times[f"a code for a {purpose}"] = _by_turns(
-                service, "/auth/codes", two, lambda phone, of=purpose: {"recipient": phone, "purpose": of}, count
+        for what, path, purpose, some in _messages(two, count):
+            times[what] = _by_turns(
+                service, path, some, lambda phone, of=purpose: {"recipient": phone, "purpose": of}, count
             )
         times["reset by code"] = _by_turns(
             service,
@@ -70,6 +71,15 @@ def measure(count: int) -> Result:
         )
     rows = list(_rows(times))
     return Result("alike", "refusals beside those of unknown accounts", COLUMNS, rows, _goals(rows), _NOTES)
+
+
+def _messages(kinds: list[_Kind], count: int) -> Iterator[tuple[str, str, str, list[_Kind]]]:
+    """What can be asked for, its path, its purpose, and for whom: one gets one message of each purpose a minute."""
+    for purpose in ("login", "reset"):
+        codes = [_Kind(kind.name, kind.accounts[:count]) for kind in kinds]
+        links = [_Kind(kind.name, kind.accounts[count:]) for kind in kinds]
+        yield f"a code for a {purpose}", "/auth/codes", purpose, codes
+        yield f"a link for a {purpose}", "/auth/links", purpose, links
 
 
 _FOR_CODES = ((UNKNOWN, "151"), ("known", "152"))

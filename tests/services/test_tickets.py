@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import msgspec
 import pytest
 
 from flask_tessera.errors import LoginRefusedError, SessionEndedError, StorageUnavailableError, TicketInvalidError
@@ -73,6 +74,18 @@ def test_Q01_a_ticket_is_gone_in_the_second_that_it_expires(bench, tickets):
 def test_Q01_a_ticket_of_several_uses_is_good_so_often(tickets):
     text = tickets.issue(Ticket("download", user_id="7", uses=3), expires_in=60)
     assert [is_redeemed(tickets, text) for _ in range(5)] == [True, True, True, False, False]
+
+
+@pytest.mark.parametrize("user_id", ["", "7"])
+def test_Q04_for_nobody_and_for_who_is_suspended_a_ticket_is_kept_that_is_good_for_nothing(bench, tickets, user_id):
+    bench.service.suspend("7", until=bench.clock() + 1000)
+    assert tickets.issue_alike(Ticket("download", user_id=user_id), expires_in=60) is None
+    (kept,) = rows(bench.storage)
+    assert msgspec.json.decode(kept.value)["purpose"] == "tessera:nothing"
+
+
+def test_Q04_for_anybody_else_it_is_a_ticket_as_any_other(tickets):
+    assert is_redeemed(tickets, tickets.issue_alike(TICKET, expires_in=60))
 
 
 def test_garbage_reaches_no_storage():

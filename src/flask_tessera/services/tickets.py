@@ -37,6 +37,8 @@ LARGEST_DATA: Final = 2048
 """Bytes of JSON."""
 RESERVED: Final = "tessera:"
 """Purposes that begin so are the package's own."""
+_NOTHING: Final = RESERVED + "nothing"
+"""The purpose of tickets that are good for nothing: nobody redeems one for it."""
 MOST_ASKED_FOR: Final = 60
 """Tickets that a user may ask for in `_MINUTE` seconds."""
 _MINUTE: Final = 60
@@ -153,8 +155,32 @@ class Tickets:
             StorageUnavailableError: there is no such ticket, or nobody has its text.
         """
         at = self._clock()
-        epoch, until = self._epoch_of(wanted, at), at + expires_in
-        ticket = replace(wanted, epoch=epoch, issued_at=at, expires_at=until, issued_for=self._issued_for)
+        return self._keep(replace(wanted, epoch=self._epoch_of(wanted, at)), at, expires_in)
+
+    def issue_alike(self, wanted: Ticket, *, expires_in: int) -> str | None:
+        """As `issue`; gives None for nobody and for who is suspended, after the same reads and writes.
+
+        So whoever asks for somebody else's ticket cannot tell by the work whether there is one. What is kept in its
+        place is good for nothing.
+
+        Raises:
+            ValueError: as `issue`.
+            SessionEndedError: as `issue`.
+            StorageUnavailableError: as `issue`.
+        """
+        at, is_good = self._clock(), bool(wanted.user_id)
+        # An id that nobody has, so that a principal is looked for all the same.
+        ticket = wanted if is_good else replace(wanted, user_id=self._random_bytes(_KEY_BYTES).hex())
+        try:
+            ticket = replace(ticket, epoch=self._epoch_of(ticket, at))
+        except LoginRefusedError:
+            is_good = False
+        text = self._keep(ticket if is_good else replace(ticket, purpose=_NOTHING), at, expires_in)
+        return text if is_good else None
+
+    def _keep(self, wanted: Ticket, at: int, expires_in: int) -> str:
+        """Keep a ticket whose epoch is known; gives its text."""
+        ticket = replace(wanted, issued_at=at, expires_at=at + expires_in, issued_for=self._issued_for)
         tag = tag_of(*self._owner_of(ticket)) if ticket.user_id else self._random_bytes(ticket_text.TAG_BYTES)
         random = self._random_bytes(ticket_text.RANDOM_BYTES)
         self._put(_key_of(tag, random), ticket, at=at, expected_version=0)

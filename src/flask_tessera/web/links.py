@@ -10,7 +10,7 @@ from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..accounts.recipients import Recipient, parse_recipient
-from ..errors import ConfigError, LoginRefusedError, SendingError, TicketInvalidError, UserGoneError
+from ..errors import ConfigError, SendingError, TicketInvalidError, UserGoneError
 from ..services.keys import parse_sid
 from ..services.messages import NO_ACCOUNT, Facts
 from ..services.tickets import Ticket
@@ -33,7 +33,7 @@ _PURPOSE: Final = "tessera:link-"
 
 
 def send_link(tessera: Tessera[Any], purpose: LinkPurpose, recipient: Recipient, *, user: Any = None) -> None:
-    """Send a link to a recipient, or to one without an account that there is none.
+    """Send a link to a recipient, or to one without an account that there is none, after the same work.
 
     Args:
         tessera: of the realm.
@@ -52,7 +52,7 @@ def send_link(tessera: Tessera[Any], purpose: LinkPurpose, recipient: Recipient,
     data: dict[str, Any] = {"recipient": recipient.address}
     if user is not None:
         data["replaces"] = _addresses_of(tessera, user)
-    text = None if owner is None else _ticket_of(tessera, purpose, data, owner)
+    text = _ticket_of(tessera, purpose, data, owner)
     if text is None:
         send_message(tessera, NO_ACCOUNT, recipient, Facts(), asked_for=purpose)
         return
@@ -61,22 +61,19 @@ def send_link(tessera: Tessera[Any], purpose: LinkPurpose, recipient: Recipient,
 
 
 def _ticket_of(tessera: Tessera[Any], purpose: LinkPurpose, data: dict[str, Any], owner: Any) -> str | None:
-    """The text of a ticket; None for whoever may not log in: who asked is not told so.
+    """The text of a ticket; None for nobody and for who may not log in: who asked is not told so, nor sees it by time.
 
     One that makes an address its user's dies with the session that has asked for it.
     """
     identity = auth_of(tessera.realm).identity if "replaces" in data else None
     wanted = Ticket(
         _PURPOSE + purpose,
-        user_id=tessera.id_of(owner),
+        user_id="" if owner is None else tessera.id_of(owner),
         session_id=identity.session_id if identity is not None else "",
-        user_stamp=tessera.stamp_of(owner),
+        user_stamp="" if owner is None else tessera.stamp_of(owner),
         data=data,
     )
-    try:
-        return tessera.runtime.tickets.issue(wanted, expires_in=LIFETIMES[purpose])
-    except LoginRefusedError:
-        return None
+    return tessera.runtime.tickets.issue_alike(wanted, expires_in=LIFETIMES[purpose])
 
 
 def link_that_ends(tessera: Tessera[Any], user_id: str, session_id: str) -> str:
