@@ -1,10 +1,9 @@
 """API keys: long-lived secrets for machines, each belonging to a user.
 
-How a change is made. A key is one small value; of its secret only a hash is stored. Whoever changes a key writes over
-the version that he has read, and otherwise reads it again, so that no change is lost. Workers remember keys that they
-have read, so a change that takes something away is then told in the revocation log, by an entry that bears the id of
-the key. A revocation first marks the key, then tells of it, and only then removes it: where it fails in between, the
-same call finds the mark, and completes what is left.
+How a change is made. A key is one small value (`api_key_store.py`); of its secret only a hash is stored. Workers
+remember keys that they have read, so a change that takes something away is then told in the revocation log, by an entry
+that bears the id of the key. A revocation first marks the key, then tells of it, and only then removes it: where it
+fails in between, the same call finds the mark, and completes what is left.
 
 The end of an owner. Whoever suspends or removes a user, or changes a password, ends the user's sessions first and then
 all keys. `create` looks again whether it is allowed once the key is written: then either that look finds that it is
@@ -16,7 +15,6 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import msgspec
 from msgspec.structs import replace
 
 from ..errors import (
@@ -29,43 +27,33 @@ from ..errors import (
     TokenExpiredError,
     TokenInvalidError,
 )
-from ..sessions.ids import tag_in, tag_of
 from ..sessions.revocations import Revocation
 from ..storage.key_value import hashed_key
 from ..tokens import api_key
-from ..tokens.claims import LAST_SECOND
 from .api_key_data import MOST_KEYS, ApiKey, NewApiKey, checked_name, checked_overlap, digest_of
+from .api_key_store import REVOKED_KEPT, ApiKeyStore, remove_key
 from .login_data import refuse_unusable
 from .new_ids import NewIds
 from .tries import count_try
 from .undoing import undone_if_refused
 
 if TYPE_CHECKING:
-    import builtins
     from collections.abc import Callable, Iterable
 
     from ..storage.engine import Storage
     from ..storage.key_value import KeyValue
-    from ..storage.model import Value
     from .ports import Clock, RandomBytes
 
-KIND: Final = "api_key"
-MINUTE: Final = 60
+_MINUTE: Final = 60
 """Seconds to which the last use of a key is told."""
-_TOLD_FOR: Final = 600
+_TOLD_FOR: Final = REVOKED_KEPT
 """Seconds for which the log tells of a change: longer than any worker remembers a key, or goes without reading."""
 _REVOKED: Final = "kick"
 """The reason in the log for which a key has ended, not only changed."""
-_EXPIRED_KEPT: Final = 7 * 86_400
-"""Seconds, and never longer than it lived, for which the holder of an expired key can learn that it has expired."""
 MOST_CHANGES: Final = 100
 """Keys that a user may make or rotate himself in an hour: each leaves a row, or an entry of the log, behind it."""
 _HOUR: Final = 3600
 _MOST_RECORDED: Final = 4096
-_MOST_TRIES: Final = 100
-"""Writers that may be faster, one after another."""
-_decode: Final = msgspec.json.Decoder(ApiKey).decode
-_encode: Final = msgspec.json.Encoder().encode
 
 
 class FoundKey(NamedTuple):
@@ -102,7 +90,7 @@ class ApiKeys:
         listener: Callable[[str, ApiKey], object] | None = None,
     ) -> None:
         self._storage = storage
-        self._values = storage.values
+        self._keys = ApiKeyStore(storage.values, realm, valid_from=valid_from, issued_for=issued_for)
         self._realm = realm
         self._valid_from = valid_from
         self._clock = clock
@@ -141,8 +129,8 @@ class ApiKeys:
         _refuse_beyond(wanted.scope, within)
         self._make_room(user_id, at, MOST_KEYS - 1)
         key = self._new_key(user_id, wanted, secret, user_stamp, at)
-        self._put(key, at=at, over=0)
-        with undone_if_refused(lambda: self._remove(key)):
+        self._keys.write(key, over=0, at=at)
+        with undone_if_refused(lambda: self._keys.remove(key.key_id)):
             # Once more, now that it counts: others may have been made meanwhile.
             self._make_room(user_id, at, MOST_KEYS)
             self._refuse_suspended(user_id, at)
@@ -157,13 +145,11 @@ class ApiKeys:
             ThrottledError: he has done so too often.
         """
         key = hashed_key("api_key_changes", self._realm, user_id)
-        count_try(self._values, key, most=MOST_CHANGES, window=_HOUR, at=self._clock())
+        count_try(self._storage.values, key, most=MOST_CHANGES, window=_HOUR, at=self._clock())
 
     def list(self, user_id: str) -> list[ApiKey]:
         """The keys of a user that work, the newest first."""
-        at = self._clock()
-        valid_from = self._valid_from(at)
-        return [each for each in self._all(user_id, at) if self._works(each, at, valid_from)][::-1]
+        return self._keys.working(user_id, at=self._clock())[::-1]
 
     def rename(self, user_id: str, key_id: bytes, name: str) -> ApiKey:
         """Rename a key.
@@ -173,7 +159,7 @@ class ApiKeys:
             NotFoundError: there is no such key, or it is somebody else's.
         """
         name = checked_name(name)
-        key = self._change(user_id, key_id, lambda key: replace(key, name=name))
+        key = self._keys.change(user_id, key_id, lambda key: replace(key, name=name), at=self._clock())
         self._listener("api_key_renamed", key)
         return key
 
@@ -199,7 +185,7 @@ class ApiKeys:
             _refuse_beyond(key.scope, within)
             return key.rotated(secret, overlap=overlap, at=at)
 
-        key = self._change(user_id, key_id, rotated)
+        key = self._keys.change(user_id, key_id, rotated, at=at)
         self._tell([key], at, reason="replaced")
         self._listener("api_key_rotated", key)
         return key, api_key.render(key_id, secret)
@@ -210,7 +196,7 @@ class ApiKeys:
         Raises:
             NotFoundError: there is no such key, or it is somebody else's.
         """
-        key = self._change(user_id, key_id, _revoked, also_revoked=True)
+        key = self._mark(user_id, key_id)
         self._end([key])
         return key
 
@@ -221,9 +207,9 @@ class ApiKeys:
     def revoke_all(self, user_id: str) -> None:
         """End all keys of a user who is suspended or gone, or whose password was changed."""
         marked = []
-        for each in self._all(user_id, self._clock(), also_revoked=True):
+        for each in self._keys.list(user_id, at=self._clock(), also_revoked=True):
             with suppress(NotFoundError):
-                marked.append(self._change(user_id, each.key_id, _revoked, also_revoked=True))
+                marked.append(self._mark(user_id, each.key_id))
         self._end(marked)
 
     def find(
@@ -239,12 +225,13 @@ class ApiKeys:
             TokenExpiredError: it has expired.
             SessionEndedError: its owner is suspended.
         """
-        value = self._values.get(KIND, _name_of(key_id), at=at)
-        key = _read(value)
-        until = key.works_until(secret) if key is not None and not key.is_revoked else 0
-        if value is None or key is None or not until or (until <= at < key.until):
+        stored = self._keys.find(key_id, at=at)
+        if stored is None or stored.key.is_revoked:
             return None
-        if not self._is_ours(key) or not works_here(key):
+        key, until = stored.key, stored.key.works_until(secret)
+        if not until or (until <= at < key.until):
+            return None
+        if not self._keys.is_ours(key) or not works_here(key):
             return None
         if key.created_at < self._valid_from(at):
             raise TokenInvalidError
@@ -252,11 +239,11 @@ class ApiKeys:
             raise TokenExpiredError("the API key has expired")
         if self._storage.sessions.principal(key.realm, key.user_id).suspended_until > at:
             raise SessionEndedError("suspension")
-        return FoundKey(key, until, value.version)
+        return FoundKey(key, until, stored.version)
 
     def record_use(self, found: FoundKey, *, at: int) -> None:
         """Keep that a key was used in this minute; whether that can be kept makes no difference to anybody."""
-        minute, key = at - at % MINUTE, found.key
+        minute, key = at - at % _MINUTE, found.key
         if key.last_used_at >= minute or self._recorded.get(key.key_id) == minute:
             return
         if len(self._recorded) >= _MOST_RECORDED:
@@ -264,7 +251,7 @@ class ApiKeys:
         # Before it is tried: a storage that does not write is not asked to at every request.
         self._recorded[key.key_id] = minute
         with suppress(StorageUnavailableError):
-            self._put(replace(key, last_used_at=minute), at=at, over=found.version)
+            self._keys.write(replace(key, last_used_at=minute), over=found.version, at=at)
 
     def _new_key(self, user_id: str, wanted: NewApiKey, secret: bytes, user_stamp: str, at: int) -> ApiKey:
         return ApiKey(
@@ -281,39 +268,17 @@ class ApiKeys:
             issued_for=self._issued_for,
         )
 
-    def _change(
-        self, user_id: str, key_id: bytes, change: Callable[[ApiKey], ApiKey], *, also_revoked: bool = False
-    ) -> ApiKey:
-        at = self._clock()
-        for _ in range(_MOST_TRIES):
-            value = self._values.get(KIND, tag_of(self._realm, user_id) + key_id, at=at)
-            key = _read(value)
-            if value is None or key is None or (key.realm, key.user_id) != (self._realm, user_id):
-                raise NotFoundError("no such API key")
-            if not also_revoked and (key.is_revoked or not self._works(key, at, self._valid_from(at))):
-                raise NotFoundError("this API key does not work any more")
-            changed = change(key)
-            if self._put(changed, at=at, over=value.version):
-                return changed
-        raise StorageUnavailableError("others change this API key all the time", writing=True)
-
-    def _put(self, key: ApiKey, *, at: int, over: int) -> bool:
-        expires_at = min(key.until + min(_EXPIRED_KEPT, key.until - key.created_at), LAST_SECOND)
-        if key.is_revoked:
-            # Where nobody completes the revocation, nothing is left of it but this.
-            expires_at = at + _TOLD_FOR
-        owner = (key.realm, key.user_id)
-        name = _name_of(key.key_id)
-        written = self._values.put(
-            KIND, name, _encode(key), expires_at=expires_at, at=at, owner=owner, expected_version=over
+    def _mark(self, user_id: str, key_id: bytes) -> ApiKey:
+        """Mark a key as revoked, and one that was marked before; errors as of `revoke`."""
+        return self._keys.change(
+            user_id, key_id, lambda key: replace(key, is_revoked=True), at=self._clock(), also_revoked=True
         )
-        return bool(written)
 
     def _end(self, marked: Iterable[ApiKey]) -> None:
         keys = tuple(marked)
         self._tell(keys, self._clock(), reason=_REVOKED)
         for each in keys:
-            self._remove(each)
+            self._keys.remove(each.key_id)
             self._listener("api_key_revoked", each)
 
     def _tell(self, keys: Iterable[ApiKey], at: int, *, reason: str) -> None:
@@ -321,32 +286,18 @@ class ApiKeys:
         if entries:
             self._storage.revocations.append(entries, at=at)
 
-    def _remove(self, key: ApiKey) -> None:
-        self._values.delete(KIND, _name_of(key.key_id))
-
-    def _all(self, user_id: str, at: int, *, also_revoked: bool = False) -> builtins.list[ApiKey]:
-        found = [_read(each) for each in self._values.list(KIND, (self._realm, user_id), at=at)]
-        return [each for each in found if each is not None and (also_revoked or not each.is_revoked)]
-
-    def _is_ours(self, key: ApiKey) -> bool:
-        """Whether it is of this realm, and was not made for another issuer or audience."""
-        return key.realm == self._realm and key.issued_for in ("", self._issued_for)
-
-    def _works(self, key: ApiKey, at: int, valid_from: int) -> bool:
-        return self._is_ours(key) and at < key.until and key.created_at >= valid_from
-
     def _make_room(self, user_id: str, at: int, most: int) -> None:
         """Remove the oldest expired keys beyond `most`.
 
         Raises:
             InputError: more than `most` have not expired.
         """
-        keys = self._all(user_id, at)
+        keys = self._keys.list(user_id, at=at)
         expired = [each for each in keys if each.until <= at]
         if len(keys) - len(expired) > most:
             raise InputError(f"a user has at most {MOST_KEYS} API keys", slug="api_key_limit_reached")
         for each in expired[: max(0, len(keys) - most)]:
-            self._remove(each)
+            self._keys.remove(each.key_id)
 
     def _refuse_suspended(self, user_id: str, at: int) -> None:
         if self._storage.sessions.principal(self._realm, user_id).suspended_until > at:
@@ -356,32 +307,9 @@ class ApiKeys:
 def revoke_again(values: KeyValue, entry: Revocation) -> None:
     """Remove the key that an entry of the log tells the end of, from a storage that has gone back to before it."""
     if entry.sid and entry.reason == _REVOKED:
-        values.delete(KIND, _name_of(entry.sid))
-
-
-def _name_of(key_id: bytes) -> bytes:
-    """The name under which a key is stored: it begins with the tag of its owner, which the id tells."""
-    return tag_in(key_id) + key_id
+        remove_key(values, entry.sid)
 
 
 def _refuse_beyond(scope: str, within: frozenset[str] | None) -> None:
     if within is not None and (beyond := frozenset(scope.split()) - within):
         raise ScopeMissingError(f"the session lacks {' '.join(sorted(beyond))}")
-
-
-def _revoked(key: ApiKey) -> ApiKey:
-    return replace(key, is_revoked=True)
-
-
-def _read(value: Value | None) -> ApiKey | None:
-    """The key behind a value; None for none.
-
-    Raises:
-        StorageUnavailableError: another release has written something else there.
-    """
-    if value is None:
-        return None
-    try:
-        return _decode(value.value)
-    except msgspec.MsgspecError as error:
-        raise StorageUnavailableError("an API key in the storage cannot be decoded") from error
