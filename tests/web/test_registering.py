@@ -354,6 +354,30 @@ def test_L15_a_link_sets_a_password_and_is_no_login(town):
     assert error_of(town.post("/password/reset", {"ticket": ticket, "password": PASSWORD})) == (401, "ticket_invalid")
 
 
+def reset_by(town, ticket):
+    return error_of(town.post("/password/reset", {"ticket": ticket, "password": "eleven green otters"}))
+
+
+@pytest.mark.parametrize("proof", ["login", "step-up"])
+def test_L15_a_link_for_a_new_password_dies_when_its_owner_logs_in_and_the_next_one_is_good(town, proof):
+    pair = town.register(EMAIL)
+    ticket = link(town, "reset")
+    town.clock.advance(1)
+    body = {"email": EMAIL, "password": PASSWORD} if proof == "login" else {"password": PASSWORD}
+    assert town.post(f"/{proof}", body, token=pair["access_token"]).status_code == 200
+    assert town.app.test_client().get(f"/auth/links/{ticket}").status_code == 401
+    assert reset_by(town, ticket) == (401, "ticket_invalid")
+    assert reset_by(town, link(town, "reset")) == (200, None)
+
+
+def test_L15_the_login_of_somebody_else_or_a_refresh_leaves_the_link_good(town):
+    pair = town.register(EMAIL)
+    ticket = link(town, "reset")
+    town.register(PHONE)
+    assert town.post("/refresh", {"refresh_token": pair["refresh_token"]}).status_code == 200
+    assert reset_by(town, ticket) == (200, None)
+
+
 def test_a_link_confirms_another_address_of_who_asked_for_it(town):
     pair = town.register()
     ticket = link(town, "confirm", Authorization=f"Bearer {pair['access_token']}")

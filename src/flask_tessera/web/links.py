@@ -117,7 +117,9 @@ def look_at_link(tessera: Tessera[Any], text: str, *purposes: str) -> Ticket:
         TicketInvalidError: it is over, or of no such link.
     """
     with recording_refused_ticket(tessera.runtime, " ".join(("link", *purposes))):
-        return tessera.runtime.tickets.look(text, *(_PURPOSE + purpose for purpose in purposes or LIFETIMES))
+        ticket = tessera.runtime.tickets.look(text, *(_PURPOSE + purpose for purpose in purposes or LIFETIMES))
+        _refuse_needless(tessera, ticket)
+        return ticket
 
 
 def purpose_of(ticket: Ticket) -> str:
@@ -152,7 +154,22 @@ def _owner_of_link(tessera: Tessera[Any], text: str, purpose: str) -> Any:
         raise TicketInvalidError("its user is gone, or disabled") from error
     if not _is_meant_still(tessera, user, ticket):
         raise TicketInvalidError("its user has another recipient by now")
+    _refuse_needless(tessera, ticket)
     return user
+
+
+def _refuse_needless(tessera: Tessera[Any], ticket: Ticket) -> None:
+    """Refuse a link for a new password to whose owner can log in, as a session of his tells (requirement L15).
+
+    A mail that nobody needs any more is not to be found by somebody else. A session that is over by now tells nothing.
+
+    Raises:
+        TicketInvalidError: he has logged in, or proved again who he is, since the link was sent.
+    """
+    if purpose_of(ticket) == RESET:
+        sessions = tessera.runtime.sessions.list(ticket.user_id)
+        if any(session.auth_at > ticket.issued_at for session in sessions):
+            raise TicketInvalidError("its user has logged in since")
 
 
 def _is_meant_still(tessera: Tessera[Any], user: Any, ticket: Ticket) -> bool:
