@@ -318,9 +318,16 @@ def test_an_own_login_at_a_trusted_device_is_asked_for_no_second_factor(town, ge
     assert own_login("session", trust_token=[trusted]).status_code == 401
 
 
-def test_an_own_login_refuses_who_is_disabled(town, own_login):
+@pytest.mark.parametrize("shape", ["session", "token"])
+@pytest.mark.parametrize("by", ["object", "id"])
+def test_an_own_login_refuses_who_is_disabled(town, own_login, shape, by):
     town.people.rows[1] = replace(town.people.rows[1], disabled=True)
-    assert error_of(own_login("session", by="object")) == (403, "login_refused")
+    assert error_of(own_login(shape, by=by)) == (403, "login_refused")
+
+
+def test_an_own_login_of_an_id_that_nobody_has_is_that_of_who_is_gone(town, own_login):
+    del town.people.rows[1]
+    assert error_of(own_login("session", by="id")) == (401, "user_gone")
 
 
 def test_Q06_after_five_wrong_codes_the_login_begins_anew(tmp_path):

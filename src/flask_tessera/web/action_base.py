@@ -24,6 +24,11 @@ else:
     User = TypeVar("User")
 
 
+def is_user_object(user: Any) -> bool:
+    """Whether this is a user, not the id of one."""
+    return hasattr(user, "get_id") or (hasattr(user, "id") and not isinstance(user, str | int))
+
+
 class ActionBase(Generic[User]):
     """Needs an application context."""
 
@@ -57,8 +62,9 @@ class ActionBase(Generic[User]):
 
     def object_of(self, user: Any) -> Any:
         """The user object; the one that the loader gives where only an id was given."""
-        is_object = hasattr(user, "get_id") or (hasattr(user, "id") and not isinstance(user, str | int))
-        return user if is_object else load_user(self.runtime.hooks, self.runtime.hooks.user_id_of(self.id_of(user)))
+        if is_user_object(user):
+            return user
+        return load_user(self.runtime.hooks, self.runtime.hooks.user_id_of(self.id_of(user)))
 
     def as_loaded(self, user: Any) -> Any:
         """The user object where a text names the user: the loader may know one spelling of an id as another.

@@ -20,7 +20,7 @@ from ..errors import (
 from ..sessions.model import Device
 from .client import client_info
 from .http_errors import raise_as_http
-from .second_step import refuse_incomplete
+from .second_step import refuse_disabled, refuse_incomplete
 from .signal_sending import send
 
 if TYPE_CHECKING:
@@ -146,9 +146,15 @@ class LoginAttempt(Generic[User]):
         return token
 
     def _proved(self, user: User | Any) -> Any:
-        """The user, as the loader gives one who is named by a text; from here on it is known who that is."""
+        """The user, as the loader gives one who is named by a text; from here on it is known who that is.
+
+        Raises:
+            LoginRefusedError: the user is disabled.
+            UserGoneError: there is no such user.
+        """
         self._user_id = self._actions.id_of(user)
         self.record_as("login_failed")
+        refuse_disabled(self._actions, user)
         return self._actions.as_loaded(user)
 
     def _note_login(self) -> None:

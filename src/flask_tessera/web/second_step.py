@@ -31,6 +31,7 @@ from ..services.tickets import Ticket
 from ..services.tries import count_try
 from ..sessions.model import Device
 from ..storage.key_value import hashed_key
+from .action_base import is_user_object
 from .app_state import states_of
 from .audit import recording_refused_ticket
 from .client import clean_device
@@ -75,6 +76,24 @@ class _FirstStep(msgspec.Struct, frozen=True):
 prepare(_FirstStep)
 
 
+def refuse_disabled(actions: ActionBase[Any], user: Any) -> None:
+    """Raise for a user, or the id of one, who may not log in; without `Tessera(users=…)` for nobody.
+
+    Raises:
+        LoginRefusedError: the application's users call the user disabled.
+        UserGoneError: the loader knows no user of this id.
+    """
+    runtime = actions.runtime
+    users = runtime.accounts.users
+    if users is None:
+        return
+    # Not by the loader first, which gives nobody for the id of who is disabled.
+    found = user if is_user_object(user) else users.by_id(runtime.hooks.user_id_of(actions.id_of(user)))
+    if found is not None and users.is_disabled(found):
+        raise LoginRefusedError("the user is disabled")
+    actions.object_of(user)
+
+
 def refuse_incomplete(
     actions: ActionBase[Any],
     user: Any,
@@ -88,12 +107,8 @@ def refuse_incomplete(
     """Raise if no session may begin yet, though the credentials were right; arguments as of `LoginAttempt.login`.
 
     Raises:
-        LoginRefusedError: the user is disabled.
         SecondFactorRequiredError: a second factor is needed; it holds the ticket for the next step.
     """
-    users = actions.runtime.accounts.users
-    if users is not None and users.is_disabled(actions.object_of(user)):
-        raise LoginRefusedError("the user is disabled")
     if _TWO_AT_ONCE.isdisjoint(amr):
         first = _FirstStep(
             amr, clean_device(device), None if scope is UNSET else scope, dict(claims) if claims else None

@@ -10,7 +10,7 @@ from ..cookies import Delivery, checked
 from ..credential_reading import find_credential, identify_request
 from ..current import current_request_object
 from ..own_claims import loaded_claims
-from ..second_step import refuse_incomplete
+from ..second_step import refuse_disabled, refuse_incomplete
 from ..token_pair import PairResponse, TokenPair
 from ..user_loading import load_user
 from .row import Endpoint
@@ -49,6 +49,7 @@ def _exchanged(tessera: Tessera[Any], legacy: LegacyLogins, request: Request, te
     if identity.credential != "legacy":
         raise TokenInvalidError("a token of this application needs no exchange")
     user = load_user(runtime.hooks, identity.user_id)
+    refuse_disabled(tessera, user)
     refuse_incomplete(tessera, user, amr=())
     login = Login(
         str(identity.user_id),
