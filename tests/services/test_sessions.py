@@ -179,7 +179,7 @@ def test_R07_a_session_that_nobody_refreshes_idles_out(bench):
 
 
 def test_a_single_token_ends_with_its_session(bench):
-    token = bench.service.create_token(Login("7"), lifetime=3600)
+    token = bench.service.log_in_for(Login("7"), lifetime=3600).access_token
     claims = bench.access.verify(token, at=bench.clock())
     assert claims.exp - claims.iat == 3600
     (session,) = bench.service.list("7")

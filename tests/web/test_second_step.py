@@ -388,6 +388,42 @@ def test_what_an_own_login_gives_its_session_is_kept_over_the_second_step(tmp_pa
         assert (" ".join(identity.scopes), identity.claims["kiosk"]) == (scope, True)
 
 
+def test_a_single_token_that_needed_a_second_step_gives_no_more_than_was_asked_for(tmp_path):
+    town = AccountsApp(tmp_path)
+    town.tessera.scope_loader(lambda user: "orders:write")
+
+    @town.app.post("/job")
+    def job():
+        with town.tessera.login_attempt(PHONE) as attempt:
+            return {"token": attempt.create_token(1, expires_in=600)}
+
+    town.register()
+    generator = Generator(town)
+    ticket = town.app.test_client().post("/job").json["next"]["ticket"]
+    pair = town.post("/second-factor", {"ticket": ticket, "totp": generator.code()}).json["data"]
+    assert (pair["expires_in"], pair["refresh_expires_in"]) == (600, 600)
+    with town.app.app_context():
+        identity = town.tessera.verify(pair["access_token"])
+    assert (identity.expires_at, identity.scopes) == (town.clock() + 600, frozenset())
+    town.clock.advance(599)
+    assert town.post("/me", method="GET", token=pair["access_token"]).status_code == 200
+    refreshed = town.post("/refresh", {"refresh_token": pair["refresh_token"]}).json["data"]
+    assert refreshed["expires_in"] == 1
+    town.clock.advance(1)
+    for each in (pair, refreshed):
+        assert town.post("/me", method="GET", token=each["access_token"]).status_code == 401
+    assert error_of(town.post("/refresh", {"refresh_token": refreshed["refresh_token"]})) == (401, "session_expiry")
+
+
+def test_a_life_that_no_token_can_have_is_refused_before_the_second_step_too(town, generator):
+    with (
+        town.app.app_context(),
+        pytest.raises(ValueError, match="TESSERA_SESSION_LIFETIME"),
+        town.tessera.login_attempt(PHONE) as attempt,
+    ):
+        attempt.create_token(1, expires_in=0)
+
+
 def test_a_user_whose_id_is_spelled_otherwise_is_asked_too():
     """A database may compare texts whatever their case."""
     app = Flask("letters")

@@ -88,13 +88,14 @@ class SessionService:
         session = self._new_session(login) if auth_at is None else self._new_session(login, auth_at=auth_at)
         return self.issue(self._begin(session, checkpoint=login.checkpoint), login.loaded_claims)
 
-    def create_token(self, login: Login, *, lifetime: int) -> str:
-        """Begin a session of `lifetime` seconds and issue its one access token; errors as of `log_in`."""
+    def log_in_for(self, login: Login, *, lifetime: int) -> Issued:
+        """Begin a session of `lifetime` seconds, whose first access token lives as long; errors as of `log_in`."""
         at = self._clock()
         until = at + lifetime
         session = self._new_session(login, idle_until=until, until=until, access_lifetime=lifetime)
         session = self._begin(session, checkpoint=login.checkpoint)
-        return self._access.mint_until(session, _ext_of(session, login.loaded_claims), at=at, exp=until)[0]
+        access_token, _ = self._access.mint_until(session, _ext_of(session, login.loaded_claims), at=at, exp=until)
+        return Issued(session, access_token, lifetime, self._refresh_token_of(session), lifetime)
 
     def spend(self, login: Login, *, sid: bytes, keep_until: int, is_logout: bool = False) -> None:
         """Keep that something can be used but once.
@@ -367,11 +368,13 @@ class SessionService:
         access_token, expires_in = self._access.mint_for(
             session, _ext_of(session, loaded_claims), at=min(at, session.until - 1)
         )
-        refresh_token = refresh.render(session.sid, session.gen, self._keys.refresh.active)
         # The full idle time, even if this is a repeated answer: what is left of it would tell a thief when his victim
         # renewed.
         refresh_expires_in = max(1, min(self._policy.idle, session.until - at))
-        return Issued(session, access_token, expires_in, refresh_token, refresh_expires_in)
+        return Issued(session, access_token, expires_in, self._refresh_token_of(session), refresh_expires_in)
+
+    def _refresh_token_of(self, session: Session) -> str:
+        return refresh.render(session.sid, session.gen, self._keys.refresh.active)
 
     def _new_session(self, login: Login, *, sid: bytes = b"", **changes: int) -> Session:
         refuse_unusable(login.user_id)

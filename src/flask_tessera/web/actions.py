@@ -104,8 +104,11 @@ class Actions(EndingActions[User], TicketActions[User], Generic[User]):
         amr: Iterable[str] = ("pwd",),
         claims: Mapping[str, Any] | None = None,
         checkpoint: Checkpoint | None = None,
+        lifetime: int | None = None,
     ) -> TokenPair:
         """As `login`; refused where all sessions of the user were ended after `checkpoint`.
+
+        With `lifetime` the session ends after so many seconds, and its first access token lives as long.
 
         Raises:
             CredentialsError: so they were.
@@ -125,7 +128,8 @@ class Actions(EndingActions[User], TicketActions[User], Generic[User]):
             claims=given_claims(claims),
             loaded_claims=self._loaded_claims(user),
         )
-        issued = runtime.sessions.log_in(login)
+        sessions = runtime.sessions
+        issued = sessions.log_in(login) if lifetime is None else sessions.log_in_for(login, lifetime=lifetime)
         return TokenPair(issued, runtime.responses, runtime.cookies, begun_in=runtime.sessions)
 
     def create_token(self, user: User | Any, expires_in: int | dt.timedelta | None = None) -> str:
@@ -157,19 +161,20 @@ class Actions(EndingActions[User], TicketActions[User], Generic[User]):
         Raises:
             ValueError: no usable user id, or `expires_in`, in seconds, is out of range.
         """
-        runtime = self.runtime
-        lifetime = runtime.settings.TOKEN_LIFETIME if expires_in is None else whole_seconds(expires_in)
-        if lifetime is None or not 1 <= lifetime <= runtime.settings.SESSION_LIFETIME:
+        lifetime = self.token_lifetime(expires_in)
+        return self.start_session(user, device=device, scope="", checkpoint=checkpoint, lifetime=lifetime).access_token
+
+    def token_lifetime(self, expires_in: int | dt.timedelta | None) -> int:
+        """Seconds that a single token lives, by default `TOKEN_LIFETIME`.
+
+        Raises:
+            ValueError: `expires_in`, in seconds, is out of range.
+        """
+        settings = self.runtime.settings
+        lifetime = settings.TOKEN_LIFETIME if expires_in is None else whole_seconds(expires_in)
+        if lifetime is None or not 1 <= lifetime <= settings.SESSION_LIFETIME:
             raise ValueError(f"expires_in must be 1 to TESSERA_SESSION_LIFETIME whole seconds, not {expires_in!r}")
-        login = Login(
-            self.id_of(user),
-            clean_device(device),
-            self.client_info(),
-            checkpoint=checkpoint,
-            user_stamp=self.stamp_of(user),
-            loaded_claims=self._loaded_claims(user),
-        )
-        return runtime.sessions.create_token(login, lifetime=lifetime)
+        return lifetime
 
     @raises_http
     def verify_token(self, token: str) -> User | None:

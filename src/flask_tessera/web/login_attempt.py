@@ -138,10 +138,13 @@ class LoginAttempt(Generic[User]):
         return pair
 
     def create_token(self, user: User | Any, expires_in: Any = None) -> str:
-        """As `Tessera.create_token`, and as `login` with a password; errors as of `login`."""
-        user = self._proved(user)
-        refuse_incomplete(self._actions, user)
-        token = self._actions.start_token(user, expires_in, checkpoint=self._checkpoint)
+        """As `Tessera.create_token`, and as `login` with a password; errors as of `login`.
+
+        Who has a second factor gets a pair for it, of a session that is over when the token would have been.
+        """
+        user, lifetime = self._proved(user), self._actions.token_lifetime(expires_in)
+        refuse_incomplete(self._actions, user, scope="", lifetime=lifetime)
+        token = self._actions.start_token(user, lifetime, checkpoint=self._checkpoint)
         self._note_login()
         return token
 

@@ -71,6 +71,7 @@ class _FirstStep(msgspec.Struct, frozen=True):
     device: Device
     scope: str | None = None
     claims: dict[str, Any] | None = None
+    lifetime: int | None = None
 
 
 prepare(_FirstStep)
@@ -103,15 +104,18 @@ def refuse_incomplete(
     scope: str | UnsetType = UNSET,
     claims: Mapping[str, Any] | None = None,
     trust_token: object = None,
+    lifetime: int | None = None,
 ) -> None:
     """Raise if no session may begin yet, though the credentials were right; arguments as of `LoginAttempt.login`.
+
+    `lifetime` is that of the session in seconds, by default as the settings say.
 
     Raises:
         SecondFactorRequiredError: a second factor is needed; it holds the ticket for the next step.
     """
     if _TWO_AT_ONCE.isdisjoint(amr):
         first = _FirstStep(
-            amr, clean_device(device), None if scope is UNSET else scope, dict(claims) if claims else None
+            amr, clean_device(device), None if scope is UNSET else scope, dict(claims) if claims else None, lifetime
         )
         _ask_for_second_factor(actions, user, first, trust_token)
 
@@ -203,9 +207,14 @@ def take_second_step(
         runtime.tickets.redeem(text, PURPOSE)
     user = load_user(runtime.hooks, runtime.hooks.user_id_of(ticket.user_id), ticket.user_stamp)
     ways = tuple(dict.fromkeys((*first.amr, *amr, TWO)))
-    scope = UNSET if first.scope is None else first.scope
     pair = tessera.start_session(
-        user, device=first.device, scope=scope, amr=ways, claims=first.claims, checkpoint=checkpoint
+        user,
+        device=first.device,
+        scope=UNSET if first.scope is None else first.scope,
+        amr=ways,
+        claims=first.claims,
+        checkpoint=checkpoint,
+        lifetime=first.lifetime,
     )
     return pair, _trust(tessera, pair, first.device) if trust else ""
 
