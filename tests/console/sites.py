@@ -26,7 +26,9 @@ class Page(HTMLParser):
         given = dict(attributes)
         self.tags.append((tag, given))
         if tag == "form":
-            self.forms[given.get("action", "")] = self._fields = {}
+            # Where several are sent to one address, the first: it is what Enter sends.
+            self._fields = {}
+            self.forms.setdefault(given.get("action", ""), self._fields)
         elif tag == "input" and "name" in given:
             self._fields[given["name"]] = given.get("value", "")
 

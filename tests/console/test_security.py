@@ -7,8 +7,9 @@ import re
 import pytest
 
 from tests.authenticator import Authenticator
+from tests.web.people import Person
 
-from .accounts import PASSWORD, PHONE, Visitor, text_of
+from .accounts import PASSWORD, PHONE, PagesApp, Visitor, text_of
 from .sites import Browser, Page
 from .test_entering import NEW, options_of
 
@@ -54,12 +55,14 @@ def test_who_has_no_password_sets_one_while_the_login_is_fresh(home):
     visitor.open(SECURITY)
     assert visitor.page.forms[CHANGE].keys() == {"csrf_token", "new"}
     visitor.submit(CHANGE, new=NEW)
-    # There is nothing else by which he could prove who he is.
-    assert visitor.path == "/console/sign-in?next=%2Fconsole%2Fsecurity%3Fundone%3D1&reason=step_up_required"
-    home.clock.advance(3600)
-    visitor.open("/console/sign-in/code").submit("/console/sign-in/code", step="send", recipient=PHONE)
-    visitor.submit("/console/sign-in/code", code=home.last()["code"])
-    visitor.open(SECURITY).submit(CHANGE, new=NEW)
+    # There is nothing by which he could prove who he is but a code.
+    assert visitor.path == f"{STEP_UP}?next=%2Fconsole%2Fsecurity%3Fundone%3D1"
+    assert visitor.page.forms[STEP_UP].keys() == {"csrf_token", "next", "recipient"}
+    visitor.submit(STEP_UP, step="send")
+    assert visitor.by_id("sent").endswith(PHONE)
+    visitor.submit(STEP_UP, code=f" {home.last()['code']} ")
+    assert visitor.path == f"{SECURITY}?undone=1"
+    visitor.submit(CHANGE, new=NEW)
     assert visitor.path == f"{SECURITY}?done=password"
     assert Visitor(home).login(password=NEW).path == "/console/devices"
 
@@ -172,6 +175,37 @@ def test_a_proof_is_a_password_a_code_or_a_passkey(ada, home):
         assert ada.path == "/console/devices", proof
         ada.open(SECURITY).submit(TOTP)
         assert ada.path == TOTP
+
+
+def test_a_proof_is_a_code_that_is_sent_to_ones_own_recipients_only(ada, home):
+    home.register("13900139000")
+    home.clock.advance(301)
+    ada.open(f"{STEP_UP}?next=/console/devices")
+    assert [each["value"] for each in ada.page.all("input", name="recipient")] == [PHONE]
+    sent = len(home.messages())
+    for stranger in ("13900139000", "", "<b>"):
+        assert ada.open(STEP_UP).submit(STEP_UP, step="send", recipient=stranger).status == 400
+    assert len(home.messages()) == sent
+    ada.open(f"{STEP_UP}?next=/console/devices").submit(STEP_UP, step="send", recipient=PHONE)
+    ada.submit(STEP_UP, code="000000")
+    assert (ada.status, ada.error) == (401, "The code is wrong, used or expired.")
+    assert ada.page.forms[STEP_UP] == {**ada.page.forms[STEP_UP], "recipient": PHONE, "code": ""}
+    ada.submit(STEP_UP, step="send")
+    assert (ada.status, ada.by_id("sent")[:22]) == (429, "No new code was sent. ")
+    ada.submit(STEP_UP, code=home.last()["code"])
+    assert ada.path == "/console/devices"
+    assert ada.open(SECURITY).submit(TOTP).path == TOTP
+
+
+def test_without_a_sender_no_code_is_offered_as_a_proof(tmp_path):
+    home = PagesApp(tmp_path, SENDER="")
+    with home.app.app_context():
+        hashed = home.tessera.passwords.hash(PASSWORD)
+    home.people.rows[1] = Person(1, phone="+8613800138000", hash=hashed)
+    visitor = Visitor(home).login().open(STEP_UP)
+    assert (visitor.status, visitor.page.forms[STEP_UP].keys()) == (200, {"csrf_token", "password"})
+    assert visitor.page.all("input", name="recipient") == []
+    assert visitor.submit(STEP_UP, step="send", recipient=PHONE).status == 400
 
 
 def test_Q06_guesses_at_the_password_of_a_session_are_limited(ada):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from ..errors import TesseraError, ThrottledError
@@ -34,7 +35,7 @@ def send_code_for(
         console: the pages.
         form: what was sent.
         purpose: what the code is to be good for.
-        show: makes the page, given `is_sent`, and what `refused` gives.
+        show: makes the page, given `is_sent` and maybe `is_limited`, and what `refused` gives.
 
     Raises:
         TesseraError: as of `refused`.
@@ -45,6 +46,6 @@ def send_code_for(
     except TesseraError as error:
         # Where it was too many, one of them may have arrived: it can be typed in.
         core = error.cause if isinstance(error, TesseraHTTPError) else error
-        is_sent = isinstance(core, ThrottledError)
-        return refused(error, lambda **wrong: show(is_sent=is_sent, **wrong))
+        is_limited = isinstance(core, ThrottledError)
+        return refused(error, partial(show, is_sent=is_limited, is_limited=is_limited))
     return show(is_sent=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..web.runtime import Runtime
     from .console import Console
 
-PASSWORD = "password"
+PASSWORD, CODE = "password", "code"
 
 
 class Ways(NamedTuple):
@@ -49,12 +49,21 @@ def takes_passkeys(runtime: Runtime) -> bool:
 
 
 def proofs_of(console: Console) -> tuple[str, ...]:
-    """By what who is signed in can prove again who he is: of "password", "totp", "passkey"."""
+    """By what who is signed in can prove again who he is: of "password", "totp", "passkey", "code"."""
     runtime, auth = console.tessera.runtime, auth_of(console.tessera.realm)
-    found = [PASSWORD] if has_password(console, auth.load_user()) else []
+    user = auth.load_user()
+    found = [PASSWORD] if has_password(console, user) else []
     names = runtime.accounts.second_factors.names_of(str(auth.identity.user_id))
     found += [name for name in (TOTP, PASSKEY) if name in names and (name == TOTP or takes_passkeys(runtime))]
-    return tuple(found)
+    return (*found, CODE) if recipients_of(console, user) else tuple(found)
+
+
+def recipients_of(console: Console, user: Any) -> tuple[str, ...]:
+    """Where a code can be sent to this user, as people type it; empty where the application sends none."""
+    users = console.tessera.runtime.accounts.users
+    if users is None or not ways_of(console).code or not users.has("recipients"):
+        return ()
+    return tuple(each.local for each in users.recipients(user))
 
 
 def has_password(console: Console, user: Any) -> bool:
