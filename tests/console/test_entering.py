@@ -104,7 +104,7 @@ def test_a_registration_tells_who_has_the_address_only_to_its_owner(visitor, hom
     visitor.submit(REGISTER, code="000000")
     assert visitor.status == 401
     visitor.submit(REGISTER, code=home.last()["code"])
-    assert (visitor.status, visitor.error) == (409, "It exists already.")
+    assert (visitor.status, visitor.error) == (409, "There is an account with it already: sign in.")
 
 
 def test_somebody_registers_and_is_signed_in(home):
@@ -145,7 +145,9 @@ def test_who_asks_again_too_soon_can_type_the_code_that_has_come(visitor, home):
     visitor.open(BY_CODE).submit(BY_CODE, step="send", recipient=PHONE)
     visitor.submit(BY_CODE, step="send")
     assert visitor.status == 429
-    assert "Try again in 60 seconds." in visitor.error
+    assert visitor.error == "Too many requests. Try again in 60 seconds."
+    # A code is on its way to nobody.
+    assert visitor.by_id("sent") == f"No new code was sent. One of the last 5 minutes is still good; it went to {PHONE}"
     visitor.submit(BY_CODE, code=home.last()["code"])
     assert visitor.path == "/console/devices"
 

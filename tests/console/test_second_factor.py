@@ -76,6 +76,18 @@ def test_a_recovery_code_stands_in_once(home, secret):
     assert second.status == 401
 
 
+def test_a_wrong_recovery_code_is_told_where_it_was_typed(home, secret):
+    visitor = Visitor(home).login()
+    assert "open" not in visitor.page.all("details")[0]
+    visitor.submit(ACTION, recovery="xxxxx-xxxxx")
+    assert visitor.status == 401
+    assert "open" in visitor.page.all("details")[0]
+    assert "autofocus" in visitor.page.all("input", id="recovery")[0]
+    assert [each["id"] for each in visitor.page.all("input") if "error" in each.get("aria-describedby", "")] == [
+        "recovery"
+    ]
+
+
 def test_a_trusted_device_is_not_asked_again_until_it_is_removed(home, secret):
     visitor = Visitor(home).login().submit(ACTION, totp=home.digits(secret))
     assert visitor.login().path == "/console/devices"
@@ -102,7 +114,7 @@ def test_nothing_filled_in_is_told(home, secret):
     assert "checked" in visitor.page.all("input", id="trust")[0]
 
 
-def test_Q06_too_many_wrong_ones_are_told_with_the_seconds_to_wait(home, secret):
+def test_Q06_too_many_wrong_ones_are_told_with_how_long_to_wait(home, secret):
     visitor = Visitor(home).login()
     for _ in range(5):
         visitor.submit(ACTION, totp="000000")

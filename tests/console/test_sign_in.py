@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flask_tessera import ConfigError, Tessera
+from flask_tessera.console.error_words import ERROR_WORDS, wait_text
 from flask_tessera.errors import REGISTRY
 from tests.web.conftest import make_site
 
@@ -48,8 +49,8 @@ def test_whoever_is_signed_in_goes_on_unless_there_is_a_reason_to_sign_in_again(
     ("fields", "status", "zh", "en"),
     [
         ({"password": "wrong"}, 401, "账号或密码错误", "Wrong account or password."),
-        ({"password": ""}, 400, "请填写手机号或密码", "Phone number or password is missing."),
-        ({"account": " "}, 400, "请填写手机号或密码", "Phone number or password is missing."),
+        ({"password": ""}, 400, "请填写账号和密码。", "Enter your account and your password."),
+        ({"account": " "}, 400, "请填写账号和密码。", "Enter your account and your password."),
         ({"account": "x" * 17_000}, 413, "参数错误", "The body is too large."),
     ],
 )
@@ -65,13 +66,32 @@ def test_what_is_wrong_is_said_on_the_page(shop, fields, status, zh, en, languag
         assert Page(answer).forms["/console/sign-in"]["password"] == ""
 
 
-def test_too_many_wrong_passwords_are_told_with_the_seconds_to_wait(shop):
+def test_too_many_wrong_passwords_are_told_with_how_long_to_wait(shop):
     browser = Browser(shop.app)
     for _ in range(10):
         browser.sign_in(password="wrong")
     answer = browser.sign_in()
-    assert answer.status_code == 429
-    assert f"Try again in {answer.headers['Retry-After']} seconds." in answer.text
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "300")
+    assert "Too many requests. Try again in 5 minutes." in answer.text
+    assert Page(answer).forms["/console/sign-in"]["account"] == "13800000007"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "zh", "en"),
+    [
+        (1, "请在 2 秒后重试。", "Try again in 2 seconds."),
+        (120, "请在 120 秒后重试。", "Try again in 120 seconds."),
+        (121, "请在 3 分钟后重试。", "Try again in 3 minutes."),
+        (7201, "请在 3 小时后重试。", "Try again in 3 hours."),
+        (86_400, "请在 24 小时后重试。", "Try again in 24 hours."),
+    ],
+)
+def test_how_long_to_wait_is_told_in_a_unit_of_people_and_never_too_short(seconds, zh, en):
+    assert (wait_text(seconds, "zh"), wait_text(seconds, "en")) == (zh, en)
+
+
+def test_what_pages_say_of_errors_is_said_of_errors_that_there_are():
+    assert ERROR_WORDS.keys() <= REGISTRY.keys()
 
 
 def test_a_suspended_user_is_told_so(shop):
@@ -88,14 +108,22 @@ def test_F02_a_storage_that_is_away_is_told_with_503(new_shop, broken_storage):
     broken_storage.is_broken = True
     answer = browser.sign_in()
     assert (answer.status_code, answer.headers["Retry-After"], browser.jar) == (503, "1", {})
-    assert "The storage is unavailable" in answer.text
+    assert "This cannot be done just now" in answer.text
+    assert Page(answer).forms["/console/sign-in"]["account"] == "13800000007"
     broken_storage.is_broken = False
     assert browser.sign_in().status_code == 303
     broken_storage.is_broken = True
     site.clock.advance(10)
-    devices = browser.get("/console/devices")
+    devices = browser.get("/console/devices?x=1")
     assert (devices.status_code, devices.headers["Retry-After"]) == (503, "1")
-    assert "The storage is unavailable" in devices.text
+    assert "This cannot be done just now" in devices.text
+    assert Page(devices).all("a", href="/console/devices?x=1")
+    chinese = Browser(site.app, **{"Accept-Language": "zh"})
+    chinese.jar = browser.jar
+    form = chinese.send("POST", "/console/security/totp", data={"csrf_token": browser.jar[CSRF][0]})
+    assert (form.status_code, form.headers["Retry-After"]) == (503, "1")
+    assert "暂时无法处理，请稍后重试。" in form.text
+    assert Page(form).all("a", href="/console/security")
 
 
 @pytest.mark.parametrize(

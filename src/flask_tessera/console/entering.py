@@ -68,6 +68,7 @@ def render_entry(
         next=next_of(filled),
         remember="remember" in filled,
         ways=ways_of(console),
+        shortest=console.tessera.runtime.settings.PASSWORD_MIN_LENGTH,
         is_insecure=would_lose_cookies(console),
         **values,
     )

@@ -25,17 +25,19 @@ from ..web.current import current_app_object, current_request_object
 from ..web.endpoints.body import read_form
 from ..web.http_errors import TesseraHTTPError
 from .console import CSRF_FIELD, Console
+from .error_words import ERROR_WORDS, wait_text
 from .own_paths import page_of_form, present_path, with_query
 from .rendering import render
 from .second_page import ask
 from .ways import proofs_of
-from .words import WORDS
 
 if TYPE_CHECKING:
     from flask import Response
 
 _FOR_THE_DEVELOPER: Final = (ConfigError, ClaimsInvalidError)
 _ASKS_FOR_SIGN_IN: Final = (TokenMissingError, TokenInvalidError, SessionEndedError, UserGoneError)
+_PASSING: Final = frozenset((429, 503))
+"""Statuses of which it is worth while to try again."""
 _SPEAKING: Final = (SessionEndedError, UserGoneError, StepUpRequiredError)
 
 
@@ -61,7 +63,8 @@ def answer(console: Console, error: TesseraError) -> Any:
         core = second
     if isinstance(core, StorageUnavailableError) and not isinstance(error, TesseraHTTPError):
         states_of(current_app_object()).outages.record(core)
-    return complete(render("error.html", status=core.row.status, error=text_of(core)), core)
+    again_url = _place() if core.row.status in _PASSING else ""
+    return complete(render("error.html", status=core.row.status, error=text_of(core), again_url=again_url), core)
 
 
 def reason_of(error: TesseraError) -> str:
@@ -72,10 +75,11 @@ def reason_of(error: TesseraError) -> str:
 def text_of(error: TesseraError) -> str:
     """What a person is told."""
     language = states_of(current_app_object()).responses.language()
-    text: str = getattr(error.row, language)
-    if error.row.status == 429 and error.retry_after is not None:
-        text = f"{text} {WORDS[language]['wait'].format(seconds=error.retry_after)}"
-    return text
+    own = ERROR_WORDS.get(error.row.slug)
+    text: str = own[language == "en"] if own else getattr(error.row, language)
+    if error.row.status != 429 or error.retry_after is None:
+        return text
+    return f"{text}{' ' if language == 'en' else ''}{wait_text(error.retry_after, language)}"
 
 
 def complete(response: Response, error: TesseraError) -> Response:

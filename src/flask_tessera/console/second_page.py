@@ -44,6 +44,7 @@ def ask(
         next=next_of(filled),
         remember="remember" in filled,
         trust="trust" in filled,
+        was_recovery=bool(filled.get(RECOVERY) and not filled.get(TOTP)),
         has_totp=TOTP in factors,
         has_recovery=RECOVERY in factors,
         passkey_options=next_step.get("passkey") if PASSKEY in factors else None,
