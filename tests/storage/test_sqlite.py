@@ -81,6 +81,18 @@ def test_a_file_says_what_it_promises(store, tmp_path):
     assert [warning for warning in store.describe().warnings if "synchronous=OFF" in warning]
 
 
+@pytest.mark.parametrize("journal", ["memory", "off"])
+def test_a_hosts_file_whose_journal_outlives_no_process_is_told(tmp_path, journal):
+    engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'host.db'}")
+    storage = open_engine(engine)
+    storage.check()
+    storage._database.read((f"PRAGMA journal_mode={journal}", ()))
+    destroys = f"journal_mode={journal}: a process that dies in a commit destroys the file"
+    assert storage.describe().warnings == (destroys,)
+    storage.close()
+    engine.dispose()
+
+
 def test_a_hosts_file_and_its_connections_keep_their_pragmas(tmp_path):
     names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "cache_size", "locking_mode")
     engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'host.db'}", poolclass=QueuePool, pool_size=1)

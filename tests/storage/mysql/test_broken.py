@@ -200,6 +200,14 @@ def test_what_the_server_promises_is_told(url, server):
         assert safe.describe().durability.startswith("a commit outlives a power cut")
 
 
+def test_a_server_that_cannot_be_written_to_is_told(server, fragile):
+    execute(server.url, "SET GLOBAL read_only = 1")
+    try:
+        assert fragile.describe().warnings == ("read_only=ON: this server cannot be written to",)
+    finally:
+        execute(server.url, "SET GLOBAL read_only = 0")
+
+
 def test_a_session_of_ours_is_as_we_need_it_whatever_the_server_says(server, fragile):
     strange = {"tx_isolation": "'SERIALIZABLE'", "sql_mode": "''", "innodb_lock_wait_timeout": "100", "autocommit": "0"}
     usual = dict.fromkeys(strange, "DEFAULT")
