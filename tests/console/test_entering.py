@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flask_tessera.errors import REGISTRY
-from tests.web.people import EMAIL
+from tests.web.people import EMAIL, AccountsApp
 
 from .accounts import PASSWORD, PHONE, PagesApp, Visitor, text_of
 from .sites import ACCESS, Browser, Page
@@ -162,6 +162,30 @@ def test_a_link_is_mailed(home):
     answer = visitor.send("POST", link, data={})
     assert answer.status_code == 200
     assert visitor.open("/console/devices").path == "/console/devices"
+
+
+def test_the_page_of_a_link_looks_like_the_others_and_leads_to_them(home):
+    home.register(EMAIL)
+    home.clock.advance(3600)
+    Visitor(home).open(BY_LINK).submit(BY_LINK, recipient=EMAIL)
+    link = home.last()["link"].removeprefix("https://shop.example")
+    before, after, over = (Page(Browser(home.app).send(method, link)) for method in ("GET", "POST", "GET"))
+    assert [[each["href"] for each in page.all("a")] for page in (before, after, over)] == [
+        [],
+        ["/console/"],
+        ["/console/"],
+    ]
+    (style,) = (each["href"] for each in before.all("link", rel="stylesheet"))
+    browser = Browser(home.app)
+    with browser.get(style) as sheet:
+        assert sheet.mimetype == "text/css"
+    assert "style-src 'self';" in browser.get(link).headers["Content-Security-Policy"]
+
+
+def test_the_page_of_a_link_stands_alone_where_there_are_no_others(tmp_path):
+    town = AccountsApp(tmp_path)
+    page = Page(town.app.test_client().get("/auth/links/tst_none"))
+    assert (page.all("a"), page.all("link")) == ([], [])
 
 
 def test_a_password_is_set_anew_by_a_code_and_all_devices_are_signed_out(home):

@@ -104,8 +104,7 @@ def make_console(
     blueprint = Blueprint(name, __package__, url_prefix=url_prefix, template_folder="templates", static_folder="static")
     blueprint.record(_refuse_without_cookies)
     blueprint.before_request(partial(_tell_what_is_missing, tessera.realm, WeakSet()))
-    if not sign_in_path:
-        blueprint.record(lambda state: _offer_second_step(console, state))
+    blueprint.record(lambda state: _offer_pages(console, state))
     blueprint.after_request(add_headers)
     rows = (*_ROWS, *(() if sign_in_path else _SIGN_IN_ROWS))
     pages = {rule for _, method, rule, _ in rows if method == "GET"}
@@ -159,16 +158,25 @@ def _tell_what_is_missing(realm: str, looked_at: WeakSet[Flask]) -> None:
         )
 
 
-def _offer_second_step(console: Console, state: BlueprintSetupState) -> None:
-    """A link that logs in may lead to the second step too, and is no page of ours."""
+def _offer_pages(console: Console, state: BlueprintSetupState) -> None:
+    """The page of a link is none of ours: it looks like them, leads to them, and maybe to the second step too."""
     name = f"{state.name_prefix}.{state.name}".lstrip(".")
 
     def ask(next_step: Mapping[str, Any]) -> Response:
         page = second_page.ask(console, next_step, {"remember": "1"}, url_for=partial(_url_for, name))
         return add_headers(page)
 
+    def site() -> Mapping[str, str]:
+        return {
+            "home_url": _url_for(name, ".home"),
+            "style_url": _url_for(name, ".static", filename="console.css"),
+        }
+
     states = state.app.extensions.get("tessera")
-    if states is not None:
+    if states is None:
+        return
+    states.sites[console.tessera.realm] = site
+    if not console.sign_in_path:
         states.second_step_pages[console.tessera.realm] = ask
 
 

@@ -80,6 +80,8 @@ class States:
         """Where the endpoints of each realm are registered."""
         self.second_step_pages: dict[str, Callable[[Mapping[str, Any]], Response]] = {}
         """By realm, where there are pages: what makes one for a next step, as of SecondFactorRequiredError."""
+        self.sites: dict[str, Callable[[], Mapping[str, str]]] = {}
+        """By realm, where there are pages: gives `home_url` and `style_url` of them, for pages of links."""
         self.told_of_second_step: set[str] = set()
         """Realms whose second step was found missing, and told of."""
         self.outages = OutageLog("")

@@ -39,7 +39,10 @@ if TYPE_CHECKING:
 _HTML: Final = "text/html"
 _NO_DEVICE: Final = Device()
 _HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; frame-ancestors 'none';"
+        " base-uri 'none'"
+    ),
     "X-Content-Type-Options": "nosniff",
     # The address of the page is the ticket. With "no-referrer", Chromium sends `Origin: null` with the page's own form.
     "Referrer-Policy": "same-origin",
@@ -135,12 +138,15 @@ def _page(
     runtime = tessera.runtime
     language = runtime.responses.language()
     row = error.row if error else None
+    site = states_of(current_app_object()).sites.get(tessera.realm)
     values = {
         "purpose": "" if row and row.slug == "ticket_invalid" else purpose,
         "language": language,
         "error": getattr(row, language) if row else "",
         "is_done": is_done,
+        "shortest": runtime.settings.PASSWORD_MIN_LENGTH,
         "can_log_in": runtime.cookies is not None,
+        **(site() if site else {}),
     }
     page = environment_of(current_app_object()).get_template("tessera/link.html").render(values)
     status = row.status if row else 200
