@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from ..tokens import access
 from ..tokens.claims import Claims
@@ -11,11 +13,15 @@ from .keys import sid_text
 from .ports import CLOCKS_APART
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ..sessions.model import Session
     from .keys import Keys
     from .ports import RandomBytes
+
+
+STAMP_CLAIM: Final = "_stamp"
+"""Member of `ext` that carries the session's user stamp. Claims of the application do not begin with an underscore."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +60,20 @@ class AccessTokens:
         policy = self.policy
         return self.read(text, self.ring, at=at, issuer=policy.issuer, audience=policy.audience, longest=policy.longest)
 
-    def mint_for(self, session: Session, ext: dict[str, Any], *, at: int) -> tuple[str, int]:
+    def mint_for(self, session: Session, loaded_claims: Mapping[str, Any], *, at: int) -> tuple[str, int]:
         """A token and the seconds it lives: shortened at random, since a thief must not keep the victim's pace."""
         # Never longer than the session was begun with: by that it is told how long an ending must be remembered.
         lifetime = min(self.policy.lifetime, session.access_lifetime)
         span = min(self.policy.jitter, lifetime // 2)
         # Three bytes more than the span needs leave no visible bias.
         shortened_by = int.from_bytes(self._random_bytes(6), "big") % (span + 1)
-        return self.mint_until(session, ext, at=at, exp=min(at + lifetime - shortened_by, session.until))
+        return self.mint_until(session, loaded_claims, at=at, exp=min(at + lifetime - shortened_by, session.until))
 
-    def mint_until(self, session: Session, ext: dict[str, Any], *, at: int, exp: int) -> tuple[str, int]:
-        """A token that expires at `exp`, and the seconds it lives."""
+    def mint_until(self, session: Session, loaded_claims: Mapping[str, Any], *, at: int, exp: int) -> tuple[str, int]:
+        """A token that expires at `exp`, and the seconds it lives.
+
+        It carries the session's own claims over `loaded_claims`, those of the claims loader.
+        """
         claims = Claims(
             sub=session.user_id,
             sid=sid_text(session.sid),
@@ -79,6 +88,16 @@ class AccessTokens:
             aud=self.policy.audience,
             amr=tuple(session.amr.split()),
             scope=session.scope,
-            ext=ext,
+            ext=_ext_of(session, loaded_claims),
         )
         return self._write(claims), exp - at
+
+
+def _ext_of(session: Session, loaded_claims: Mapping[str, Any]) -> dict[str, Any]:
+    """The application's claims of an access token: those of `login(claims=…)` over those of the claims loader."""
+    ext = dict(loaded_claims)
+    if session.claims:
+        ext.update(msgspec.json.decode(session.claims))
+    if session.user_stamp:
+        ext[STAMP_CLAIM] = session.user_stamp
+    return ext

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-import msgspec
 from msgspec.structs import replace as _replace
 
 from ..errors import AlreadyExistsError, NotFoundError, SessionEndedError, StorageUnavailableError, TokenInvalidError
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from .revocation import RevocationView
 
 _NO_CLAIMS: Final[Mapping[str, Any]] = MappingProxyType({})
-STAMP_CLAIM: Final = "_stamp"
-"""Member of `ext` that carries the session's user stamp. Claims of the application do not begin with an underscore."""
 _ENDS_OWNER: Final = frozenset(("suspension", "user_gone", "password_change"))
 _SPENT: Final = "spent"
 """The kind of values that say that something was used."""
@@ -94,7 +92,7 @@ class SessionService:
         until = at + lifetime
         session = self._new_session(login, idle_until=until, until=until, access_lifetime=lifetime)
         session = self._begin(session, checkpoint=login.checkpoint)
-        access_token, _ = self._access.mint_until(session, _ext_of(session, login.loaded_claims), at=at, exp=until)
+        access_token, _ = self._access.mint_until(session, login.loaded_claims, at=at, exp=until)
         return Issued(session, access_token, lifetime, self._refresh_token_of(session), lifetime)
 
     def spend(self, login: Login, *, sid: bytes, keep_until: int, is_logout: bool = False) -> None:
@@ -134,17 +132,7 @@ class SessionService:
             StorageUnavailableError: the outcome may be unknown; the same token may be presented again.
         """
         sid, presented = refresh.parse(text, self._keys.refresh)
-        at, policy = self._clock(), self._policy
-        with _failing_as(writing=True):
-            result = self._storage.sessions.rotate(
-                sid,
-                presented,
-                at=at,
-                leeway=policy.leeway,
-                idle=policy.idle,
-                valid_from=self.valid_from(at=at),
-                issued_for=policy.issued_for,
-            )
+        result = self._renew(partial(self._storage.sessions.rotate, sid, presented))
         return self._renewed(result, caller, "session_refreshed")
 
     def authenticate_again(self, claims: Claims, amr: tuple[str, ...], caller: ClientInfo) -> Session:
@@ -162,19 +150,20 @@ class SessionService:
             SessionEndedError: it is over.
             StorageUnavailableError: the outcome may be unknown; refresh tokens that were good are so still.
         """
+        result = self._renew(partial(self._storage.sessions.authenticate_again, parse_sid(claims.sid), claims.gen, amr))
+        return self._renewed(result, caller, "session_stepped_up", " ".join(amr))
+
+    def _renew(self, renew: Callable[..., Rotation | None]) -> Rotation | None:
+        """Have the storage go on to a new generation, by the policy of this realm."""
         at, policy = self._clock(), self._policy
         with _failing_as(writing=True):
-            result = self._storage.sessions.authenticate_again(
-                parse_sid(claims.sid),
-                claims.gen,
-                amr,
+            return renew(
                 at=at,
                 leeway=policy.leeway,
                 idle=policy.idle,
                 valid_from=self.valid_from(at=at),
                 issued_for=policy.issued_for,
             )
-        return self._renewed(result, caller, "session_stepped_up", " ".join(amr))
 
     def _renewed(self, result: Rotation | None, caller: ClientInfo, event: str, amr: str = "") -> Session:
         """The session of which a pair may be issued; what has happened is told in any case."""
@@ -365,9 +354,7 @@ class SessionService:
         """The pair of a session's present generation; its access token carries `loaded_claims` too."""
         # After the write, from the time it was given: a crash in between is a lost reply, and heals.
         at = self._clock()
-        access_token, expires_in = self._access.mint_for(
-            session, _ext_of(session, loaded_claims), at=min(at, session.until - 1)
-        )
+        access_token, expires_in = self._access.mint_for(session, loaded_claims, at=min(at, session.until - 1))
         # The full idle time, even if this is a repeated answer: what is left of it would tell a thief when his victim
         # renewed.
         refresh_expires_in = max(1, min(self._policy.idle, session.until - at))
@@ -396,16 +383,6 @@ def _failing_as(*, writing: bool) -> Iterator[None]:
         yield
     except StorageUnavailableError as error:
         raise StorageUnavailableError(str(error), writing=writing) from error
-
-
-def _ext_of(session: Session, loaded: Mapping[str, Any]) -> dict[str, Any]:
-    """The application's claims of an access token: those of `login(claims=…)` over those of the claims loader."""
-    ext = dict(loaded)
-    if session.claims:
-        ext.update(msgspec.json.decode(session.claims))
-    if session.user_stamp:
-        ext[STAMP_CLAIM] = session.user_stamp
-    return ext
 
 
 def _client_of(session: Session) -> ClientInfo:

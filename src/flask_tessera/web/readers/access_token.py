@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ...errors import SessionEndedError, TokenExpiredError, TokenInvalidError
+from ...services.access import STAMP_CLAIM
 from ...services.keys import SID_CHARACTERS, parse_sid
 from ...services.revocation import UndecidedError
-from ...services.sessions import STAMP_CLAIM
 from ...sessions.model import LAST_SEEN_RESOLUTION
 from ...tokens.claims import Claims
 from ..identity import Identity
