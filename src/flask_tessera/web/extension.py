@@ -18,6 +18,7 @@ from .actions import Actions
 from .api_key_actions import ApiKeyActions
 from .app_state import States, runtime_of, states_of
 from .current import current_app_object, is_async, refuse_async_without_support
+from .endpoint_choice import default_endpoints, logs_in, refuse_lacking
 from .endpoints import make_blueprint
 from .hook_registration import HookRegistration
 from .hooks import Hooks
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 __all__ = ["Tessera"]
 Function = TypeVar("Function", bound="Callable[..., Any]")
 _LONGEST_REALM = 64
-_OF_ACCOUNTS = ("codes", "register", "password", "links", "totp", "trusted-devices", "passkeys", "step-up")
 
 
 class Tessera(HookRegistration, Actions[User], Generic[User]):
@@ -254,8 +254,8 @@ class Tessera(HookRegistration, Actions[User], Generic[User]):
         Raises:
             ConfigError: an unknown endpoint, or one that needs something that is not registered.
         """
-        chosen = endpoints or self._default_endpoints()
-        self._refuse_lacking(chosen)
+        chosen = endpoints or default_endpoints(self._hooks)
+        refuse_lacking(self._hooks, chosen)
         name = name or "_".join(filter(None, ("tessera", self.realm)))
         return make_blueprint(self, chosen, name, url_prefix, has_users=self._hooks.users is not None)
 
@@ -309,7 +309,7 @@ class Tessera(HookRegistration, Actions[User], Generic[User]):
         """
         from ..console import make_console
 
-        if not sign_in and not self._logs_in:
+        if not sign_in and not logs_in(self._hooks):
             raise ConfigError(
                 "console() needs @tessera.authenticator, registered before it, or Tessera(users=…), or"
                 " console(sign_in='/…')"
@@ -317,34 +317,6 @@ class Tessera(HookRegistration, Actions[User], Generic[User]):
         members = declared_members(account) or self._hooks.account_members or ("username",)
         name = name or "_".join(filter(None, ("tessera_console", self.realm)))
         return make_console(self, account=members, sign_in_path=sign_in, name=name, url_prefix=url_prefix)
-
-    def _refuse_lacking(self, chosen: tuple[str, ...]) -> None:
-        """Refuse endpoints that need something that is not registered."""
-        hooks = self._hooks
-        needs = (
-            (("login",), self._logs_in, "@tessera.authenticator, registered before blueprint(), or Tessera(users=…)"),
-            (("history",), hooks.keeps_history, "Tessera(audit=True)"),
-            (("me", "bind"), hooks.user_view, "@tessera.user_view, registered before blueprint()"),
-        )
-        for endpoints, has, what in needs:
-            for lacking in chosen if not has else ():
-                if lacking in endpoints:
-                    raise ConfigError(f"the endpoint {lacking} needs {what}")
-
-    @property
-    def _logs_in(self) -> bool:
-        """Whether something checks credentials."""
-        return bool(self._hooks.authenticator or self._hooks.users)
-
-    def _default_endpoints(self) -> tuple[str, ...]:
-        login = ("login", "second-factor") if self._logs_in else ()
-        accounts = _OF_ACCOUNTS if self._hooks.users else ()
-        me = ("me",) if self._hooks.user_view else ()
-        bind = ("bind",) if accounts and me else ()
-        tickets = ("tickets",) if self._hooks.ticket_purposes else ()
-        history = ("history",) if self._hooks.keeps_history else ()
-        more = ("refresh", "logout", "exchange", "csrf", *me, "sessions", "script")
-        return (*login, *accounts, *bind, *more, *tickets, *history)
 
 
 def _purposes(given: Any) -> frozenset[str]:
