@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
-from ..services.access import AccessPolicy, AccessTokens
+from ..services.access import AccessTokens
 from ..services.activity import ActivityWriter
 from ..services.api_keys import ApiKeys
 from ..services.follower import RevocationFollower
 from ..services.healing import write_again
 from ..services.keys import Keys
-from ..services.login_data import SessionPolicy
 from ..services.open_connections import OpenConnections
 from ..services.revocation import RevocationView
 from ..services.sessions import SessionService
-from ..services.throttle import LoginThrottle, ThrottleLimits
+from ..services.throttle import LoginThrottle
 from ..services.tickets import Tickets
 from ..services.unknown_keys import UnknownKeyLimit
-from ..sessions.limits import Limits
 from .account_services import build_accounts
 from .audit import Audit
 from .cookies import SessionCookies
 from .csrf import CsrfCheck
 from .legacy_choice import legacy_logins
+from .policies import access_policy, issued_for, session_policy, throttle_limits, transports_of, unknown_key_rates
 from .readers.access_token import AccessTokenReader
 from .readers.api_key import ApiKeyReader
 from .readers.legacy_token import LegacyTokenReader
@@ -34,8 +32,6 @@ from .responses import CachePolicy, Responses
 from .revocation_signal import RevocationSignal
 from .runtime import AppState, Runtime
 from .signing_secrets import signing_secrets
-from .transports.cookie import CookieTransport
-from .transports.header import HeaderTransport
 from .user_loading import load_user
 
 if TYPE_CHECKING:
@@ -48,16 +44,6 @@ if TYPE_CHECKING:
     from .account_services import AccountServices
     from .hooks import Hooks
     from .outages import OutageLog
-    from .transports import Transport
-
-
-_UNKNOWN_KEYS: Final = (100, 300)
-"""API keys that do not exist, from one network, in so many seconds: where nothing reads `LOGIN_LIMIT_ADDRESS`."""
-
-
-def responses_of(settings: Settings) -> Responses:
-    """Writes answers as the settings say."""
-    return Responses(settings.RESPONSE_FORMAT == "plain", settings.HTTP_STATUS == "always_200", settings.LOCALE)
 
 
 def build_shared(
@@ -80,7 +66,7 @@ def build_shared(
         connections=OpenConnections(view, follower, clock),
         activity=ActivityWriter(storage.sessions, clock, audit.report, at_once=app.testing),
         audit=audit,
-        attempts=login_attempts(settings, storage, clock),
+        attempts=_login_attempts(settings, storage, clock),
         responses=responses,
         outages=outages,
         revocation_signal=signal,
@@ -99,7 +85,7 @@ def build_realm(shared: AppState, realm: str, hooks: Hooks) -> Runtime:
         shared.audit.keep(realm, hooks)
     secret, fallbacks = signing_secrets(shared.app, settings, quiet=True)
     keys = Keys.from_secret(secret, fallbacks=fallbacks, realm=realm)
-    access = AccessTokens(keys, _access_policy(settings), secrets.token_bytes)
+    access = AccessTokens(keys, access_policy(settings), secrets.token_bytes)
     api_keys = _api_keys_of(shared, realm)
     accounts = build_accounts(shared, realm, keys, hooks)
     sessions = _sessions_of(shared, realm, keys, access, api_keys, accounts)
@@ -122,16 +108,10 @@ def build_realm(shared: AppState, realm: str, hooks: Hooks) -> Runtime:
         settings=settings,
         clock=clock,
         storage=storage,
-        transports=_transports_of(settings, cookies),
+        transports=transports_of(settings, cookies),
         cache_policy=shared.cache_policy,
         cookies=cookies,
     )
-
-
-def _transports_of(settings: Settings, cookies: SessionCookies | None) -> tuple[Transport, ...]:
-    """In the order in which they are asked: a token in two places counts as that of the first."""
-    header = HeaderTransport(settings.HEADERS)
-    return (header,) if cookies is None else (header, CookieTransport(cookies.access))
 
 
 def _api_keys_of(shared: AppState, realm: str) -> ApiKeys:
@@ -141,20 +121,19 @@ def _api_keys_of(shared: AppState, realm: str) -> ApiKeys:
         valid_from=lambda at: shared.view.valid_from(at=at),
         clock=shared.clock,
         random_bytes=secrets.token_bytes,
-        issued_for=_issued_for(shared.settings),
+        issued_for=issued_for(shared.settings),
         listener=partial(shared.audit.report_key, realm),
     )
 
 
 def _api_key_reader_of(shared: AppState, hooks: Hooks, api_keys: ApiKeys) -> ApiKeyReader:
-    settings, limits = shared.settings, throttle_limits(shared.settings)
-    rates = [(each.amount, each.seconds) for each in limits.address] if limits else [_UNKNOWN_KEYS]
+    settings = shared.settings
     return ApiKeyReader(
         api_keys,
         settings.REVOCATION,
         view=shared.view,
         follower=shared.follower,
-        limit=UnknownKeyLimit(shared.storage.values, rates),
+        limit=UnknownKeyLimit(shared.storage.values, unknown_key_rates(settings)),
         trusted_proxies=settings.TRUSTED_PROXIES,
         user_id_of=hooks.user_id_of,
         load_owner=partial(load_user, hooks),
@@ -168,7 +147,7 @@ def _sessions_of(
         shared.storage,
         keys,
         access,
-        _session_policy(shared.settings),
+        session_policy(shared.settings),
         view=shared.view,
         realm=realm,
         clock=shared.clock,
@@ -189,7 +168,7 @@ def _tickets_of(shared: AppState, realm: str, keys: Keys, sessions: SessionServi
         clock=shared.clock,
         random_bytes=secrets.token_bytes,
         valid_from=sessions.valid_from,
-        issued_for=_issued_for(shared.settings),
+        issued_for=issued_for(shared.settings),
     )
 
 
@@ -208,36 +187,7 @@ def _reader_of(
     )
 
 
-def _access_policy(settings: Settings) -> AccessPolicy:
-    return AccessPolicy(
-        lifetime=settings.ACCESS_LIFETIME,
-        jitter=settings.jitter,
-        longest=max(settings.ACCESS_LIFETIME, settings.SESSION_LIFETIME),
-        issuer=settings.ISSUER,
-        audience=settings.AUDIENCE,
-        is_sealed=settings.TOKEN_FORMAT == "sealed",
-    )
-
-
-def _session_policy(settings: Settings) -> SessionPolicy:
-    overflow: Any = settings.SESSION_OVERFLOW
-    return SessionPolicy(
-        idle=settings.SESSION_IDLE,
-        lifetime=settings.SESSION_LIFETIME,
-        access_lifetime=settings.ACCESS_LIFETIME,
-        leeway=settings.REFRESH_LEEWAY,
-        longest_access=max(settings.ACCESS_LIFETIME, settings.TOKEN_LIFETIME),
-        limits=Limits(settings.MAX_SESSIONS, settings.SESSIONS_PER_DEVICE_TYPE, overflow),
-        issued_for=_issued_for(settings),
-    )
-
-
-def _issued_for(settings: Settings) -> str:
-    """What tells apart applications of one secret and storage: kept with sessions, API keys and tickets."""
-    return json.dumps([settings.ISSUER, settings.AUDIENCE])
-
-
-def login_attempts(settings: Settings, storage: Storage, clock: Clock) -> LoginAttempts | None:
+def _login_attempts(settings: Settings, storage: Storage, clock: Clock) -> LoginAttempts | None:
     """The throttle, where the extra that brings it is installed; whoever needs it asks for it."""
     limits = throttle_limits(settings)
     if limits is None:
@@ -245,17 +195,3 @@ def login_attempts(settings: Settings, storage: Storage, clock: Clock) -> LoginA
     from ..services.login import LoginAttempts
 
     return LoginAttempts(LoginThrottle(storage.values, limits, clock))
-
-
-def throttle_limits(settings: Settings) -> ThrottleLimits | None:
-    """The limits of the throttle; None where the extra is not installed that reads them.
-
-    Raises:
-        ConfigError: one cannot be read, or allows nothing.
-    """
-    try:
-        from ..accounts.rates import rates_of
-    except ModuleNotFoundError:
-        return None
-    names = ("LOGIN_LIMIT_ACCOUNT", "LOGIN_LIMIT_ADDRESS", "LOGIN_LIMIT_SUCCESS")
-    return ThrottleLimits(*(rates_of(name, getattr(settings, name)) for name in names))

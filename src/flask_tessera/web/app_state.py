@@ -23,11 +23,12 @@ from ..services import ownership
 from ..storage.pace import give_up
 from ..tokens.keys import KeyRing
 from .account_services import sender_of
-from .app_building import build_realm, build_shared, responses_of, throttle_limits
+from .app_building import build_realm, build_shared
 from .cookies import warn_of_insecure_cookies
 from .current import current_app_object
 from .legacy_choice import refuse_weak_legacy
 from .outages import OutageLog
+from .policies import responses_of, throttle_limits
 from .responses import Responses
 from .runtime import AppState, Runtime
 from .signing_secrets import signing_secrets

@@ -10,9 +10,9 @@ from flask import has_request_context, request
 
 from ...config import read_settings
 from ...sessions.model import Device
-from ..app_building import responses_of
 from ..app_state import states_of
 from ..cookies import CookiePairResponse
+from ..policies import responses_of
 from ..requirements import TRANSPORTS
 from ..responses import JSON
 from ..token_pair import PairResponse
