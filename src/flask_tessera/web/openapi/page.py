@@ -76,26 +76,30 @@ def make_docs(
     @blueprint.get("/docs", endpoint="page")
     def page() -> Response:
         """A page that shows the API, and tries it out."""
-        shown = title or title_of(current_app_object(), tessera.realm)
-        static = partial(url_for, ".static")
-        told = {
-            "title": shown,
-            "document": url_for(".document"),
-            "style": static(filename="swagger-ui.css"),
-            "bundle": static(filename="swagger-ui-bundle.js"),
-            "start": static(filename="start.js"),
-        }
-        html = _PAGE.format_map({name: escape(text) for name, text in told.items()})
+        html = _page(title or title_of(current_app_object(), tessera.realm))
         return Response(html, content_type="text/html; charset=utf-8")
 
-    @blueprint.after_request
-    def harden(answer: Response) -> Response:
-        answer.headers.update(_HEADERS)
-        # Where the system's own table says otherwise, as it may on Windows, `nosniff` would refuse the scripts.
-        if kind := _TYPES.get(PurePosixPath(request.path).suffix):
-            answer.content_type = kind
-        return answer
-
+    blueprint.after_request(_harden)
     row = Endpoint("document", "GET", "/openapi.json", document, response=dict)
     describe(document, Described(row, tessera.realm, form=lambda _: Responses(is_plain=True), uses_storage=False))
     return blueprint
+
+
+def _page(title: str) -> str:
+    static = partial(url_for, ".static")
+    told = {
+        "title": title,
+        "document": url_for(".document"),
+        "style": static(filename="swagger-ui.css"),
+        "bundle": static(filename="swagger-ui-bundle.js"),
+        "start": static(filename="start.js"),
+    }
+    return _PAGE.format_map({name: escape(text) for name, text in told.items()})
+
+
+def _harden(answer: Response) -> Response:
+    answer.headers.update(_HEADERS)
+    # Where the system's own table says otherwise, as it may on Windows, `nosniff` would refuse the scripts.
+    if kind := _TYPES.get(PurePosixPath(request.path).suffix):
+        answer.content_type = kind
+    return answer
