@@ -11,7 +11,6 @@ from .accounts import PASSWORD, PHONE, PagesApp, Visitor, text_of
 from .sites import ACCESS, Browser, Page
 
 HOSTILE = "<script>alert(1)</script>@x.example"
-STRANGER = "13900139000"
 BY_CODE, BY_LINK, REGISTER, RESET = (
     "/console/sign-in/code",
     "/console/sign-in/link",

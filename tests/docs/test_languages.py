@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 PAIRS = [path for path in ALL if path.name.endswith(CHINESE)]
 LINK = re.compile(r"\]\((?P<target>[^)#\s]*)")
 COMMENT = re.compile(r"[ \t]*(?<!\S)#.*$", re.MULTILINE)
-SAME_IN_BOTH = {"diff", "json", "sh", "bash"}
 CHINESE_CHARACTER = re.compile("[\u4e00-\u9fff]")
 
 

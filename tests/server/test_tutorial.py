@@ -27,7 +27,6 @@ NOT_FILLED_IN = (4103, "请填写手机号或密码", "Phone number or password 
 BAD_PHONE = (4103, "手机号有误", "This is not a phone number.", 400)
 BAD_INPUT = (4103, "参数错误", "The input is missing or malformed.", 400)
 TOO_LARGE = (4103, "参数错误", "The body is too large.", 413)
-NO_STORAGE = (4004, "获取信息失败", "The storage is unavailable; try again later.", 503)
 WRONG = (4103, "手机号或密码错误", "Wrong phone number or password.", 401)
 REFUSED = (4102, "登录失败", "This account may not log in.", 403)
 NO_TOKEN = (4103, "缺少参数token", "The request carries no token.", 401)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flask_tessera import ConfigError, login_required
-from flask_tessera.web.requirements import parse_requirements, requirements_of
+from flask_tessera.web.requirements import guards_of, parse_requirements
 
 
 def told(answer):
@@ -132,7 +132,7 @@ def test_protect_takes_a_permission(new_site):
 )
 def test_requirements_tell_themselves_in_words(asked, text):
     assert str(parse_requirements(**asked)) == text
-    assert str(requirements_of(login_required(**asked)(lambda: "in"))) == text
+    assert [str(each) for each in guards_of(login_required(**asked)(lambda: "in"))] == [text]
 
 
 @pytest.mark.parametrize("name", ["scope", "role", "permission"])

@@ -24,7 +24,7 @@ from flask_tessera import (
 )
 from flask_tessera.storage.memory import MemoryStorage
 from flask_tessera.web.endpoints import ENDPOINTS
-from flask_tessera.web.requirements import requirements_of
+from flask_tessera.web.requirements import guards_of
 
 from .conftest import make_site
 
@@ -435,7 +435,7 @@ def test_the_guard_refuses_what_is_no_purpose():
 
 
 def test_a_guard_says_that_it_reads_tickets(site):
-    assert str(requirements_of(site.app.view_functions["file"])) == "login, ticket=download"
+    assert [str(each) for each in guards_of(site.app.view_functions["file"])] == ["login, ticket=download"]
 
 
 def test_Q02_a_guard_over_many_routes_reads_no_tickets(site):

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from ..storage.model import LogPage
     from ..tokens.keys import Key
     from ..tokens.legacy import LegacyClaims, LegacyTokens
-    from .keys import Keys
     from .ports import ClientInfo, Clock
     from .sessions import SessionService
 
@@ -81,7 +80,6 @@ class LegacyLogins:
         tokens: reads the old tokens.
         storage: where sessions are.
         sessions: begins them.
-        keys: of the new tokens.
         name_key: names what is spent; of the old secret, since a new `SECRET_KEY` must not make spent tokens fresh.
         realm: the population of users that the old application had.
         clock: gives now.
@@ -93,7 +91,6 @@ class LegacyLogins:
         tokens: LegacyTokens,
         storage: Storage,
         sessions: SessionService,
-        keys: Keys,
         *,
         name_key: Key,
         realm: str,
@@ -103,16 +100,11 @@ class LegacyLogins:
         self._tokens = tokens
         self._storage = storage
         self._sessions = sessions
-        self._keys = keys
         self._name_key = name_key
         self._realm = realm
         self._clock = clock
         self._since = since
         self._first_log = ""
-
-    def is_legacy(self, text: str) -> bool:
-        """Whether `text` can be no token of ours, so that it is worth a look here."""
-        return not self._keys.access.names(text) and not self._keys.sealed.names(text)
 
     def verify(self, text: str, *, at: int) -> LegacyClaims:
         """Claims of an old token that still stands for its user.

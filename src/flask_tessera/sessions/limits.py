@@ -34,10 +34,6 @@ class Limits:
         return bool(self.most or self.per_device_type)
 
 
-UNLIMITED = Limits(most=0, per_device_type=0, overflow="evict")
-"""Any number of sessions."""
-
-
 class LiveSession(Protocol):
     """As much of a live session as a limit looks at; times are Unix seconds.
 

@@ -164,10 +164,6 @@ class KeyRing:
         by_header = {key.segment: key for key in reversed(keys)}
         return cls(keys[0], tuple(keys), by_header)
 
-    def names(self, text: str) -> bool:
-        """Whether `text` begins like a token under a key of this ring. Says nothing about whether it is good."""
-        return text.partition(".")[0].encode("utf-8", "replace") in self.by_header
-
 
 def weakness(secret: Secret) -> str:
     """Say why `secret` must not sign tokens, or nothing (an empty text) if it may."""

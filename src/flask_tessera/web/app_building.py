@@ -90,7 +90,7 @@ def build_realm(shared: AppState, realm: str, hooks: Hooks) -> Runtime:
     accounts = build_accounts(shared, realm, keys, hooks)
     sessions = _sessions_of(shared, realm, keys, access, api_keys, accounts)
     reader = _reader_of(shared, realm, hooks, access, sessions)
-    legacy = legacy_logins(settings.LEGACY, storage, sessions, keys, realm=realm, clock=clock)
+    legacy = legacy_logins(settings.LEGACY, storage, sessions, realm=realm, clock=clock)
     cookies = SessionCookies(realm, settings, CsrfCheck(keys.csrf, settings.CSRF_ORIGINS)) if settings.COOKIES else None
     more = (LegacyTokenReader(legacy, realm, user_id_of=hooks.user_id_of),) if legacy else ()
     return Runtime(

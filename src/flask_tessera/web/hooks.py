@@ -69,6 +69,7 @@ class Hooks:
         try:
             return self.user_id_type(text)
         except Exception as error:
+            # Converters raise what they like, e.g. bson's InvalidId.
             raise TokenInvalidError from error
 
     def stamp_of(self, user: Any) -> str:

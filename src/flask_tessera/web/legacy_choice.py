@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
-    from ..services.keys import Keys
     from ..services.ports import Clock
     from ..services.sessions import SessionService
     from ..storage.engine import Storage
@@ -47,7 +46,7 @@ def refuse_weak_legacy(app: Flask, legacy: Mapping[str, Any], *, clock: Clock, q
 
 
 def legacy_logins(
-    legacy: Mapping[str, Any], storage: Storage, sessions: SessionService, keys: Keys, *, realm: str, clock: Clock
+    legacy: Mapping[str, Any], storage: Storage, sessions: SessionService, *, realm: str, clock: Clock
 ) -> LegacyLogins | None:
     """What reads old tokens in `realm`; None where they name users of another one, or none at all."""
     if not legacy or legacy.get("realm", "") != realm:
@@ -55,4 +54,4 @@ def legacy_logins(
     tokens = LegacyTokens(**{name: legacy[name] for name in _OF_TOKENS if name in legacy})
     name_key = KeyRing.from_secret(legacy["secret"], purpose="legacy", realm=realm).active
     since = legacy.get("since")
-    return LegacyLogins(tokens, storage, sessions, keys, name_key=name_key, realm=realm, clock=clock, since=since)
+    return LegacyLogins(tokens, storage, sessions, name_key=name_key, realm=realm, clock=clock, since=since)

@@ -125,16 +125,6 @@ def put_on(wrapper: Any, requirements: Requirements, realm: str = "") -> None:
     setattr(wrapper, _REALM, realm)
 
 
-def requirements_of(view: Any) -> Requirements | None:
-    """What stands before a view: of the outermost guard, also beneath other decorators; None without one."""
-    while view is not None:
-        found: Requirements | None = getattr(view, _ATTRIBUTE, None)
-        if found is not None:
-            return found
-        view = getattr(view, "__wrapped__", None)
-    return None
-
-
 def guards_of(view: Any) -> list[Guard]:
     """All guards before a view, the outermost first, also beneath other decorators."""
     found: dict[Guard, None] = {}

@@ -62,6 +62,7 @@ def read_bytes() -> bytes:
     except RequestEntityTooLarge as error:
         raise InputError("the body is too large", slug="body_too_large") from error
     except Exception as error:
+        # Each server has errors of its own for a client that goes away, or sends less than it has announced.
         raise InputError(f"the body cannot be read: {error}") from error
     if len(data) > LARGEST_BODY:
         raise InputError("the body is too large", slug="body_too_large")
