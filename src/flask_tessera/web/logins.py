@@ -12,6 +12,7 @@ from ..accounts.recipients import Recipient, parse_email, parse_phone, parse_rec
 from ..errors import CodeWrongError, ConfigError, InputError, UserGoneError
 from ..services.passkeys import amr_of
 from ..sessions.model import Device
+from .typed_codes import use_code
 from .user_loading import load_user
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def by_code(tessera: Tessera[Any], credentials: Mapping[str, Any]) -> Way:
     services, recipient = tessera.runtime.accounts, parse_recipient(credentials.get("recipient"))
 
     def prove() -> Proof:
-        services.codes.use("login", recipient, credentials["code"])
+        use_code(tessera, "login", recipient, credentials["code"])
         user = users_of(services).by_recipient(recipient)
         if user is None:
             raise CodeWrongError("the code is right, and the user gone")

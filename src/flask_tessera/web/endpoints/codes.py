@@ -17,6 +17,7 @@ from ..current import current_request_object
 from ..logins import users_of
 from ..outgoing import send_message
 from ..requirements import SESSION_TRANSPORTS
+from ..typed_codes import keep_code
 from .row import Endpoint
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _send(tessera: Tessera[Any], wanted: CodeRequest, recipient: Recipient) -> N
     else:
         send_message(tessera, NO_ACCOUNT, recipient, Facts(), asked_for=wanted.purpose)
     # Once it was sent: one that was not sent takes no other's place.
-    services.codes.keep(wanted.purpose, recipient, code)
+    keep_code(tessera, wanted.purpose, recipient, code)
 
 
 ROWS: Final = (
