@@ -255,6 +255,11 @@ def test_an_application_that_checks_credentials_itself_has_the_page_without_a_pa
     assert isinstance(browser, Browser)
 
 
+def test_why_a_passkey_did_not_come_is_told_by_what_was_asked(ada, home):
+    assert "none on this device" in Visitor(home).open("/console/sign-in").by_id("passkey-failed")
+    assert "is there already" in ada.open(SECURITY).submit(NEW_PASSKEY).by_id("passkey-failed")
+
+
 def test_what_was_done_is_told_and_nothing_else_of_the_query(ada):
     assert ada.open(f"{SECURITY}?done=<b>").by_id("done") is None
     assert ada.open(f"{SECURITY}?done=totp").by_id("done") is None
