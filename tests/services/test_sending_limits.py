@@ -77,6 +77,17 @@ def test_L13_a_recipient_gets_one_message_a_minute_ten_an_hour_and_twenty_a_day(
     count(limits, kind, address, "another network")
 
 
+def test_L13_strangers_use_up_nothing_of_who_is_known_and_all_together_get_sixty_messages_a_day(limits, clock):
+    sent = dict.fromkeys(["", "network a", "device b", "device c"], 0)
+    for known_as in sent:
+        for _ in range(3 * HOUR // MINUTE):
+            with contextlib.suppress(ThrottledError):
+                limits.count("phone", PHONE, "", "login", known_as)
+                sent[known_as] += 1
+            clock.advance(MINUTE)
+    assert sent == {"": 20, "network a": 20, "device b": 20, "device c": 0}
+
+
 def test_L13_who_is_refused_learns_when_the_last_of_the_full_windows_ends(limits, clock):
     for _ in range(10):
         count(limits, "phone", PHONE, "")

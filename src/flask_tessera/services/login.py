@@ -86,3 +86,11 @@ class LoginAttempts:
                 self._throttle.note_login(reservation)
             else:
                 self._throttle.release(reservation)
+
+    def known_subject(self, realm: str, account: str | int, address: str, device: str = "") -> str:
+        """By what a client is known for an account, for counters of other things than attempts; empty if it is not.
+
+        Known are the devices and networks that have counters of their own here, too. Arguments and errors as of
+        `attempt`.
+        """
+        return self._throttle.known_subject(realm, spelled_alike(account), network_of(address), device)

@@ -7,8 +7,10 @@ is refused is not counted.
 
 The limits are fixed, since they are for abuse, and no application needs others:
 
-- one recipient: 1 in 60 seconds for each purpose, 10 in an hour, 20 in a day, whatever the purpose. So nobody
-  gets more than twenty messages a day that somebody else has asked for;
+- one recipient: 1 in 60 seconds for each purpose, 10 in an hour, 20 in a day, whatever the purpose. Each device and
+  each network from which the recipient has logged in lately has so many of its own (the rule is that of the throttle
+  of logins, `throttle.py`), and all others share so many. So nobody gets more than twenty messages a day that strangers
+  have asked for, and strangers use up nothing of his own. Of all together he gets at most 60 in a day;
 - one network (an IPv4 address, or a /64 of IPv6), behind which there may be many people: 200 in an hour;
 - one recipient, by notices of one sort: 3 in an hour, 10 in a day. They are counted apart from what is asked for: else
   whoever asks for codes to an owner's address would keep from him that somebody has logged in;
@@ -46,6 +48,7 @@ RESEND_AFTER: Final = _MINUTE
 """Seconds until a recipient can get a second message of one purpose."""
 PER_PURPOSE: Final = ((1, RESEND_AFTER),)
 PER_RECIPIENT: Final = ((10, _HOUR), (20, _DAY))
+PER_RECIPIENT_IN_ALL: Final = ((60, _DAY),)
 PER_NOTICE: Final = ((3, _HOUR), (10, _DAY))
 PER_NETWORK: Final = ((200, _HOUR),)
 PER_CALLING_CODE: Final = ((100, _HOUR),)
@@ -85,7 +88,7 @@ class SendingLimits:
         self._values = values
         self._clock = clock
 
-    def count(self, kind: str, address: str, network: str, purpose: str) -> CountedMessage:
+    def count(self, kind: str, address: str, network: str, purpose: str, known_as: str = "") -> CountedMessage:
         """Count one message, before it is sent, whether or not the recipient is known.
 
         Args:
@@ -94,12 +97,13 @@ class SendingLimits:
             network: of the client who asks for it, as `accounts.address.network_of` gives it; empty where nobody has
                 asked.
             purpose: for which it was asked.
+            known_as: by what the client is known for the recipient, as `LoginAttempts.known_subject` says.
 
         Raises:
             ThrottledError: a limit is reached; nothing was counted.
             StorageUnavailableError: it cannot be counted.
         """
-        places = _places_of(kind, address, network, purpose)
+        places = _places_of(kind, address, network, purpose, known_as)
         at = self._clock()
         self._refuse_if_full(places, at)
         # Of many requests for one recipient only the first reaches the counters that others share.
@@ -131,13 +135,13 @@ class SendingLimits:
             self._values.increment_many(message.taken, at=self._clock())
 
     @contextmanager
-    def counted(self, kind: str, address: str, network: str, purpose: str) -> Iterator[None]:
+    def counted(self, kind: str, address: str, network: str, purpose: str, known_as: str = "") -> Iterator[None]:
         """Count one message, and give it back if the block that sends it raises; arguments and errors as of `count`.
 
         What may have arrived is not given back: else a gateway that delivers late, or fails after that, would send one
         person as many messages as anybody asks for.
         """
-        message = self.count(kind, address, network, purpose)
+        message = self.count(kind, address, network, purpose, known_as)
         try:
             yield
         except BaseException as error:
@@ -182,9 +186,11 @@ def calling_code_of(phone: str) -> str:
     return match[0] if match else ""
 
 
-def _places_of(kind: str, address: str, network: str, purpose: str) -> list[_Place]:
+def _places_of(kind: str, address: str, network: str, purpose: str, known_as: str) -> list[_Place]:
     name = _counted_address(kind, address)
-    places = _places(f"recipient, {purpose}", name, PER_PURPOSE) + _places("recipient", name, PER_RECIPIENT)
+    places = _places(f"recipient, {purpose}", name, PER_PURPOSE, known_as)
+    places += _places("recipient", name, PER_RECIPIENT, known_as)
+    places += _places("recipient, in all", name, PER_RECIPIENT_IN_ALL)
     if network:
         places += _places("network", network, PER_NETWORK)
     return places + _places_of_country(kind, address, network)
@@ -209,8 +215,8 @@ def _counted_address(kind: str, address: str) -> str:
     return f"{local[:1]}{local[1:].partition('+')[0]}@{domain}"
 
 
-def _places(what: str, name: str, rates: Rates) -> list[_Place]:
-    return [_Place(hashed_key(what, name, str(seconds)), amount, seconds) for amount, seconds in rates]
+def _places(what: str, name: str, rates: Rates, known_as: str = "") -> list[_Place]:
+    return [_Place(hashed_key(what, name, known_as, str(seconds)), amount, seconds) for amount, seconds in rates]
 
 
 def _refusal(ends_at: int, at: int) -> ThrottledError:

@@ -124,7 +124,7 @@ class LoginThrottle:
             StorageUnavailableError: it cannot be counted.
         """
         named = [_Account(realm, account) for account in dict.fromkeys(accounts)]
-        subjects = [*([f"device {device}"] if device else []), f"network {network}", _OTHERS]
+        subjects = _subjects(network, device)
         at = self._clock()
         found = self._read(named, subjects, network, at)
         steps, failures = self._choose(named, subjects, network, found, at)
@@ -135,6 +135,23 @@ class LoginThrottle:
             self._values.increment_many(taken, at=at)
             raise _refusal(max(late), at)
         return Reservation(tuple(taken), failures, *self._if_it_succeeds(named, subjects, found, at))
+
+    def known_subject(self, realm: str, account: str, network: str, device: str = "") -> str:
+        """By what this client is known for an account: its device, else its network; empty for neither.
+
+        Args:
+            realm: the population of users.
+            account: the canonical name, known or not.
+            network: the client's, by a trusted address.
+            device: how the client's device calls itself; empty where it does not.
+
+        Raises:
+            StorageUnavailableError: that cannot be told.
+        """
+        named, subjects = _Account(realm, account), _subjects(network, device)
+        names = [named.known(subject) for subject in subjects]
+        values = self._values.get_many(names, at=self._clock())
+        return _subject_of(named, subjects, dict(zip(names, values, strict=True)))
 
     def release(self, reservation: Reservation) -> None:
         """The credentials were right, or were never compared: the attempt does not count.
@@ -180,7 +197,7 @@ class LoginThrottle:
         steps = [(_of_address(network, rate), rate, rate.seconds) for rate in self._limits.address]
         failures = []
         for account in accounts:
-            subject = next(each for each in subjects if each == _OTHERS or found[account.known(each)])
+            subject = _subject_of(account, subjects, found)
             failed = found[account.failures(subject)]
             for rate in self._limits.account:
                 window = rate.window_after(failed.version if failed else 0)
@@ -224,6 +241,15 @@ class LoginThrottle:
             tried = found[account.tries(_OTHERS, rate)]
             if tried is not None and tried.version > 0:
                 yield Increment(*account.tries(subject, rate), tried.version, tried.expires_at)
+
+
+def _subjects(network: str, device: str) -> list[str]:
+    return [*([f"device {device}"] if device else []), f"network {network}", _OTHERS]
+
+
+def _subject_of(account: _Account, subjects: Sequence[str], found: Found) -> str:
+    """The first that is known for the account; where none is, it is one of the others."""
+    return next(each for each in subjects if each == _OTHERS or found[account.known(each)])
 
 
 def _of_address(network: str, rate: Rate) -> Name:

@@ -32,7 +32,9 @@ LIFETIMES: Final[dict[str, int]] = {LOGIN: 600, RESET: 1800, CONFIRM: 86_400, EN
 _PURPOSE: Final = "tessera:link-"
 
 
-def send_link(tessera: Tessera[Any], purpose: LinkPurpose, recipient: Recipient, *, user: Any = None) -> None:
+def send_link(
+    tessera: Tessera[Any], purpose: LinkPurpose, recipient: Recipient, *, user: Any = None, device_id: str = ""
+) -> None:
     """Send a link to a recipient, or to one without an account that there is none, after the same work.
 
     Args:
@@ -40,6 +42,7 @@ def send_link(tessera: Tessera[Any], purpose: LinkPurpose, recipient: Recipient,
         purpose: what it is for.
         recipient: to whom.
         user: whose it is; by default the one whose recipient this is.
+        device_id: how the client's device calls itself; empty where it does not.
 
     Raises:
         SendingError: it could not be sent, or `PUBLIC_URL` is not set.
@@ -53,11 +56,10 @@ def send_link(tessera: Tessera[Any], purpose: LinkPurpose, recipient: Recipient,
     if user is not None:
         data["replaces"] = _addresses_of(tessera, user)
     text = _ticket_of(tessera, purpose, data, owner)
-    if text is None:
-        send_message(tessera, NO_ACCOUNT, recipient, Facts(), asked_for=purpose)
-        return
-    facts = Facts(link=_link_of(tessera, text), minutes=LIFETIMES[purpose] // 60)
-    send_message(tessera, purpose, recipient, facts)
+    sent, facts = NO_ACCOUNT, Facts()
+    if text is not None:
+        sent, facts = purpose, Facts(link=_link_of(tessera, text), minutes=LIFETIMES[purpose] // 60)
+    send_message(tessera, sent, recipient, facts, asked_for=purpose, device_id=device_id)
 
 
 def _ticket_of(tessera: Tessera[Any], purpose: LinkPurpose, data: dict[str, Any], owner: Any) -> str | None:

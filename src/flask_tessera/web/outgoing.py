@@ -27,7 +27,13 @@ _log = logging.getLogger("flask_tessera")
 
 
 def send_message(
-    tessera: Tessera[Any], purpose: str, recipient: Recipient, facts: Facts, *, asked_for: str = ""
+    tessera: Tessera[Any],
+    purpose: str,
+    recipient: Recipient,
+    facts: Facts,
+    *,
+    asked_for: str = "",
+    device_id: str = "",
 ) -> None:
     """Send what the present request asks for, and wait until it is handed over.
 
@@ -37,6 +43,7 @@ def send_message(
         recipient: whom it is for.
         facts: what it tells, but for the site.
         asked_for: the purpose for which it counts, where that is another one.
+        device_id: how the client's device calls itself; empty where it does not.
 
     Raises:
         ThrottledError: the recipient, the client's network or the country has had too many; nothing was sent.
@@ -47,8 +54,10 @@ def send_message(
     if services.sending is None:
         _warn_once(runtime.shared.app)
         raise SendingError(_NO_SENDER)
-    network = network_of(tessera.client_info().ip)
-    with services.sending_limits.counted(recipient.kind, recipient.address, network, asked_for or purpose):
+    address, attempts = tessera.client_info().ip, runtime.shared.attempts
+    known_as = attempts.known_subject(tessera.realm, recipient.address, address, device_id) if attempts else ""
+    counted = (*recipient, network_of(address), asked_for or purpose)
+    with services.sending_limits.counted(*counted, known_as=known_as):
         named = replace(facts, site=site_of(tessera))
         language = runtime.responses.language()
         services.sending.send(write_message(runtime.shared.app, purpose, recipient, language, named))

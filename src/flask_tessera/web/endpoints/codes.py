@@ -11,6 +11,7 @@ from ...errors import ChallengeError, SendingError, ThrottledError
 from ...services.codes import LIFETIME
 from ...services.messages import NO_ACCOUNT, Facts
 from ...services.sending_limits import RESEND_AFTER
+from ...sessions.model import Device
 from ..challenge import ask_challenge
 from ..credential_reading import identify_request
 from ..current import current_request_object
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ..audit import Details
     from ..extension import Tessera
 
+_NO_DEVICE: Final = Device()
 REFUSALS: Final = (ThrottledError, ChallengeError, SendingError)
 """Why a message was not sent that was asked for well."""
 _FOR_OWNERS: Final = ("login", "reset")
@@ -32,10 +34,14 @@ _FOR_OWNERS: Final = ("login", "reset")
 
 
 class CodeRequest(msgspec.Struct, frozen=True):
-    """Body of the request: a phone number or an e-mail address, and what the code is to be good for."""
+    """Body of the request: a phone number or an e-mail address, and what the code is to be good for.
+
+    A device from which the recipient has logged in before gets codes whatever strangers have asked for.
+    """
 
     recipient: str
     purpose: Literal["login", "register", "reset", "bind"]
+    device: Device = _NO_DEVICE
 
 
 class CodeResponse(msgspec.Struct, frozen=True):
@@ -72,10 +78,8 @@ def _send(tessera: Tessera[Any], wanted: CodeRequest, recipient: Recipient) -> N
     ask_challenge(tessera, "code")
     is_told = wanted.purpose not in _FOR_OWNERS or users.by_recipient(recipient) is not None
     code = services.codes.make()
-    if is_told:
-        send_message(tessera, wanted.purpose, recipient, Facts(code=code, minutes=LIFETIME // 60))
-    else:
-        send_message(tessera, NO_ACCOUNT, recipient, Facts(), asked_for=wanted.purpose)
+    purpose, facts = (wanted.purpose, Facts(code=code, minutes=LIFETIME // 60)) if is_told else (NO_ACCOUNT, Facts())
+    send_message(tessera, purpose, recipient, facts, asked_for=wanted.purpose, device_id=wanted.device.id)
     # Once it was sent: one that was not sent takes no other's place.
     keep_code(tessera, wanted.purpose, recipient, code)
 

@@ -51,10 +51,14 @@ _HEADERS: Final = {
 
 
 class LinkRequest(msgspec.Struct, frozen=True):
-    """Body of the request: a phone number or an e-mail address, and what the link is to be good for."""
+    """Body of the request: a phone number or an e-mail address, and what the link is to be good for.
+
+    A device from which the recipient has logged in before gets links whatever strangers have asked for.
+    """
 
     recipient: str
     purpose: links.LinkPurpose
+    device: Device = _NO_DEVICE
 
 
 class RedeemRequest(Delivery, frozen=True, kw_only=True):
@@ -92,7 +96,7 @@ def send(tessera: Tessera[Any], wanted: LinkRequest) -> CodeResponse:
         about |= {"user_id": str(identity.user_id), "session_id": identity.session_id}
     try:
         ask_challenge(tessera, "link")
-        links.send_link(tessera, wanted.purpose, recipient, user=user)
+        links.send_link(tessera, wanted.purpose, recipient, user=user, device_id=wanted.device.id)
     except REFUSALS as error:
         about["reason"] = error.row.slug
         tessera.runtime.record("link_refused", **about)

@@ -1,0 +1,81 @@
+"""What strangers can do to the owner of an account by requests that need no login: little."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from flask_tessera.accounts.recipients import parse_recipient
+
+from .people import EMAIL, PASSWORD, PHONE, AccountsApp
+
+UNKNOWN = "13700137000"
+HOME, TRAIN = "203.0.113.7", "198.51.100.1"
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+LAPTOP = {"id": "laptop of the owner"}
+
+
+@pytest.fixture
+def town(tmp_path):
+    """An application that believes one proxy; the owner has registered at home, and is known there since then."""
+    town = AccountsApp(tmp_path, TRUSTED_PROXIES=1)
+    body = {"recipient": PHONE, "code": town.code(PHONE, "register"), "password": PASSWORD, "device": LAPTOP}
+    assert town.post("/register", body, **at(HOME)).status_code == 200
+    return town
+
+
+def at(address):
+    return {"X-Forwarded-For": address}
+
+
+def ask(town, address, path="/codes", recipient=PHONE, **more):
+    """Status of a request for a code or a link to log in."""
+    return town.post(path, {"recipient": recipient, "purpose": "login", **more}, **at(address)).status_code
+
+
+def spend_the_day(town, recipient=PHONE):
+    """Strangers ask for all that there is, each time from another network; how many messages that gave."""
+    networks = (f"10.0.{number}.1" for number in itertools.count())
+    sent = 0
+    for _ in range(3):
+        town.clock.advance(HOUR)
+        for _ in range(12):
+            town.clock.advance(MINUTE)
+            sent += ask(town, next(networks), recipient=recipient) == 200
+    return sent
+
+
+def test_L13_strangers_who_have_spent_a_days_messages_keep_no_code_from_the_owner(town):
+    # One of the twenty was asked for when the owner registered.
+    assert spend_the_day(town) == 19
+    assert spend_the_day(town) == 0
+    assert (ask(town, TRAIN), ask(town, TRAIN, device={"id": "of a stranger"})) == (429, 429)
+    assert ask(town, HOME) == 200
+    code = town.messages()[-1]["code"]
+    assert town.post("/login", {"recipient": PHONE, "code": code}, **at(HOME)).status_code == 200
+    # Nor does he let them ask for more by that.
+    assert ask(town, TRAIN) == 429
+
+
+@pytest.mark.parametrize("path", ["/codes", "/links"])
+def test_L13_a_device_that_is_known_gets_messages_in_any_network(town, path):
+    spend_the_day(town)
+    assert ask(town, TRAIN, path) == 429
+    assert ask(town, TRAIN, path, device=LAPTOP) == 200
+
+
+def test_L13_a_network_is_known_to_the_recipient_that_has_logged_in_there(town):
+    """It is the name that counts, since whose a recipient is must not be looked up for those that are unknown."""
+    (person,) = town.people.rows.values()
+    town.people.bind(person, parse_recipient(EMAIL))
+    spend_the_day(town, EMAIL)
+    assert ask(town, HOME, recipient=EMAIL) == 429
+    assert town.post("/login", {"email": EMAIL, "password": PASSWORD}, **at(HOME)).status_code == 200
+    assert ask(town, HOME, recipient=EMAIL) == 200
+
+
+def test_L13_strangers_are_answered_alike_for_known_and_unknown_recipients(town):
+    town.clock.advance(DAY)
+    told = [(spend_the_day(town, recipient), ask(town, TRAIN, recipient=recipient)) for recipient in (PHONE, UNKNOWN)]
+    assert told == [(20, 429)] * 2
