@@ -29,8 +29,13 @@ def at(address):
     return {"X-Forwarded-For": address}
 
 
+def guess(town, credentials, times=12):
+    """Status of each of so many logins by strangers, each from another network."""
+    return [town.post("/login", credentials, **at(f"10.1.{number}.1")).status_code for number in range(times)]
+
+
 def ask(town, address, path="/codes", recipient=PHONE, **more):
-    """Status of a request for a code or a link to log in."""
+    """Status of a request for a code or a link, by default to log in."""
     return town.post(path, {"recipient": recipient, "purpose": "login", **more}, **at(address)).status_code
 
 
@@ -79,3 +84,57 @@ def test_L13_strangers_are_answered_alike_for_known_and_unknown_recipients(town)
     town.clock.advance(DAY)
     told = [(spend_the_day(town, recipient), ask(town, TRAIN, recipient=recipient)) for recipient in (PHONE, UNKNOWN)]
     assert told == [(20, 429)] * 2
+
+
+def by_code(town):
+    return "/login", {"recipient": PHONE, "code": code(town, "login")}
+
+
+def by_link(town):
+    return "/links/redeem", {"ticket": sent(town, "/links", "login")["link"].rpartition("/")[2]}
+
+
+def by_a_new_password(town):
+    return "/password/reset", {"recipient": PHONE, "code": code(town, "reset"), "password": "eleven green otters"}
+
+
+def code(town, purpose):
+    return sent(town, "/codes", purpose)["code"]
+
+
+def sent(town, path, purpose):
+    """What is sent to the owner, on the train."""
+    town.clock.advance(MINUTE)
+    assert ask(town, TRAIN, path, purpose=purpose) == 200
+    return next(each for each in reversed(town.messages()) if each["purpose"] == purpose)
+
+
+@pytest.mark.parametrize("way", [by_code, by_link, by_a_new_password])
+def test_L09_who_guesses_at_a_password_closes_neither_codes_nor_links_to_the_owner_in_a_new_network(town, way):
+    password = {"phone": PHONE, "password": "wrong password"}
+    assert guess(town, password) == [401] * 10 + [429] * 2
+    path, body = way(town)
+    assert guess(town, password) == [429] * 12
+    assert town.post(path, body, **at(TRAIN)).status_code == 200
+
+
+def test_L09_who_guesses_at_codes_closes_no_password_to_the_owner_in_a_new_network(town):
+    code(town, "login")
+    assert guess(town, {"recipient": PHONE, "code": "no code"}) == [401] * 5 + [429] * 7
+    assert town.post("/login", {"phone": PHONE, "password": PASSWORD}, **at(TRAIN)).status_code == 200
+
+
+def test_L07_strangers_have_ten_guesses_at_each_of_twenty_codes_a_day(town):
+    """However many they are; the network that has asked for a code has five of them."""
+    town.clock.advance(DAY)
+    codes = checked = 0
+    for _ in range(3):
+        town.clock.advance(HOUR)
+        for _ in range(12):
+            town.clock.advance(MINUTE)
+            if ask(town, TRAIN) == 200:
+                codes += 1
+                wrong = {"recipient": PHONE, "code": "no code"}
+                checked += guess(town, wrong, times=7).count(401)
+                checked += [town.post("/login", wrong, **at(TRAIN)).status_code for _ in range(7)].count(401)
+    assert (codes, checked) == (20, 200)

@@ -50,7 +50,7 @@ class LoginAttempts:
 
     @contextmanager
     def attempt(
-        self, realm: str, accounts: Iterable[str | int], address: str, device: str = ""
+        self, realm: str, accounts: Iterable[str | int], address: str, device: str = "", *, is_guessed: bool = True
     ) -> Iterator[LoginAttempt]:
         """An attempt: wrong credentials in it count, and nothing else does.
 
@@ -63,6 +63,7 @@ class LoginAttempts:
             accounts: all that the attempt may be about, known or not, in any spelling.
             address: the client's, from trusted proxies only.
             device: how the client's device calls itself; empty where it does not.
+            is_guessed: False for credentials that have limits of their own: wrong ones count for the network alone.
 
         Raises:
             ThrottledError: there were too many; nothing may be checked.
@@ -71,7 +72,7 @@ class LoginAttempts:
         """
         names = [spelled_alike(account) for account in accounts]
         network = network_of(address)
-        reservation = self._throttle.reserve(realm, names, network, device)
+        reservation = self._throttle.reserve(realm, names, network, device, is_guessed=is_guessed)
         attempt = LoginAttempt()
         try:
             with claiming(network_claim(network), *(f"account {realm}\0{name}" for name in names)):

@@ -15,6 +15,9 @@ An attempt falls into the first that it fits: of its device, of its network, of 
 window that was used up by failures makes the next one twice as long, by the failures of the last 24 hours. With 10 in 5
 minutes that is 90 guesses on the first day.
 
+Credentials that have limits of their own, as codes and links have, are counted for their network alone: else whoever
+guesses at a password would keep the owner from using them.
+
 Logins that succeed are limited too, generously: each keeps a session for a while.
 """
 
@@ -58,10 +61,17 @@ class ThrottleLimits:
 
 @dataclass(frozen=True, slots=True)
 class _Account:
-    """An account of a realm as the counters know it: by hashes, whatever a hostile client has typed."""
+    """An account of a realm as the counters know it: by hashes, whatever a hostile client has typed.
+
+    Attributes:
+        realm: the population of users.
+        name: the canonical one.
+        is_guessed: wrong credentials count for it.
+    """
 
     realm: str
     name: str
+    is_guessed: bool = True
 
     def key(self, *parts: str) -> bytes:
         return hashed_key(self.realm, self.name, *parts)
@@ -110,7 +120,9 @@ class LoginThrottle:
         self._limits = limits
         self._clock = clock
 
-    def reserve(self, realm: str, accounts: Iterable[str], network: str, device: str = "") -> Reservation:
+    def reserve(
+        self, realm: str, accounts: Iterable[str], network: str, device: str = "", *, is_guessed: bool = True
+    ) -> Reservation:
         """Count one attempt, before anything about it is checked.
 
         Args:
@@ -118,12 +130,13 @@ class LoginThrottle:
             accounts: the canonical names, known or not, that the attempt may be about.
             network: the client's, by a trusted address.
             device: how the client's device calls itself; empty where it does not.
+            is_guessed: False for what has limits of its own, which counts for the network alone.
 
         Raises:
             ThrottledError: a limit is reached; the attempt must not be checked, and was not counted.
             StorageUnavailableError: it cannot be counted.
         """
-        named = [_Account(realm, account) for account in dict.fromkeys(accounts)]
+        named = [_Account(realm, account, is_guessed) for account in dict.fromkeys(accounts)]
         subjects = _subjects(network, device)
         at = self._clock()
         found = self._read(named, subjects, network, at)
@@ -196,7 +209,7 @@ class LoginThrottle:
         """
         steps = [(_of_address(network, rate), rate, rate.seconds) for rate in self._limits.address]
         failures = []
-        for account in accounts:
+        for account in (each for each in accounts if each.is_guessed):
             subject = _subject_of(account, subjects, found)
             failed = found[account.failures(subject)]
             for rate in self._limits.account:

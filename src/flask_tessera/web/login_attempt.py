@@ -57,6 +57,7 @@ class LoginAttempt(Generic[User]):
         self._actions = actions
         self._accounts = accounts
         self._device_id = device_id
+        self._is_guessed = True
         self._checkpoint: Checkpoint | None = None
         self._counted: AbstractContextManager[Any] | None = None
         self._attempt: Counted | None = None
@@ -66,6 +67,15 @@ class LoginAttempt(Generic[User]):
     def record_as(self, event: Literal["login_failed", "password_reset_failed", "registration_failed"]) -> Self:
         """Have a refusal recorded in the audit trail as what it is, up to the moment when `login` is called."""
         self._event = event
+        return self
+
+    def without_account_limit(self) -> Self:
+        """Count wrong credentials for the client's network alone: they are a code or a link, with limits of their own.
+
+        So whoever guesses at the password of an account does not keep its owner from using them. Called before the
+        attempt is entered.
+        """
+        self._is_guessed = False
         return self
 
     def __enter__(self) -> Self:
@@ -83,7 +93,9 @@ class LoginAttempt(Generic[User]):
         if not self._accounts:
             raise InputError("the request names no account")
         self._caller = client_info(runtime.settings.TRUSTED_PROXIES)
-        counted = runtime.shared.attempts.attempt(runtime.realm, self._accounts, self._caller.ip, self._device_id)
+        counted = runtime.shared.attempts.attempt(
+            runtime.realm, self._accounts, self._caller.ip, self._device_id, is_guessed=self._is_guessed
+        )
         # Before the credentials are read: all sessions that end from now on, end this login too.
         self._checkpoint = runtime.shared.view.checkpoint(at=runtime.clock())
         self._attempt = counted.__enter__()

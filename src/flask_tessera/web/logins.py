@@ -1,7 +1,10 @@
 """The ways to log in: each makes of a request's credentials who that is, or refuses them.
 
-Whatever the way, an attempt is counted before its credentials are looked at, and all ways to one account share its
-counters. Then comes what they have in common with an application's own login: `LoginAttempt.login`.
+Whatever the way, an attempt is counted before its credentials are looked at. Passwords count for their account and
+network. Codes and links count for the network alone, so that who guesses at a password closes neither to the owner: a
+code bears ten tries, and a recipient gets at most 60 codes a day, so there are at most 600 guesses at an account by
+code in a day, of a million codes; the secret of a link is too long to be guessed. Then comes what all ways have in
+common with an application's own login: `LoginAttempt.login`.
 """
 
 from __future__ import annotations
@@ -38,10 +41,14 @@ class Proof(NamedTuple):
 
 
 class Way(NamedTuple):
-    """One way: the accounts that the attempt is about, and what checks it; CredentialsError says that it is wrong."""
+    """One way: the accounts that the attempt is about, and what checks it; CredentialsError says that it is wrong.
+
+    `is_guessed` is False for credentials that have limits of their own.
+    """
 
     accounts: tuple[str | int, ...]
     prove: Callable[[], Proof]
+    is_guessed: bool = True
 
 
 def log_in(tessera: Tessera[Any], way: Way, *, device: Device = _NO_DEVICE, trust_token: object = None) -> TokenPair:
@@ -56,7 +63,8 @@ def log_in(tessera: Tessera[Any], way: Way, *, device: Device = _NO_DEVICE, trus
     Raises:
         TesseraHTTPError: as `Tessera.login_attempt`, the way and `LoginAttempt.login` say.
     """
-    with tessera.login_attempt(way.accounts, device_id=device.id) as attempt:
+    counted = tessera.login_attempt(way.accounts, device_id=device.id)
+    with counted if way.is_guessed else counted.without_account_limit() as attempt:
         proof = way.prove()
         return attempt.login(proof.user, device=device, amr=proof.amr, trust_token=trust_token)
 
@@ -111,7 +119,7 @@ def by_code(tessera: Tessera[Any], credentials: Mapping[str, Any]) -> Way:
             raise CodeWrongError("the code is right, and the user gone")
         return Proof(user, (AMR_OF_CODE[recipient.kind],))
 
-    return Way((recipient.address,), prove)
+    return Way((recipient.address,), prove, is_guessed=False)
 
 
 def by_passkey(tessera: Tessera[Any], credentials: Mapping[str, Any]) -> Way:

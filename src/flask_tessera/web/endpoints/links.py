@@ -181,7 +181,8 @@ def redeem(tessera: Tessera[Any], body: RedeemRequest) -> Any:
     def prove() -> Proof:
         return Proof(links.redeem_link(tessera, body.ticket, purpose), (AMR_OF_CODE[recipient.kind],))
 
-    return log_in(tessera, Way((recipient.address,), prove), device=body.device).deliver(delivery)
+    way = Way((recipient.address,), prove, is_guessed=False)
+    return log_in(tessera, way, device=body.device).deliver(delivery)
 
 
 def _caller(tessera: Tessera[Any]) -> Any:

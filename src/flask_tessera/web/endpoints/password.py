@@ -93,7 +93,8 @@ def reset_password(tessera: Tessera[Any], body: ResetRequest) -> EffectiveRespon
 def _reset_by_code(tessera: Tessera[Any], body: ResetRequest) -> EffectiveResponse:
     services, recipient = tessera.runtime.accounts, parse_recipient(body.recipient)
     password_policy(tessera.runtime).check(body.password, (recipient.local,))
-    with tessera.login_attempt(recipient.address).record_as("password_reset_failed"):
+    counted = tessera.login_attempt(recipient.address).without_account_limit()
+    with counted.record_as("password_reset_failed"):
         use_code(tessera, "reset", recipient, body.code)
         user = users_of(services).by_recipient(recipient)
         if user is None or users_of(services).is_disabled(user):

@@ -42,7 +42,7 @@ def register(tessera: Tessera[Any], body: RegisterRequest) -> Any:
     if body.password is not None:
         password_policy(tessera.runtime).check(body.password, (recipient.local, name))
     ask_challenge(tessera, "register")
-    counted = tessera.login_attempt(recipient.address, device_id=body.device.id)
+    counted = tessera.login_attempt(recipient.address, device_id=body.device.id).without_account_limit()
     with counted.record_as("registration_failed") as attempt:
         use_code(tessera, "register", recipient, body.code)
         password_hash = None if body.password is None else _hash(tessera, recipient, body.code, body.password)
