@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import unicodedata
 
@@ -17,6 +18,7 @@ from flask_tessera.accounts.account_names import (
     declared_members,
     spelled_alike,
 )
+from flask_tessera.accounts.recipients import parse_phone
 from flask_tessera.errors import ConfigError, InputError
 
 DIGITS = [chr(code) for code in range(sys.maxunicode) if unicodedata.decimal(chr(code), None) is not None]
@@ -74,9 +76,35 @@ def test_L07_digits_of_every_script_are_the_number_that_int_reads(number, zeros,
     assert spelled_alike(text) == spelled_alike(number) == spelled_alike(abs(number))
 
 
-@given(st.integers(0, 10**40), st.integers(0, 10**40))
+NO_PHONE = st.integers(0, 999_999) | st.integers(10**20, 10**40)
+
+
+@given(NO_PHONE, NO_PHONE)
 def test_numbers_of_different_value_have_counters_of_their_own(one, other):
     assert (spelled_alike(one) == spelled_alike(other)) == (one == other)
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        (
+            *("13800138000", 13800138000, "+8613800138000", "8613800138000", 8613800138000, "0086 138 0013 8000"),
+            *("138.0013.8000", "1.3800138000", "1380/0138/000", "(+86) 138-0013-8000", "１３８００１３８０００"),
+        ),
+        ("010 8888 8888", "1088888888", "+861088888888", "0086-10-88888888", 1088888888, "(010) 8888.8888"),
+        ("+44 20 7183 8750", "+44 (0)20 7183 8750", "00442071838750", 442071838750, "+44.20.71838750"),
+        ("+1 415 555 2671", "+14155552671", "0014155552671", 14155552671, "+1.415.555.2671"),
+    ],
+)
+def test_L07_L10_what_is_read_as_a_phone_number_counts_as_that_number(spellings):
+    """Also with an authenticator that makes one of all its spellings, as `parse_phone` does."""
+    assert len({spelled_alike(each) for each in spellings}) == 1
+
+
+@given(st.from_regex(r"(\+|00)?(86)?[0-9 ()./-]{1,20}", fullmatch=True))
+def test_L07_L10_a_text_and_the_phone_number_that_is_read_from_it_share_a_counter(text):
+    with contextlib.suppress(InputError):
+        assert spelled_alike(text) == spelled_alike(parse_phone(text).address)
 
 
 @given(st.text(max_size=40) | st.from_regex(r"[0-9_+.eE\s-]{1,30}"))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
+from contextlib import suppress
 from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ConfigError, InputError
+from .recipients import parse_phone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +21,9 @@ SECRET_MEMBERS: Final = frozenset({"password", "passwd", "pwd", "pw", "pass", "s
 _IGNORED_CATEGORIES: Final = frozenset({"Mn", "Me", "Cc", "Cf", "Cn", "Co", "Cs", "Zs", "Zl", "Zp"})
 # Letters of two that Unicode does not take apart, and collations do.
 _TWO_LETTERS: Final = {"æ": "ae", "œ": "oe"}
+_CALLING_CODE: Final = 86
+_DIGITS: Final = (12, 11, 10, 9, 8, 7)
+"""Of Chinese phone numbers, without the calling code."""
 LONGEST_NAME: Final = 512
 """Characters; some letters become 18, and all of it is done before anything is counted."""
 _MOST_DIGITS: Final = 20_000
@@ -76,7 +81,8 @@ def spelled_alike(account: object) -> str:
 
     Two accounts that share a counter cost little; one account with two counters gives away twice as many guesses. So
     case, width, accents, blanks, dashes, brackets and what cannot be seen do not count (MySQL's default collation
-    ignores most of them), and numbers count by value, as `int()` and an integer column read them.
+    ignores most of them), and numbers count by value, as `int()` and an integer column read them. What an authenticator
+    may read as a phone number counts as that number, a Chinese one without its calling code.
 
     Args:
         account: text or an integer, as received.
@@ -90,6 +96,7 @@ def spelled_alike(account: object) -> str:
         raise InputError(f"what names the account has {len(account)} characters, at most {LONGEST_NAME} are taken")
     # Folding gives some letters marks, and letters without marks other cases.
     name = _letters_of(_letters_of(account)) if isinstance(account, str) else account
+    name = _as_phone(name)
     return _value_of(name) or _value_of(plain := str(name).replace("-", "")) or plain
 
 
@@ -116,12 +123,28 @@ def _base_of(letter: str) -> str:
         return letter
 
 
+def _as_phone(name: str | int) -> str | int:
+    """The phone number, in the form of E.164, that a name can be read as; any other name as it is."""
+    # ValueError: more digits than Python writes. ConfigError: nothing is installed that reads other countries' numbers.
+    with suppress(InputError, ValueError, ConfigError):
+        return parse_phone(str(name)).address
+    return name
+
+
 def _value_of(name: str | int) -> str:
     """A number in the one form of its size; an empty text for what is none."""
     with localcontext(prec=_MOST_DIGITS):
         try:
-            number = Decimal(name)
+            number = abs(Decimal(name))
             # The shortest form: 10 and 10.0 are 1E+1.
-            return str(abs(number).normalize()) if number.is_finite() else ""
+            return str(_without_calling_code(number).normalize()) if number.is_finite() else ""
         except ArithmeticError:
             return ""
+
+
+def _without_calling_code(number: Decimal) -> Decimal:
+    """Of +86 138 0013 8000 the same as of 138 0013 8000: both spellings are good, and one integer is not the other."""
+    for digits in _DIGITS:
+        if _CALLING_CODE * 10**digits + 10 ** (digits - 1) <= number < (_CALLING_CODE + 1) * 10**digits:
+            number -= _CALLING_CODE * 10**digits
+    return number
