@@ -1,8 +1,10 @@
-"""Codes of the ready service where nothing delivers them."""
+"""Codes of the ready service where nothing delivers them, or not in time."""
 
 from __future__ import annotations
 
-from flask_tessera.server import create_app
+from flask_tessera.accounts.hash_slots import WAITERS_PER_SLOT
+from flask_tessera.server import create_app, serving
+from flask_tessera.services.sending import MOST_REQUESTS
 
 from .conftest import SECRET
 
@@ -23,3 +25,14 @@ def test_the_environment_switches_notices_off(tmp_path):
     app = create_app(environment=environment, data=str(tmp_path))
     with app.app_context():
         assert app.extensions["tessera_service"].tessera.runtime.settings.NOTICES is False
+
+
+def test_L02_passwords_and_messages_that_hang_leave_threads_to_other_requests(app):
+    with app.app_context():
+        runtime = app.extensions["tessera_service"].tessera.runtime
+    server = serving._listen(app, runtime, "127.0.0.1", 0)
+    try:
+        most_logins = (1 + WAITERS_PER_SLOT) * runtime.settings.HASH_SLOTS
+        assert server.adj.threads >= most_logins + MOST_REQUESTS + 10
+    finally:
+        server.close()

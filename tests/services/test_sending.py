@@ -14,7 +14,7 @@ import pytest
 
 from flask_tessera.errors import ConfigError, SendingError
 from flask_tessera.services.senders.from_url import open_sender
-from flask_tessera.services.sending import THREADS, Sending
+from flask_tessera.services.sending import MOST_REQUESTS, THREADS, Sending
 from flask_tessera.testing import race
 from tests.servers.waiting import wait_until
 from tests.services.senders.messages import CODE, LINK, NOTICE
@@ -130,6 +130,22 @@ def test_when_all_threads_hang_a_further_message_fails_at_once_and_never_begins(
     wait_until(lambda: not sending._running, "the threads are free")
     sending.send(LINK)
     assert hanging.sent[-1] is LINK
+
+
+def test_of_requests_beyond_those_that_may_wait_each_fails_at_once_and_its_message_never_begins(hanging):
+    # With the time of a day: who waits, waits that long.
+    sending = Sending(hanging, seconds=86_400)
+    threads = [threading.Thread(target=sending.send, args=(numbered(number),)) for number in range(MOST_REQUESTS)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(hanging.begun) + len(sending._codes) == MOST_REQUESTS, "all wait")
+    assert fails(sending, LINK) == "64 requests wait for the sender"
+    assert not failure(sending, LINK).may_have_arrived
+    hanging.gate.set()
+    for thread in threads:
+        thread.join(60)
+    sending.send(LINK)
+    assert hanging.sent.count(LINK) == 1
 
 
 def test_a_message_that_did_not_begin_in_time_is_not_sent_later(hanging):

@@ -19,6 +19,7 @@ from waitress import create_server
 
 from ..accounts.hash_slots import WAITERS_PER_SLOT
 from ..errors import ConfigError, NotFoundError, StorageUnavailableError
+from ..services.sending import MOST_REQUESTS
 from ..sessions.model import Device
 from . import administration, maintenance
 from .connections import FairAccept, connection_limit, share_of
@@ -37,7 +38,7 @@ _NEWCOMER: Final = "13700137000"
 _DEMO_DEVICE: Final = Device(name="demo (curl)")
 """What the session of the printed token is called among the devices."""
 _OTHER_THREADS: Final = 10
-"""For requests that check no password."""
+"""For requests that check no password, and wait for no message."""
 _LARGEST_BODY: Final = 262_144
 """Bytes that are taken in at all; what a route accepts is less, and its answer then in our form."""
 _STOPPING: Final = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGBREAK") if hasattr(signal, name)]
@@ -85,8 +86,9 @@ def _listen(app: Flask, runtime: Runtime, host: str, port: int) -> Any:
             app,
             host=host,
             port=port,
-            # More than passwords can be checked or wait for it, so that logins never hold up everybody else.
-            threads=(1 + WAITERS_PER_SLOT) * settings.HASH_SLOTS + _OTHER_THREADS,
+            # More than passwords can be checked or wait for it, and than requests can wait for their messages, so that
+            # neither logins nor a gateway that hangs hold up everybody else.
+            threads=(1 + WAITERS_PER_SLOT) * settings.HASH_SLOTS + MOST_REQUESTS + _OTHER_THREADS,
             ident=None,
             max_request_body_size=_LARGEST_BODY,
             connection_limit=limit,

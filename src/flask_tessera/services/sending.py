@@ -6,7 +6,8 @@ most 10 seconds. A thread is started when there is something to send, and ends w
 
 Codes and links go first, each within the time that its request waits: one that has not begun by then is not sent at
 all, so that nobody gets a code of which he was told that it could not be sent. One that has begun may still arrive.
-Where all 8 threads hang beyond their time, a further message fails at once.
+Where all 8 threads hang beyond their time, or 64 requests wait already, a further message fails at once: each request
+that waits holds a thread of the server, and the others need some, too.
 
 Notices, for which nobody waits, are sent by up to 2 of these threads. Up to 1,000 wait in memory; beyond that they are
 dropped, which is logged. A process that ends in good order sends what waits for up to 5 seconds. Nothing is sent twice.
@@ -20,7 +21,7 @@ import inspect
 import threading
 import weakref
 from collections import deque
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -30,12 +31,16 @@ from ..fork import renew_in_children
 from .sending_failures import FailureLog, without_secrets
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .senders.message import Message, Sender
 
 LONGEST: Final = 10.0
 """Seconds for which a request waits for its message."""
 THREADS: Final = 8
 """That call the sender, in one process."""
+MOST_REQUESTS: Final = 8 * THREADS
+"""That wait for their messages at once, in one process."""
 _NOTICE_THREADS: Final = 2
 _MOST_WAITING: Final = 1000
 _LONGEST_AT_EXIT: Final = 5.0
@@ -92,6 +97,7 @@ class Sending:
         self._notices: deque[_Job] = deque()
         self._running: set[_Job] = set()
         self._threads = 0
+        self._places = threading.Semaphore(MOST_REQUESTS)
 
     def send(self, message: Message) -> None:
         """Send a message and wait until it is handed over.
@@ -102,9 +108,10 @@ class Sending:
         """
         job = _Job(message, boot_clock() + self._seconds)
         try:
-            self._enqueue(job)
-            if not job.done.wait(self._seconds):
-                self._give_up(job)
+            with self._place():
+                self._enqueue(job)
+                if not job.done.wait(self._seconds):
+                    self._give_up(job)
             if job.error:
                 raise job.error
         except SendingError as error:
@@ -137,12 +144,19 @@ class Sending:
         for job in jobs:
             job.done.wait(max(0.0, deadline - boot_clock()))
 
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        if not self._places.acquire(blocking=False):
+            raise SendingError(f"{MOST_REQUESTS} requests wait for the sender")
+        try:
+            yield
+        finally:
+            self._places.release()
+
     def _enqueue(self, job: _Job) -> None:
         with self._lock:
             if self._is_stuck():
                 raise SendingError(f"all {THREADS} threads are held by messages that the sender does not finish")
-            if len(self._codes) >= _MOST_WAITING:
-                raise SendingError(f"{_MOST_WAITING} messages wait for the sender")
             self._ensure_thread()
             self._codes.append(job)
 
