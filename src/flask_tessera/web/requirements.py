@@ -90,10 +90,7 @@ def parse_requirements(
     seconds = _seconds(fresh)
     if not isinstance(strict, bool):
         raise TypeError(f"strict must be True or False, not {strict!r}")
-    lenience = _lenience(optional)
-    if lenience != "no" and (words or seconds):
-        asked = ", ".join([*words, *(["fresh"] if seconds else [])])
-        raise TypeError(f"optional lets requests without a token in, so {asked} would keep out only who has logged in")
+    asked = [*words, *(["fresh"] if seconds else [])]
     scopes, roles, permissions = (words.get(name, frozenset()) for name in ("scope", "role", "permission"))
     return Requirements(
         scopes,
@@ -101,8 +98,8 @@ def parse_requirements(
         permissions,
         seconds,
         strict,
-        lenience,
-        needs_checks=bool(words or seconds),
+        _lenience(optional, asked),
+        needs_checks=bool(asked),
         transports=_transports(transports),
         ticket="" if ticket is _NOT_ASKED else _purpose(ticket),
     )
@@ -160,10 +157,15 @@ def _purpose(ticket: Any) -> str:
         raise TypeError(f"ticket={ticket!r}: {error}") from error
 
 
-def _lenience(optional: Any) -> Optional:
+def _lenience(optional: Any, asked: list[str]) -> Optional:
+    """Who is let in beside who has logged in; `asked` is what more is asked of those."""
     if optional not in _OPTIONAL or (isinstance(optional, int | float) and not isinstance(optional, bool)):
         raise TypeError(f'optional must be False, True or "invalid", not {optional!r}')
-    return _OPTIONAL[optional]
+    lenience = _OPTIONAL[optional]
+    if lenience != "no" and asked:
+        told = ", ".join(asked)
+        raise TypeError(f"optional lets requests without a token in, so {told} would keep out only who has logged in")
+    return lenience
 
 
 def _seconds(fresh: Any) -> int:
