@@ -128,6 +128,11 @@ def test_H03_every_token_that_is_not_genuine_gets_one_answer_and_no_reason():
     assert errors.TokenInvalidError.slug == "token_invalid"
 
 
+def test_an_expired_token_says_so_to_the_developer_unless_it_is_told_more():
+    assert str(errors.TokenExpiredError()) == str(errors.TokenExpiredError(claims=1)) == "the token has expired"
+    assert str(errors.TokenExpiredError("the API key has expired")) == "the API key has expired"
+
+
 def test_slugs_are_unique_and_the_table_cannot_be_changed():
     assert len(REGISTRY) == len(errors._ROWS)
     with pytest.raises(TypeError):

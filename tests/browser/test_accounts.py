@@ -206,6 +206,35 @@ def test_a_generator_is_asked_for_until_the_device_is_trusted(guests, language, 
     guest.sign_in(wait="#totp")
 
 
+@pytest.mark.parametrize("carrier", ["cookies", "tokens"])
+def test_a_script_logs_in_by_both_steps(guests, carrier):
+    guest = Guest(guests)
+    guest.sign_in()
+    secret, _ = guest.set_up_totp()
+    page = Guest(guests).page
+    page.goto(f"{guests.service.url}/console/sign-in")
+    page.evaluate(
+        "new Promise((done) => { const script = document.createElement('script');"
+        " script.src = '/auth/tessera.js'; script.onload = done; document.head.append(script); })"
+    )
+    if carrier == "tokens":
+        page.evaluate("window.kept = null; tessera.useTokens({get: () => kept, set: (pair) => { kept = pair; }}); 0")
+
+    def call(method, sent):
+        return page.evaluate(
+            "([method, sent]) => tessera[method](sent).then(async (answer) => [answer.status, await answer.json()])",
+            [method, sent],
+        )
+
+    status, answer = call("login", {"phone": PHONE, "password": PASSWORD})
+    assert (status, answer["error"]) == (401, "second_factor_required")
+    ticket = answer["next"]["ticket"]
+    assert call("secondFactor", {"ticket": ticket, "totp": "000000"})[1]["error"] == "code_wrong"
+    status, answer = call("secondFactor", {"ticket": ticket, "totp": guests.service.digits(secret)})
+    assert (status, "access_token" in answer["data"]) == (200, carrier == "tokens")
+    assert page.evaluate("tessera.fetch('/auth/sessions').then((answer) => answer.status)") == 200
+
+
 @EACH
 def test_a_passkey_signs_in_alone_and_as_the_second_factor(guests, language, width):
     guest = Guest(guests, language=language, width=width)

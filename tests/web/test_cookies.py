@@ -299,6 +299,23 @@ def test_B01_without_secure_cookies_go_to_localhost_only_and_the_log_says_so(new
     assert Browser(site.app, "192.168.0.7").send("POST", "/auth/login", credentials, headers={}).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("origin", "is_told"),
+    [("http://shop.example", True), ("https://shop.example", False), ("http://localhost:8000", False), ("", False)],
+)
+def test_B01_the_log_says_that_browsers_drop_what_a_page_of_plain_http_gets(new_site, caplog, origin, is_told):
+    """The login itself is answered with success: a proxy may speak plain HTTP to us, and TLS to the browser."""
+    site = make(new_site)
+    cookies._tell_of_plain_http.cache_clear()
+    body = {"phone": "13800000007", "password": "right", "transport": "cookie"}
+    headers, base_url = ({"Origin": origin} if origin else {}), origin or "http://shop.example"
+    for _ in range(2):
+        answer = site.client.post("/auth/login", json=body, headers=headers, base_url=base_url)
+        assert answer.status_code == 200, answer.text
+    told = [each for each in caplog.messages if "browsers drop cookies with Secure" in each]
+    assert len(told) == is_told
+
+
 def test_without_the_setting_no_cookie_is_read_or_set(new_site, caplog):
     site = make(new_site, TESSERA_COOKIES=False)
     browser = Browser(site.app)
