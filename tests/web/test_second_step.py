@@ -10,6 +10,7 @@ import pytest
 from flask import Flask, request
 
 from flask_tessera import Tessera
+from flask_tessera.services.keys import sid_text
 from flask_tessera.testing import Clock, race
 from tests.authenticator import Authenticator
 
@@ -350,6 +351,23 @@ def test_Q06_after_five_wrong_codes_the_login_begins_anew(tmp_path):
     ticket = begin()
     assert {step(ticket, "000000", home) for _ in range(5)} == {(401, "code_wrong")}
     assert step(ticket, "000000", elsewhere) == (401, "ticket_invalid")
+
+
+def test_Q06_the_session_is_that_of_the_device_that_began_the_login_whatever_sends_the_second_step(tmp_path):
+    town = AccountsApp(tmp_path, TRUSTED_PROXIES=1)
+    town.register()
+    generator = Generator(town)
+    device = {"type": "phone", "id": "d-1", "name": "Ada's phone"}
+    begun = {**BY_PASSWORD, "device": device}
+    ticket = town.post("/login", begun, **{"X-Forwarded-For": "192.0.2.1"}).json["next"]["ticket"]
+    other = {"type": "web", "id": "d-2", "name": "another"}
+    body = {"ticket": ticket, "totp": generator.code(), "trust": True, "device": other}
+    pair = town.post("/second-factor", body, **{"X-Forwarded-For": "198.51.100.7"}).json["data"]
+    with town.app.app_context():
+        session = next(each for each in town.tessera.sessions(1) if sid_text(each.sid) == pair["session_id"])
+    assert (session.device_type, session.device_id, session.device_name) == ("phone", "d-1", "Ada's phone")
+    (trusted,) = town.post("/trusted-devices", method="GET", token=pair["access_token"]).json["data"]
+    assert trusted["device"] == device
 
 
 def test_new_recovery_codes_are_told(town, generator):

@@ -3,6 +3,10 @@
 Between the two steps a ticket stands for the first. It is good for five minutes and for nothing else, opens no route,
 and dies when all sessions of its user are ended, as by a password change. It is used up only once a factor was right,
 so a mistyped code can be typed again; how often is counted for the user, whatever the ticket.
+
+It keeps the device that took the first step: the session, the counters of wrong factors and the trust are that one's,
+whatever the second request says of itself (requirement Q06). It is bound to no network, which a phone changes, and to
+no cookie, which many clients do not keep.
 """
 
 from __future__ import annotations
