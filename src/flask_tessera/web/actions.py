@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from msgspec import UNSET, UnsetType
 
-from ..config import whole_seconds
 from ..errors import (
     SessionEndedError,
     TesseraError,
@@ -30,7 +29,7 @@ from .login_attempt import LoginAttempt
 from .own_claims import given_claims, loaded_claims
 from .request_auth import auth_of
 from .ticket_actions import TicketActions
-from .token_pair import TokenPair
+from .token_pair import TokenPair, token_lifetime
 from .user_loading import load_user
 
 if TYPE_CHECKING:
@@ -161,20 +160,8 @@ class Actions(EndingActions[User], TicketActions[User], Generic[User]):
         Raises:
             ValueError: no usable user id, or `expires_in`, in seconds, is out of range.
         """
-        lifetime = self.token_lifetime(expires_in)
+        lifetime = token_lifetime(self.runtime.settings, expires_in)
         return self.start_session(user, device=device, scope="", checkpoint=checkpoint, lifetime=lifetime).access_token
-
-    def token_lifetime(self, expires_in: int | dt.timedelta | None) -> int:
-        """Seconds that a single token lives, by default `TOKEN_LIFETIME`.
-
-        Raises:
-            ValueError: `expires_in`, in seconds, is out of range.
-        """
-        settings = self.runtime.settings
-        lifetime = settings.TOKEN_LIFETIME if expires_in is None else whole_seconds(expires_in)
-        if lifetime is None or not 1 <= lifetime <= settings.SESSION_LIFETIME:
-            raise ValueError(f"expires_in must be 1 to TESSERA_SESSION_LIFETIME whole seconds, not {expires_in!r}")
-        return lifetime
 
     @raises_http
     def verify_token(self, token: str) -> User | None:

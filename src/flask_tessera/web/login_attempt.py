@@ -22,6 +22,7 @@ from .client import client_info
 from .http_errors import raise_as_http
 from .second_step import refuse_disabled, refuse_incomplete
 from .signal_sending import send
+from .token_pair import token_lifetime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -154,7 +155,7 @@ class LoginAttempt(Generic[User]):
 
         Who has a second factor gets a pair for it, of a session that is over when the token would have been.
         """
-        user, lifetime = self._proved(user), self._actions.token_lifetime(expires_in)
+        user, lifetime = self._proved(user), token_lifetime(self._actions.runtime.settings, expires_in)
         refuse_incomplete(self._actions, user, scope="", lifetime=lifetime)
         token = self._actions.start_token(user, lifetime, checkpoint=self._checkpoint)
         self._note_login()

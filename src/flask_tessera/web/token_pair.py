@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
 
+from ..config import whole_seconds
 from ..errors import ConfigError, TesseraError
 from ..services.keys import sid_text
 from .cookies import Delivery
 from .http_errors import raises_http
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from flask import Response
 
+    from ..config import Settings
     from ..services.login_data import Issued
     from ..services.sessions import SessionService
     from .cookies import CookiePairResponse, SessionCookies
@@ -116,3 +120,15 @@ class TokenPair:
         if transport not in ("header", "cookie"):
             raise ValueError(f'transport must be "header" or "cookie", not {transport!r}')
         return cast("Response", self.responses.success(self.deliver(Delivery(transport, remember))))
+
+
+def token_lifetime(settings: Settings, expires_in: int | dt.timedelta | None) -> int:
+    """Seconds that a single token lives, by default `TOKEN_LIFETIME`.
+
+    Raises:
+        ValueError: `expires_in`, in seconds, is out of range.
+    """
+    lifetime = settings.TOKEN_LIFETIME if expires_in is None else whole_seconds(expires_in)
+    if lifetime is None or not 1 <= lifetime <= settings.SESSION_LIFETIME:
+        raise ValueError(f"expires_in must be 1 to TESSERA_SESSION_LIFETIME whole seconds, not {expires_in!r}")
+    return lifetime
