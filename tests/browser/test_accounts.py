@@ -8,6 +8,10 @@ from .accounts import give_device
 from .sites import PASSWORD, PHONE
 from .test_pages import TOO_WIDE, findings
 
+IN_SIGHT = """(() => {
+  const { top, bottom } = document.getElementById("error").getBoundingClientRect();
+  return top >= 0 && bottom <= innerHeight;
+})()"""
 NEW, EMAIL = "eleven quiet otters", "ida@example.com"
 SIDES = pytest.mark.parametrize(
     ("language", "width", "scheme"),
@@ -289,6 +293,26 @@ def test_what_needs_a_new_proof_asks_for_one_and_comes_back(guests, language, wi
         else:
             guest.press("#use-passkey", "/security")
         guest.press("form[action$='/totp'] button", "#secret")
+
+
+@EACH
+def test_what_is_wrong_is_in_sight(guests, language, width):
+    guest = Guest(guests, language=language, width=width)
+    page = guest.page
+    page.set_viewport_size({"width": width, "height": 480})
+    guest.sign_in()
+    guest.open("/security")
+    guest.press("form[action$='/totp'] button", "#secret")
+    page.fill("#code", "000000")
+    guest.press("button.main", "#error")
+    assert page.evaluate(IN_SIGHT)
+    other = Guest(guests, page=page.context.new_page())
+    other.open("/security")
+    other.press("form[action$='/totp'] button", "#secret")
+    page.fill("#code", "000000")
+    guest.press("button.main", "section #error")
+    assert page.evaluate(IN_SIGHT)
+    assert page.evaluate("document.activeElement.id") == "error"
 
 
 def test_a_browser_without_passkeys_shows_no_button_for_them(guests):
