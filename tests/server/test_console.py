@@ -15,7 +15,7 @@ def test_whoever_has_a_phone_number_and_a_password_signs_in_and_sees_his_devices
     answer = client.post("/console/sign-in", data={**form, "password": "wrong"}, headers=BROWSER)
     assert (answer.status_code, "账号或密码错误" in answer.text) == (401, True)
     answer = client.post("/console/sign-in", data={**form, "account": "123"}, headers=BROWSER)
-    assert (answer.status_code, "手机号有误" in answer.text) == (400, True)
+    assert (answer.status_code, "手机号或邮箱有误" in answer.text) == (400, True)
     answer = client.post("/console/sign-in", data=form, headers=BROWSER)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/console/devices")
     names = [line.partition("=")[0] for line in answer.headers.getlist("Set-Cookie")]
