@@ -13,13 +13,13 @@ from ..errors import NotFoundError, StorageUnavailableError
 from ..sessions.ids import tag_in, tag_of
 from ..tokens.claims import LAST_SECOND
 from .api_key_data import ApiKey
+from .stored_values import reader_of
 
 if TYPE_CHECKING:
     import builtins
     from collections.abc import Callable
 
     from ..storage.key_value import KeyValue
-    from ..storage.model import Value
 
 _KIND: Final = "api_key"
 REVOKED_KEPT: Final = 600
@@ -28,7 +28,7 @@ _EXPIRED_KEPT: Final = 7 * 86_400
 """Seconds, and never longer than it lived, for which the holder of an expired key can learn that it has expired."""
 _MOST_TRIES: Final = 100
 """Writers that may be faster, one after another."""
-_decode: Final = msgspec.json.Decoder(ApiKey).decode
+_read: Final = reader_of(ApiKey, "an API key")
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -124,15 +124,3 @@ def remove_key(values: KeyValue, key_id: bytes) -> None:
 def _name_of(key_id: bytes) -> bytes:
     """The name under which a key is stored: it begins with the tag of its owner, which the id tells."""
     return tag_in(key_id) + key_id
-
-
-def _read(value: Value) -> ApiKey:
-    """The key behind a value.
-
-    Raises:
-        StorageUnavailableError: another release has written something else there.
-    """
-    try:
-        return _decode(value.value)
-    except msgspec.MsgspecError as error:
-        raise StorageUnavailableError("an API key in the storage cannot be decoded") from error

@@ -25,11 +25,11 @@ import msgspec
 from msgspec.structs import replace
 
 from ..accounts.address import network_of
-from ..errors import StorageUnavailableError
 from ..sessions.ids import tag_of
 from ..storage.key_value import new_value
 from .audit_data import AuditEvent
 from .background import BackgroundWriter
+from .stored_values import reader_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     OwnerOf = Callable[[AuditEvent], str]
 
 _encode: Final = msgspec.json.Encoder().encode
-_decode: Final = msgspec.json.Decoder(AuditEvent).decode
+_read: Final = reader_of(AuditEvent, "an audit event")
 RETENTION: Final = 180 * 86_400
 """Seconds for which an event is kept."""
 _KIND_OF: Final[dict[Result, str]] = {"success": "event", "failure": "event_failed"}
@@ -204,16 +204,9 @@ def history(
     for kind in KEPT:
         found += values.newest(kind, owner, before=bound, most=most, at=at)
     newest = sorted(found, key=lambda value: value.key, reverse=True)[:most]
-    return [(value.key[2:], _decoded(value)) for value in newest]
+    return [(value.key[2:], _read(value)) for value in newest]
 
 
 def name_before(at: int) -> bytes:
     """The name before which all events lie that happened before this Unix second."""
     return max(0, min(at, (1 << 40) - 1)).to_bytes(5, "big")
-
-
-def _decoded(value: Value) -> AuditEvent:
-    try:
-        return _decode(value.value)
-    except msgspec.MsgspecError as error:
-        raise StorageUnavailableError("an audit event in the storage cannot be decoded") from error

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from ..errors import StorageUnavailableError
+from .stored_values import reader_of
 
 if TYPE_CHECKING:
     from ..accounts.passkeys import Use
-    from ..storage.model import Value
 
 _ID_BYTES: Final = 16
 
@@ -77,20 +76,8 @@ class PasskeyLogin(NamedTuple):
     user_stamp: str
 
 
-_decode: Final = msgspec.json.Decoder(Passkey).decode
+read: Final = reader_of(Passkey, "a passkey")
 encode: Final = msgspec.json.Encoder().encode
-
-
-def read(value: Value) -> Passkey:
-    """The passkey behind a value.
-
-    Raises:
-        StorageUnavailableError: another release has written something else there.
-    """
-    try:
-        return _decode(value.value)
-    except msgspec.MsgspecError as error:
-        raise StorageUnavailableError("a passkey in the storage cannot be decoded") from error
 
 
 def passkey_id_of(credential_id: bytes) -> bytes:

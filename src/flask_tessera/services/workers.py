@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from ..errors import StorageUnavailableError
 from ..storage.key_value import hashed_key, owned_key
+from .stored_values import reader_of
 
 if TYPE_CHECKING:
     from ..storage.engine import Storage
@@ -47,7 +47,7 @@ class Worker(msgspec.Struct, frozen=True):
     delay: int = 0
 
 
-_decode: Final = msgspec.json.Decoder(Worker).decode
+_read: Final = reader_of(Worker, "an entry of the worker registry")
 
 
 class WorkerRegistry:
@@ -81,10 +81,7 @@ class WorkerRegistry:
 
     def list(self, *, at: int) -> list[Worker]:
         """The workers whose last beat is less than `WORKER_FORGOTTEN` seconds before `at`, by name."""
-        try:
-            workers = [_decode(each.value) for each in self._values.list(_KIND, _OWNER, at=at)]
-        except msgspec.DecodeError as error:
-            raise StorageUnavailableError("an entry of the worker registry cannot be decoded") from error
+        workers = [_read(each) for each in self._values.list(_KIND, _OWNER, at=at)]
         return sorted(workers, key=attrgetter("name"))
 
 
