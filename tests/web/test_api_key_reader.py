@@ -14,39 +14,15 @@ from tests.far import far_storage, make_far
 from tests.servers import wait_until
 
 from .conftest import BrokenStorage
+from .watched import WatchedStorage
 
 READS, WRITES = ("get", "principal"), ("put", "increment", "increment_many")
 INVALID = (401, "token_invalid")
 THROTTLED = (429, "too_many_requests")
 
 
-class Port:
-    """One port of a storage; notes what is called."""
-
-    def __init__(self, port, calls):
-        self._port = port
-        self._calls = calls
-
-    def __getattr__(self, name):
-        found = getattr(self._port, name)
-        if not callable(found):
-            return found
-
-        def step(*given, **named):
-            self._calls.append(name)
-            return found(*given, **named)
-
-        return step
-
-
-class CountingStorage(MemoryStorage):
-    """Notes what is asked of its sessions and values."""
-
-    def __init__(self):
-        super().__init__()
-        self.calls = []
-        self.sessions = Port(self.sessions, self.calls)
-        self.values = Port(self.values, self.calls)
+class CountingStorage(WatchedStorage):
+    """Counts what is asked of its sessions and values."""
 
     def counted(self, function):
         """How often `function` has read from it, and written to it."""

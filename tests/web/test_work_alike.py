@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from flask_tessera.storage.memory import MemoryStorage
-
 from .people import AccountsApp
+from .watched import WatchedStorage
 
 WHO = {"known": "13800138000", "disabled": "13800138001", "suspended": "13800138002", "unknown": "13800138003"}
 ASKED = [
@@ -19,25 +18,6 @@ IN_THE_BACKGROUND = ("event", "event_failed")
 """Kinds of values that a thread writes, a second or two later; under the clock of a test, at once."""
 
 
-class Port:
-    """One port of a storage; notes what is called, and with which kinds of values."""
-
-    def __init__(self, port, calls):
-        self._port = port
-        self._calls = calls
-
-    def __getattr__(self, name):
-        found = getattr(self._port, name)
-
-        def step(*given, **named):
-            kinds = kinds_of(given)
-            if not set(kinds) & set(IN_THE_BACKGROUND):
-                self._calls.append((name, *kinds))
-            return found(*given, **named)
-
-        return step if callable(found) else found
-
-
 def kinds_of(given):
     """The kinds of the values that a call is about: the first argument, or one of each of its elements."""
     first = given[0] if given else ""
@@ -46,19 +26,15 @@ def kinds_of(given):
     return [each[0] if isinstance(each, tuple) else each.kind for each in first] if isinstance(first, list) else []
 
 
-class NotingStorage(MemoryStorage):
-    """Notes each call of its sessions and values, in their order: on a server each is a round trip."""
-
-    def __init__(self):
-        super().__init__()
-        self.calls = []
-        self.sessions = Port(self.sessions, self.calls)
-        self.values = Port(self.values, self.calls)
+def noted(name, given):
+    """What is called, and with which kinds of values: on a server each call is a round trip."""
+    kinds = kinds_of(given)
+    return None if set(kinds) & set(IN_THE_BACKGROUND) else (name, *kinds)
 
 
 @pytest.fixture
 def storage():
-    return NotingStorage()
+    return WatchedStorage(noted)
 
 
 @pytest.fixture
