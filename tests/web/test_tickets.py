@@ -27,6 +27,7 @@ from flask_tessera.web.endpoints import ENDPOINTS
 from flask_tessera.web.requirements import guards_of
 
 from .conftest import make_site
+from .people import People, Person
 
 PURPOSES = ("download", "other")
 
@@ -38,7 +39,9 @@ def site():
 
 def ticket_site(**more):
     """A site with `/file` for tickets of the purpose "download", `/who` without, and our own endpoints."""
-    site = make_site(tessera={"ticket_purposes": PURPOSES, "audit": True, **more.pop("tessera", {})}, **more)
+    users = People({number: Person(number) for number in (7, 8)})
+    given = {"ticket_purposes": PURPOSES, "audit": True, "users": users, **more.pop("tessera", {})}
+    site = make_site(tessera=given, **more)
     tessera = site.tessera
     tessera.authenticator(lambda credentials: site.users[7])
     tessera.user_view(lambda user: {"id": user.id})

@@ -22,8 +22,7 @@ def bind_recipient(tessera: Tessera[Any], user: Any, recipient: Recipient) -> An
         AlreadyExistsError: somebody else has it.
     """
     users = users_of(tessera.runtime.accounts)
-    # An application need not tell how its users are reached.
-    before: list[Recipient] = list(users.recipients(user)) if users.has("recipients") else []
+    before: list[Recipient] = users.recipients(user)
     bound = users.bind(user, recipient)
     if recipient not in before:
         replaced = [each for each in before if each.kind == recipient.kind]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ..errors import ConfigError
+from .endpoints import rows_of
 
 if TYPE_CHECKING:
     from .hooks import Hooks
@@ -20,13 +21,13 @@ def logs_in(hooks: Hooks) -> bool:
 def default_endpoints(hooks: Hooks) -> tuple[str, ...]:
     """Those that `Tessera.blueprint` has where none is named."""
     login = ("login", "second-factor") if logs_in(hooks) else ()
-    accounts = _OF_ACCOUNTS if hooks.users else ()
     me = ("me",) if hooks.user_view else ()
-    bind = ("bind",) if accounts and me else ()
+    of_users = (*_OF_ACCOUNTS, *(("bind",) if me else ())) if hooks.users else ()
+    accounts = tuple(each for each in of_users if rows_of(each, hooks.users))
     tickets = ("tickets",) if hooks.ticket_purposes else ()
     history = ("history",) if hooks.keeps_history else ()
     more = ("refresh", "logout", "exchange", "csrf", *me, "sessions", "script")
-    return (*login, *accounts, *bind, *more, *tickets, *history)
+    return (*login, *accounts, *more, *tickets, *history)
 
 
 def refuse_lacking(hooks: Hooks, chosen: tuple[str, ...]) -> None:

@@ -245,19 +245,20 @@ class Tessera(HookRegistration, Actions[User], Generic[User]):
             *endpoints: which; by default `refresh`, `logout`, `exchange`, `csrf`, `sessions`, `script`; `login` and
                 `second-factor` with an authenticator or users, `me` with a user view that is registered before this
                 call, `tickets` where there are `ticket_purposes`; with users also `codes`, `register`, `password`,
-                `links`, `totp`, `trusted-devices`, `passkeys`, `step-up`, and `bind` where there is `me`. Whoever
+                `links`, `totp`, `trusted-devices`, `passkeys`, `step-up`, and `bind` where there is `me`, as far as the
+                users have the methods for it (`register` needs `create`, `bind` needs `bind`). Whoever
                 chooses `totp` or `passkeys` needs `second-factor` too, by which their owners log in.
             name: of the blueprint; by default `tessera`, or `tessera_` and the realm.
             url_prefix: where they go; by default where the setting `TESSERA_URL_PREFIX` says, within another blueprint
                 below `/auth`.
 
         Raises:
-            ConfigError: an unknown endpoint, or one that needs something that is not registered.
+            ConfigError: an unknown endpoint, or one that needs something that is not registered, or `users`.
         """
         chosen = endpoints or default_endpoints(self._hooks)
         refuse_lacking(self._hooks, chosen)
         name = name or "_".join(filter(None, ("tessera", self.realm)))
-        return make_blueprint(self, chosen, name, url_prefix, has_users=self._hooks.users is not None)
+        return make_blueprint(self, chosen, name, url_prefix, users=self._hooks.users)
 
     def openapi(self, *, title: str = "", version: str = "1") -> dict[str, Any]:
         """The API of the current application as an OpenAPI 3.1 document; nothing is connected to.

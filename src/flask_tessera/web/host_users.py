@@ -51,12 +51,13 @@ class HostUsers:
         return partial(call_host, method)
 
     def recipients(self, user: Any) -> list[Recipient]:
-        """Where a user is reached.
+        """Where a user is reached; nowhere if the application does not tell.
 
         Raises:
-            ConfigError: one is not spelled as `parse_recipient` does, and would never be found equal to what is typed;
-                or there is no such method.
+            ConfigError: one is not spelled as `parse_recipient` does, and would never be found equal to what is typed.
         """
+        if not self.has("recipients"):
+            return []
         found = list(self.__getattr__("recipients")(user))
         if not all(map(_is_well_formed, found)):
             # Without the value: it is somebody's address, and the error is logged.

@@ -16,7 +16,7 @@ from ..services.messages import NO_ACCOUNT, Facts
 from ..services.tickets import Ticket
 from .app_state import states_of
 from .audit import recording_refused_ticket
-from .logins import users_of
+from .logins import owns, users_of
 from .outgoing import send_message
 from .request_auth import auth_of
 from .user_loading import load_user
@@ -178,13 +178,11 @@ def _is_meant_still(tessera: Tessera[Any], user: Any, ticket: Ticket) -> bool:
     """Whether the user has the recipient, or had none but those of now when he asked to have it."""
     if "replaces" in ticket.data:
         return bool(ticket.data["replaces"] == _addresses_of(tessera, user))
-    recipient = recipient_of(ticket)
-    owner = users_of(tessera.runtime.accounts).by_recipient(recipient)
-    return owner is not None and tessera.id_of(owner) == tessera.id_of(user)
+    return owns(tessera, user, recipient_of(ticket))
 
 
 def _addresses_of(tessera: Tessera[Any], user: Any) -> list[str]:
-    """The recipients of a user, for comparisons; none where the application does not tell."""
+    """The recipients of a user, for comparisons; none where the application does not tell, or in another form."""
     with suppress(ConfigError):
         return sorted(each.address for each in users_of(tessera.runtime.accounts).recipients(user))
     return []

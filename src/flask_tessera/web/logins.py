@@ -151,6 +151,12 @@ def users_of(services: AccountServices) -> Any:
     return services.users
 
 
+def owns(tessera: Tessera[Any], user: Any, recipient: Recipient) -> bool:
+    """Whether a user has this recipient."""
+    owner = users_of(tessera.runtime.accounts).by_recipient(recipient)
+    return owner is not None and tessera.id_of(owner) == tessera.id_of(user)
+
+
 def passwords_of(services: AccountServices) -> AccountPasswords:
     """Their passwords; errors as of `users_of`."""
     if services.passwords is None:

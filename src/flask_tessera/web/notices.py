@@ -120,7 +120,7 @@ def _recipients_of(tessera: Tessera[Any], user_id: str) -> list[Recipient]:
     hooks = tessera.runtime.hooks
     users: Any = hooks.users
     user = load_user(hooks, hooks.user_id_of(user_id))
-    return reached_at(users.recipients(user)) if users.has("recipients") else []
+    return reached_at(users.recipients(user))
 
 
 def _send(tessera: Tessera[Any], happening: Happening, recipients: Sequence[Recipient]) -> None:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from flask.sansio.blueprints import BlueprintSetupState
 
     from ..extension import Tessera
+    from ..host_users import HostUsers
     from .row import Endpoint
 
 ENDPOINTS: Final[dict[str, tuple[Endpoint, ...]]] = {
@@ -86,12 +87,13 @@ class _AtSetPlace(Blueprint):
 
 
 def make_blueprint(
-    tessera: Tessera[Any], endpoints: Iterable[str], name: str, url_prefix: str | None, *, has_users: bool
+    tessera: Tessera[Any], endpoints: Iterable[str], name: str, url_prefix: str | None, *, users: HostUsers | None
 ) -> Blueprint:
-    """A blueprint with the chosen endpoints; some of their routes are there only where it `has_users`.
+    """A blueprint with the chosen endpoints, as far as the application's users have what their routes need.
 
     Raises:
-        ConfigError: one of them is not known, or `name` holds a dot, which Flask keeps for itself.
+        ConfigError: one of them is not known, or its users lack what it needs, or `name` holds a dot, which Flask
+            keeps for itself.
     """
     if not name or "." in name:
         raise ConfigError(f"the name of a blueprint must be a text without dots, not {name!r}: give blueprint(name=…)")
@@ -104,12 +106,19 @@ def make_blueprint(
     for endpoint in dict.fromkeys(endpoints):
         if endpoint not in ENDPOINTS:
             raise ConfigError(f"{endpoint!r} is not an endpoint; the endpoints are {', '.join(ENDPOINTS)}")
-        for row in ENDPOINTS[endpoint]:
-            if row.needs_users and not has_users:
-                continue
+        rows = rows_of(endpoint, users)
+        if not rows:
+            what = "Tessera(users=…)" if users is None else f"{ENDPOINTS[endpoint][0].needs}() of Tessera(users=…)"
+            raise ConfigError(f"the endpoint {endpoint} needs {what}")
+        for row in rows:
             view = _view_of(tessera, row)
             blueprint.add_url_rule(row.rule, row.name, view, methods=[row.method])
     return blueprint
+
+
+def rows_of(endpoint: str, users: HostUsers | None) -> tuple[Endpoint, ...]:
+    """The routes of an endpoint that can work with the application's users, or where it gives none."""
+    return tuple(row for row in ENDPOINTS[endpoint] if not row.needs or (users is not None and users.has(row.needs)))
 
 
 def _note_prefix(state: BlueprintSetupState, realm: str) -> None:

@@ -52,5 +52,6 @@ ROWS: Final = (
             *("too_many_requests", "user_gone"),
         ),
         is_guarded=True,
+        needs="bind",
     ),
 )

@@ -98,5 +98,6 @@ ROWS: Final = (
         ),
         transports=SESSION_TRANSPORTS,
         token_is_optional=True,
+        needs="by_recipient",
     ),
 )

@@ -21,7 +21,7 @@ from ..cookies import Delivery, checked
 from ..credential_reading import identify_request
 from ..current import current_app_object, current_request_object
 from ..http_errors import TesseraHTTPError
-from ..logins import AMR_OF_CODE, Proof, Way, log_in, users_of
+from ..logins import AMR_OF_CODE, Proof, Way, log_in, owns, users_of
 from ..request_auth import auth_of
 from ..requirements import SESSION_TRANSPORTS
 from ..session_owner import fresh_owner_of_request
@@ -174,7 +174,7 @@ def redeem(tessera: Tessera[Any], body: RedeemRequest) -> Any:
     recipient = links.recipient_of(ticket)
     if purpose == links.CONFIRM:
         user = links.redeem_link(tessera, body.ticket, purpose)
-        if recipient not in users_of(tessera.runtime.accounts).recipients(user):
+        if not owns(tessera, user, recipient):
             bind_recipient(tessera, user, recipient)
         return RedeemedResponse(recipient.address)
 
@@ -188,9 +188,13 @@ def redeem(tessera: Tessera[Any], body: RedeemRequest) -> Any:
 def _caller(tessera: Tessera[Any]) -> Any:
     """The user who is logged in, if the request carries anything that says so; errors as of `identify_request`.
 
+    None too where the application lets nobody have another recipient.
+
     Raises:
         StepUpRequiredError: the login is not fresh: whoever confirms the address gets a way to log in.
     """
+    if not users_of(tessera.runtime.accounts).has("bind"):
+        return None
     try:
         identify_request(tessera.runtime, current_request_object(), transports=SESSION_TRANSPORTS)
     except TokenMissingError:
@@ -212,8 +216,18 @@ ROWS: Final = (
             *("token_invalid", "token_expired", "token_ambiguous", "csrf_failed", "user_gone", "step_up_required"),
         ),
         transports=SESSION_TRANSPORTS,
+        needs="by_recipient",
     ),
-    Endpoint("link", "GET", "/links/<ticket>", show, media=(_HTML,), errors=("ticket_invalid",), is_page=True),
+    Endpoint(
+        "link",
+        "GET",
+        "/links/<ticket>",
+        show,
+        media=(_HTML,),
+        errors=("ticket_invalid",),
+        is_page=True,
+        needs="by_recipient",
+    ),
     Endpoint(
         "submit_link",
         "POST",
@@ -226,6 +240,7 @@ ROWS: Final = (
             "session_limit_reached",
         ),
         is_page=True,
+        needs="by_recipient",
     ),
     Endpoint(
         "redeem_link",
@@ -238,5 +253,6 @@ ROWS: Final = (
             *("ticket_invalid", "login_refused", "second_factor_required", "already_exists", "session_limit_reached"),
             *("too_many_requests", "csrf_failed"),
         ),
+        needs="by_recipient",
     ),
 )

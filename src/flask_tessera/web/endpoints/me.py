@@ -67,7 +67,5 @@ def change_me(tessera: Tessera[Any], body: MeRequest) -> msgspec.Raw:
 
 ROWS: Final = (
     Endpoint("me", "GET", "/me", me, response=Any, is_guarded=True, transports=TRANSPORTS),
-    Endpoint(
-        "change_me", "PATCH", "/me", change_me, request=MeRequest, response=Any, is_guarded=True, needs_users=True
-    ),
+    Endpoint("change_me", "PATCH", "/me", change_me, request=MeRequest, response=Any, is_guarded=True, needs="update"),
 )

@@ -128,7 +128,7 @@ def _set(tessera: Tessera[Any], user: Any, hashed: str) -> EffectiveResponse:
 def _drop_codes(tessera: Tessera[Any], user: Any) -> None:
     """Codes that were sent to reset the password of before are good for nothing (requirement L15)."""
     services = tessera.runtime.accounts
-    # An application need not tell how its users are reached.
+    # What the application tells in another form is no reason to let the old sessions live on.
     with suppress(ConfigError):
         for recipient in users_of(services).recipients(user):
             services.codes.drop("reset", recipient)
@@ -145,6 +145,7 @@ ROWS: Final = (
         response=EffectiveResponse,
         errors=(*_WEAK, "old_password_wrong", "step_up_required", "too_many_requests"),
         is_guarded=True,
+        needs="set_password_hash",
     ),
     Endpoint(
         "reset_password",
@@ -157,5 +158,6 @@ ROWS: Final = (
             *(*_WEAK, "phone_malformed", "email_malformed", "code_wrong", "ticket_invalid", "user_gone"),
             *("old_password_wrong", "too_many_requests"),
         ),
+        needs="set_password_hash",
     ),
 )

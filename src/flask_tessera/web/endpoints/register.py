@@ -75,5 +75,6 @@ ROWS: Final = (
             *("challenge_failed", "code_wrong", "already_exists", "too_many_requests", "csrf_failed", "login_refused"),
             "session_limit_reached",
         ),
+        needs="create",
     ),
 )

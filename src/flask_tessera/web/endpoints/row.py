@@ -48,7 +48,7 @@ class Endpoint:
     """Whether one that looks for a token itself does so for some requests only."""
     is_page: bool = False
     """Whether it is for people, and so not described to programs."""
-    needs_users: bool = False
-    """Whether there is no such route without `Tessera(users=…)`, while its neighbours do without."""
+    needs: str = ""
+    """A method of the object given as `Tessera(users=…)`, without which there is no such route."""
     keeps_status: bool = False
     """Whether errors have their own status even where the setting `HTTP_STATUS` says that all are 200."""

@@ -10,7 +10,7 @@ from ...services.second_factors import PASSKEY, TOTP
 from ..cookies import Delivery, checked
 from ..credential_reading import find_credential
 from ..current import current_request_object
-from ..logins import AMR_OF_CODE, passwords_of, users_of
+from ..logins import AMR_OF_CODE, owns, passwords_of
 from ..own_claims import loaded_claims
 from ..request_auth import auth_of
 from ..session_owner import owner_of_request
@@ -121,7 +121,7 @@ def _by_code(tessera: Tessera[Any], user_id: str, body: StepUpRequest) -> tuple[
     services, user = tessera.runtime.accounts, auth_of(tessera.realm).load_user()
     recipient = parse_recipient(body.recipient)
     with services.factor_limit.attempt(user_id, address=tessera.client_info().ip):
-        if recipient not in users_of(services).recipients(user):
+        if not owns(tessera, user, recipient):
             raise CodeWrongError("a recipient of somebody else")
         use_code(tessera, "login", recipient, body.code)
     return (AMR_OF_CODE[recipient.kind],)

@@ -103,7 +103,7 @@ def _account_of(tessera: Tessera[Any], user_id: str) -> str:
     """What the app shows beside the issuer: how the user is reached, or where that is not known, his id."""
     users = tessera.runtime.accounts.users
     if users is not None:
-        # An application that changes no recipients need not tell them.
+        # What the application tells in another form is not shown.
         with suppress(ConfigError):
             for recipient in users.recipients(auth_of(tessera.realm).load_user()):
                 return str(recipient.address)
