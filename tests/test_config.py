@@ -240,11 +240,18 @@ def test_what_is_neither_yes_nor_no_is_refused(text):
 
 
 @pytest.mark.parametrize(
-    "origin", ["app.example", "https://app.example/", "https://*.example", "null", "*", "", None, 1]
+    "origin",
+    [
+        *("app.example", "https://app.example/", "https://*.example", "null", "*", "", None, 1),
+        *("https://app.example:99999", "https://[::::::]"),
+    ],
 )
 def test_what_is_no_origin_is_refused(origin):
     with pytest.raises(ConfigError, match="TESSERA_CSRF_ORIGINS must hold origins"):
         Settings(CSRF_ORIGINS=(origin,))
+    if isinstance(origin, str) and origin:
+        with pytest.raises(ConfigError, match="TESSERA_PUBLIC_URL must be an origin"):
+            Settings(PUBLIC_URL=origin)
 
 
 def test_an_origin_may_have_a_port_and_be_an_address():

@@ -97,17 +97,37 @@ def _check_headers(settings: Settings) -> None:
 def _check_origins(settings: Settings) -> None:
     origins: tuple[Any, ...] = settings.CSRF_ORIGINS
     for origin in origins:
-        if not isinstance(origin, str) or not _ORIGIN.fullmatch(origin):
+        if not isinstance(origin, str) or not _is_origin(origin):
             raise ConfigError(
                 f"{PREFIX}CSRF_ORIGINS must hold origins such as 'https://app.example.com', not {origin!r}"
             )
 
 
 def _check_public_url(settings: Settings) -> None:
-    if settings.PUBLIC_URL and not _ORIGIN.fullmatch(settings.PUBLIC_URL):
+    if settings.PUBLIC_URL and not _is_origin(settings.PUBLIC_URL):
         raise ConfigError(
             f"{PREFIX}PUBLIC_URL must be an origin such as 'https://app.example.com', not {settings.PUBLIC_URL!r}"
         )
+
+
+def _is_origin(text: str) -> bool:
+    try:
+        return _ORIGIN.fullmatch(text) is not None and bool(origin_of(text))
+    except ValueError:
+        # A port beyond 65535, or no address between the brackets.
+        return False
+
+
+def origin_of(url: str) -> str:
+    """As browsers write it: in small letters, without the usual port and what comes after it (RFC 6454 §6.2).
+
+    Raises:
+        ValueError: its port is none, or its address.
+    """
+    parts = urlsplit(url.lower())
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = "" if parts.port in (None, _PORTS.get(parts.scheme)) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
 
 
 def _check_rp_id(settings: Settings) -> None:
@@ -173,6 +193,7 @@ _LIFETIME_ORDER: Final = (
 )
 _HEADER_NAME: Final = re.compile("[A-Za-z0-9-]{1,64}")
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+_PORTS: Final = {"http": 80, "https": 443}
 _DOMAIN: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _OTHER_HEADERS: Final = (
     "accept",

@@ -399,11 +399,21 @@ def test_an_own_page_may_spell_its_origin_as_it_likes(browser, headers):
     assert browser.send("POST", "/orders", headers=headers).status_code == 200
 
 
-def test_pages_of_other_origins_that_are_named_may_send_requests(new_site):
-    site = make(new_site, TESSERA_CSRF_ORIGINS=["https://app.example"])
+@pytest.mark.parametrize(
+    ("named", "sent"),
+    [
+        ("https://app.example", "https://app.example"),
+        ("https://app.example:443", "https://app.example"),
+        ("http://App.Example:80", "http://app.example"),
+        ("https://app.example:80", "https://app.example:80"),
+        ("http://[2001:DB8::1]:80", "http://[2001:db8::1]"),
+    ],
+)
+def test_pages_of_other_origins_that_are_named_may_send_requests(new_site, named, sent):
+    site = make(new_site, TESSERA_CSRF_ORIGINS=[named])
     browser = Browser(site.app)
     browser.login()
-    named = {"Origin": "https://app.example", "Sec-Fetch-Site": "cross-site"}
+    named = {"Origin": sent, "Sec-Fetch-Site": "cross-site"}
     assert browser.send("POST", "/orders", headers=named).status_code == 200
     assert told(browser.send("POST", "/orders", headers=named, csrf=False)) == (403, "csrf_failed")
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from ..errors import CsrfError
+from ..setting_checks import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +39,7 @@ class CsrfCheck:
 
     def __init__(self, ring: KeyRing, origins: Iterable[str]) -> None:
         self._ring = ring
-        self._origins = frozenset(origin.lower() for origin in origins)
+        self._origins = frozenset(map(origin_of, origins))
 
     def token_of(self, sid: bytes) -> str:
         """The token of a session, 32 characters."""

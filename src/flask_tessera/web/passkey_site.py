@@ -9,14 +9,13 @@ from urllib.parse import urlsplit
 
 from ..accounts.passkeys import RelyingParty
 from ..errors import NotFoundError
-from ..setting_checks import is_within
+from ..setting_checks import is_within, origin_of
 from .cookies import is_local
 from .current import current_app_object, current_request_object
 
 if TYPE_CHECKING:
     from ..config import Settings
 
-_PORTS: Final = {"http": 80, "https": 443}
 _LOCALHOST: Final = "localhost"
 _log = logging.getLogger("flask_tessera")
 
@@ -32,9 +31,9 @@ def relying_party(settings: Settings) -> RelyingParty:
         NotFoundError: that is not known, or there are no passkeys of it; logged once, with what is to be set.
     """
     domain = settings.PASSKEY_RP_ID or urlsplit(settings.PUBLIC_URL).hostname or ""
-    origins = [_origin(each) for each in (settings.PUBLIC_URL, *settings.CSRF_ORIGINS) if each]
+    origins = [origin_of(each) for each in (settings.PUBLIC_URL, *settings.CSRF_ORIGINS) if each]
     if _is_development():
-        origins.append(_origin(current_request_object().host_url))
+        origins.append(origin_of(current_request_object().host_url))
         domain = domain or _LOCALHOST
     if not domain:
         _refuse(
@@ -61,11 +60,3 @@ def _warn(text: str) -> None:
 def _refuse(text: str) -> NoReturn:
     _warn(text)
     raise NotFoundError(text)
-
-
-def _origin(url: str) -> str:
-    """As browsers write it: in small letters, without the usual port and what comes after it (RFC 6454 §6.2)."""
-    parts = urlsplit(url.lower())
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    port = "" if parts.port in (None, _PORTS.get(parts.scheme)) else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}"
