@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import unicodedata
+
 import pytest
 
 from flask_tessera.web.client import address, clean
@@ -79,7 +82,23 @@ def test_without_an_address_of_the_peer_there_is_none(new_site):
         ("\ud800x", "x"),
         ("x" * 99, "x" * 10),
         ("小明", "小明"),
+        # Persian, a family, an end of a verse.
+        ("می\u200cخواهم", "می\u200cخواهم"),
+        ("👩\u200d👧", "👩\u200d👧"),
+        ("\u06dd", "\u06dd"),
     ],
 )
 def test_B08_texts_of_clients_are_cleaned(text, cleaned):
     assert clean(text, 10) == cleaned
+
+
+def test_B08_what_shows_nothing_or_turns_the_direction_is_cut_out_of_texts_of_clients():
+    """All of Unicode's format characters but the two joiners and the signs of numbers and verses, which are seen."""
+    seen = {*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD, *range(0x13430, 0x13440)}
+    kept = {
+        number
+        for number in range(sys.maxunicode + 1)
+        if unicodedata.category(chr(number)) == "Cf" and clean(f"a{chr(number)}b", 10) != "ab"
+    }
+    assert kept <= {0x200C, 0x200D, *seen}
+    assert {0x200C, 0x200D} <= kept

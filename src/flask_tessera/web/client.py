@@ -18,14 +18,19 @@ _LONGEST_USER_AGENT: Final = 256
 _LONGEST_ADDRESS: Final = 64
 _LONGEST_TYPE: Final = 32
 _LONGEST_NAME: Final = 128
-# Controls and lone surrogates, and what turns the direction of writing: none may forge a log line or a page.
-_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# Controls, lone surrogates, and of the format characters (Unicode category Cf) those that show nothing or turn the
+# direction of writing: none may forge a log line or a page, or hide text in a name. The joiners U+200C and U+200D stay,
+# with which Persian, Indian scripts and emoji are written, and so do signs that are seen, such as U+06DD.
+_UNSAFE: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f]"
+)
 _WARNED: Final = "tessera_forwarded_warned"
 _log = logging.getLogger("flask_tessera")
 
 
 def clean(text: str, most: int) -> str:
-    """`text` without control characters, at most so many characters of it."""
+    """`text` without what controls or hides, at most so many characters of it."""
     return _UNSAFE.sub("", text[: 4 * most])[:most]
 
 
