@@ -153,6 +153,7 @@ def test_every_endpoint_is_described(shop):
         if path.startswith("/auth/")
     }
     rows = {(row.method, row.rule) for rows in ENDPOINTS.values() for row in rows if not row.is_page}
+    rows |= {(method, "/verify") for method in ("POST", "PUT", "PATCH", "DELETE")}
     assert described == {(method, "/auth" + rule.replace("<", "{").replace(">", "}")) for method, rule in rows}
 
 

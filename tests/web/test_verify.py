@@ -35,6 +35,31 @@ def test_H06_what_the_client_says_of_itself_does_not_count(shop):
     assert [answer.headers.getlist(name) for name in forged][0::2] == [["7"], [""]]
 
 
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"])
+def test_a_proxy_that_asks_by_the_method_of_the_request_is_answered_alike(shop, method):
+    token = shop.login().access_token
+    answer = shop.request(method, "/auth/verify", token)
+    assert (answer.status_code, answer.headers["X-Tessera-User"]) == (204, "7")
+    assert shop.request(method, "/auth/verify?scope=a", token).status_code == 403
+    assert [shop.request(method, "/auth/verify", bad).status_code for bad in (None, "x")] == [401, 401]
+
+
+@pytest.mark.parametrize("method", ["TRACE", "PROPFIND"])
+def test_a_method_that_is_not_known_lets_nobody_pass(shop, method):
+    assert shop.request(method, "/auth/verify", shop.login().access_token).status_code == 405
+
+
+def test_B03_a_proxy_that_asks_by_post_lets_no_other_site_use_a_cookie(shop):
+    browser = Browser(shop.app)
+    browser.login()
+    assert told(browser.send("POST", "/auth/verify", headers=OWN, csrf=False)) == (403, "csrf_failed")
+    assert told(browser.send("POST", "/auth/verify", headers={"Origin": "https://evil.example"})) == (
+        403,
+        "csrf_failed",
+    )
+    assert browser.send("POST", "/auth/verify", headers=OWN).status_code == 204
+
+
 @pytest.mark.parametrize("query", ["scope=a+b", "scope=a&scope=b", "scope=a%20b&x=1", "scope=", ""])
 def test_scopes_that_the_proxy_needs_are_named_in_the_query(shop, query):
     path = f"/auth/verify?{query}"

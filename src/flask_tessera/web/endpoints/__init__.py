@@ -74,6 +74,7 @@ ENDPOINTS: Final[dict[str, tuple[Endpoint, ...]]] = {
     "script": script.ROWS,
 }
 """What `Tessera.blueprint()` can be asked for."""
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _PREFIX_KEY: Final = f"{PREFIX}URL_PREFIX"
 
 
@@ -111,8 +112,8 @@ def make_blueprint(
             what = "Tessera(users=…)" if users is None else f"{ENDPOINTS[endpoint][0].needs}() of Tessera(users=…)"
             raise ConfigError(f"the endpoint {endpoint} needs {what}")
         for row in rows:
-            view = _view_of(tessera, row)
-            blueprint.add_url_rule(row.rule, row.name, view, methods=[row.method])
+            methods = _METHODS if row.takes_any_method else (row.method,)
+            blueprint.add_url_rule(row.rule, row.name, _view_of(tessera, row), methods=methods)
     return blueprint
 
 

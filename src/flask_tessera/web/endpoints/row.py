@@ -50,5 +50,7 @@ class Endpoint:
     """Whether it is for people, and so not described to programs."""
     needs: str = ""
     """A method of the object given as `Tessera(users=…)`, without which there is no such route."""
+    takes_any_method: bool = False
+    """Whether other methods are answered as `method` is."""
     keeps_status: bool = False
     """Whether errors have their own status even where the setting `HTTP_STATUS` says that all are 200."""

@@ -2,6 +2,9 @@
 
 nginx (`auth_request`) and Traefik (ForwardAuth) send the headers of the request that is to be let through. They take
 the identity from this answer and must overwrite what the client has sent under these names.
+
+Most ask by GET, some by the method of that request: every method is answered alike, `OPTIONS` too, of which Flask's own
+200 would let anybody in.
 """
 
 from __future__ import annotations
@@ -67,7 +70,7 @@ def verify(tessera: Tessera[Any]) -> Response:
 
 
 def _refuse_forged(runtime: Runtime, request: Request, identity: Identity[Any]) -> None:
-    """The proxy asks by GET, but what it lets through may change something."""
+    """Where the proxy asks by GET, what it lets through may still change something."""
     if find_credential(runtime, request)[1] != "cookie":
         return
     if runtime.cookies is None:
@@ -115,6 +118,7 @@ ROWS: Final = (
         transports=TRANSPORTS,
         query=VerifyQuery,
         status=204,
+        takes_any_method=True,
         keeps_status=True,
     ),
 )
