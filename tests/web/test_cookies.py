@@ -7,11 +7,11 @@ import re
 from http.cookies import SimpleCookie
 
 import pytest
-from flask import jsonify
+from flask import Flask, jsonify
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_tessera import CredentialsError
+from flask_tessera import CredentialsError, Tessera
 from flask_tessera.web import cookies
 from flask_tessera.web.transports.cookie import cookie_of
 
@@ -220,9 +220,18 @@ def test_the_refresh_cookie_goes_where_the_refresh_is_whatever_is_registered_aft
     assert browser.jar[REFRESH][1] == "/auth"
 
 
-def test_two_realms_have_cookies_of_their_own(new_site):
-    from flask_tessera import Tessera
+def test_the_refresh_cookie_goes_where_the_refresh_is_though_it_was_registered_before_init_app():
+    app, tessera = Flask("late"), Tessera(user_id_type=int)
+    app.config.update(SECRET_KEY="hQ5vT2rB8nX0kW7yL3cM9dF6gJ1pZ4sA", TESSERA_STORE_URL="memory:", TESSERA_COOKIES=True)
+    tessera.authenticator(lambda credentials: 7)
+    app.register_blueprint(tessera.blueprint(url_prefix="/api/auth"))
+    tessera.init_app(app)
+    browser = Browser(app)
+    browser.send("POST", "/api/auth/login", {"phone": "1", "transport": "cookie"})
+    assert browser.jar[REFRESH][1] == "/api/auth"
 
+
+def test_two_realms_have_cookies_of_their_own(new_site):
     site = new_site(TESSERA_COOKIES=True)
     staff = Tessera(realm="staff", clock=site.clock)
     staff.init_app(site.app)

@@ -14,7 +14,7 @@ from flask_tessera.services.account_passwords import AccountPasswords
 from flask_tessera.testing import race
 from flask_tessera.web.host_users import HostUsers
 
-from .people import EMAIL, PASSWORD, PHONE, SITE, AccountsApp
+from .people import EMAIL, PASSWORD, PHONE, SITE, AccountsApp, People, Person
 
 
 @pytest.fixture
@@ -347,6 +347,23 @@ def test_L16_the_host_of_a_link_is_the_setting_whatever_the_request_says(town):
     town.register(EMAIL)
     link(town, "login", **{"Host": "evil.example", "X-Forwarded-Host": "evil.example"})
     assert "evil" not in str(town.messages())
+
+
+def test_a_link_leads_to_its_page_wherever_that_is_registered(new_site):
+    sent = []
+
+    class Sender:
+        def send(self, message):
+            sent.append(message)
+
+    users, sender = People({7: Person(7, email=EMAIL)}), Sender()
+    site = new_site(tessera={"users": users, "sender": sender}, TESTING=True, TESSERA_PUBLIC_URL=SITE)
+    site.app.register_blueprint(site.tessera.blueprint("login", "refresh"))
+    site.app.register_blueprint(site.tessera.blueprint("links", name="links", url_prefix="/mail"))
+    assert site.post("/mail/links", json={"recipient": EMAIL, "purpose": "login"}).status_code == 200
+    page = sent[-1].link.removeprefix(SITE)
+    assert page.startswith("/mail/links/tst_")
+    assert site.get(page).status_code == 200
 
 
 def test_L15_a_link_sets_a_password_and_is_no_login(town):

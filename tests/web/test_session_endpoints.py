@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flask_tessera import login_required, signals
+from flask_tessera import ConfigError, Tessera, login_required, signals
 from flask_tessera.testing import race
 from tests.far import far_storage
 
@@ -465,6 +465,55 @@ def test_a_blueprint_may_stand_in_another(new_site):
     outer.register_blueprint(site.tessera.blueprint("refresh"))
     site.app.register_blueprint(outer)
     assert site.post("/api/auth/refresh", json={"refresh_token": site.login().refresh_token}).status_code == 200
+
+
+def test_two_realms_at_one_place_are_refused_where_the_second_is_registered(new_site):
+    site = new_site()
+    staff = Tessera(realm="staff", clock=site.clock)
+    staff.init_app(site.app)
+    site.app.register_blueprint(site.tessera.blueprint())
+    with pytest.raises(ConfigError, match=r"the realms '' and 'staff' both have /auth/refresh.*url_prefix"):
+        site.app.register_blueprint(staff.blueprint())
+
+
+def test_two_realms_may_share_a_path_of_which_they_have_other_methods(new_site):
+    site = new_site()
+    staff = Tessera(realm="staff", clock=site.clock)
+    staff.init_app(site.app)
+    site.app.register_blueprint(site.tessera.blueprint("sessions"))
+    site.app.register_blueprint(staff.blueprint("refresh"))
+    assert site.post("/auth/refresh", json={"refresh_token": site.login().refresh_token}).status_code == 401
+    assert site.get("/auth/sessions", site.login().access_token).status_code == 200
+
+
+def test_the_endpoints_may_be_at_two_places(new_site):
+    site = new_site()
+    site.app.register_blueprint(site.tessera.blueprint())
+    site.app.register_blueprint(site.tessera.blueprint(name="v2"), url_prefix="/v2/auth")
+    for prefix in ("/auth", "/v2/auth"):
+        body = {"refresh_token": site.login().refresh_token}
+        assert site.post(f"{prefix}/refresh", json=body).status_code == 200
+
+
+TWO_PLACES = r"realm '' has the endpoint refresh below '/auth' and '/v2/auth'.*TESSERA_COOKIES.*one blueprint"
+
+
+def test_with_cookies_the_refresh_is_at_one_place(new_site):
+    """Its cookie is sent to one path; below the other one nobody would stay logged in."""
+    site = new_site(TESSERA_COOKIES=True)
+    site.app.register_blueprint(site.tessera.blueprint())
+    site.app.register_blueprint(site.tessera.blueprint("logout", name="more", url_prefix="/v2/auth"))
+    with pytest.raises(ConfigError, match=TWO_PLACES):
+        site.app.register_blueprint(site.tessera.blueprint(name="v2"), url_prefix="/v2/auth")
+
+
+def test_that_the_refresh_is_at_two_places_is_found_where_cookies_are_turned_on_later(new_site):
+    site = new_site(TESTING=True)
+    site.app.register_blueprint(site.tessera.blueprint())
+    site.app.register_blueprint(site.tessera.blueprint(name="v2"), url_prefix="/v2/auth")
+    site.app.config["TESSERA_COOKIES"] = True
+    with pytest.raises(ConfigError, match=TWO_PLACES):
+        site.get("/")
 
 
 def test_the_library_registers_no_route_by_itself(new_site):

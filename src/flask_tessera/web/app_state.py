@@ -77,8 +77,6 @@ class States:
         """Hashes passwords, once somebody has asked for it."""
         self.notices: dict[str, Any] = {}
         """What hears of the sessions of each realm, to tell their owners."""
-        self.url_prefixes: dict[str, str] = {}
-        """Where the endpoints of each realm are registered."""
         self.second_step_pages: dict[str, Callable[[Mapping[str, Any]], Response]] = {}
         """By realm, where there are pages: what makes one for a next step, as of SecondFactorRequiredError."""
         self.sites: dict[str, Callable[[], Mapping[str, str]]] = {}

@@ -20,11 +20,12 @@ from flask import after_this_request
 from ..errors import ClaimsInvalidError, InputError
 from ..services.keys import sid_text
 from .current import current_app_object, current_request_object
+from .endpoint_places import prefixes_of
 from .malformed import malformed
 from .transports.cookie import cookie_of
 
 if TYPE_CHECKING:
-    from flask import Flask, Response
+    from flask import Response
 
     from ..config import Settings
     from ..services.login_data import Issued
@@ -147,7 +148,7 @@ class SessionCookies:
     @property
     def refresh_path(self) -> str:
         """Below which the refresh cookie is sent: where this realm's endpoints are, as the browser sees it."""
-        prefix = _prefix_of(current_app_object(), self._realm, self._prefix)
+        prefix = next(iter(prefixes_of(current_app_object(), self._realm, "refresh")), self._prefix)
         # An empty one would be the folder of whatever page was asked for (RFC 6265 §5.1.4).
         return current_request_object().script_root + prefix or "/"
 
@@ -282,9 +283,3 @@ def cookie_names(realm: str, *, is_secure: bool) -> tuple[str, str, str]:
 def _cookie_word(realm: str) -> str:
     """A realm as part of a cookie's name, which holds few characters (RFC 6265 §4.1.1)."""
     return realm if _NAMEABLE.fullmatch(realm) else sha256(realm.encode()).hexdigest()[:16]
-
-
-def _prefix_of(app: Flask, realm: str, default: str) -> str:
-    """Where this realm's endpoints are registered; the setting where they are not."""
-    prefixes: dict[str, str] = app.extensions["tessera"].url_prefixes
-    return prefixes.get(realm, default)

@@ -250,7 +250,7 @@ class Tessera(HookRegistration, Actions[User], Generic[User]):
                 chooses `totp` or `passkeys` needs `second-factor` too, by which their owners log in.
             name: of the blueprint; by default `tessera`, or `tessera_` and the realm.
             url_prefix: where they go; by default where the setting `TESSERA_URL_PREFIX` says, within another blueprint
-                below `/auth`.
+                below `/auth`. No two realms have one place; with `COOKIES`, `refresh` is at one only.
 
         Raises:
             ConfigError: an unknown endpoint, or one that needs something that is not registered, or `users`.

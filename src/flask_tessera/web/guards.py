@@ -14,6 +14,7 @@ from werkzeug.local import LocalProxy
 from ..contrib import cors, restx
 from ..errors import ConfigError
 from .current import current_request_object
+from .endpoint_places import check_places
 from .http_errors import raises_http
 from .request_auth import auth_of, authenticate, authenticate_async
 from .requirements import RequirementArguments, Requirements, parse_requirements, put_on
@@ -196,6 +197,7 @@ def check_routes(app: Flask) -> None:
     _guarded_apps[id(app)] = app
 
     def search() -> None:
+        check_places(app)
         restx.let_errors_pass(app)
         _settle_routed()
         app.extensions["tessera"].ticket_routes.find(_hooks_of(app))

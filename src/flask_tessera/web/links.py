@@ -14,8 +14,8 @@ from ..errors import ConfigError, SendingError, TicketInvalidError, UserGoneErro
 from ..services.keys import parse_sid
 from ..services.messages import NO_ACCOUNT, Facts
 from ..services.tickets import Ticket
-from .app_state import states_of
 from .audit import recording_refused_ticket
+from .endpoint_places import prefixes_of
 from .logins import owns, users_of
 from .outgoing import send_message
 from .request_auth import auth_of
@@ -91,10 +91,7 @@ def link_that_ends(tessera: Tessera[Any], user_id: str, session_id: str) -> str:
         StorageUnavailableError: there is no link.
     """
     runtime = tessera.runtime
-    page = f"{_prefix_of(tessera)}/links/<ticket>"
-    if not session_id or not runtime.settings.PUBLIC_URL:
-        return ""
-    if not any(rule.rule == page for rule in runtime.shared.app.url_map.iter_rules()):
+    if not session_id or not runtime.settings.PUBLIC_URL or not _prefixes_of(tessera):
         return ""
     wanted = Ticket(_PURPOSE + END_SESSION, user_id=user_id, session_id=session_id)
     return _link_of(tessera, runtime.tickets.issue(wanted, expires_in=LIFETIMES[END_SESSION]))
@@ -189,9 +186,10 @@ def _addresses_of(tessera: Tessera[Any], user: Any) -> list[str]:
 
 
 def _link_of(tessera: Tessera[Any], ticket: str) -> str:
-    return f"{tessera.runtime.settings.PUBLIC_URL}{_prefix_of(tessera)}/links/{ticket}"
+    settings = tessera.runtime.settings
+    prefix = next(iter(_prefixes_of(tessera)), settings.URL_PREFIX)
+    return f"{settings.PUBLIC_URL}{prefix}/links/{ticket}"
 
 
-def _prefix_of(tessera: Tessera[Any]) -> str:
-    app, realm = tessera.runtime.shared.app, tessera.realm
-    return str(states_of(app).url_prefixes.get(realm, tessera.runtime.settings.URL_PREFIX))
+def _prefixes_of(tessera: Tessera[Any]) -> list[str]:
+    return prefixes_of(tessera.runtime.shared.app, tessera.realm, "link")

@@ -11,6 +11,7 @@ from ...errors import ConfigError
 from ...sessions.model import Device
 from ...setting_checks import PREFIX
 from ..described import Described, as_set, describe, with_own_status
+from ..endpoint_places import check_places
 from ..http_errors import raises_http
 from ..struct_types import prepare
 from . import (
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from flask.sansio.app import App
-    from flask.sansio.blueprints import BlueprintSetupState
 
     from ..extension import Tessera
     from ..host_users import HostUsers
@@ -94,7 +94,7 @@ def make_blueprint(
 
     Raises:
         ConfigError: one of them is not known, or its users lack what it needs, or `name` holds a dot, which Flask
-            keeps for itself.
+            keeps for itself. Where it is registered: as of `check_places`.
     """
     if not name or "." in name:
         raise ConfigError(f"the name of a blueprint must be a text without dots, not {name!r}: give blueprint(name=…)")
@@ -102,8 +102,6 @@ def make_blueprint(
         blueprint: Blueprint = _AtSetPlace(name, __name__, url_prefix=Settings().URL_PREFIX)
     else:
         blueprint = Blueprint(name, __name__, url_prefix=url_prefix)
-    if "refresh" in endpoints:
-        blueprint.record(lambda state: _note_prefix(state, tessera.realm))
     for endpoint in dict.fromkeys(endpoints):
         if endpoint not in ENDPOINTS:
             raise ConfigError(f"{endpoint!r} is not an endpoint; the endpoints are {', '.join(ENDPOINTS)}")
@@ -114,19 +112,14 @@ def make_blueprint(
         for row in rows:
             methods = _METHODS if row.takes_any_method else (row.method,)
             blueprint.add_url_rule(row.rule, row.name, _view_of(tessera, row), methods=methods)
+    # Last: it runs where the routes are there.
+    blueprint.record(lambda state: check_places(state.app))
     return blueprint
 
 
 def rows_of(endpoint: str, users: HostUsers | None) -> tuple[Endpoint, ...]:
     """The routes of an endpoint that can work with the application's users, or where it gives none."""
     return tuple(row for row in ENDPOINTS[endpoint] if not row.needs or (users is not None and users.has(row.needs)))
-
-
-def _note_prefix(state: BlueprintSetupState, realm: str) -> None:
-    """Where the routes are: the refresh cookie is sent there only."""
-    states = state.app.extensions.get("tessera")
-    if states is not None:
-        states.url_prefixes[realm] = state.url_prefix or ""
 
 
 def _view_of(tessera: Tessera[Any], row: Endpoint) -> Callable[..., Any]:
