@@ -403,7 +403,12 @@ def by_a_decorator_of_the_hosts_own_between_two_routes(app, body):
         return body()
 
 
+def above_the_route_of_a_lambda(app, body):
+    login_required(app.get("/view")(lambda: body() or ""))
+
+
 WRONG = [
+    above_the_route_of_a_lambda,
     on_a_callable_object,
     above_a_route_decorator_that_wraps,
     above_a_route_decorator_that_registers_a_partial,
@@ -524,6 +529,15 @@ def test_one_function_may_be_public_on_one_route_and_guarded_on_another(new_site
     assert site.get("/open").status_code == 200
     assert told(site.get("/closed")) == (401, "token_missing")
     assert site.get("/closed", site.login().access_token).status_code == 200
+
+
+def test_a_lambda_may_be_public_and_guarded_on_one_line(new_site):
+    site = new_site()
+    views = [bare := lambda: "in", login_required(bare)]
+    for rule, view in zip(("/open", "/closed"), views, strict=True):
+        site.app.add_url_rule(rule, rule, view)
+    assert site.get("/open").text == "in"
+    assert told(site.get("/closed")) == (401, "token_missing")
 
 
 def test_one_function_may_be_public_in_one_application_and_guarded_in_another(new_site):

@@ -33,6 +33,7 @@ _DECORATORS: Final = "__tessera_decorators__"
 """Set on a function above which `@login_required` stands: those guards."""
 _CALLS: Final = "__tessera_calls__"
 """Set on a function that was guarded by a call: those guards, until a route has led to them."""
+_LAMBDA: Final = "<lambda>"
 
 _guarded_apps: weakref.WeakValueDictionary[int, Flask] = weakref.WeakValueDictionary()
 """Every application with a Tessera, by its `id`."""
@@ -135,10 +136,11 @@ def _is_decorated_by(view: Any, caller: FrameType | None) -> bool:
     """Whether the guard is applied as a decorator of this function, rather than by a call elsewhere.
 
     A decorator is called from a line between the first decorator of a function and its body. It may be one of the
-    host's own that applies the guard: so whoever called the caller is looked at, too.
+    host's own that applies the guard: so whoever called the caller is looked at, too. A lambda has no decorators, and
+    whatever is on its line may call guards.
     """
     code = getattr(inspect.unwrap(view), "__code__", None)
-    if code is None:
+    if code is None or code.co_name == _LAMBDA:
         return False
     body = (line for _, _, line in code.co_lines() if line is not None and line > code.co_firstlineno)
     last = max(body, default=code.co_firstlineno)
