@@ -98,6 +98,14 @@ def test_L07_protect_covers_an_application_but_what_is_left_open_and_static_file
     assert rows["POST", "/auth/refresh"] == "own check"
 
 
+def test_L07_an_endpoint_to_leave_open_that_there_is_not_is_told(site):
+    site.users.protect(site.app, leave_open=["heath"])
+    site.app.add_url_rule("/health", "health", view())
+    failed = in_app(site.app, "routes")
+    assert failed.exit_code == 1
+    assert "names 'heath', which is no endpoint of this application; did you mean 'health'" in failed.stderr
+
+
 def test_L07_a_check_fails_for_what_is_unguarded_and_not_allowed(site):
     site.app.add_url_rule("/in", "in", login_required(view()))
     assert in_app(site.app, "routes", "--check").exit_code == 0

@@ -1299,6 +1299,30 @@ def test_leave_open_must_be_a_list_of_endpoints(new_site, leave_open):
         site.tessera.protect(site.app, leave_open=leave_open)
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("heath", "did you mean 'health'"),
+        ("refresh", "did you mean 'tessera.refresh'"),
+        ("Q", "`flask routes` lists the endpoints"),
+    ],
+)
+def test_what_leave_open_names_must_be_there_at_the_first_request(new_site, name, hint):
+    site = protected(new_site, leave_open=["health", name])
+    site.app.testing = True
+    for path in ("/health", "/nowhere"):
+        with pytest.raises(ConfigError, match=rf"leave_open=…\) names '{name}', which is no endpoint .*{hint}"):
+            site.get(path)
+
+
+def test_a_blueprint_leaves_open_what_is_registered_after_it_was_protected(new_site):
+    site, shop = new_site(), Blueprint("shop", "shop")
+    site.tessera.protect(shop, leave_open=["shop.health"])
+    shop.add_url_rule("/health", "health", lambda: "well")
+    site.app.register_blueprint(shop)
+    assert site.get("/health").text == "well"
+
+
 def test_protect_takes_the_requirements_of_a_guard(new_site):
     site = new_site()
     site.tessera.protect(site.app, scope="shop", strict=True)

@@ -10,7 +10,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from ..web.guards import is_bypassed
-from ..web.protection import is_left_open, is_ours, is_static
+from ..web.protection import check_left_open, is_left_open, is_ours, is_static
 from ..web.route_guards import guards_before
 from .printing import print_row
 
@@ -39,6 +39,7 @@ def routes(*, check: bool, allow: tuple[str, ...]) -> None:
     """
     # The application itself: a class of views is looked up in it.
     app: Any = current_app
+    check_left_open(app)
     rows = [row for rule in sorted(app.url_map.iter_rules(), key=str) for row in _rows(app, rule)]
     for methods, rule, endpoint, guard in rows:
         print_row(methods, rule, endpoint, guard)

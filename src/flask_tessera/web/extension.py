@@ -220,7 +220,8 @@ class Tessera(HookRegistration, Actions[User], Generic[User]):
 
         Args:
             target: the blueprint or application.
-            leave_open: endpoints that need no token, as `url_for` takes them.
+            leave_open: endpoints that need no token, as `url_for` takes them, with their blueprint's name. One that is
+                not there is a ConfigError at the first request, and in `flask tessera routes`.
             **asked: as for `login_required`.
 
         Raises:

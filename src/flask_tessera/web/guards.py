@@ -16,6 +16,7 @@ from ..errors import ConfigError
 from .current import current_request_object
 from .endpoint_places import check_places
 from .http_errors import raises_http
+from .protection import check_left_open
 from .request_auth import auth_of, authenticate, authenticate_async
 from .requirements import RequirementArguments, Requirements, parse_requirements, put_on
 
@@ -200,6 +201,7 @@ def check_routes(app: Flask) -> None:
 
     def search() -> None:
         check_places(app)
+        check_left_open(app)
         restx.let_errors_pass(app)
         _settle_routed()
         app.extensions["tessera"].ticket_routes.find(_hooks_of(app))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING, Any
 
 from ..contrib import cors
+from ..errors import ConfigError
 from .current import current_app_object, current_request_object
 from .request_auth import authenticate
 from .requirements import Guard, parse_requirements
@@ -50,6 +52,21 @@ def protections_of(app: Flask, endpoint: str) -> list[Guard]:
 def is_left_open(app: Flask, endpoint: str) -> bool:
     """Whether `protect` was told to let this endpoint through."""
     return any(endpoint in open_endpoints for _, open_endpoints in _protections(app, endpoint))
+
+
+def check_left_open(app: Flask) -> None:
+    """Refuse to leave open what there is not, once all routes are there: whoever wrote it believes that it is open.
+
+    Raises:
+        ConfigError: `leave_open` names an endpoint that no route has.
+    """
+    hooks = [hook for hooks in list(app.before_request_funcs.values()) for hook in hooks]
+    named = {name for hook in hooks if hasattr(hook, _ATTRIBUTE) for name in getattr(hook, _ATTRIBUTE)[1]}
+    endpoints = {rule.endpoint for rule in app.url_map.iter_rules()} if named else set()
+    for name in sorted(named - endpoints):
+        near = " or ".join(map(repr, difflib.get_close_matches(name, endpoints)))
+        hint = f"did you mean {near}" if near else "the command `flask routes` lists the endpoints"
+        raise ConfigError(f"protect(leave_open=…) names {name!r}, which is no endpoint of this application; {hint}")
 
 
 def _protections(app: Flask, endpoint: str) -> list[tuple[Guard, frozenset[str]]]:
