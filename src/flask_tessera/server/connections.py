@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waitress.channel import HTTPChannel
 
+from .framing import StrictParser
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
@@ -66,6 +68,7 @@ def network_of(address: str) -> str:
 class PatientChannel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     """A connection that is closed when it waits for too long; a request that is being served is never cut off."""
 
+    parser_class = StrictParser
     network = ""
     clock: Callable[[], float] = staticmethod(time.time)
     _was_served = False
