@@ -82,13 +82,25 @@ class ValueCases(Cases):
             assert said[int(found.value)] == expected
 
     def test_one_of_many_takers_gets_a_value(self, storage: Storage) -> None:
-        """However they race, from two handles."""
+        """However they race, from two handles.
+
+        One that a busy machine has let wait for too long may have taken it or not; no other may be given it then.
+        """
         handles = [storage.values, self.reopen(storage).values]
-        for _ in range(3):
-            _put(storage.values)
-            taken = race(4 * _RACERS, lambda number: handles[number % 2].take("code", _KEY, at=T0))
-            assert [each.value for each in taken if each is not None] == [b"v"]
-            assert storage.values.get("code", _KEY, at=T0) is None
+
+        def take(number: int, key: bytes) -> Value | StorageUnavailableError | None:
+            try:
+                return handles[number % 2].take("code", key, at=T0)
+            except StorageUnavailableError as error:
+                return error
+
+        for name in ("a", "b", "c"):
+            key = hashed_key(name)
+            _put(storage.values, key=key)
+            said = race(4 * _RACERS, lambda number: take(number, key))  # noqa: B023 - raced at once
+            taken = [each.value for each in said if isinstance(each, Value)]
+            assert taken == [b"v"] or (not taken and any(isinstance(each, StorageUnavailableError) for each in said))
+            assert not taken or storage.values.get("code", key, at=T0) is None
 
     def test_a_counter_counts_within_its_window(self, storage: Storage) -> None:
         """Whose end does not move; after it, it begins again."""
