@@ -82,20 +82,14 @@ class SQLiteDatabase(Database[Connection]):
         return 0 if file.parent.is_dir() and not file.exists() else super().version()
 
     def upgrade(self) -> list[str]:
-        # The write lock is asked for more often than SQLite asks: under load it is free for moments only.
         give_up_at = time.monotonic() + _PATIENCE
         try:
             with closing(self._dial(0)) as connection:
                 connection.deadline = 0
-                while not connection.in_transaction:
-                    try:
-                        connection.execute("BEGIN IMMEDIATE")
-                    except sqlite3.OperationalError:
-                        if time.monotonic() >= give_up_at:
-                            raise
-                        time.sleep(_PAUSE)
+                _until_free(connection, "BEGIN IMMEDIATE", give_up_at)
                 applied = create_or_upgrade(connection)
-                connection.execute("COMMIT")
+                # Where the journal is a host's, it waits for those who read.
+                _until_free(connection, "COMMIT", give_up_at)
                 return applied
         except self.errors as error:
             raise self.unavailable(error, writing=True) from error
@@ -154,6 +148,19 @@ class SQLiteDatabase(Database[Connection]):
                 yield connection
         finally:
             lock.release()
+
+
+def _until_free(connection: Connection, statement: str, give_up_at: float) -> None:
+    """Carry it out once the lock is free: it is asked for more often than SQLite asks, for it is free for moments."""
+    while True:
+        try:
+            connection.execute(statement)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up_at:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return
 
 
 def create_or_upgrade(connection: sqlite3.Connection) -> list[str]:
