@@ -49,7 +49,12 @@ def shop(new_site):
 
 def document_of(site, tessera=None):
     with site.app.app_context():
-        document = (tessera or site.tessera).openapi()
+        return (tessera or site.tessera).openapi()
+
+
+def valid_document_of(site, tessera=None):
+    """As the validator of OpenAPI wants it, which takes two seconds for each."""
+    document = document_of(site, tessera)
     OpenAPIV31SpecValidator(document).validate()
     return document
 
@@ -57,7 +62,7 @@ def document_of(site, tessera=None):
 def operation_of(site, view, *, path="/x", **rule):
     """What is told of a view, when it is put on a route."""
     site.app.add_url_rule(path, "x", view, **rule)
-    return document_of(site)["paths"][path]["get"]
+    return valid_document_of(site)["paths"][path]["get"]
 
 
 def slugs_of(operation, status):
@@ -71,7 +76,7 @@ def slugs_of(operation, status):
 @pytest.mark.parametrize("endpoints", [True, False], ids=["with endpoints", "without"])
 @pytest.mark.parametrize("form", FORMS)
 def test_the_document_is_valid_in_every_form_of_answers(new_site, form, endpoints):
-    document = document_of(make_shop(new_site, endpoints=endpoints, **FORMS[form]))
+    document = valid_document_of(make_shop(new_site, endpoints=endpoints, **FORMS[form]))
     assert document["openapi"] == "3.1.0"
     assert ("/auth/refresh" in document["paths"]) is endpoints
     assert "/orders/{number}" in document["paths"]
@@ -118,7 +123,7 @@ def test_each_realm_has_a_document_of_its_own(shop):
     shop.app.register_blueprint(staff.blueprint("logout", url_prefix="/staff"))
     shop.app.add_url_rule("/secret", "secret", staff.login_required(lambda: ""))
     shop.app.add_url_rule("/both", "both", staff.login_required(login_required(lambda: "")))
-    theirs, ours = document_of(shop, staff), document_of(shop)
+    theirs, ours = valid_document_of(shop, staff), document_of(shop)
     assert set(theirs["paths"]) == {"/staff/logout", "/secret", "/both"}
     assert not {"/staff/logout", "/secret"} & set(ours["paths"])
     assert {"/both", "/auth/logout", "/orders/{number}"} <= set(ours["paths"])

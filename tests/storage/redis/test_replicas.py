@@ -224,9 +224,11 @@ def test_S01_a_fail_over_that_broke_no_connection_is_noticed_with_the_next_wait(
         storage = opened(sentinel.url)
         session = begin(storage)
         cursor = storage.revocations.after(0, at=T0).cursor
+        # A login does not wait for it.
+        wait_until(lambda: replica.ask("DBSIZE") == server.ask("DBSIZE"), "the replica has the session")
         wait_until(lambda: fails_over(sentinel), "the sentinel knows of the replica")
         wait_until(lambda: sentinel.master_port() == replica.port, "the replica has taken over")
-        opened(sentinel.url).sessions.end(session.sid, "kick", at=T0)
+        assert opened(sentinel.url).sessions.end(session.sid, "kick", at=T0)
         storage.revocations.wait(cursor, longest=0.05)
         assert [entry.sid for entry in storage.revocations.after(cursor, at=T0).entries] == [session.sid]
 
