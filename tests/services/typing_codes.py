@@ -24,21 +24,21 @@ def codes_over(storage, clock=lambda: T0, *, realm="", secret=SECRET, fallbacks=
 
 
 def typist(url):
-    """Try a code in many threads at once, from these networks by turns: what came of each try."""
+    """Try a code in many threads at once: what came of each try."""
     codes = codes_over(open_storage(url))
 
     def type_at_once(order):
-        code, threads, networks = order
-        return race(threads, lambda number: outcome(codes, code, network=networks[number % len(networks)]))
+        code, threads = order
+        return race(threads, lambda _number: outcome(codes, code))
 
     return type_at_once
 
 
-def outcome(codes, code, purpose="login", recipient=ADA, network=""):
+def outcome(codes, code, purpose="login", recipient=ADA):
     """Try a code, again where a busy machine gave no answer when it was only read; "right", "wrong" or "too many"."""
     while True:
         try:
-            codes.use(purpose, recipient, code, network=network)
+            codes.use(purpose, recipient, code)
         except StorageUnavailableError as error:
             # Of a write the outcome is unknown, and a test that lost one would prove nothing.
             if error.writing:

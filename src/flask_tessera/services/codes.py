@@ -5,10 +5,6 @@ is its MAC: of six digits a plain hash would be guessed in a moment by whoever h
 counted before it is compared, so parallel guesses beyond the limit are never compared; a right one is used up by a
 compare-and-set, so of many that present it at once one is let in (OWASP ASVS 6.5.1, 6.6.3).
 
-The network that has asked for a code has `TRIES` of its own, and all others together as many: a stranger's wrong ones
-do not use up a code before its owner has typed it. So ten of a million guesses at one code may be compared. Whoever
-asks for a code himself takes the place of the one before; how often he can is what limits messages.
-
 A try costs the same work, and is answered alike, whether or not there is a code: nobody learns whom one was sent to.
 """
 
@@ -30,11 +26,9 @@ if TYPE_CHECKING:
 LIFETIME: Final = 300
 """Seconds for which a code is good."""
 TRIES: Final = 5
-"""At one code, for the network that has asked for it, and for all others together."""
 DIGITS: Final = 6
 _KIND: Final = "code"
 _USED: Final = b""
-_MAC_BYTES: Final = 32
 
 
 class Codes:
@@ -60,30 +54,23 @@ class Codes:
         # 64 bits over a million: no digit is likelier than another by more than 1 in 10^13.
         return str(int.from_bytes(self._random_bytes(8)) % 10**DIGITS).zfill(DIGITS)
 
-    def keep(self, purpose: str, recipient: Recipient, code: str, *, network: str = "") -> None:
+    def keep(self, purpose: str, recipient: Recipient, code: str) -> None:
         """Make a code that was sent good for `LIFETIME` seconds, and the one before it good for nothing.
-
-        Args:
-            purpose: for what it was sent.
-            recipient: to whom.
-            code: as `make` gave it.
-            network: of the client who has asked for it, as `accounts.address.network_of` gives it.
 
         Raises:
             StorageUnavailableError: it may not be good.
         """
         at = self._clock()
         key, mac = self._key(purpose, recipient), self._mac(self._ring.active, purpose, recipient, code)
-        self._values.put(_KIND, key, mac + _name_of(network), expires_at=at + LIFETIME, at=at)
+        self._values.put(_KIND, key, mac, expires_at=at + LIFETIME, at=at)
 
-    def use(self, purpose: str, recipient: Recipient, code: object, *, network: str = "") -> None:
+    def use(self, purpose: str, recipient: Recipient, code: object) -> None:
         """Use the code of a recipient up.
 
         Args:
             purpose: for what it must have been sent.
             recipient: to whom.
             code: what was typed; any object is safe.
-            network: of the client who has typed it.
 
         Raises:
             CodeWrongError: it is wrong, used or expired, or none was sent.
@@ -93,10 +80,9 @@ class Codes:
         at, key = self._clock(), self._key(purpose, recipient)
         value = self._values.get(_KIND, key, at=at)
         version = value.version if value else 0
-        kept, asked_by = (value.value[:_MAC_BYTES], value.value[_MAC_BYTES:]) if value else (_USED, b"")
-        who = "asker" if asked_by == _name_of(network) else "others"
-        count_try(self._values, hashed_key("code", key.hex(), str(version), who), most=TRIES, window=LIFETIME, at=at)
+        count_try(self._values, hashed_key("code", key.hex(), str(version)), most=TRIES, window=LIFETIME, at=at)
         typed = code if isinstance(code, str) and len(code) == DIGITS and code.isascii() else ""
+        kept = value.value if value else _USED
         macs = [self._mac(each, purpose, recipient, typed) for each in self._ring.keys]
         is_right = any(compare_digest(kept, each) for each in macs)
         until = value.expires_at if value else at
@@ -112,7 +98,3 @@ class Codes:
 
     def _mac(self, key: Key, purpose: str, recipient: Recipient, code: str) -> bytes:
         return key.mac(hashed_key(self._realm, purpose, *recipient, code))
-
-
-def _name_of(network: str) -> bytes:
-    return hashed_key("network", network)

@@ -15,7 +15,6 @@ from ..accounts.recipients import Recipient, parse_email, parse_phone, parse_rec
 from ..errors import CodeWrongError, ConfigError, InputError, UserGoneError
 from ..services.passkeys import amr_of
 from ..sessions.model import Device
-from .typed_codes import use_code
 from .user_loading import load_user
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ def by_code(tessera: Tessera[Any], credentials: Mapping[str, Any]) -> Way:
     services, recipient = tessera.runtime.accounts, parse_recipient(credentials.get("recipient"))
 
     def prove() -> Proof:
-        use_code(tessera, "login", recipient, credentials["code"])
+        services.codes.use("login", recipient, credentials["code"])
         user = users_of(services).by_recipient(recipient)
         if user is None:
             raise CodeWrongError("the code is right, and the user gone")

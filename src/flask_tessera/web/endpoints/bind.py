@@ -10,7 +10,6 @@ from ...accounts.recipients import parse_recipient
 from ..binding import bind_recipient
 from ..request_auth import auth_of
 from ..session_owner import fresh_owner_of_request
-from ..typed_codes import use_code
 from .me import shown_user
 from .row import Endpoint
 
@@ -35,7 +34,7 @@ def bind(tessera: Tessera[Any], body: BindRequest) -> msgspec.Raw:
     identity, recipient = fresh_owner_of_request(tessera), parse_recipient(body.recipient)
     services, user = tessera.runtime.accounts, auth_of(tessera.realm).load_user()
     with services.factor_limit.attempt(str(identity.user_id), address=tessera.client_info().ip):
-        use_code(tessera, "bind", recipient, body.code)
+        services.codes.use("bind", recipient, body.code)
     return shown_user(tessera, bind_recipient(tessera, user, recipient))
 
 

@@ -18,7 +18,6 @@ from ..current import current_request_object
 from ..logins import users_of
 from ..outgoing import send_message
 from ..requirements import SESSION_TRANSPORTS
-from ..typed_codes import keep_code
 from .row import Endpoint
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def _send(tessera: Tessera[Any], wanted: CodeRequest, recipient: Recipient) -> N
     purpose, facts = (wanted.purpose, Facts(code=code, minutes=LIFETIME // 60)) if is_told else (NO_ACCOUNT, Facts())
     send_message(tessera, purpose, recipient, facts, asked_for=wanted.purpose, device_id=wanted.device.id)
     # Once it was sent: one that was not sent takes no other's place.
-    keep_code(tessera, wanted.purpose, recipient, code)
+    services.codes.keep(wanted.purpose, recipient, code)
 
 
 ROWS: Final = (

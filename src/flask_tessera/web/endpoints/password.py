@@ -16,7 +16,6 @@ from ..logins import passwords_of, users_of
 from ..password_policy import password_policy
 from ..request_auth import auth_of
 from ..session_owner import fresh_owner_of_request
-from ..typed_codes import keep_code, use_code
 from .row import Endpoint
 
 if TYPE_CHECKING:
@@ -95,7 +94,7 @@ def _reset_by_code(tessera: Tessera[Any], body: ResetRequest) -> EffectiveRespon
     password_policy(tessera.runtime).check(body.password, (recipient.local,))
     counted = tessera.login_attempt(recipient.address).without_account_limit()
     with counted.record_as("password_reset_failed"):
-        use_code(tessera, "reset", recipient, body.code)
+        services.codes.use("reset", recipient, body.code)
         user = users_of(services).by_recipient(recipient)
         if user is None or users_of(services).is_disabled(user):
             raise CodeWrongError("the code is right, and the user gone, or disabled")
@@ -103,7 +102,7 @@ def _reset_by_code(tessera: Tessera[Any], body: ResetRequest) -> EffectiveRespon
             hashed = passwords_of(services).hash(body.password)
         except ThrottledError:
             # The code is good still: whoever is told to try again shall not need another one.
-            keep_code(tessera, "reset", recipient, str(body.code))
+            services.codes.keep("reset", recipient, str(body.code))
             raise
         return _set(tessera, user, hashed)
 

@@ -14,7 +14,6 @@ from ..cookies import Delivery, checked
 from ..logins import AMR_OF_CODE, passwords_of, users_of
 from ..password_policy import password_policy
 from ..token_pair import PairResponse
-from ..typed_codes import keep_code, use_code
 from .me import LONGEST_NAME
 from .row import Endpoint
 
@@ -44,7 +43,7 @@ def register(tessera: Tessera[Any], body: RegisterRequest) -> Any:
     ask_challenge(tessera, "register")
     counted = tessera.login_attempt(recipient.address, device_id=body.device.id).without_account_limit()
     with counted.record_as("registration_failed") as attempt:
-        use_code(tessera, "register", recipient, body.code)
+        services.codes.use("register", recipient, body.code)
         password_hash = None if body.password is None else _hash(tessera, recipient, body.code, body.password)
         user = users.create(NewUser(recipient, password_hash, name))
         tessera.runtime.record("user_registered", user_id=tessera.id_of(user), account=recipient.address)
@@ -58,7 +57,7 @@ def _hash(tessera: Tessera[Any], recipient: Recipient, code: str, password: str)
         return passwords_of(services).hash(password)
     except ThrottledError:
         # The code is good still: whoever is told to try again shall not need another one.
-        keep_code(tessera, "register", recipient, code)
+        services.codes.keep("register", recipient, code)
         raise
 
 

@@ -15,7 +15,6 @@ from ..own_claims import loaded_claims
 from ..request_auth import auth_of
 from ..session_owner import owner_of_request
 from ..token_pair import PairResponse, TokenPair
-from ..typed_codes import use_code
 from ..user_loading import load_user
 from .row import SESSION_ENDED, Endpoint
 
@@ -123,7 +122,7 @@ def _by_code(tessera: Tessera[Any], user_id: str, body: StepUpRequest) -> tuple[
     with services.factor_limit.attempt(user_id, address=tessera.client_info().ip):
         if not owns(tessera, user, recipient):
             raise CodeWrongError("a recipient of somebody else")
-        use_code(tessera, "login", recipient, body.code)
+        services.codes.use("login", recipient, body.code)
     return (AMR_OF_CODE[recipient.kind],)
 
 
