@@ -505,6 +505,41 @@ def test_F02_a_folder_that_cannot_be_made_is_an_unavailable_storage_at_first_use
             step()
 
 
+@pytest.mark.parametrize(
+    ("path", "fault"),
+    [
+        ("missing/tessera.db", r"there is no folder .*missing: make it, or name a file"),
+        ("missing/deeper/tessera.db", r"there is no folder .*deeper: make it"),
+        ("file/tessera.db", r"file is a file, not a folder: name a file"),
+        ("folder", r"folder is a folder: name a file"),
+    ],
+)
+def test_F02_what_is_wrong_with_the_place_of_the_file_is_told_with_what_to_do(tmp_path, path, fault):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    for storage in (open_storage(f"sqlite:///{tmp_path}/{path}"), SQLiteStorage(f"{tmp_path}/{path}", is_ours=False)):
+        for step in (storage.check, storage.schema_state, storage.revocations.stamp, storage.upgrade):
+            with pytest.raises(StorageUnavailableError, match=fault):
+                step()
+
+
+@pytest.mark.unix("rights by mode")
+@pytest.mark.parametrize("lacks", ["the folder's", "the file's"])
+def test_F02_rights_that_are_lacking_are_told(tmp_path, lacks):
+    if os.geteuid() == 0:
+        pytest.skip("root may do everything")
+    file = tmp_path / "tessera.db"
+    with contextlib.closing(open_storage(f"sqlite:///{file}")) as storage:
+        storage.check()
+    place = file if lacks == "the file's" else tmp_path
+    place.chmod(0o400 if lacks == "the file's" else 0o500)
+    try:
+        with pytest.raises(StorageUnavailableError, match=f"this process may not .*{place}.*: give its user the right"):
+            begin(open_storage(f"sqlite:///{file}"))
+    finally:
+        place.chmod(0o700)
+
+
 def test_a_folder_is_made_at_first_use_and_not_before(tmp_path):
     folder = tmp_path / "含 空格"
     storage = open_storage("sqlite:///数据 库.db", folder=str(folder), make_folder=True)

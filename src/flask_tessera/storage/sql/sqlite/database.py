@@ -16,6 +16,7 @@ from .. import schema, upgrades
 from ..database import Database, Failure
 from ..dialect import SQLITE
 from .connection import LONGEST_WAIT, NO_FILE, Connection, identify
+from .place import fault_of_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,6 +30,8 @@ _CONNECTIONS: Final = 64
 _PATIENCE: Final = 30
 """Seconds for which an upgrade waits for the write lock, for which no request waits."""
 _PAUSE: Final = 0.001
+_OF_PLACE: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM)
+"""Errors of which the file or its folder may be the cause."""
 _HELD: Final = (
     f": another transaction has held the file for {LONGEST_WAIT} s, most often the application's own, not "
     "yet committed (db.session.flush() before login()): commit it first"
@@ -132,7 +135,11 @@ class SQLiteDatabase(Database[Connection]):
 
     def _words(self, error: BaseException) -> str:
         words = str(error).splitlines()[0] if str(error) else "no detail"
-        return words + _HELD if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY else words
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_BUSY:
+            return words + _HELD
+        fault = fault_of_place(self.path) if isinstance(error, OSError) or code in _OF_PLACE else ""
+        return f"{words}: {fault}" if fault else words
 
     def _lend(self, give_up_at: float, *, writing: bool) -> AbstractContextManager[Connection]:
         lent = super()._lend(give_up_at, writing=writing)

@@ -172,7 +172,7 @@ class SQLiteLog(SQLLog):
             raise
         except (sqlite3.Error, OSError) as error:
             self._forget()
-            raise StorageUnavailableError(f"the database cannot be watched: {error}") from error
+            raise self._file.unavailable(error, writing=False) from error
         finally:
             lock.release()
 
