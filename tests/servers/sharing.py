@@ -93,7 +93,7 @@ def fresh_url(kind: str) -> str:
 
 @contextlib.contextmanager
 def fresh(kind: str) -> Iterator[str]:
-    """A fresh URL for as long as the context lasts; a schema or database is dropped then, keys are left.
+    """A fresh URL for as long as the context lasts; its schema, its database or its keys are dropped then.
 
     Raises:
         NoServerError: It cannot be started here.
@@ -108,6 +108,8 @@ def fresh(kind: str) -> Iterator[str]:
             _execute("DROP SCHEMA IF EXISTS {} CASCADE", url.rpartition("=")[2])
         if kind in MYSQL_KINDS:
             _execute_mysql(shared(kind).url, f"DROP DATABASE IF EXISTS {urlsplit(url).path[1:]}")
+        if url.startswith("redis"):
+            _remove_keys(url)
 
 
 @contextlib.contextmanager
@@ -141,6 +143,18 @@ def _execute(statement: str, name: str) -> None:
                     raise
             else:
                 return
+
+
+def _remove_keys(url: str) -> None:
+    """Else every test that reads a whole server reads what all tests before it have left there."""
+    import redis
+
+    for place in urlsplit(url).netloc.split(","):
+        host, _, port = place.partition(":")
+        with redis.Redis(host, int(port)) as server, server.pipeline(transaction=False) as batch:
+            for key in server.scan_iter(f"{url.rpartition('=')[2]}*", count=1000):
+                batch.unlink(key)
+            batch.execute()
 
 
 def _execute_mysql(url: str, statement: str) -> None:
