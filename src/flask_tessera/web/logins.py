@@ -2,7 +2,7 @@
 
 Whatever the way, an attempt is counted before its credentials are looked at. Passwords count for their account and
 network. Codes and links count for the network alone, so that who guesses at a password closes neither to the owner: a
-code bears ten tries, and a recipient gets at most 60 codes a day, so there are at most 600 guesses at an account by
+code bears five tries, and a recipient gets at most 60 codes a day, so there are at most 300 guesses at an account by
 code in a day, of a million codes; the secret of a link is too long to be guessed. Then comes what all ways have in
 common with an application's own login: `LoginAttempt.login`.
 """
