@@ -216,7 +216,7 @@ def test_L07_of_several_limits_that_are_reached_the_longest_wait_is_told(clock):
 
 
 def test_L05_known_and_unknown_accounts_are_throttled_alike_since_only_names_count(throttle):
-    names = ("known", "unknown", "", "\ud800", "x" * 100_000, "a/b", "a\0b")
+    names = ("known", "unknown", "", "x\ud800", "x" * 500, "a/b", "a\0b")
     for network, name in enumerate(names):
         for _ in range(3):
             reserve(throttle, name, address(network))

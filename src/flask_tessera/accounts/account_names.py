@@ -8,7 +8,7 @@ from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ConfigError, InputError
-from .recipients import parse_phone
+from .recipients import parse_phone, parse_recipient
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -52,7 +52,7 @@ def declared_members(account: str | Iterable[str]) -> tuple[str, ...]:
 def accounts_in(credentials: Mapping[str, Any], members: Sequence[str] = ()) -> tuple[str | int, ...]:
     """The accounts that these credentials may name, as typed: which of them counts, only the authenticator knows.
 
-    Of those that are spelled alike the first one is given.
+    Of those with one exact name the first one is given.
 
     Args:
         credentials: as received.
@@ -70,17 +70,46 @@ def accounts_in(credentials: Mapping[str, Any], members: Sequence[str] = ()) -> 
         raise AccountMissingError(
             "the credentials name no account", slug="credentials_missing", member=" / ".join(members)
         )
-    by_spelling: dict[str, str | int] = {}
+    by_name: dict[str, str | int] = {}
     for value in filled:
-        by_spelling.setdefault(spelled_alike(value), value)
-    return tuple(by_spelling.values())
+        by_name.setdefault(exact_name(value), value)
+    return tuple(by_name.values())
+
+
+def exact_name(account: object) -> str:
+    """The name of an account for what is granted to it, which no other account has.
+
+    A phone number in E.164 and a mail address in its one spelling; any other name as it is.
+
+    Args:
+        account: text or an integer, as received.
+
+    Raises:
+        InputError: it is neither, or too long.
+    """
+    name = _checked(account)
+    # InputError, ConfigError: it is no recipient. ValueError: more digits than Python writes.
+    with suppress(InputError, ConfigError, ValueError):
+        return parse_recipient(str(name)).address
+    return str(name)
+
+
+def _checked(account: object) -> str | int:
+    if type(account) is not int and not isinstance(account, str):
+        raise InputError(f"what names the account must be text or an integer, not {type(account).__name__}")
+    if isinstance(account, str) and len(account) > LONGEST_NAME:
+        raise InputError(f"what names the account has {len(account)} characters, at most {LONGEST_NAME} are taken")
+    return account
 
 
 def spelled_alike(account: object) -> str:
     """One spelling of all those that an application or its database may take for the same account.
 
-    Two accounts that share a counter cost little; one account with two counters gives away twice as many guesses. So
-    case, width, accents, blanks, dashes, brackets and what cannot be seen do not count (MySQL's default collation
+    Two accounts that share a counter of wrong passwords cost little; one account with two counters gives away twice as
+    many guesses. Whatever is granted goes by `exact_name`: whoever has an account that is spelled like another's could
+    grant it to himself.
+
+    Case, width, accents, blanks, dashes, brackets and what cannot be seen do not count (MySQL's default collation
     ignores most of them), and numbers count by value, as `int()` and an integer column read them. What an authenticator
     may read as a phone number counts as that number, a Chinese one without its calling code.
 
@@ -90,12 +119,9 @@ def spelled_alike(account: object) -> str:
     Raises:
         InputError: it is neither, or too long.
     """
-    if type(account) is not int and not isinstance(account, str):
-        raise InputError(f"what names the account must be text or an integer, not {type(account).__name__}")
-    if isinstance(account, str) and len(account) > LONGEST_NAME:
-        raise InputError(f"what names the account has {len(account)} characters, at most {LONGEST_NAME} are taken")
+    name = _checked(account)
     # Folding gives some letters marks, and letters without marks other cases.
-    name = _letters_of(_letters_of(account)) if isinstance(account, str) else account
+    name = _letters_of(_letters_of(name)) if isinstance(name, str) else name
     name = _as_phone(name)
     return _value_of(name) or _value_of(plain := str(name).replace("-", "")) or plain
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
-from ..accounts.account_names import spelled_alike
+from ..accounts.account_names import exact_name, spelled_alike
 from ..accounts.address import network_of
 from ..accounts.hash_slots import claiming, network_claim
 from ..errors import CredentialsError
+from .codes import CodeSpentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -70,14 +71,14 @@ class LoginAttempts:
             StorageUnavailableError: it cannot be counted.
             InputError: an account is no text and no integer.
         """
-        names = [spelled_alike(account) for account in accounts]
+        names = [exact_name(account) for account in accounts]
         network = network_of(address)
         reservation = self._throttle.reserve(realm, names, network, device, is_guessed=is_guessed)
         attempt = LoginAttempt()
         try:
-            with claiming(network_claim(network), *(f"account {realm}\0{name}" for name in names)):
+            with claiming(network_claim(network), *(f"account {realm}\0{spelled_alike(name)}" for name in names)):
                 yield attempt
-        except CredentialsError:
+        except (CredentialsError, CodeSpentError):
             attempt.has_failed = True
             raise
         finally:
@@ -94,4 +95,4 @@ class LoginAttempts:
         Known are the devices and networks that have counters of their own here, too. Arguments and errors as of
         `attempt`.
         """
-        return self._throttle.known_subject(realm, spelled_alike(account), network_of(address), device)
+        return self._throttle.known_subject(realm, exact_name(account), network_of(address), device)

@@ -25,8 +25,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
+from ..accounts.account_names import spelled_alike
 from ..errors import StorageUnavailableError, ThrottledError
 from ..storage.key_value import hashed_key
 from ..storage.model import Increment
@@ -59,34 +61,35 @@ class ThrottleLimits:
     login: tuple[Rate, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Account:
     """An account of a realm as the counters know it: by hashes, whatever a hostile client has typed.
 
     Attributes:
         realm: the population of users.
-        name: the canonical one.
-        is_guessed: wrong credentials count for it.
+        name: the exact one, by which something is granted, or kept from its owner.
+        is_guessed: wrong credentials count for it, in whatever spelling.
     """
 
     realm: str
     name: str
     is_guessed: bool = True
 
-    def key(self, *parts: str) -> bytes:
-        return hashed_key(self.realm, self.name, *parts)
+    @cached_property
+    def alike(self) -> str:
+        return spelled_alike(self.name)
 
     def tries(self, subject: str, rate: Rate) -> Name:
-        return _TRIES, self.key(subject, repr(rate))
+        return _TRIES, hashed_key(self.realm, self.alike, subject, repr(rate))
 
     def failures(self, subject: str) -> Name:
-        return _FAILURES, self.key(subject)
+        return _FAILURES, hashed_key(self.realm, self.alike, subject)
 
     def known(self, subject: str) -> Name:
-        return _KNOWN, self.key(subject)
+        return _KNOWN, hashed_key(self.realm, self.name, subject)
 
     def logins(self, rate: Rate) -> Name:
-        return _LOGINS, self.key(repr(rate))
+        return _LOGINS, hashed_key(self.realm, self.name, repr(rate))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,7 @@ class LoginThrottle:
 
         Args:
             realm: the population of users; the networks are the same for all.
-            accounts: the canonical names, known or not, that the attempt may be about.
+            accounts: the exact names, known or not, that the attempt may be about.
             network: the client's, by a trusted address.
             device: how the client's device calls itself; empty where it does not.
             is_guessed: False for what has limits of its own, which counts for the network alone.
@@ -154,7 +157,7 @@ class LoginThrottle:
 
         Args:
             realm: the population of users.
-            account: the canonical name, known or not.
+            account: the exact name, known or not.
             network: the client's, by a trusted address.
             device: how the client's device calls itself; empty where it does not.
 
@@ -209,7 +212,8 @@ class LoginThrottle:
         """
         steps = [(_of_address(network, rate), rate, rate.seconds) for rate in self._limits.address]
         failures = []
-        for account in (each for each in accounts if each.is_guessed):
+        # Two names that are spelled alike are one to whoever guesses.
+        for account in {each.alike: each for each in accounts if each.is_guessed}.values():
             subject = _subject_of(account, subjects, found)
             failed = found[account.failures(subject)]
             for rate in self._limits.account:
