@@ -7,12 +7,14 @@ import itertools
 import pytest
 
 from flask_tessera.accounts.recipients import parse_recipient
+from flask_tessera.testing.contract.moving import read_all
 
 from .people import EMAIL, PASSWORD, PHONE, AccountsApp
 
 UNKNOWN = "13700137000"
 HOME, TRAIN = "203.0.113.7", "198.51.100.1"
 MINUTE, HOUR, DAY = 60, 3600, 86_400
+OWNER, TWIN = "ada@example.com", "ada@exam-ple.com"
 LAPTOP = {"id": "laptop of the owner"}
 
 
@@ -138,3 +140,79 @@ def test_L07_strangers_have_five_guesses_at_each_of_twenty_codes_a_day(town):
                 checked += guess(town, wrong, times=7).count(401)
                 checked += [town.post("/login", wrong, **at(TRAIN)).status_code for _ in range(7)].count(401)
     assert (codes, checked) == (20, 100)
+
+
+def test_L13_a_second_request_at_once_does_not_tell_that_a_network_is_known(town):
+    town.clock.advance(MINUTE)
+    assert [ask(town, HOME), ask(town, TRAIN)] == [200, 429]
+    assert [ask(town, HOME, recipient=UNKNOWN), ask(town, TRAIN, recipient=UNKNOWN)] == [200, 429]
+
+
+def test_L13_a_link_that_is_refused_leaves_nothing_in_the_storage(town):
+    town.clock.advance(MINUTE)
+    assert ask(town, TRAIN, "/links", recipient=EMAIL, purpose="reset") == 200
+    kept = len(values(town))
+    assert {ask(town, TRAIN, "/links", recipient=EMAIL, purpose="reset") for _ in range(5)} == {429}
+    assert len(values(town)) == kept
+
+
+def values(town):
+    with town.app.app_context():
+        return read_all(town.tessera.runtime.shared.storage, 1_000)[2]
+
+
+def test_L07_who_tries_a_code_that_is_spent_is_counted(town):
+    """Else he could wait for the next one, and end it too."""
+    code(town, "login")
+    stranger, spent = "10.3.0.1", {"recipient": PHONE, "code": "no code"}
+    told = [town.post("/login", spent, **at(stranger)) for _ in range(101)]
+    assert [each.status_code for each in told] == [401] * 5 + [429] * 96
+    # His network, not the code, keeps him from anybody's account now.
+    assert town.post("/login", {"recipient": UNKNOWN, "code": "no code"}, **at(stranger)).status_code == 429
+    assert town.post("/login", {"recipient": UNKNOWN, "code": "no code"}, **at(TRAIN)).status_code == 401
+
+
+@pytest.fixture
+def twins(tmp_path):
+    """The owner of one mailbox, and a stranger of another that is spelled alike where passwords are guessed."""
+    town = AccountsApp(tmp_path, TRUSTED_PROXIES=1, LOGIN_LIMIT_SUCCESS="30/hour")
+    for address, network in ((OWNER, HOME), (TWIN, TRAIN)):
+        body = {"recipient": address, "code": town.code(address, "register"), "password": PASSWORD}
+        assert town.post("/register", body, **at(network)).status_code == 200
+    return town
+
+
+def log_in(town, email, network, password=PASSWORD, **more):
+    body = {"email": email, "password": password, **more}
+    return town.post("/login", body, **at(network)).status_code
+
+
+def test_L07_who_is_known_at_an_account_that_is_spelled_alike_gets_no_guesses_at_this_one(twins):
+    devices = [{"id": f"device {number}"} for number in range(3)]
+    for device in devices:
+        assert log_in(twins, TWIN, TRAIN, device=device) == 200
+    told = [log_in(twins, OWNER, TRAIN, "wrong password", device=each) for each in devices for _ in range(10)]
+    assert told == [401] * 10 + [429] * 20
+    assert log_in(twins, OWNER, HOME) == 200
+
+
+def test_L13_who_is_known_at_an_account_that_is_spelled_alike_uses_up_no_messages_of_this_one(twins):
+    twins.clock.advance(DAY)
+    assert log_in(twins, TWIN, TRAIN) == 200
+    assert spend_the_day(twins, OWNER) == 20
+    assert ask(twins, TRAIN, recipient=OWNER) == 429
+    assert ask(twins, HOME, recipient=OWNER) == 200
+
+
+def test_L09_logins_of_an_account_that_is_spelled_alike_do_not_count_for_this_one(twins):
+    assert [log_in(twins, TWIN, TRAIN) for _ in range(31)].count(429) > 0
+    assert log_in(twins, OWNER, HOME) == 200
+
+
+def test_L07_of_an_attempt_that_names_two_accounts_spelled_alike_neither_is_known(twins):
+    """Which one it was, only the application knows."""
+    stranger = next(each for each in twins.people.rows.values() if each.email == TWIN)
+    with twins.app.test_request_context(), twins.tessera.login_attempt([OWNER, TWIN], device_id="a") as attempt:
+        attempt.login(stranger)
+    told = [log_in(twins, OWNER, "10.8.8.8", "wrong password", device={"id": each}) for each in "a" * 10 + "b"]
+    assert told == [401] * 10 + [429]

@@ -13,7 +13,7 @@ from __future__ import annotations
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Final
 
-from ..errors import CodeWrongError
+from ..errors import CodeWrongError, ThrottledError
 from ..storage.key_value import hashed_key
 from .tries import count_try
 
@@ -29,6 +29,13 @@ TRIES: Final = 5
 DIGITS: Final = 6
 _KIND: Final = "code"
 _USED: Final = b""
+
+
+class CodeSpentError(ThrottledError):
+    """A code was tried too often.
+
+    That counts for who has tried it, as a wrong code does: else he could wait for the next code, and end it too.
+    """
 
 
 class Codes:
@@ -74,13 +81,14 @@ class Codes:
 
         Raises:
             CodeWrongError: it is wrong, used or expired, or none was sent.
-            ThrottledError: the code was tried too often; another one has to be sent.
+            CodeSpentError: it was tried too often; another one has to be sent.
             StorageUnavailableError: that cannot be told; it may be used up.
         """
         at, key = self._clock(), self._key(purpose, recipient)
         value = self._values.get(_KIND, key, at=at)
         version = value.version if value else 0
-        count_try(self._values, hashed_key("code", key.hex(), str(version)), most=TRIES, window=LIFETIME, at=at)
+        place = hashed_key("code", key.hex(), str(version))
+        count_try(self._values, place, most=TRIES, window=LIFETIME, at=at, refusal=CodeSpentError)
         typed = code if isinstance(code, str) and len(code) == DIGITS and code.isascii() else ""
         kept = value.value if value else _USED
         macs = [self._mac(each, purpose, recipient, typed) for each in self._ring.keys]

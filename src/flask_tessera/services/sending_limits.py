@@ -7,10 +7,10 @@ is refused is not counted.
 
 The limits are fixed, since they are for abuse, and no application needs others:
 
-- one recipient: 1 in 60 seconds for each purpose, 10 in an hour, 20 in a day, whatever the purpose. Each device and
-  each network from which the recipient has logged in lately has so many of its own (the rule is that of the throttle
-  of logins, `throttle.py`), and all others share so many. So nobody gets more than twenty messages a day that strangers
-  have asked for, and strangers use up nothing of his own. Of all together he gets at most 60 in a day;
+- one recipient: 1 in 60 seconds for each purpose; 10 in an hour, 20 in a day, whatever the purpose. Of the latter each
+  device and each network from which the recipient has logged in lately has so many of its own (the rule is that of the
+  throttle of logins, `throttle.py`), and all others share so many. So nobody gets more than twenty messages a day that
+  strangers have asked for, and strangers use up nothing of his own. Of all together he gets at most 60 in a day;
 - one network (an IPv4 address, or a /64 of IPv6), behind which there may be many people: 200 in an hour;
 - one recipient, by notices of one sort: 3 in an hour, 10 in a day. They are counted apart from what is asked for: else
   whoever asks for codes to an owner's address would keep from him that somebody has logged in;
@@ -188,7 +188,8 @@ def calling_code_of(phone: str) -> str:
 
 def _places_of(kind: str, address: str, network: str, purpose: str, known_as: str) -> list[_Place]:
     name = _counted_address(kind, address)
-    places = _places(f"recipient, {purpose}", name, PER_PURPOSE, known_as)
+    # Shared by all: else two requests from a known network would tell that it is one.
+    places = _places(f"recipient, {purpose}", name, PER_PURPOSE)
     places += _places("recipient", name, PER_RECIPIENT, known_as)
     places += _places("recipient, in all", name, PER_RECIPIENT_IN_ALL)
     if network:

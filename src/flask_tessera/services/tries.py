@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 _KIND: Final = "tries"
 
 
-def count_try(values: KeyValue, key: bytes, *, most: int, window: int, at: int) -> None:
+def count_try(
+    values: KeyValue, key: bytes, *, most: int, window: int, at: int, refusal: type[ThrottledError] = ThrottledError
+) -> None:
     """Count one try, before anything is done for it.
 
     Args:
@@ -21,6 +23,7 @@ def count_try(values: KeyValue, key: bytes, *, most: int, window: int, at: int) 
         most: how often it may be.
         window: seconds from the first try, after which it is counted anew.
         at: now.
+        refusal: what is raised for one too many.
 
     Raises:
         ThrottledError: that was one too many.
@@ -28,4 +31,4 @@ def count_try(values: KeyValue, key: bytes, *, most: int, window: int, at: int) 
     """
     counter = values.increment(_KIND, key, window=window, at=at)
     if counter.count > most:
-        raise ThrottledError(max(1, counter.ends_at - at))
+        raise refusal(max(1, counter.ends_at - at))

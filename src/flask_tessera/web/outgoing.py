@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -12,6 +13,8 @@ from ..errors import SendingError
 from .messages import write_message
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flask import Flask
 
     from ..accounts.recipients import Recipient
@@ -49,18 +52,33 @@ def send_message(
         ThrottledError: the recipient, the client's network or the country has had too many; nothing was sent.
         SendingError: it was not handed over, and does not count unless it may have arrived.
     """
+    with counting_message(tessera, asked_for or purpose, recipient, device_id=device_id):
+        hand_over(tessera, purpose, recipient, facts)
+
+
+@contextmanager
+def counting_message(
+    tessera: Tessera[Any], purpose: str, recipient: Recipient, *, device_id: str = ""
+) -> Iterator[None]:
+    """Count a message that the block hands over, before anything is done for it. Arguments, errors: `send_message`."""
     runtime = tessera.runtime
-    services = runtime.accounts
-    if services.sending is None:
+    if runtime.accounts.sending is None:
         _warn_once(runtime.shared.app)
         raise SendingError(_NO_SENDER)
     address, attempts = tessera.client_info().ip, runtime.shared.attempts
     known_as = attempts.known_subject(tessera.realm, recipient.address, address, device_id) if attempts else ""
-    counted = (*recipient, network_of(address), asked_for or purpose)
-    with services.sending_limits.counted(*counted, known_as=known_as):
-        named = replace(facts, site=site_of(tessera))
-        language = runtime.responses.language()
-        services.sending.send(write_message(runtime.shared.app, purpose, recipient, language, named))
+    with runtime.accounts.sending_limits.counted(*recipient, network_of(address), purpose, known_as=known_as):
+        yield
+
+
+def hand_over(tessera: Tessera[Any], purpose: str, recipient: Recipient, facts: Facts) -> None:
+    """Send a message that is counted already. Arguments and errors as of `send_message`."""
+    runtime = tessera.runtime
+    if runtime.accounts.sending is None:
+        raise SendingError(_NO_SENDER)
+    named = replace(facts, site=site_of(tessera))
+    language = runtime.responses.language()
+    runtime.accounts.sending.send(write_message(runtime.shared.app, purpose, recipient, language, named))
 
 
 def _warn_once(app: Flask) -> None:
