@@ -76,7 +76,7 @@ def main() -> None:
         for token in (token for load in LOADS for token in job[load]):
             verify_credential(runtime, token)
         # That all these sessions were seen just now is written: that would take the first seconds of the idle ones.
-        runtime.activity.flush()
+        runtime.shared.activity.flush()
         # Whatever starts at first use has started, and has read the log.
         time.sleep(0.5)
     print(json.dumps({load: _watch(runtime, load, job[load]) for load in LOADS}))
