@@ -82,7 +82,8 @@ def test_the_senders_of_the_clouds_are_made_as_shown(monkeypatch):
 def test_the_limits_are_those_of_the_document():
     text = Path(PAGES[0]).read_text("utf-8")
     assert (*PER_PURPOSE, *PER_RECIPIENT, *PER_RECIPIENT_IN_ALL) == ((1, 60), (10, 3600), (20, 86_400), (60, 86_400))
-    assert "1 in 60 seconds for each purpose; 10 in an hour, 20 in a day altogether" in text
+    assert "| one recipient, whoever asks, for each purpose | 1 in 60 seconds |" in text
+    assert "| one recipient, asked for by strangers | 10 in an hour, 20 in a day |" in text
     assert "| one recipient, whoever asks | 60 in a day |" in text
     for (amount, seconds), of in (
         (*PER_NETWORK, "one network"),
