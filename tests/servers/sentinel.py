@@ -43,8 +43,12 @@ class Sentinel(RedisServer):
         return f"redis+sentinel://127.0.0.1:{self.port}/{MASTER}/0"
 
     def master_port(self) -> int:
-        """The port of the master, as it says now."""
-        return int(self.ask("SENTINEL GET-MASTER-ADDR-BY-NAME", MASTER)[1])
+        """The port of the master, as clients by redis-py are told now.
+
+        While a replica takes over, `SENTINEL GET-MASTER-ADDR-BY-NAME` names it some moments earlier.
+        """
+        said = self.ask("SENTINEL MASTER", MASTER)
+        return int(dict(zip(said[::2], said[1::2], strict=True))["port"])
 
     def _command(self, port: int) -> list[str]:
         file = self.folder / "sentinel.conf"
