@@ -19,6 +19,15 @@ def assert_unavailable(call, storage):
         call(storage)
 
 
+def is_available(call):
+    """Whether it works now."""
+    try:
+        call()
+    except StorageUnavailableError:
+        return False
+    return True
+
+
 def give_up_or_do(call, storage):
     """It may work or say that it cannot; no other error leaves it."""
     with contextlib.suppress(StorageUnavailableError):

@@ -18,12 +18,13 @@ import pytest
 import sqlalchemy
 
 from flask_tessera.contrib.migrations import is_not_ours
-from flask_tessera.errors import ConfigError, StorageUnavailableError
+from flask_tessera.errors import ConfigError
 from flask_tessera.storage.from_url import open_engine, open_storage
 from flask_tessera.storage.sql import schema, upgrades
 from flask_tessera.testing.contract.base import IDLE, LEEWAY, T0, begin, new_session, stored
 from tests.servers import fresh, wait_until
 
+from .calls import is_available
 from .databases import connect
 
 OLD_SID = bytes(range(16))
@@ -360,14 +361,6 @@ def refuses_readers(path):
         except sqlite3.OperationalError:
             return True
     return False
-
-
-def is_available(call):
-    try:
-        call()
-    except StorageUnavailableError:
-        return False
-    return True
 
 
 DYING = """

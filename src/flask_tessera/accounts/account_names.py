@@ -11,7 +11,9 @@ from ..errors import ConfigError, InputError
 from .recipients import parse_phone, parse_recipient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from .recipients import Recipient
 
 WELL_KNOWN_MEMBERS: Final = ("phone", "mobile", "username", "email", "account", "name")
 """Members of credentials that name an account where the application has declared none."""
@@ -87,11 +89,7 @@ def exact_name(account: object) -> str:
     Raises:
         InputError: it is neither, or too long.
     """
-    name = _checked(account)
-    # InputError, ConfigError: it is no recipient. ValueError: more digits than Python writes.
-    with suppress(InputError, ConfigError, ValueError):
-        return parse_recipient(str(name)).address
-    return str(name)
+    return str(_read_by(parse_recipient, _checked(account)))
 
 
 def _checked(account: object) -> str | int:
@@ -122,7 +120,7 @@ def spelled_alike(account: object) -> str:
     name = _checked(account)
     # Folding gives some letters marks, and letters without marks other cases.
     name = _letters_of(_letters_of(name)) if isinstance(name, str) else name
-    name = _as_phone(name)
+    name = _read_by(parse_phone, name)
     return _value_of(name) or _value_of(plain := str(name).replace("-", "")) or plain
 
 
@@ -149,11 +147,11 @@ def _base_of(letter: str) -> str:
         return letter
 
 
-def _as_phone(name: str | int) -> str | int:
-    """The phone number, in the form of E.164, that a name can be read as; any other name as it is."""
+def _read_by(parse: Callable[[object], Recipient], name: str | int) -> str | int:
+    """The address that a name can be read as; any other name as it is."""
     # ValueError: more digits than Python writes. ConfigError: nothing is installed that reads other countries' numbers.
     with suppress(InputError, ValueError, ConfigError):
-        return parse_phone(str(name)).address
+        return parse(str(name)).address
     return name
 
 

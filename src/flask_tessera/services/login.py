@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
-from ..accounts.account_names import exact_name, spelled_alike
+from ..accounts.account_names import exact_name
 from ..accounts.address import network_of
 from ..accounts.hash_slots import claiming, network_claim
 from ..errors import CredentialsError
@@ -76,7 +76,7 @@ class LoginAttempts:
         reservation = self._throttle.reserve(realm, names, network, device, is_guessed=is_guessed)
         attempt = LoginAttempt()
         try:
-            with claiming(network_claim(network), *(f"account {realm}\0{spelled_alike(name)}" for name in names)):
+            with claiming(network_claim(network), *(f"account {realm}\0{name}" for name in reservation.accounts)):
                 yield attempt
         except (CredentialsError, CodeSpentError):
             attempt.has_failed = True

@@ -97,12 +97,14 @@ class Reservation:
     """One attempt that was counted; released at most once, not at all if it fails.
 
     Attributes:
+        accounts: as they are counted, in the one spelling of each.
         taken: what was counted, to be given back.
         failures: counters of failures, if this will be one.
         logins: counters of logins, if it will be one.
         known: what will be known of by then, of this device and network.
     """
 
+    accounts: tuple[str, ...]
     taken: tuple[Increment, ...]
     failures: tuple[Increment, ...]
     logins: tuple[Increment, ...]
@@ -150,7 +152,8 @@ class LoginThrottle:
             # Others were counted since the look.
             self._values.increment_many(taken, at=at)
             raise _refusal(max(late), at)
-        return Reservation(tuple(taken), failures, *self._if_it_succeeds(named, subjects, found, at))
+        spelled = tuple(each.alike for each in named)
+        return Reservation(spelled, tuple(taken), failures, *self._if_it_succeeds(named, subjects, found, at))
 
     def known_subject(self, realm: str, account: str, network: str, device: str = "") -> str:
         """By what this client is known for an account: its device, else its network; empty for neither.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from ..services.login_data import Login
-from ..sessions.model import Device
+from ..sessions.model import UNKNOWN_DEVICE, Device
 from ..web.app_state import runtime_of
 from ..web.client import clean_device
 from ..web.token_pair import TokenPair
@@ -19,15 +19,12 @@ if TYPE_CHECKING:
     from ..web.app_state import Runtime
 
 
-_UNSAID: Final = Device()
-
-
 def login_as(
     client: FlaskClient,
     user: Any,
     *,
     realm: str = "",
-    device: Device = _UNSAID,
+    device: Device = UNKNOWN_DEVICE,
     scope: str = "",
     amr: Iterable[str] = ("pwd",),
 ) -> TokenPair:

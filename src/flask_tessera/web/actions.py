@@ -15,7 +15,7 @@ from ..errors import (
     UserGoneError,
 )
 from ..services.login_data import Login
-from ..sessions.model import Device
+from ..sessions.model import UNKNOWN_DEVICE, Device
 from ..sessions.transitions import LONGEST_SCOPE
 from ..tokens.claims import is_safe_text
 from .action_base import User
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from ..storage.model import Checkpoint
     from .identity import Identity
 
-_NO_DEVICE = Device()
-
 
 class Actions(EndingActions[User], TicketActions[User], Generic[User]):
     """The part of `Tessera` that is called while the application runs; all of it needs an application context.
@@ -52,7 +50,7 @@ class Actions(EndingActions[User], TicketActions[User], Generic[User]):
         self,
         user: User | Any,
         *,
-        device: Device = _NO_DEVICE,
+        device: Device = UNKNOWN_DEVICE,
         scope: str | UnsetType = UNSET,
         amr: Iterable[str] = ("pwd",),
         claims: Mapping[str, Any] | None = None,
@@ -98,7 +96,7 @@ class Actions(EndingActions[User], TicketActions[User], Generic[User]):
         self,
         user: User | Any,
         *,
-        device: Device = _NO_DEVICE,
+        device: Device = UNKNOWN_DEVICE,
         scope: str | UnsetType = UNSET,
         amr: Iterable[str] = ("pwd",),
         claims: Mapping[str, Any] | None = None,
@@ -152,7 +150,7 @@ class Actions(EndingActions[User], TicketActions[User], Generic[User]):
         user: User | Any,
         expires_in: int | dt.timedelta | None = None,
         *,
-        device: Device = _NO_DEVICE,
+        device: Device = UNKNOWN_DEVICE,
         checkpoint: Checkpoint | None = None,
     ) -> str:
         """As `create_token`, with `device` and `checkpoint` as for `start_session`.

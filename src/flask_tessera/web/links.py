@@ -17,7 +17,7 @@ from ..services.tickets import Ticket
 from .audit import recording_refused_ticket
 from .endpoint_places import prefixes_of
 from .logins import owns, users_of
-from .outgoing import counting_message, hand_over
+from .outgoing import counting_message
 from .request_auth import auth_of
 from .user_loading import load_user
 
@@ -55,12 +55,12 @@ def send_link(
     data: dict[str, Any] = {"recipient": recipient.address}
     if user is not None:
         data["replaces"] = _addresses_of(tessera, user)
-    with counting_message(tessera, purpose, recipient, device_id=device_id):
+    with counting_message(tessera, purpose, recipient, device_id=device_id) as hand_over:
         text = _ticket_of(tessera, purpose, data, owner)
         sent, facts = NO_ACCOUNT, Facts()
         if text is not None:
             sent, facts = purpose, Facts(link=_link_of(tessera, text), minutes=LIFETIMES[purpose] // 60)
-        hand_over(tessera, sent, recipient, facts)
+        hand_over(sent, facts)
 
 
 def _ticket_of(tessera: Tessera[Any], purpose: LinkPurpose, data: dict[str, Any], owner: Any) -> str | None:

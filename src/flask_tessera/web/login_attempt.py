@@ -17,7 +17,7 @@ from ..errors import (
     TesseraError,
     missing_extra,
 )
-from ..sessions.model import Device
+from ..sessions.model import UNKNOWN_DEVICE, Device
 from .client import client_info
 from .http_errors import raise_as_http
 from .second_step import refuse_disabled, refuse_incomplete
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from .token_pair import TokenPair
 
 User = TypeVar("User")
-
-_NO_DEVICE = Device()
 
 
 class LoginAttempt(Generic[User]):
@@ -116,7 +114,7 @@ class LoginAttempt(Generic[User]):
         self,
         user: User | Any,
         *,
-        device: Device = _NO_DEVICE,
+        device: Device = UNKNOWN_DEVICE,
         scope: str | UnsetType = UNSET,
         amr: Iterable[str] = ("pwd",),
         claims: Mapping[str, Any] | None = None,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ..accounts.recipients import Recipient, parse_email, parse_phone, parse_recipient
 from ..errors import CodeWrongError, ConfigError, InputError, UserGoneError
 from ..services.passkeys import amr_of
-from ..sessions.model import Device
+from ..sessions.model import UNKNOWN_DEVICE, Device
 from .user_loading import load_user
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from .extension import Tessera
     from .token_pair import TokenPair
 
-_NO_DEVICE: Final = Device()
 _LONGEST_ID: Final = 256
 _NEEDS_USERS: Final = "this endpoint needs Tessera(users=…)"
 AMR_OF_CODE: Final = {"phone": "sms", "email": "otp"}
@@ -50,7 +49,9 @@ class Way(NamedTuple):
     is_guessed: bool = True
 
 
-def log_in(tessera: Tessera[Any], way: Way, *, device: Device = _NO_DEVICE, trust_token: object = None) -> TokenPair:
+def log_in(
+    tessera: Tessera[Any], way: Way, *, device: Device = UNKNOWN_DEVICE, trust_token: object = None
+) -> TokenPair:
     """Begin a session for who these credentials belong to; wrong ones are counted.
 
     Args:

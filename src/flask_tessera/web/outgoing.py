@@ -13,7 +13,7 @@ from ..errors import SendingError
 from .messages import write_message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from flask import Flask
 
@@ -52,33 +52,34 @@ def send_message(
         ThrottledError: the recipient, the client's network or the country has had too many; nothing was sent.
         SendingError: it was not handed over, and does not count unless it may have arrived.
     """
-    with counting_message(tessera, asked_for or purpose, recipient, device_id=device_id):
-        hand_over(tessera, purpose, recipient, facts)
+    with counting_message(tessera, asked_for or purpose, recipient, device_id=device_id) as hand_over:
+        hand_over(purpose, facts)
 
 
 @contextmanager
 def counting_message(
-    tessera: Tessera[Any], purpose: str, recipient: Recipient, *, device_id: str = ""
-) -> Iterator[None]:
-    """Count a message that the block hands over, before anything is done for it. Arguments, errors: `send_message`."""
+    tessera: Tessera[Any], asked_for: str, recipient: Recipient, *, device_id: str = ""
+) -> Iterator[Callable[[str, Facts], None]]:
+    """Count a message before anything is done for it; gives what hands it over, by its purpose and what it tells.
+
+    Arguments and errors as of `send_message`.
+    """
     runtime = tessera.runtime
-    if runtime.accounts.sending is None:
+    services = runtime.accounts
+    sending = services.sending
+    if sending is None:
         _warn_once(runtime.shared.app)
         raise SendingError(_NO_SENDER)
+
+    def hand_over(purpose: str, facts: Facts) -> None:
+        named = replace(facts, site=site_of(tessera))
+        language = runtime.responses.language()
+        sending.send(write_message(runtime.shared.app, purpose, recipient, language, named))
+
     address, attempts = tessera.client_info().ip, runtime.shared.attempts
     known_as = attempts.known_subject(tessera.realm, recipient.address, address, device_id) if attempts else ""
-    with runtime.accounts.sending_limits.counted(*recipient, network_of(address), purpose, known_as=known_as):
-        yield
-
-
-def hand_over(tessera: Tessera[Any], purpose: str, recipient: Recipient, facts: Facts) -> None:
-    """Send a message that is counted already. Arguments and errors as of `send_message`."""
-    runtime = tessera.runtime
-    if runtime.accounts.sending is None:
-        raise SendingError(_NO_SENDER)
-    named = replace(facts, site=site_of(tessera))
-    language = runtime.responses.language()
-    runtime.accounts.sending.send(write_message(runtime.shared.app, purpose, recipient, language, named))
+    with services.sending_limits.counted(*recipient, network_of(address), asked_for, known_as=known_as):
+        yield hand_over
 
 
 def _warn_once(app: Flask) -> None:

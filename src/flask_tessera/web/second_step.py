@@ -33,7 +33,7 @@ from ..services.keys import parse_sid
 from ..services.second_factors import PASSKEY
 from ..services.tickets import Ticket
 from ..services.tries import count_try
-from ..sessions.model import Device
+from ..sessions.model import UNKNOWN_DEVICE, Device
 from ..storage.key_value import hashed_key
 from .action_base import is_user_object
 from .app_state import states_of
@@ -64,7 +64,6 @@ TWO: Final = "mfa"
 """The word of `amr` for a login with two factors (RFC 8176)."""
 _TWO_AT_ONCE: Final = frozenset((TWO, "user"))
 """Words of `amr` of a login that needs no second step: "user" is a passkey that has verified its user."""
-_NO_DEVICE: Final = Device()
 _log = logging.getLogger("flask_tessera")
 
 
@@ -104,7 +103,7 @@ def refuse_incomplete(
     user: Any,
     *,
     amr: tuple[str, ...] = ("pwd",),
-    device: Device = _NO_DEVICE,
+    device: Device = UNKNOWN_DEVICE,
     scope: str | UnsetType = UNSET,
     claims: Mapping[str, Any] | None = None,
     trust_token: object = None,

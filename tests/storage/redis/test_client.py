@@ -25,7 +25,7 @@ from flask_tessera.testing import race
 from flask_tessera.testing.contract.base import begin, stored
 from tests.servers import RedisServer, Sentinel, TlsRelay, wait_until, why_not
 
-from ..calls import assert_unavailable
+from ..calls import assert_unavailable, is_available
 from .scripting import COUNTS, REFUSES_LATE, counting
 
 
@@ -67,14 +67,6 @@ def refusal(client):
     with pytest.raises(StorageUnavailableError) as caught:
         count(client)
     return str(caught.value)
-
-
-def is_available(call):
-    try:
-        call()
-    except StorageUnavailableError:
-        return False
-    return True
 
 
 def has_refused_late(server):

@@ -15,7 +15,7 @@ from flask_tessera.storage.redis.servers import Servers
 from flask_tessera.testing import race
 from tests.servers import Cluster, NoAnswerError, RedisServer, wait_until, why_not
 
-from ..calls import assert_unavailable
+from ..calls import assert_unavailable, is_available
 from .scripting import counting
 
 OPTIONS = {"cluster-enabled": "yes", "cluster-node-timeout": "60000"}
@@ -199,18 +199,14 @@ def test_X6_a_node_that_hangs_keeps_nobody_from_the_others(cluster, keys, connec
         with pytest.raises(StorageUnavailableError):
             client.run(counting(there))
         client.run(counting(elsewhere))
-        wait_until(lambda: is_available(late, elsewhere), "the late one has asked another node")
+        wait_until(lambda: counts(late, elsewhere), "the late one has asked another node")
     finally:
         hanging.cont()
-    wait_until(lambda: is_available(client, there), "it is back")
+    wait_until(lambda: counts(client, there), "it is back")
 
 
-def is_available(client, key):
-    try:
-        client.run(counting(key))
-    except StorageUnavailableError:
-        return False
-    return True
+def counts(client, key):
+    return is_available(lambda: client.run(counting(key)))
 
 
 def test_X6_no_thread_looks_while_its_caller_waits_when_all_nodes_hang(cluster, keys, connected):
@@ -233,7 +229,7 @@ def test_X6_no_thread_looks_while_its_caller_waits_when_all_nodes_hang(cluster, 
     finally:
         for node in cluster.nodes:
             node.cont()
-    wait_until(lambda: is_available(client, keys[0]), "they are back")
+    wait_until(lambda: counts(client, keys[0]), "they are back")
 
 
 def test_X12_where_no_thread_can_be_started_the_map_stays_as_it_is(cluster, keys, connected, monkeypatch):

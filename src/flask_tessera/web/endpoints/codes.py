@@ -11,7 +11,7 @@ from ...errors import ChallengeError, SendingError, ThrottledError
 from ...services.codes import LIFETIME
 from ...services.messages import NO_ACCOUNT, Facts
 from ...services.sending_limits import RESEND_AFTER
-from ...sessions.model import Device
+from ...sessions.model import UNKNOWN_DEVICE, Device
 from ..challenge import ask_challenge
 from ..credential_reading import identify_request
 from ..current import current_request_object
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ..audit import Details
     from ..extension import Tessera
 
-_NO_DEVICE: Final = Device()
 REFUSALS: Final = (ThrottledError, ChallengeError, SendingError)
 """Why a message was not sent that was asked for well."""
 _FOR_OWNERS: Final = ("login", "reset")
@@ -40,7 +39,7 @@ class CodeRequest(msgspec.Struct, frozen=True):
 
     recipient: str
     purpose: Literal["login", "register", "reset", "bind"]
-    device: Device = _NO_DEVICE
+    device: Device = UNKNOWN_DEVICE
 
 
 class CodeResponse(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from ...accounts.recipients import parse_recipient
 from ...errors import InputError, SecondFactorRequiredError, TesseraError, TokenMissingError
 from ...services.keys import sid_text
 from ...services.sending_limits import RESEND_AFTER
-from ...sessions.model import Device
+from ...sessions.model import UNKNOWN_DEVICE, Device
 from .. import links
 from ..app_state import states_of
 from ..binding import bind_recipient
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from ..extension import Tessera
 
 _HTML: Final = "text/html"
-_NO_DEVICE: Final = Device()
 _HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; frame-ancestors 'none';"
@@ -58,14 +57,14 @@ class LinkRequest(msgspec.Struct, frozen=True):
 
     recipient: str
     purpose: links.LinkPurpose
-    device: Device = _NO_DEVICE
+    device: Device = UNKNOWN_DEVICE
 
 
 class RedeemRequest(Delivery, frozen=True, kw_only=True):
     """Body of a redemption: the ticket at the end of the link."""
 
     ticket: str
-    device: Device = _NO_DEVICE
+    device: Device = UNKNOWN_DEVICE
 
 
 class RedeemedResponse(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ...accounts.recipients import Recipient, parse_recipient
 from ...accounts.user_store import NewUser
 from ...errors import ThrottledError
-from ...sessions.model import Device
+from ...sessions.model import UNKNOWN_DEVICE, Device
 from ..challenge import ask_challenge
 from ..client import clean
 from ..cookies import Delivery, checked
@@ -20,8 +20,6 @@ from .row import Endpoint
 if TYPE_CHECKING:
     from ..extension import Tessera
 
-_NO_DEVICE: Final = Device()
-
 
 class RegisterRequest(Delivery, frozen=True, kw_only=True):
     """Body of the request; without a password the account has none, and logs in by code."""
@@ -30,7 +28,7 @@ class RegisterRequest(Delivery, frozen=True, kw_only=True):
     code: str
     password: str | None = None
     name: str = ""
-    device: Device = _NO_DEVICE
+    device: Device = UNKNOWN_DEVICE
 
 
 def register(tessera: Tessera[Any], body: RegisterRequest) -> Any:
