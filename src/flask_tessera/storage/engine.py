@@ -75,13 +75,7 @@ class Sessions:
         self._store = store
 
     def add(
-        self,
-        session: Session,
-        *,
-        limits: Limits,
-        at: int,
-        valid_from: int = 0,
-        checkpoint: Checkpoint | None = None,
+        self, session: Session, *, limits: Limits, at: int, valid_from: int = 0, checkpoint: Checkpoint | None = None
     ) -> Added:
         """Write a new session under its principal's present epoch, ending others as `limits` says.
 
@@ -107,15 +101,7 @@ class Sessions:
         return self._store.find(sid)
 
     def rotate(
-        self,
-        sid: bytes,
-        presented: int,
-        *,
-        at: int,
-        leeway: int,
-        idle: int,
-        valid_from: int = 0,
-        issued_for: str = "",
+        self, sid: bytes, presented: int, *, at: int, leeway: int, idle: int, valid_from: int = 0, issued_for: str = ""
     ) -> Rotation | None:
         """Decide a refresh by the table of `sessions.rotation` and write what it says, in one step.
 
