@@ -2,7 +2,8 @@
 """Set up and run this project from a clean clone, with nothing but Python and pip.
 
 python3 dev.py demo [ARGUMENTS]       the ready service on SQLite, with one demo user
-python3 dev.py test [ARGUMENTS]       the tests, every kind on every storage; arguments go to pytest
+python3 dev.py test [ARGUMENTS]       the tests but the slow ones; arguments go to pytest
+                    --slow            all that continuous integration runs, every kind on every storage
                     --all             the long ones too
                     --coverage        all tests, and how many branches they reach
                     --lowest          with the lowest versions of what the package needs that it allows

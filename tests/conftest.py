@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 run.join()  # before the workers of pytest-xdist start, which inherit it
+gc.disable()  # until the tests are collected, of which nothing is garbage
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--all` runs what is left out by default."""
-    parser.addoption("--all", action="store_true", help="run the tests that are marked as long too")
+    """`--slow` and `--all` run what is left out by default."""
+    parser.addoption("--slow", action="store_true", help="run the tests that are marked as slow or as repeats too")
+    parser.addoption("--all", action="store_true", help="run those that are marked as long too")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -32,22 +34,39 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is long, but not where somebody names a single test; skip what Windows cannot do there."""
+    """Leave out what was not asked for, but not where somebody names a single test.
+
+    Skip what Windows cannot do there.
+    """
     for item in items:
         if os.name == "nt" and (unix := item.get_closest_marker("unix")):
             item.add_marker(pytest.mark.skip(reason=f"Windows has no {unix.args[0]}"))
     if config.getoption("--all") or any("::" in argument for argument in config.args):
         return
-    left_out = [item for item in items if item.get_closest_marker("long")]
+    seen: dict[object, object] = {}
+    slow = config.getoption("--slow")
+    left_out = [item for item in items if item.get_closest_marker("long") or (not slow and is_slow(item, seen))]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker("long")]
+        unwanted = set(left_out)
+        items[:] = [item for item in items if item not in unwanted]
+
+
+def is_slow(item: pytest.Item, seen: dict[object, object]) -> bool:
+    """Whether a test is marked as slow, or repeats with another value what it shows with the first, kept in `seen`."""
+    if item.get_closest_marker("slow"):
+        return True
+    repeated = {name for marker in item.iter_markers("repeats") for name in marker.args}
+    values = {name: item.callspec.params[name] for name in repeated}
+    first = [seen.setdefault((item.cls, item.function, name), value) for name, value in values.items()]
+    return any(value is not other for value, other in zip(values.values(), first, strict=True))
 
 
 def pytest_collection_finish() -> None:
     """Spare the garbage collector what lives to the end: thousands of tests, through which it would go each time."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -36,6 +36,7 @@ def start(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, check=False, cwd=ROOT, text=True, capture_output=True)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)  # some minutes where the machine is busy
 @pytest.mark.parametrize(
     "names", shortly([["P1"], IN_PROCESS, WITH_SERVERS]), ids=["one", "without servers", "with servers"]

@@ -101,6 +101,7 @@ def test_L07_L10_what_is_read_as_a_phone_number_counts_as_that_number(spellings)
     assert len({spelled_alike(each) for each in spellings}) == 1
 
 
+@pytest.mark.slow
 @given(st.from_regex(r"(\+|00)?(86)?[0-9 ()./-]{1,20}", fullmatch=True))
 def test_L07_L10_a_text_and_the_phone_number_that_is_read_from_it_share_a_counter(text):
     with contextlib.suppress(InputError):

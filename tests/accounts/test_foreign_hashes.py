@@ -124,6 +124,7 @@ def test_without_bcrypt_its_hashes_match_nothing_and_that_is_logged_once():
 # Django
 
 
+@pytest.mark.repeats("algorithm")
 @pytest.mark.parametrize("algorithm", DJANGO)
 def test_L01_a_hash_that_django_made_verifies_and_is_upgraded(passwords, algorithm):
     old = DJANGO[algorithm]
@@ -140,6 +141,7 @@ def test_L01_the_form_in_djangos_manual_is_read():
     assert stored.profile.derive(b"letmein", b"seasalt") == stored.digest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", ["sha1", "sha256"])
 def test_L01_pbkdf2_of_django_is_what_hashlib_makes_of_it(passwords, function):
     digest = hashlib.pbkdf2_hmac(function, PASSWORD.encode(), b"NaCl", 1000)
@@ -148,6 +150,7 @@ def test_L01_pbkdf2_of_django_is_what_hashlib_makes_of_it(passwords, function):
     assert not passwords.verify(old, PASSWORD.strip())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cost", "block_size", "parallelism"), [(16384, 8, 1), (16384, 8, 5), (1024, 4, 2)])
 def test_L01_scrypt_of_django_is_what_hashlib_makes_of_it(passwords, cost, block_size, parallelism):
     digest = hashlib.scrypt(PASSWORD.encode(), salt=b"NaCl", n=cost, r=block_size, p=parallelism, dklen=64)
@@ -157,6 +160,7 @@ def test_L01_scrypt_of_django_is_what_hashlib_makes_of_it(passwords, cost, block
     assert not passwords.verify(old, PASSWORD.strip())
 
 
+@pytest.mark.slow
 def test_L01_bcrypt_sha256_of_django_has_all_of_a_long_password_in_it(passwords):
     long = "x" * 100
     digest = hashlib.sha256(long.encode()).hexdigest().encode()
@@ -226,6 +230,7 @@ SPLICED = st.lists(
 ).map("".join)
 
 
+@pytest.mark.slow
 @settings(max_examples=2 * settings.default.max_examples)
 @given(SPLICED | st.one_of(*(st.from_regex(form) for form in FORMS)) | st.text().map("argon2$argon2".__add__))
 def test_T18_no_row_raises_and_none_matches(text):

@@ -225,6 +225,7 @@ def test_A03_a_missing_hash_matches_nothing(counted, work, broken):
     assert work.taken() == [OWASP_MINIMUM]
 
 
+@pytest.mark.slow
 @settings(max_examples=2 * settings.default.max_examples)
 @given(
     st.text(max_size=80)

@@ -86,6 +86,7 @@ class Guest:
         self.press("#use-passkey", "#done")
 
 
+@pytest.mark.slow
 @SIDES
 def test_B07_every_page_fits_the_screen_and_everybody_can_use_it(guests, language, width, scheme):
     # axe-core needs styles of its own, which the policy of the pages does not let in.
@@ -126,6 +127,7 @@ def test_B07_every_page_fits_the_screen_and_everybody_can_use_it(guests, languag
     assert guests.service.url in page.url
 
 
+@pytest.mark.slow
 @EACH
 def test_somebody_registers_by_a_code(guests, language, width):
     guest = Guest(guests, language=language, width=width)
@@ -148,6 +150,7 @@ def test_a_code_signs_in_by_keyboard_alone_and_without_a_script(guests):
     page.wait_for_url("**/console/security")
 
 
+@pytest.mark.slow
 def test_a_link_signs_in_and_another_one_sets_the_password_anew(guests):
     guest = Guest(guests)
     guest.open("/register")
@@ -175,6 +178,7 @@ def test_a_link_signs_in_and_another_one_sets_the_password_anew(guests):
     guest.sign_in(account=EMAIL, password=NEW)
 
 
+@pytest.mark.slow
 @EACH
 def test_a_forgotten_password_is_set_anew_by_a_code(guests, language, width):
     guest = Guest(guests, language=language, width=width)
@@ -188,6 +192,7 @@ def test_a_forgotten_password_is_set_anew_by_a_code(guests, language, width):
     guest.sign_in(password=NEW)
 
 
+@pytest.mark.slow
 @EACH
 def test_a_generator_is_asked_for_until_the_device_is_trusted(guests, language, width):
     guest = Guest(guests, language=language, width=width)
@@ -210,6 +215,7 @@ def test_a_generator_is_asked_for_until_the_device_is_trusted(guests, language, 
     guest.sign_in(wait="#totp")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("carrier", ["cookies", "tokens"])
 def test_a_script_logs_in_by_both_steps(guests, carrier):
     guest = Guest(guests)
@@ -239,6 +245,7 @@ def test_a_script_logs_in_by_both_steps(guests, carrier):
     assert page.evaluate("tessera.fetch('/auth/sessions').then((answer) => answer.status)") == 200
 
 
+@pytest.mark.slow
 @EACH
 def test_a_passkey_signs_in_alone_and_as_the_second_factor(guests, language, width):
     guest = Guest(guests, language=language, width=width)
@@ -258,6 +265,7 @@ def test_a_passkey_signs_in_alone_and_as_the_second_factor(guests, language, wid
     assert guest.page.evaluate("document.activeElement.id") == "use-passkey"
 
 
+@pytest.mark.slow
 def test_a_key_that_verifies_nobody_is_a_second_factor_only(guests):
     guest = Guest(guests)
     give_device(guest.page, transport="usb", hasResidentKey=False, hasUserVerification=False, isUserVerified=False)
@@ -267,6 +275,7 @@ def test_a_key_that_verifies_nobody_is_a_second_factor_only(guests):
     guest.press("#use-passkey", "/devices")
 
 
+@pytest.mark.slow
 @EACH
 def test_what_needs_a_new_proof_asks_for_one_and_comes_back(guests, language, width):
     guest = Guest(guests, language=language, width=width)
@@ -295,6 +304,7 @@ def test_what_needs_a_new_proof_asks_for_one_and_comes_back(guests, language, wi
         guest.press("form[action$='/totp'] button", "#secret")
 
 
+@pytest.mark.slow
 @EACH
 def test_what_is_wrong_is_in_sight(guests, language, width):
     guest = Guest(guests, language=language, width=width)
@@ -322,6 +332,7 @@ def test_a_browser_without_passkeys_shows_no_button_for_them(guests):
     assert not guest.page.is_visible("#use-passkey")
 
 
+@pytest.mark.slow
 @EACH
 def test_enter_that_is_pressed_twice_sends_a_form_once(guests, language, width):
     guest = Guest(guests, language=language, width=width)
@@ -355,6 +366,7 @@ def test_a_form_that_was_sent_is_sent_again_when_its_page_comes_back(guests):
     guest.press("button.main", "/devices")
 
 
+@pytest.mark.slow
 @EACH
 def test_a_passkey_does_not_keep_who_did_not_want_to_stay_signed_in(guests, language, width):
     guest = Guest(guests, language=language, width=width)

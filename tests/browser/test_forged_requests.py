@@ -64,6 +64,7 @@ def attacks(url, sid):
     yield f"<img src='{url}/console/sign-out'><iframe src='{url}/console/devices'></iframe>"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", HOSTS)
 def test_B03_B04_another_site_changes_nothing(visitors, service, evil, host):
     page = visitors.come()

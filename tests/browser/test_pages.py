@@ -26,6 +26,7 @@ def findings(page):
     return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found["violations"] if each["impact"] in SERIOUS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("language", "width", "scheme"),
     [
@@ -72,6 +73,7 @@ def test_B07_the_pages_fit_the_screen_and_everybody_can_use_them(visitors, servi
     assert seen == [first, first, second, second, third]
 
 
+@pytest.mark.slow
 def test_a_device_is_ended_by_keyboard_alone_and_told_why(visitors, service):
     page, other = visitors.come(language="en-GB"), visitors.come(user_agent=IPHONE)
     visitors.sign_in(other)
@@ -98,6 +100,7 @@ def test_a_device_is_ended_by_keyboard_alone_and_told_why(visitors, service):
     assert other.inner_text("#reason") == "您已被踢下线"
 
 
+@pytest.mark.slow
 def test_B08_what_others_say_of_themselves_is_shown_and_does_nothing(visitors, service):
     page = visitors.come(width=360)
     visitors.sign_in(page)

@@ -50,6 +50,7 @@ def verify(service, credential):
         return service.app.extensions["tessera"].running[""].accounts.passkeys.verify_login(credential)
 
 
+@pytest.mark.repeats("browser_is")
 @WHICH
 def test_a_passkey_is_made_once_and_logs_in_without_a_name(visitors, service, browser_is):
     person = Person(visitors, browser_is)
@@ -80,6 +81,7 @@ def test_a_login_sends_what_the_device_has_signed(visitors, service):
     assert sorted(body["passkey"]["response"])[:3] == ["authenticatorData", "clientDataJSON", "signature"]
 
 
+@pytest.mark.repeats("browser_is")
 @WHICH
 def test_a_key_that_finds_no_passkey_by_itself_is_a_second_factor(visitors, service, browser_is):
     """As security keys are: the browser is told which of them to ask."""

@@ -21,6 +21,7 @@ def two_tabs(visitors):
     return first, second
 
 
+@pytest.mark.slow
 def test_two_tabs_whose_access_token_has_expired_renew_it_once(visitors, service):
     tabs = two_tabs(visitors)
     service.clock.now += EXPIRY
@@ -36,6 +37,7 @@ def test_two_tabs_whose_access_token_has_expired_renew_it_once(visitors, service
     assert service.asked[REFRESH] == 1
 
 
+@pytest.mark.slow
 def test_what_was_pressed_after_the_expiry_is_done_without_a_second_press(visitors, service):
     first, second = two_tabs(visitors)
     service.login()
@@ -77,6 +79,7 @@ def test_the_browser_keeps_the_cookies_of_localhost_and_gives_scripts_one_of_the
         assert kept[name]["value"].rpartition(".")[2] not in held
 
 
+@pytest.mark.repeats("locks")
 @pytest.mark.parametrize("locks", ["web locks", "no web locks"])
 def test_scripts_of_two_tabs_renew_once_and_go_on(visitors, service, locks):
     tabs = two_tabs(visitors)

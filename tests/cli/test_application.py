@@ -76,6 +76,7 @@ def test_an_instance_folder_that_cannot_be_made_is_one_sentence(tmp_path, comman
     assert_refused(in_app(app, *command), f"the folder {folder} cannot be made: Not a directory")
 
 
+@pytest.mark.slow
 def test_flask_finds_the_commands_by_the_name_tessera(tmp_path):
     (tmp_path / "app.py").write_text(
         "from flask import Flask\n"

@@ -38,6 +38,7 @@ def site(url):
     close(app)
 
 
+@pytest.mark.repeats("url")
 def test_G01_it_says_why_somebody_was_logged_out_at_14_03(site):
     done = in_app(site, "audit", "7", "--at", "14:03")
     assert done.exit_code == 0
@@ -50,6 +51,7 @@ def test_G01_it_says_why_somebody_was_logged_out_at_14_03(site):
     assert done.stdout.splitlines()[-1] == "5 events"
 
 
+@pytest.mark.repeats("url")
 def test_for_machines_it_is_json(site):
     lines = in_app(site, "audit", "7", "--json").stdout.splitlines()
     assert [json.loads(line)["event"] for line in lines] == [
@@ -60,17 +62,20 @@ def test_for_machines_it_is_json(site):
     assert json.loads(in_app(site, "audit", "7", "--json", "--limit", "1").stdout)["at"].endswith("T15:03:00Z")
 
 
+@pytest.mark.repeats("url")
 def test_only_so_many_and_only_of_that_time_are_told(site):
     assert in_app(site, "audit", "7", "--limit", "2").stdout.splitlines()[-1] == "2 events"
     assert in_app(site, "audit", "7", "--at", "03:00").stdout == "no event is recorded for that time\n"
     assert in_app(site, "audit", "8").stdout.splitlines()[-1] == "1 events"
 
 
+@pytest.mark.repeats("url")
 @pytest.mark.parametrize("time", ["x", "25:00", "2026-13-01T00:00", ""])
 def test_what_is_no_time_is_refused(site, time):
     assert_refused(in_app(site, "audit", "7", "--at", time), "--at takes a time")
 
 
+@pytest.mark.repeats("url")
 def test_of_somebody_of_whom_nothing_is_recorded_it_says_so(site):
     assert_refused(in_app(site, "audit", "9"), "no live session of 9")
 
@@ -100,6 +105,7 @@ def test_the_service_is_asked_by_phone_also_for_somebody_who_is_gone(run, servic
     assert_refused(run("audit", PHONE), "there is no user with the phone number, e-mail address or id")
 
 
+@pytest.mark.repeats("name")
 @pytest.mark.parametrize("name", HOSTILE)
 def test_G02_a_hostile_device_forges_no_line(run, service, name):
     add(run, "13900139000")

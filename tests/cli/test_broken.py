@@ -43,6 +43,7 @@ def test_F02_a_broken_file_is_one_sentence(run, host, broken_file, name):
     assert_refused(in_app(host("", storage=url), *COMMANDS[name]), "")
 
 
+@pytest.mark.repeats("kind")
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("kind", UNREACHABLE)
 def test_F02_K08_a_server_that_does_not_answer_is_one_sentence_without_its_password(run, host, kind, name):
@@ -54,6 +55,7 @@ def test_F02_K08_a_server_that_does_not_answer_is_one_sentence_without_its_passw
         assert "hunter2" not in result.output
 
 
+@pytest.mark.repeats("kind")
 @pytest.mark.parametrize("kind", UNREACHABLE)
 def test_F02_K08_so_it_is_where_the_sessions_were_to_go(run, tmp_path, kind):
     result = run("sessions", "move", "--from", f"sqlite:///{tmp_path}/source.db", "--to", UNREACHABLE[kind])
@@ -66,6 +68,7 @@ def test_F02_workers_that_cannot_be_asked_for_are_one_sentence(run, kind):
     assert_refused(run("workers", "--store", UNREACHABLE[kind]), "")
 
 
+@pytest.mark.repeats("kind")
 @pytest.mark.parametrize("kind", UNREACHABLE)
 def test_F02_K08_the_doctor_says_what_is_broken_among_all_else(run, kind):
     result = run("doctor", "--store", UNREACHABLE[kind])

@@ -101,6 +101,7 @@ class Traveller:
             tessera_of(app).login(id_of(app, OTHER))
 
 
+@pytest.mark.slow
 def test_S03_R03_nobody_is_logged_out_let_in_or_pardoned_on_a_journey_through_every_storage(run, tmp_path):
     add(run)
     add(run, OTHER)
@@ -196,6 +197,7 @@ def test_a_storage_is_not_moved_onto_itself_however_it_is_spelt(run, tmp_path, s
     assert_refused(result, "--from and --to are the same storage")
 
 
+@pytest.mark.repeats("url")
 def test_a_storage_on_a_server_is_not_moved_onto_itself_either(run, url):
     fill(url)
     assert_refused(run("sessions", "move", "--from", url, "--to", url), "--from and --to are the same storage")
@@ -244,6 +246,7 @@ def test_where_they_go_has_to_be_said(run, service):
 # -- Faults ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_F02_a_move_that_was_interrupted_is_one_sentence_and_may_be_done_again(run, tmp_path):
     source, target = (f"sqlite:///{tmp_path}/{name}.db" for name in ("source", "target"))
     fill(source, 3)

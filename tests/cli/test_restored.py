@@ -41,6 +41,7 @@ def assert_spent(app, issued):
         runtime_of("").sessions.refresh(issued.refresh_token, UNKNOWN_CLIENT)
 
 
+@pytest.mark.repeats("url")
 def test_F04_all_sessions_are_over_everywhere_and_who_logs_in_again_is_in(url, host):
     here, there = host("", storage=url), host("", storage=url)
     sessions = [log_in(here, "u-1"), log_in(there, "u-2")]

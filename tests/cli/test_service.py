@@ -140,6 +140,7 @@ def test_a_command_for_a_service_that_is_not_there_makes_none(run, tmp_path, wor
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.repeats("kind")
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 @pytest.mark.parametrize("words", LOOKING, ids=" ".join)
 def test_a_command_for_a_storage_without_tables_makes_none(run, tmp_path, words, kind):
@@ -150,6 +151,7 @@ def test_a_command_for_a_storage_without_tables_makes_none(run, tmp_path, words,
         assert list((tmp_path / "stores").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["redis8", "redis8-cluster"])
 def test_a_command_for_an_empty_redis_leaves_it_empty(run, kind, tmp_path):
     with store_url(kind, tmp_path) as url:

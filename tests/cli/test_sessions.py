@@ -46,6 +46,7 @@ def test_an_unknown_session_is_refused_in_one_sentence(run, service, sid):
     assert_refused(run("sessions", "end", sid), "no such session")
 
 
+@pytest.mark.repeats("name")
 @pytest.mark.parametrize("name", HOSTILE)
 def test_G02_a_hostile_device_or_browser_forges_no_line(run, service, tmp_path, name):
     with service.app_context():
@@ -61,6 +62,7 @@ def test_G02_a_hostile_device_or_browser_forges_no_line(run, service, tmp_path, 
         assert [len(line.split("\t")) for line in lines] == [5, 5, 1]
 
 
+@pytest.mark.repeats("user")
 @pytest.mark.parametrize("user", ["", "a\nb", "\udcff", "x" * 256])
 def test_T08_who_cannot_be_called_so_is_refused_in_one_sentence(run, service, user):
     assert_refused(run("sessions", "end-user", user), "user id")
@@ -84,6 +86,7 @@ def test_a_user_who_is_disabled_is_found_by_phone_and_by_id(run, service):
         assert run("sessions", "list", name).stdout == "0 live sessions\n"
 
 
+@pytest.mark.repeats("act")
 @pytest.mark.parametrize("act", ["list", "end-user"])
 @pytest.mark.parametrize("name", ["nobody", "13900139000", "2", "01", str(2**63 - 1), str(2**63), "9" * 30, "１"])
 def test_nobody_of_that_name_is_told_in_one_sentence(run, service, act, name):

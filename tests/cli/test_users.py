@@ -63,6 +63,7 @@ def test_a_phone_number_that_is_taken_is_refused_in_one_sentence(run, service):
     assert_refused(add(run), "taken")
 
 
+@pytest.mark.repeats("act")
 @pytest.mark.parametrize("phone", ["123", "１３８００１３８０００", "\udcff", "138\n00138000", "a@"])
 @pytest.mark.parametrize("act", ["add", "disable", "enable", "delete"])
 def test_what_is_no_phone_number_is_refused_in_one_sentence(run, service, act, phone):
@@ -92,6 +93,7 @@ def test_who_has_lost_his_second_factor_gets_rid_of_it(run, service):
         assert runtime.accounts.second_factors.names_of(str(user.id)) == ()
 
 
+@pytest.mark.repeats("act")
 @pytest.mark.parametrize("act", ["disable", "enable", "delete", "scope"])
 def test_an_unknown_phone_number_is_refused_in_one_sentence(run, service, act):
     more = ["a"] if act == "scope" else []
@@ -131,6 +133,7 @@ def test_S03_deleting_removes_the_user_and_the_sessions(run, service):
     assert run("users", "list").stdout == ""
 
 
+@pytest.mark.slow
 def test_A02_the_keys_of_a_user_reach_as_far_as_the_scope_that_he_was_given(run, service):
     add(run, "13900139000", "--scope", " orders:read  orders:write orders:read ")
     assert run("users", "list").stdout.endswith("\t-\torders:read orders:write\n")
@@ -160,6 +163,7 @@ def test_a_scope_that_no_token_can_hold_is_refused_in_one_sentence(run, service,
     assert_refused(run("users", "scope", PHONE, scope), "1024 bytes")
 
 
+@pytest.mark.repeats("name")
 @pytest.mark.parametrize("name", HOSTILE)
 def test_G02_a_hostile_name_in_the_table_forges_no_line(run, service, tmp_path, name):
     with closing(sqlite3.connect(tmp_path / "tessera.db")) as database, database:

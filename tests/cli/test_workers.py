@@ -78,6 +78,7 @@ def test_G02_a_worker_with_a_hostile_name_forges_no_line(host, name):
     assert len(line.split("\t")) == 5
 
 
+@pytest.mark.repeats("url")
 def test_S01_a_worker_is_listed_as_soon_as_it_listens(url, host):
     app = host("", storage=url)
     with app.app_context():

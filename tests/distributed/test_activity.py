@@ -30,6 +30,7 @@ def is_confirmed(url, sid):
     return session.confirmed
 
 
+@pytest.mark.slow
 @KINDS
 def test_X12_a_worker_that_has_had_its_requests_writes_what_waits(kind):
     with fresh("sqlite") as url, Gunicorn(url, workers=1, kind=kind, options=("--max-requests", "1")) as gunicorn:
@@ -41,6 +42,7 @@ def test_X12_a_worker_that_has_had_its_requests_writes_what_waits(kind):
         assert is_confirmed(url, sid)
 
 
+@pytest.mark.slow
 @KINDS
 def test_X12_workers_that_are_stopped_gracefully_write_what_waits(kind):
     with fresh("sqlite") as url:

@@ -29,6 +29,7 @@ with app.app_context():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(why_not("postgres")), reason=why_not("postgres") or "there is a PostgreSQL")
 @pytest.mark.parametrize(
     ("options", "is_left_alone"),

@@ -76,6 +76,7 @@ def headings_of(path: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+@pytest.mark.slow
 def test_the_tests_named_for_the_requirements_exist_and_none_is_left_out():
     text = (ROOT / "docs" / "requirements.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| ([A-Z]\d{1,2}) \|.*\| ([^|]*) \|$", text, re.MULTILINE))

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.timeout(900)
 """An example may be a test run of its own, and the machine may be busy with others."""
 
 
+@pytest.mark.repeats("path")
 @pytest.mark.parametrize("path", documents_with("python"), ids=name_of)
 def test_every_python_block_of_a_document_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
@@ -51,6 +52,7 @@ def test_an_example_that_shows_something_else_fails(tmp_path: Path):
         [example.evaluate() for example in document.examples()]
 
 
+@pytest.mark.repeats("path")
 @pytest.mark.parametrize("path", documents_with("python"), ids=name_of)
 def test_the_tests_that_a_document_shows_pass(path: Path, tmp_path: Path):
     tests = [file.name for file in write_files(path, tmp_path) if file.name.startswith("test_")]

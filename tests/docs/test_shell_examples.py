@@ -65,6 +65,7 @@ def test_every_block_is_of_a_language_that_is_run(path: Path):
     assert path.read_text("utf-8").count("\n```") == 2 * len(blocks_of(path))
 
 
+@pytest.mark.repeats("path")
 @pytest.mark.parametrize("path", documents_with("bash"), ids=name_of)
 def test_every_shell_block_does_what_the_document_shows(path: Path, demo: Any, surroundings: dict[str, str]):
     blocks = [block for block in blocks_of(path) if block.language == "bash" and not SERVES.search(block.text)]
@@ -161,6 +162,7 @@ def test_the_stand_in_for_curl_does_what_the_documents_need(demo: Any, surroundi
         assert json.loads(done.stdout) == answer
 
 
+@pytest.mark.repeats("path")
 @pytest.mark.parametrize("path", [path for path in documents_with("bash") if SERVES.search(path.read_text("utf-8"))])
 def test_an_example_that_serves_answers_as_the_document_shows(
     path: Path, serve_flask: Any, surroundings: dict[str, str], tmp_path: Path
@@ -185,6 +187,7 @@ def dev() -> ModuleType:
     return module
 
 
+@pytest.mark.repeats("path")
 @pytest.mark.parametrize("path", documents_with("sh"), ids=name_of)
 def test_every_command_of_set_up_exists(path: Path, dev: ModuleType, surroundings: dict[str, str], tmp_path: Path):
     for words in commands_of(path):

@@ -129,6 +129,7 @@ def test_after_refuses_a_login_as_before(after: Example, body: Any, text: str):
     assert (answer.status_code, answer.get_json()) == (200, {"code": 4103, "msg": text})
 
 
+@pytest.mark.slow
 def test_L07_after_lets_nobody_guess_without_limit(after: Example):
     client = make_app(after).test_client()
     wrong = {"phone": PHONE, "password": "wrong"}

@@ -18,6 +18,7 @@ def test_X4_F02_another_process_locks_the_file_for_a_second():
     assert_clean(lock_database("sqlite", 1, lengths=(1,)), faults=1)
 
 
+@pytest.mark.slow
 @on("postgres")
 @pytest.mark.parametrize(
     "titles", shortly([POSTGRES_OUTAGES, POSTGRES_LOSSES, POSTGRES_HANGS], 2), ids=["gone", "lossy", "mute"]
@@ -38,6 +39,7 @@ def test_X5_F02_F05_mariadb_is_broken_under_an_application(name, titles):
     assert tally.unavailable > 0
 
 
+@pytest.mark.slow
 @on("redis8")
 def test_X6_F02_redis_is_broken_in_every_way_under_an_application(name):
     assert_clean(break_server(name, 1), faults=12)
@@ -48,6 +50,7 @@ def test_X6_F02_older_redis_and_valkey_are_broken_too(name):
     assert_clean(break_server(name, 1, only=REDIS_LOSSES), faults=len(REDIS_LOSSES))
 
 
+@pytest.mark.slow
 @on("valkey9")
 def test_X6_F02_redis_is_loading(name):
     assert_clean(load_slowly(name, 1), faults=1)

@@ -13,6 +13,7 @@ def test_X10_F07_a_clock_steps_and_is_set_right_again(name):
     assert_clean(step_clocks(name, 1), faults=len(STEPS))
 
 
+@pytest.mark.slow
 @on("postgres", "redis8", long=("mariadb",))
 def test_X10_F07_a_clock_steps_where_workers_listen_for_endings(name):
     assert_clean(step_clocks(name, 1, only=("-1 day", "+10 years")), faults=2)

@@ -16,12 +16,14 @@ def processes():
         yield processes
 
 
+@pytest.mark.repeats("name")
 @pytest.mark.unix("fork")
 @on("sqlite", "postgres", long=("mariadb", "redis8", "redis8-cluster"))
 def test_X12_a_process_forks_after_it_has_used_its_storage(processes, name):
     assert_clean(fork_after_use(name, 2, processes=processes), faults=2)
 
 
+@pytest.mark.repeats("name")
 @pytest.mark.unix("SIGSTOP")
 @on("sqlite", "postgres", "redis8", long=("mariadb",))
 def test_X12_a_worker_that_slept_refuses_with_its_very_next_request(processes, name):
@@ -36,11 +38,13 @@ def test_X12_F02_without_file_descriptors_it_is_503_and_all_is_well_once_there_a
     assert tally.unavailable > 0
 
 
+@pytest.mark.slow
 @on("postgres", "redis8", long=("mariadb",))
 def test_X12_F03_a_worker_that_cannot_hear_asks_the_storage_and_alone_it_refuses(name):
     assert_clean(deafen(name, 2), faults=3)
 
 
+@pytest.mark.slow
 @on("postgres", long=("mariadb", "redis8"))
 def test_X12_one_gevent_worker_serves_a_crowd_on_a_slow_storage(name):
     assert_clean(cooperate(name, 1), faults=1)

@@ -19,6 +19,7 @@ def processes():
         yield processes
 
 
+@pytest.mark.repeats("name")
 @on("sqlite", "postgres", "mariadb", "redis8", "redis8-cluster", long=("redis6", "valkey9", "valkey9-cluster"))
 def test_X7_R03_many_threads_of_many_processes_get_one_successor(processes, name):
     tally = race_in(processes, name, 3)
@@ -32,10 +33,12 @@ def test_X7_R03_many_threads_get_one_successor_from_memory():
     assert tally.refreshes_raced == 20 * 16
 
 
+@pytest.mark.slow
 def test_S01_logged_out_in_one_process_is_refused_in_every_other():
     assert_clean(log_out("sqlite", 12), faults=12)
 
 
+@pytest.mark.slow
 @on("sqlite", "redis8", long=("postgres", "mariadb"))
 def test_S04_R09_a_refresh_amid_a_password_change_or_a_deletion_gives_nothing_that_is_good(name):
     tally = end_amid_refreshes(name, 20)
@@ -43,6 +46,7 @@ def test_S04_R09_a_refresh_amid_a_password_change_or_a_deletion_gives_nothing_th
     assert tally.refreshes_raced == 20 * 15
 
 
+@pytest.mark.slow
 @on("sqlite", "postgres", "redis8", long=("mariadb",))
 def test_X1_F01_a_kill_under_load_loses_nothing_that_was_acknowledged(name):
     tally = crash(name, 1)

@@ -93,6 +93,7 @@ def front_end(request, shop, tmp_path):
     made.close()
 
 
+@pytest.mark.repeats("front_end")
 def test_R01_many_requests_that_meet_an_expired_token_cause_one_refresh(shop, front_end):
     assert front_end("login", {"phone": "13800138000"}) == ["ok"]
     assert front_end("request", "/auth/me", times=8) == ["ok"] * 8
@@ -103,6 +104,7 @@ def test_R01_many_requests_that_meet_an_expired_token_cause_one_refresh(shop, fr
     assert front_end("ended") == []
 
 
+@pytest.mark.repeats("front_end")
 def test_a_session_that_is_over_is_told_once_with_its_reason(shop, front_end):
     front_end("login", {"phone": "13800138000"})
     shop.kick()
@@ -112,6 +114,7 @@ def test_a_session_that_is_over_is_told_once_with_its_reason(shop, front_end):
     assert shop.asked["/auth/refresh"] == 0
 
 
+@pytest.mark.repeats("front_end")
 def test_a_refresh_that_is_refused_ends_the_session_too(shop, front_end):
     front_end("login", {"phone": "13800138000"})
     shop.kick()
@@ -121,6 +124,7 @@ def test_a_refresh_that_is_refused_ends_the_session_too(shop, front_end):
     assert front_end("ended") == ["session_kick"]
 
 
+@pytest.mark.repeats("front_end")
 def test_after_a_logout_the_token_is_refused(shop, front_end):
     front_end("login", {"phone": "13800138000"})
     assert front_end("logout") == ["ok"]

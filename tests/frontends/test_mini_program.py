@@ -77,6 +77,7 @@ def ticket_of(program, credentials):
     return answer["next"]["ticket"]
 
 
+@pytest.mark.repeats("program")
 def test_a_code_registers_and_another_one_logs_in_again(program, town):
     registered(program, town)
     assert program("request", "/auth/me") == ["ok"]
@@ -87,6 +88,7 @@ def test_a_code_registers_and_another_one_logs_in_again(program, town):
     assert program("request", "/auth/me") == ["ok"]
 
 
+@pytest.mark.repeats("program")
 @pytest.mark.parametrize("way", ["password", "code"])
 def test_the_second_step_goes_on_from_the_ticket_of_the_first(program, town, way):
     with_generator(program, town)
@@ -98,6 +100,7 @@ def test_the_second_step_goes_on_from_the_ticket_of_the_first(program, town, way
     assert program("request", "/auth/me") == ["ok"]
 
 
+@pytest.mark.repeats("program")
 def test_what_was_got_in_two_steps_is_refreshed_once_for_all_who_need_it(program, town):
     with_generator(program, town)
     ticket = ticket_of(program, {"phone": PHONE, "password": PASSWORD})
@@ -107,6 +110,7 @@ def test_what_was_got_in_two_steps_is_refreshed_once_for_all_who_need_it(program
     assert town.asked["/auth/refresh"] == 1
 
 
+@pytest.mark.repeats("program")
 def test_a_trusted_device_is_not_asked_again_even_after_a_logout(program, town):
     with_generator(program, town)
     ticket = ticket_of(program, {"phone": PHONE, "password": PASSWORD})
@@ -116,6 +120,7 @@ def test_a_trusted_device_is_not_asked_again_even_after_a_logout(program, town):
     assert town.asked["/auth/second-factor"] == 1
 
 
+@pytest.mark.repeats("program")
 @pytest.mark.parametrize("way", ["totp", "password", "code"])
 def test_a_step_up_lets_through_what_was_refused_for_an_old_login(program, town, way):
     with_generator(program, town)

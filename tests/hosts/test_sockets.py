@@ -280,6 +280,7 @@ ENDINGS = {
 }
 
 
+@pytest.mark.repeats("kind")
 @pytest.mark.parametrize("way", ENDINGS)
 def test_Q05_a_socket_is_closed_with_the_reason_when_its_session_ends_elsewhere(site, kind, way):
     slug, end = ENDINGS[way]
@@ -291,6 +292,7 @@ def test_Q05_a_socket_is_closed_with_the_reason_when_its_session_ends_elsewhere(
     other.close()
 
 
+@pytest.mark.repeats("place", "kind")
 def test_Q05_on_every_kind_of_storage(place, kind):
     with site_on(place) as site:
         pair = site.login()
@@ -299,6 +301,7 @@ def test_Q05_on_every_kind_of_storage(place, kind):
         assert client.ending() == "session_kick"
 
 
+@pytest.mark.repeats("kind")
 def test_Q05_ending_the_others_leaves_the_one_that_did_it(site, kind):
     here, there = site.login(), site.login()
     client, other = connect(site, kind, here), connect(site, kind, there)
@@ -310,6 +313,7 @@ def test_Q05_ending_the_others_leaves_the_one_that_did_it(site, kind):
     assert client.ending() == "session_kick"
 
 
+@pytest.mark.repeats("kind")
 def test_Q05_an_ending_that_is_told_twice_leaves_a_later_login_alone(site, kind):
     site.end(lambda tessera: tessera.revoke_user(7))
     pair = site.login()
@@ -327,6 +331,7 @@ def test_Q05_an_ending_that_is_told_twice_leaves_a_later_login_alone(site, kind)
     assert client.ending() == "session_kick"
 
 
+@pytest.mark.repeats("kind")
 def test_Q05_a_socket_is_closed_when_its_session_expires_and_not_when_that_was_refreshed(tmp_path, kind):
     clock = Clock()
     with site_on(f"sqlite:///{tmp_path / 'tessera.db'}", clock, TESSERA_SESSION_IDLE=1000) as site:
@@ -341,6 +346,7 @@ def test_Q05_a_socket_is_closed_when_its_session_expires_and_not_when_that_was_r
         assert other.ending() == "session_expiry"
 
 
+@pytest.mark.repeats("kind")
 def test_Q05_what_the_storage_cannot_tell_is_closed(site, kind):
     """The file of the storage is put aside, and something else in its place."""
     client = connect(site, kind, site.login())
@@ -355,6 +361,7 @@ def test_Q05_what_the_storage_cannot_tell_is_closed(site, kind):
         aside.rename(site.folder)
 
 
+@pytest.mark.repeats("kind")
 def test_the_thread_that_watches_lives_as_long_as_anything_is_open(site, kind):
     assert site.connections.thread is None
     first, second = connect(site, kind, site.login()), connect(site, kind, site.login())
@@ -402,6 +409,7 @@ def test_a_bad_credential_is_refused_with_its_slug(site, kind):
     assert len(site.connections) == 0
 
 
+@pytest.mark.repeats("kind")
 def test_Q01_a_ticket_in_the_query_opens_one_socket_which_its_user_s_end_closes(site, kind):
     text = site.ticket(user=7)
     client = KINDS[kind](site, query=f"?ticket={text}")
@@ -411,6 +419,7 @@ def test_Q01_a_ticket_in_the_query_opens_one_socket_which_its_user_s_end_closes(
     assert client.ending() == "session_kick"
 
 
+@pytest.mark.repeats("kind")
 def test_a_socket_by_an_api_key_is_closed_when_that_is_revoked(site, kind):
     with site.app.app_context():
         made = site.tessera.api_keys.create(7, name="till")
@@ -447,6 +456,7 @@ def test_B04_a_cookie_opens_no_socket_for_others_where_socketio_lets_every_origi
 # -- Socket.IO alone ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_ticket_may_come_as_auth_which_no_log_shows(site):
     text = site.ticket(user=7)
     client = Chat(site, ticket=text)

@@ -163,12 +163,14 @@ HOSTS = (
 )
 
 
+@pytest.mark.repeats("mode")
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.__name__)
 def test_E01_a_refusal_keeps_its_envelope_its_status_and_its_challenge(host, mode):
     assert_same_refusals(host(**MODES[mode]), mode)
 
 
+@pytest.mark.repeats("mode")
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.__name__)
 def test_E01_a_refusal_is_not_what_the_application_does_with_its_own_errors(host, mode):
@@ -178,6 +180,7 @@ def test_E01_a_refusal_is_not_what_the_application_does_with_its_own_errors(host
     assert_same_refusals_of_endpoints(made, mode)
 
 
+@pytest.mark.repeats("mode")
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.__name__)
 def test_E01_endpoints_of_ours_answer_below_a_host_as_elsewhere(host, mode):

@@ -86,6 +86,7 @@ class Held:
             self.trusted_login["password"] = new
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["strict", "bounded"])
 @pytest.mark.parametrize("kind", STORES)
 def test_S04_L15_all_that_was_given_out_is_refused_by_another_process_of_the_service(

@@ -51,6 +51,7 @@ def guess(phone: str, number: int, *, by_code: bool) -> Any:
     return "POST", "/auth/login", body, from_anywhere()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", STORES)
 def test_L07_L09_of_100_guesses_at_once_from_as_many_addresses_ten_passwords_and_five_codes_are_checked(
     kind, tmp_path, password_hash

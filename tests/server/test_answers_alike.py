@@ -61,6 +61,7 @@ def answers(app: Flask, path: str, body: dict[str, Any], address: str) -> list[A
     return found
 
 
+@pytest.mark.repeats("app")
 @pytest.mark.parametrize("asked", ASKED)
 def test_L05_L07_L13_every_kind_of_account_is_answered_alike_up_to_the_limit_and_beyond(app, asked):
     path, body = ASKED[asked]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from .conftest import PASSWORD, PHONE, clean_environment
 
 
@@ -20,6 +22,7 @@ def make_key(server, token, **wanted):
     return reply.json["data"]
 
 
+@pytest.mark.slow
 def test_S01_a_key_made_on_one_server_is_used_on_the_other_and_ends_there_at_its_next_request(two_servers):
     first, second = two_servers
     token = log_in(first)
@@ -55,6 +58,7 @@ def test_A04_a_key_opens_none_of_the_other_routes_of_the_service(two_servers):
     assert server.call("DELETE", f"/auth/api-keys/{made['id']}", token=token).status == 200
 
 
+@pytest.mark.slow
 def test_S03_a_user_who_is_disabled_by_a_command_has_no_keys_any_more(serve, tmp_path):
     server = serve()
     key = make_key(server, log_in(server))["key"]

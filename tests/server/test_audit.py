@@ -59,6 +59,7 @@ def test_G01_a_login_says_who_when_where_and_how_it_went(app, written):
     }
 
 
+@pytest.mark.repeats("settings")
 @pytest.mark.parametrize("path", ["/login", "/auth/login"])
 @pytest.mark.parametrize("settings", [{}, {"TESSERA_HTTP_STATUS": "semantic"}, {"TESSERA_RESPONSE_FORMAT": "plain"}])
 def test_G01_every_refusal_at_login_is_written_with_its_reason(

@@ -26,6 +26,7 @@ def warnings_in(caplog):
     return [text for text in texts if text.startswith("SECRET_KEY")]
 
 
+@pytest.mark.repeats("kind")
 @pytest.mark.parametrize("kind", ["postgres", "redis8"])
 def test_X15_a_service_on_a_server_with_a_secret_of_its_own_starts_where_nothing_can_be_written(tmp_path, kind):
     (tmp_path / "file").write_text("")

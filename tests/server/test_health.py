@@ -77,6 +77,7 @@ def test_S01_the_bound_is_the_one_that_holds_in_this_mode(tmp_path, make_service
     assert (told["bound"], told["heard"]) == (bound, heard)
 
 
+@pytest.mark.repeats("far_url")
 def test_S01_on_a_storage_elsewhere_workers_that_are_overdue_are_counted(far_app, far_url):
     storage = open_storage(far_url)
     for name, age, delay in (("one", 0, 7), ("two", WORKER_OVERDUE, 86_400_000), ("three", 100, 8)):
@@ -89,6 +90,7 @@ def test_S01_on_a_storage_elsewhere_workers_that_are_overdue_are_counted(far_app
     wait_until(lambda: health(far_app)["revocation"]["workers"] == 4, "it is one of the workers")
 
 
+@pytest.mark.repeats("far_url")
 def test_F04_warnings_of_the_storage_are_counted(far_app):
     with far_app.app_context():
         description = far_app.extensions["tessera_service"].tessera.runtime.storage.describe()
@@ -96,6 +98,7 @@ def test_F04_warnings_of_the_storage_are_counted(far_app):
     assert health(far_app)["storage"] == told
 
 
+@pytest.mark.repeats("kind")
 @pytest.mark.parametrize("kind", STORES)
 def test_H03_a_real_server_names_no_host_process_address_or_version(serve, tmp_path, kind):
     with store_url(kind, tmp_path) as url:
@@ -162,6 +165,7 @@ def test_F02_a_storage_that_answers_slowly_again_and_again_is_not_asked_to_the_e
 MAKERS = {"redis8": lambda: RedisServer("redis8"), "postgres": PostgresServer}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", shortly(MAKERS))
 def test_F02_it_is_503_while_a_server_hangs_or_is_gone_and_200_again_by_itself(serve, kind):
     if reason := why_not(kind):

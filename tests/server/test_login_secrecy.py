@@ -113,6 +113,7 @@ def work_of(login: AccountPasswords, done: list[Profile], phone: str) -> dict[st
     return {family: sum(each.units for each in done if each.family == family) for family in {p.family for p in done}}
 
 
+@pytest.mark.repeats("users_url")
 def test_L05_L06_unknown_wrong_disabled_legacy_and_broken_accounts_cost_the_same_work(counted, password_hash):
     users, login, done = counted
     rows = {

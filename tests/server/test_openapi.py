@@ -73,6 +73,7 @@ def described(request, tmp_path_factory, password_hash):
             service.tessera.close(app)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "has_token"),
     [(POSITIVE, False), (POSITIVE, True), (NEGATIVE, False)],
@@ -171,6 +172,7 @@ def test_errors_on_the_way_are_as_described(described):
     }
 
 
+@pytest.mark.repeats("form")
 @pytest.mark.parametrize("form", FORMS)
 def test_every_route_but_pages_and_files_is_described(make_service, tmp_path, form):
     app = make_service(tmp_path, **FORMS[form])

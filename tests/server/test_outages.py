@@ -63,6 +63,7 @@ def test_G02_a_running_service_tells_once_that_its_storage_is_gone_and_why(serve
     assert_told_once(error, redis.port)
 
 
+@pytest.mark.slow
 def test_G02_logging_that_is_configured_after_the_application_is_made_has_the_line_too(tmp_path, run_program):
     """With `disable_existing_loggers`, as Flask's documentation and many hosts have it."""
     port = free_port()

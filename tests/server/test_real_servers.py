@@ -65,6 +65,7 @@ class TutorialClient:
         return reply.json
 
 
+@pytest.mark.slow
 def test_a_front_end_written_to_the_tutorial_works_unchanged(serve):
     server = serve(TESSERA_TOKEN_LIFETIME="2")
     client = TutorialClient(server)
@@ -92,6 +93,7 @@ def test_the_same_front_end_meets_statuses_where_they_were_asked_for(serve):
     assert client.detail() is not None
 
 
+@pytest.mark.slow
 def test_the_headers_on_the_wire_are_those_of_an_api_that_is_not_cached(server):
     reply = server.call("POST", "/login", GOOD)
     assert reply.headers["content-type"] == "application/json"
@@ -188,6 +190,7 @@ def command(folder: Path, environment: dict[str, str], *words: str, sent: str = 
     return forked.run("flask_tessera.cli", [*words, "--data", str(folder)], environment, sent)
 
 
+@pytest.mark.slow
 def test_S03_a_command_shuts_a_user_out_of_a_running_server_at_once(serve, tmp_path, environment):
     server = serve()
     token = server.log_in()
@@ -204,6 +207,7 @@ def test_S03_a_command_shuts_a_user_out_of_a_running_server_at_once(serve, tmp_p
 # -- Faults ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_semantic", [False, True], ids=["as the tutorial", "semantic"])
 def test_F02_X4_while_another_process_holds_the_database_writes_are_503_and_reads_go_on(
     serve, tmp_path, hold_lock, is_semantic
@@ -234,6 +238,7 @@ def test_F02_X4_while_another_process_holds_the_database_writes_are_503_and_read
     assert server.call("POST", "/login", GOOD).json["code"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.unix("way to take away a file that is open")
 def test_F02_while_the_file_is_away_nobody_logs_in_and_all_is_well_once_it_is_back(serve, tmp_path):
     server = serve()
@@ -269,6 +274,7 @@ def test_F02_a_data_folder_that_cannot_be_read_is_a_503(serve, tmp_path):
     assert 200 in (server.call("GET", "/healthz").status for _ in range(200))
 
 
+@pytest.mark.slow
 def test_L02_more_logins_than_slots_leave_the_detail_answering(serve):
     server = serve(TESSERA_HASH_SLOTS="1")
     token = server.log_in()
@@ -288,6 +294,7 @@ def test_H04_a_body_of_megabytes_is_refused_and_the_server_goes_on(server):
     wait_until(lambda: server.call("GET", "/healthz").status == 200, "it is well")
 
 
+@pytest.mark.repeats("proxies")
 @pytest.mark.parametrize("proxies", ["0", "1"])
 def test_L08_behind_waitress_a_forwarded_address_counts_where_proxies_are_trusted_and_nowhere_else(serve, proxies):
     server = serve(TESSERA_TRUSTED_PROXIES=proxies)
@@ -312,6 +319,7 @@ def test_a_signal_ends_the_server_cleanly_with_its_marks_written(serve, tmp_path
         assert database.execute("SELECT confirmed FROM tessera_sessions").fetchall() == [(1,)]
 
 
+@pytest.mark.slow
 def test_F01_a_server_that_was_killed_leaves_all_sessions_to_the_next(serve):
     first = serve()
     token, pair = first.log_in(), auth_login(first)
@@ -341,6 +349,7 @@ def test_X15_a_weak_setting_stops_the_start_with_one_sentence_and_no_traceback(s
     assert errors.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_L17_the_demo_user_has_a_random_password_that_is_printed_once(serve, tmp_path):
     passwords = []
     for _ in range(2):
@@ -409,6 +418,7 @@ def test_G01_whatever_a_server_logs_is_a_line_of_json(serve):
 # -- The first minute --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.unix("sh to paste into")
 def test_each_line_that_the_demo_shows_works_by_itself(serve, environment):
     if not shutil.which("curl"):

@@ -140,6 +140,7 @@ def command(folder, environment, url, *words: str, sent: str = "") -> str:
     return forked.run("flask_tessera.cli", [*words, "--data", str(folder), "--store", url], environment(), sent)
 
 
+@pytest.mark.slow
 def test_S03_two_machines_share_users_and_sessions(url, serve_from, tmp_path, environment):
     folders = [tmp_path / name for name in ("one", "two")]
     first, second = (serve_from(folder)("--store", url) for folder in folders)
@@ -217,6 +218,7 @@ def test_F02_a_database_that_is_read_only_can_be_read_and_a_write_says_that_it_f
     assert users.change(PHONE, name="Bob").name == "Bob"
 
 
+@pytest.mark.slow
 def test_F02_a_locked_table_can_be_read_and_a_write_gives_up(url, users):
     users.add(PHONE, "hash")
     with closing(psycopg.connect(url)) as other:

@@ -98,6 +98,7 @@ for worker in workers:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.unix("fork")
 @pytest.mark.parametrize("attempt", shortly(range(2)))
 def test_eight_processes_that_start_at_once_agree_on_one_secret(tmp_path, run_program, attempt):
@@ -317,6 +318,7 @@ print(app.test_client().get("/").status_code)
 """
 
 
+@pytest.mark.slow
 def test_a_wsgi_server_finds_the_factory_by_its_name(tmp_path, run_program):
     assert run_program(FACTORY, TESSERA_DATA_DIR=str(tmp_path)) == "200\n"
 
@@ -351,6 +353,7 @@ print([os.waitpid(worker, 0)[1] for worker in workers], works())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.unix("fork")
 def test_X12_a_service_that_was_used_before_the_fork_works_in_its_workers(tmp_path, run_program):
     assert run_program(PRELOADED, tmp_path) == "[0, 0, 0] True\n"

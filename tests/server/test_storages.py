@@ -33,6 +33,7 @@ def code(server, token: str) -> int:
     return answer
 
 
+@pytest.mark.slow
 def test_S01_S03_what_ends_on_one_server_or_by_a_command_is_refused_by_all(serve, far_url, tmp_path, environment):
     first, second = (serve("--store", far_url) for _ in range(2))
     mine, theirs = first.log_in(), second.log_in()
@@ -53,6 +54,7 @@ def test_S01_S03_what_ends_on_one_server_or_by_a_command_is_refused_by_all(serve
     assert [path.name for path in (tmp_path / "data").glob("*.db")] == USERS_FILE[far_url.partition(":")[0]]
 
 
+@pytest.mark.repeats("kind")
 @pytest.mark.parametrize("kind", STORES)
 def test_S11_the_service_tidies_up_on_every_storage(tmp_path, make_service, clock, kind):
     with store_url(kind, tmp_path) as url:

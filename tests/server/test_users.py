@@ -50,6 +50,7 @@ def in_file(path: Path) -> Users:
 # -- The table ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.repeats("users_url")
 def test_a_user_is_found_by_phone_and_by_id_as_it_was_added(users):
     added = users.add(PHONE, "hash", name="Ada", level=3, role="admin")
     assert users.by_phone(PHONE) == users.by_id(added.id) == users.get(PHONE) == added
@@ -117,6 +118,7 @@ def test_one_hash_of_each_kind_is_given(users):
     assert sorted(users.some_hashes()) == sorted(["", "%s $", argon2.format(1), argon2.format(2), stored[3]])
 
 
+@pytest.mark.repeats("users_url")
 @pytest.mark.parametrize("text", ["%s %(key)s %", "'; DROP TABLE service_users; --", "\U0001f600", "a\\b"])
 def test_any_text_is_kept_as_it_is(users, text):
     assert users.add(PHONE, text, name=text, role=text) == users.get(PHONE)
@@ -124,6 +126,7 @@ def test_any_text_is_kept_as_it_is(users, text):
     assert users.by_phone(text) is None
 
 
+@pytest.mark.repeats("users_url")
 @pytest.mark.parametrize("other", ["a ", "A", "á", "\uff41", "a\0", ""])
 def test_phone_numbers_are_compared_byte_by_byte(users, other):
     added = users.add("a", "hash")
@@ -133,6 +136,7 @@ def test_phone_numbers_are_compared_byte_by_byte(users, other):
     assert users.by_phone("a") == added
 
 
+@pytest.mark.repeats("users_url")
 @pytest.mark.parametrize("text", ["13800138000\0", "\ud800", "\udcff13800138000"])
 def test_F02_a_text_that_a_database_cannot_keep_leaves_it_as_no_error_but_ours(users, text):
     users.add(PHONE, "hash")
@@ -145,6 +149,7 @@ def test_F02_a_text_that_a_database_cannot_keep_leaves_it_as_no_error_but_ours(u
     assert users.by_phone(PHONE) is not None
 
 
+@pytest.mark.repeats("users_url")
 @pytest.mark.parametrize("number", [0, -1, 2**40, 2**63 - 1, 2**63, 10**40])
 def test_an_id_that_nobody_has_finds_nobody_or_is_refused_by_the_database(users, number):
     users.add(PHONE, "hash")
@@ -258,6 +263,7 @@ print(os.waitpid(process, 0)[1], users.get("13800138000").name)
 """
 
 
+@pytest.mark.repeats("users_url")
 @pytest.mark.unix("fork")
 def test_X12_a_child_process_opens_connections_of_its_own(users_url, tmp_path, run_program):
     assert run_program(FORKING, users_url, tmp_path / "users.db") == "0 Child\n"
@@ -393,6 +399,7 @@ def test_they_live_in_the_storage_if_that_is_sqlite_and_what_is_in_the_folder_is
     app.extensions["tessera_service"].tessera.close(app)
 
 
+@pytest.mark.repeats("users_url")
 def test_S03_machines_with_their_sessions_in_redis_share_users(users_url, tmp_path, make_service):
     if reason := why_not("redis8"):
         pytest.skip(reason)
@@ -501,6 +508,7 @@ def test_F02_connections_that_mysql_has_ended_are_replaced_without_a_word(mariad
         assert act()
 
 
+@pytest.mark.slow
 def test_F02_a_row_that_is_locked_in_mysql_can_be_read_and_a_write_gives_up(mariadb, tmp_path):
     users = open_users(mariadb, tmp_path / "never.db")
     users.add(PHONE, "hash")
@@ -536,6 +544,7 @@ def test_F02_a_user_of_mysql_who_may_not_make_the_table_is_told_what_to_grant(ma
     execute_mysql(mariadb, f"DROP USER {role}@'127.0.0.1'")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [PostgresServer, MariaDBServer], ids=["postgres", "mariadb"])
 def test_F02_users_of_a_server_that_hangs_are_a_fault_and_back_by_themselves(make, tmp_path):
     with make(fsync=True) as server:
@@ -567,6 +576,7 @@ def _finds(users: Users, phone: str) -> bool:
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.unix("fork")
 def test_X10_processes_that_make_the_table_at_once_all_find_it_made(users_url, tmp_path, run_program):
     write_file_of_0_1(tmp_path / "tessera.db")
@@ -610,6 +620,7 @@ print([os.waitpid(child, 0)[1] for child in children])
 # -- Administration ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.repeats("users_url")
 @pytest.mark.parametrize("phone", ["", "1380013800", "13800138000\n", "\udcff", "１３８００１３８０００"])
 @pytest.mark.parametrize("act", ["disable", "enable", "delete"])
 def test_what_is_no_phone_number_names_nobody(service, act, phone):
@@ -617,12 +628,14 @@ def test_what_is_no_phone_number_names_nobody(service, act, phone):
         getattr(administration, act)(service, phone)
 
 
+@pytest.mark.repeats("users_url")
 @pytest.mark.parametrize("act", ["disable", "enable", "delete"])
 def test_an_unknown_phone_is_told_to_an_administrator(service, act):
     with pytest.raises(NotFoundError):
         getattr(administration, act)(service, "13900139000")
 
 
+@pytest.mark.repeats("users_url")
 @pytest.mark.parametrize("password", ["", "seven!!", "x" * 1025, "with a NUL \0", "a surrogate \ud800"])
 def test_L03_L04_a_password_that_cannot_be_one_adds_nobody(service, password):
     with pytest.raises(InputError):
@@ -630,6 +643,7 @@ def test_L03_L04_a_password_that_cannot_be_one_adds_nobody(service, password):
     assert service.users.by_phone("13900139000") is None
 
 
+@pytest.mark.repeats("users_url")
 @pytest.mark.parametrize("password", ["Password1!", "13900139000", "AdaLovelace1815", "tessera2024"])
 def test_L04_a_common_password_is_refused_to_the_administrator_too(service, password):
     with pytest.raises(InputError) as caught:
@@ -643,6 +657,7 @@ def test_L04_a_common_password_is_refused_to_the_administrator_too(service, pass
     assert service.passwords.verify(service.users.get("13900139000").password_hash, PASSWORD)
 
 
+@pytest.mark.repeats("users_url")
 @pytest.mark.parametrize("name", ["a\nb", "\x1b[2Jgone", "a\tb", "\u202ebackwards", "\udcff", "\x00"])
 def test_G02_a_name_that_a_terminal_could_not_show_adds_nobody(service, name):
     with pytest.raises(InputError):
@@ -651,6 +666,7 @@ def test_G02_a_name_that_a_terminal_could_not_show_adds_nobody(service, name):
         administration.add(service, "13900139000", PASSWORD, role=name)
 
 
+@pytest.mark.repeats("users_url")
 def test_S03_disabling_ends_all_sessions_and_enabling_revives_none(service):
     tokens = [service.tessera.create_token(service.users.get(PHONE)) for _ in range(3)]
     assert administration.disable(service, PHONE) == 3
@@ -659,6 +675,7 @@ def test_S03_disabling_ends_all_sessions_and_enabling_revives_none(service):
     assert service.tessera.verify_token(service.tessera.create_token(service.users.get(PHONE))) is not None
 
 
+@pytest.mark.repeats("users_url")
 def test_S03_disabling_twice_is_as_good_as_once(service):
     administration.disable(service, PHONE)
     assert administration.disable(service, PHONE) == 0
@@ -667,6 +684,7 @@ def test_S03_disabling_twice_is_as_good_as_once(service):
     assert service.tessera.verify_token(service.tessera.create_token(service.users.get(PHONE))) is not None
 
 
+@pytest.mark.repeats("users_url")
 def test_S03_deleting_ends_all_sessions_and_the_phone_is_free_again(service):
     token = service.tessera.create_token(service.users.get(PHONE))
     assert administration.delete(service, PHONE) == 1
@@ -675,6 +693,7 @@ def test_S03_deleting_ends_all_sessions_and_the_phone_is_free_again(service):
     assert service.tessera.verify_token(token) is None
 
 
+@pytest.mark.repeats("users_url")
 def test_S04_a_new_password_ends_all_sessions(service):
     token = service.tessera.create_token(service.users.get(PHONE))
     administration.set_password(service, PHONE, "another password")

@@ -151,6 +151,7 @@ def test_a_listener_that_raises_keeps_nothing_from_being_written(bench):
     assert (new.confirmed, new.last_seen_at) == (True, T0 + 60)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_a_listener_has_ended_is_followed_by_another(bench):
     def raising(event):

@@ -134,6 +134,7 @@ def test_a_session_s_refreshes_are_kept_once_a_day(trail):
     assert [each.at for each in trail.read()] == [T0 + DAY, T0]
 
 
+@pytest.mark.slow
 def test_what_one_user_can_accumulate_is_bounded_and_failures_push_out_failures_only(trail, monkeypatch):
     monkeypatch.setattr(audit, "_TRIM_ONE_IN", 1)
     for number in range(1500):

@@ -135,6 +135,7 @@ def certain(codes, processes, typed):
             return Counter(each for told in processes.race((typed(code), 5)) for each in told), code
 
 
+@pytest.mark.repeats("kind")
 @pytest.mark.parametrize("kind", STORES)
 def test_L12_of_many_processes_one_is_let_in_and_no_guess_is_compared_beyond_the_limit(kind, tmp_path):
     with store_url(kind, tmp_path) as url, closing(open_storage(url)) as storage:

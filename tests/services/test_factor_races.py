@@ -25,6 +25,7 @@ def make_known(factors, turn, processes):
                 pass
 
 
+@pytest.mark.repeats("kind")
 @pytest.mark.parametrize("kind", STORES)
 def test_Q06_a_code_shown_20_times_at_once_by_four_processes_is_taken_once(kind, tmp_path):
     """One of TOTP, and one of recovery, again until no write was lost by a busy machine."""
@@ -55,6 +56,7 @@ def taken(storage, processes, name):
             continue
 
 
+@pytest.mark.slow
 def test_Q06_in_memory_too():
     factors = factors_over(open_storage("memory:"))
     for turn in range(20):
@@ -69,6 +71,7 @@ def test_Q06_in_memory_too():
             assert sum(race(PROCESSES * THREADS, show)) == 1, name
 
 
+@pytest.mark.repeats("kind")
 @pytest.mark.parametrize("kind", STORES)
 def test_L07_of_20_wrong_codes_at_once_five_are_checked(kind, tmp_path):
     with store_url(kind, tmp_path) as url:

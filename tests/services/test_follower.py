@@ -191,6 +191,7 @@ def test_F02_a_log_that_cannot_be_read_is_told_once_and_is_heard_again(bench, fo
     assert told_here(caplog)[-1] == "the revocation log can be read again"
 
 
+@pytest.mark.slow
 def test_a_worker_beats_after_it_has_read(bench, follower, steady, monkeypatch):
     follower.poll_once()
     (worker,) = listed(bench)
@@ -212,6 +213,7 @@ def test_a_worker_beats_after_it_has_read(bench, follower, steady, monkeypatch):
     assert later.beat_at == worker.beat_at + 5
 
 
+@pytest.mark.slow
 def test_S01_a_beat_tells_how_late_the_slowest_revocation_was_read(bench, follower, steady):
     bench.service.end(bench.log_in().session.sid, "logout")
     follower.poll_once()
@@ -366,6 +368,7 @@ print(follower.name)
 """
 
 
+@pytest.mark.repeats("kind")
 @pytest.mark.parametrize("kind", ["postgres", "mariadb", "redis8"])
 def test_a_process_that_ends_in_good_order_removes_its_worker(kind):
     if reason := why_not(kind):

@@ -296,6 +296,7 @@ def test_the_end_of_plain_cbor_is_found(value):
             end_of_item(data[:cut])
 
 
+@pytest.mark.slow
 @settings(max_examples=2000)
 @given(st.binary(max_size=120))
 def test_of_any_bytes_the_end_is_found_or_refused(data):
@@ -306,6 +307,7 @@ def test_of_any_bytes_the_end_is_found_or_refused(data):
             continue
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_an_assertion_or_attestation_in_which_a_byte_differs_is_a_wrong_code(data):

@@ -111,6 +111,7 @@ def test_nobody_is_closed_on_the_word_of_the_log_alone(bench, connections):
     assert line.closed == []
 
 
+@pytest.mark.slow
 def test_of_an_announced_ending_the_storage_is_asked_until_the_log_says_what_became_of_it(bench, connections):
     for name, entry in (
         (b"a" * 16, Revocation(FOR_EVER, "kick", b"a" * 16, is_intent=True)),
@@ -222,6 +223,7 @@ class DeafLog:
         return getattr(self._log, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [far_storage, lambda: open_storage("memory:")])
 def test_a_worker_that_cannot_hear_asks_the_storage_about_each(bench, make):
     storage = make()

@@ -424,6 +424,7 @@ def register(passkeys, user_id="7"):
     return certain(once)
 
 
+@pytest.mark.repeats("kind")
 @pytest.mark.parametrize("kind", STORES)
 def test_of_20_parallel_uses_of_one_assertion_one_succeeds(kind, tmp_path):
     with store_url(kind, tmp_path) as url:
@@ -447,6 +448,7 @@ def test_of_20_parallel_uses_of_one_assertion_one_succeeds(kind, tmp_path):
             storage.close()
 
 
+@pytest.mark.repeats("kind")
 @pytest.mark.parametrize("kind", STORES)
 def test_of_20_parallel_registrations_of_one_passkey_one_succeeds(kind, tmp_path):
     """By one session several times, and by several users: it is one passkey."""

@@ -416,6 +416,7 @@ os._exit(0)
     assert [json.loads(line)["purpose"] for line in path.read_text("utf-8").splitlines()] == ["login"] * 2
 
 
+@pytest.mark.slow
 def test_under_gevent_a_sender_that_waits_lets_others_run(tmp_path):
     pytest.importorskip("gevent")
     script = """

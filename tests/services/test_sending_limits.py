@@ -275,6 +275,7 @@ def test_L13_of_48_parallel_requests_for_one_recipient_one_is_sent(clock):
         assert_sent(race_threads(48, partial(asks, limits)), 1)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("restless")
 def test_L13_of_48_parallel_requests_of_one_network_as_many_are_sent_as_may_be(clock):
     for _ in range(10):
@@ -296,6 +297,7 @@ def requester(url):
     return ask
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", STORES)
 def test_L13_of_requests_in_four_processes_exactly_the_limits_get_through(kind, tmp_path):
     with store_url(kind, tmp_path) as url:
@@ -307,6 +309,7 @@ def test_L13_of_requests_in_four_processes_exactly_the_limits_get_through(kind, 
             assert_sent(chain(*[processes.receive(number) for number in range(4)]), 100)
 
 
+@pytest.mark.repeats("kind")
 @pytest.mark.parametrize("kind", STORES)
 def test_L13_of_requests_in_sixteen_threads_exactly_the_limits_get_through(kind, tmp_path):
     with store_url(kind, tmp_path) as url:

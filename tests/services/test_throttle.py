@@ -415,6 +415,7 @@ def guesser(url):
     return guess
 
 
+@pytest.mark.repeats("kind")
 @pytest.mark.parametrize("kind", STORES)
 def test_L07_of_100_parallel_guesses_of_4_processes_exactly_the_limit_is_checked(kind, tmp_path):
     with store_url(kind, tmp_path) as url:
@@ -426,6 +427,7 @@ def test_L07_of_100_parallel_guesses_of_4_processes_exactly_the_limit_is_checked
                 assert 10 - unanswered <= checked <= 10
 
 
+@pytest.mark.repeats("kind")
 @pytest.mark.parametrize("kind", STORES)
 def test_X1_what_was_counted_outlives_every_process(kind, tmp_path):
     with store_url(kind, tmp_path) as url:

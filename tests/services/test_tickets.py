@@ -238,16 +238,19 @@ def certain(issue, redeem_all):
             continue
 
 
+@pytest.mark.repeats("kind")
 @pytest.mark.parametrize("kind", STORES)
 def test_Q01_of_20_parallel_redemptions_of_a_single_use_ticket_one_succeeds(kind, tmp_path):
     assert race_of(kind, tmp_path, 1) == (1, [1, 1, 1])
 
 
+@pytest.mark.repeats("kind")
 @pytest.mark.parametrize("kind", STORES)
 def test_Q01_of_20_parallel_redemptions_as_many_succeed_as_there_are_uses(kind, tmp_path):
     assert race_of(kind, tmp_path, 7) == (7, [7, 7, 7])
 
 
+@pytest.mark.repeats("uses")
 @pytest.mark.parametrize("uses", [1, 7])
 def test_Q01_in_memory_too(uses):
     tickets = tickets_over(open_storage("memory:"))

@@ -584,6 +584,7 @@ SHORTEST_SPAN = 3 * LEEWAY_SLOTS
 
 
 # Whoever is told the times too knows more, so the first case holds for both.
+@pytest.mark.slow
 @pytest.mark.parametrize("told", shortly([told_times, told_generation]))
 def test_no_thief_and_victim_go_on_for_ever(
     told: Callable[[Decision], object], record_property: Callable[[str, object], None]

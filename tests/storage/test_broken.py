@@ -81,6 +81,7 @@ def test_F02_tables_that_somebody_dropped_are_made_anew(path, store):
             CALLS[name](store)
 
 
+@pytest.mark.repeats("mode")
 @pytest.mark.parametrize("mode", ["IMMEDIATE", "EXCLUSIVE"])
 def test_X4_while_another_process_holds_the_lock_writes_give_up_and_reads_go_on(mode, path, store):
     begin(store)
@@ -162,6 +163,7 @@ def run_script(script, path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.unix("limits of resources")
 def test_X3_a_full_disk_is_a_storage_that_is_unavailable(path):
     run_script(
@@ -285,6 +287,7 @@ print("done")
     )
 
 
+@pytest.mark.slow
 @pytest.mark.unix("fork")
 def test_X12_a_fork_while_other_threads_hold_every_lock_leaves_the_child_alive(path):
     run_script(

@@ -50,6 +50,7 @@ class TestSQLiteFile(StorageContract):
         return self.opened[-1]
 
 
+@pytest.mark.slow
 class TestEngineOfAHost(StorageContract):
     @pytest.fixture
     def storage(self, tmp_path):
@@ -222,6 +223,7 @@ class TestRedis8Cluster(OnAServer):
     kind = "redis8-cluster"
 
 
+@pytest.mark.slow
 class TestValkey9Cluster(OnAServer):
     kind = "valkey9-cluster"
 

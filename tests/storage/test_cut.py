@@ -124,6 +124,7 @@ def cut_everywhere(relay, step):
     raise AssertionError("the step has no end")
 
 
+@pytest.mark.repeats("url")
 def test_F05_a_login_is_there_whole_or_not_at_all(relay, cuttable, store):
     """It is never repeated by itself; a client that repeats it is told, or served."""
     begin(store)
@@ -145,6 +146,7 @@ def test_F05_a_login_is_there_whole_or_not_at_all(relay, cuttable, store):
     assert not over & {each.sid for each in store.sessions.list("", "7", at=T0)}
 
 
+@pytest.mark.repeats("url")
 def test_F05_a_refresh_has_one_successor(relay, cuttable, store):
     """What was lost on the way is repeated by itself, and gives the same token."""
     session = begin(store)
@@ -160,6 +162,7 @@ def test_F05_a_refresh_has_one_successor(relay, cuttable, store):
     assert cut_everywhere(relay, step) > 1
 
 
+@pytest.mark.repeats("url")
 def test_F05_a_replay_ends_the_session_once(relay, cuttable, store):
     cuttable.check()
 
@@ -175,6 +178,7 @@ def test_F05_a_replay_ends_the_session_once(relay, cuttable, store):
     assert cut_everywhere(relay, step) > 2
 
 
+@pytest.mark.repeats("url")
 def test_F05_an_ending_is_noted_once(relay, cuttable, store):
     cuttable.check()
 
@@ -187,6 +191,7 @@ def test_F05_an_ending_is_noted_once(relay, cuttable, store):
     assert cut_everywhere(relay, step) > 1
 
 
+@pytest.mark.repeats("url")
 def test_F05_the_end_of_all_may_be_asked_for_again(relay, cuttable, store):
     cuttable.check()
 

@@ -400,6 +400,7 @@ print(status, deaths)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.unix("fork")
 def test_X11_an_upgrade_that_dies_at_any_statement_can_be_started_again(place, storage):
     place.make_old()

@@ -352,6 +352,7 @@ def honest(rng: random.Random):
     return reader, token, LegacyClaims(user_id, issued_at, expires_at)
 
 
+@pytest.mark.slow
 def test_M06_ten_thousand_honest_tokens_are_accepted():
     rng = random.Random(6)
     for _ in range(10_000):

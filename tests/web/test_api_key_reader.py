@@ -71,6 +71,7 @@ def test_A05_a_seen_key_costs_no_look_into_the_storage_for_a_minute(new_site, st
     assert storage.counted(lambda: site.get("/who", key)) == (2, 1)
 
 
+@pytest.mark.slow
 def test_A05_a_wrong_checksum_costs_nothing(new_site, storage):
     site, key = (made := make(new_site, storage)), create(made).key
     wrong = [key[:-1] + ("A" if key[-1] != "A" else "B"), key[:-1], key + "A", "tsk_", "tsk_" + "A" * 70, key.upper()]

@@ -114,6 +114,7 @@ def app_of(url):
         tessera.close(app)
 
 
+@pytest.mark.slow
 def test_S01_a_key_made_in_one_process_is_used_in_another_and_ends_there(url, app_of):
     app, tessera = app_of()
     with WorkerProcesses(2, worker, url) as processes, app.app_context():
@@ -127,6 +128,7 @@ def test_S01_a_key_made_in_one_process_is_used_in_another_and_ends_there(url, ap
         assert insist(tessera.api_keys.list, 7) == []
 
 
+@pytest.mark.repeats("url")
 def test_S01_another_application_that_has_seen_a_key_hears_of_its_rotation_and_its_end(url, app_of):
     (one, tessera), (other, _) = app_of(), app_of()
     with one.app_context():
@@ -139,6 +141,7 @@ def test_S01_another_application_that_has_seen_a_key_hears_of_its_rotation_and_i
         wait_until(lambda: status(other, again.key) == 401, "the key is refused")
 
 
+@pytest.mark.repeats("url")
 @pytest.mark.parametrize("end", ["suspend", "password_change"])
 def test_A05_an_ended_owner_ends_the_keys_in_every_application(url, app_of, end):
     (one, tessera), (other, _) = app_of(), app_of()
@@ -153,6 +156,7 @@ def test_A05_an_ended_owner_ends_the_keys_in_every_application(url, app_of, end)
         assert insist(tessera.api_keys.list, 7) == []
 
 
+@pytest.mark.repeats("url")
 @pytest.mark.parametrize("overlap", [0, 600])
 def test_of_20_parallel_rotations_of_4_processes_none_is_lost_and_one_is_the_newest(url, app_of, overlap):
     app, tessera = app_of()
@@ -172,6 +176,7 @@ def test_of_20_parallel_rotations_of_4_processes_none_is_lost_and_one_is_the_new
         assert (key.id, key.name) == (made.id, "till")
 
 
+@pytest.mark.repeats("url")
 def test_racing_processes_never_make_more_keys_than_a_user_may_have(url, app_of):
     app, tessera = app_of()
     with app.app_context():
@@ -184,6 +189,7 @@ def test_racing_processes_never_make_more_keys_than_a_user_may_have(url, app_of)
         assert 45 + made <= there <= 50
 
 
+@pytest.mark.repeats("url")
 def test_of_racing_revocations_all_leave_the_key_ended(url, app_of):
     app, tessera = app_of()
     with app.app_context():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from .carriers import CREDENTIALS, ROUTES, TRANSPORTS, Shop, accepted, request_of
 
 SESSION_ROUTES = {route for route in ROUTES if "/auth/" in route} - {"`GET /auth/me`", "`GET /auth/verify`"}
 
 
+@pytest.mark.slow
 def test_A04_an_api_key_opens_no_route_of_sessions():
     opened = {route for transport in TRANSPORTS for route in accepted()["API key", transport]}
     assert opened & SESSION_ROUTES == set()

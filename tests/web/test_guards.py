@@ -1092,6 +1092,7 @@ def test_the_current_user_lives_in_threads_that_copy_the_request(new_site):
     assert site.get("/view", site.login().access_token).get_json() == {"seen": [7]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/sync", "/async"])
 def test_H08_sixty_four_threads_of_two_users_are_never_mixed_up(new_site, path):
     site = new_site()

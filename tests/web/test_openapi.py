@@ -73,6 +73,7 @@ def slugs_of(operation, status):
 # -- The document as a whole -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.repeats("form")
 @pytest.mark.parametrize("endpoints", [True, False], ids=["with endpoints", "without"])
 @pytest.mark.parametrize("form", FORMS)
 def test_the_document_is_valid_in_every_form_of_answers(new_site, form, endpoints):

@@ -35,6 +35,7 @@ def log_in(app, tessera):
         return tessera.login("7")
 
 
+@pytest.mark.repeats("kind")
 @pytest.mark.parametrize("kind", STORES)
 def test_another_application_is_refused_and_told_where_to_go(kind, tmp_path):
     with store_url(kind, tmp_path) as url:
@@ -99,6 +100,7 @@ def test_F02_a_storage_that_is_away_at_first_is_looked_at_later():
         log_in(app, tessera)
 
 
+@pytest.mark.repeats("kind")
 @pytest.mark.parametrize("kind", STORES)
 def test_the_doctor_tells_of_it_and_claims_nothing(kind, tmp_path):
     with store_url(kind, tmp_path) as url:

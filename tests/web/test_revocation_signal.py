@@ -111,6 +111,7 @@ def test_what_was_announced_is_told_when_it_has_happened(heard):
         assert next_in(queue) == RevocationNotice("kick", user_id="8")
 
 
+@pytest.mark.slow
 def test_nothing_runs_where_nobody_listens_and_what_never_happens_is_not_told(heard):
     site = make_site()
     queue = heard(make_site())
@@ -129,6 +130,7 @@ def test_nothing_runs_where_nobody_listens_and_what_never_happens_is_not_told(he
     assert other.empty()
 
 
+@pytest.mark.repeats("kind")
 @pytest.mark.parametrize("kind", ["sqlite", *SERVERS])
 def test_G03_every_worker_is_told_of_what_another_has_ended(kind, heard, tmp_path):
     with store_url(kind, tmp_path) as url:

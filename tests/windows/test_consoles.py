@@ -62,6 +62,7 @@ def run_all(folder: Path, encoding: str, commands: Sequence[Sequence[str]]) -> I
     return zip(json.loads(codes.read_text("utf-8")), *written, strict=True)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)  # twenty processes, one after the other
 @pytest.mark.parametrize("encoding", shortly(["gbk", "cp1252", "ascii"]))
 def test_every_command_prints_on_a_console_that_lacks_what_it_prints(tmp_path: Path, encoding: str):

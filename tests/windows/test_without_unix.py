@@ -41,10 +41,12 @@ def test_names_that_windows_lacks_are_kept_from_the_package_only():
     assert output_of("-c", program, str(HERE)) == "False False True\nno fcntl\n"
 
 
+@pytest.mark.slow
 def test_every_module_can_be_imported_without_what_windows_lacks():
     assert "imported" in output_of(WITHOUT_UNIX, str(HERE / "imports.py"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", shortly(["processes", "service"]))
 def test_the_service_and_several_processes_run_without_what_windows_lacks(program: str):
     assert output_of(str(HERE / f"{program}.py"), WITHOUT_UNIX)

@@ -96,6 +96,7 @@ def writer(url):
     return send
 
 
+@pytest.mark.slow
 @posix
 def test_lines_of_four_processes_do_not_mix(tmp_path):
     path = tmp_path / "messages.jsonl"

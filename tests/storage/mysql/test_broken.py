@@ -34,6 +34,7 @@ def stopped(server):
         server.cont()
 
 
+@pytest.mark.slow
 def test_X5_every_call_to_a_server_that_hangs_gives_up(server, fragile):
     session = begin(fragile)
     race(8, lambda _number: fragile.sessions.find(session.sid))
@@ -43,6 +44,7 @@ def test_X5_every_call_to_a_server_that_hangs_gives_up(server, fragile):
     fragile.check()
 
 
+@pytest.mark.slow
 def test_X5_every_call_to_a_server_that_hangs_from_the_start_gives_up(server):
     with stopped(server):
         for _ in range(2):
@@ -77,6 +79,7 @@ def test_X5_idle_connections_that_the_server_has_closed_are_not_used(url, store)
         call(store)
 
 
+@pytest.mark.slow
 def test_F02_a_lock_that_another_program_holds_is_given_up_with_all_that_was_begun(url, store):
     begin(store)
     with closing(connect(url)) as holder, holder.cursor() as cursor:
@@ -141,6 +144,7 @@ def test_S03_users_whose_ids_look_alike_are_others(store, other):
     assert [each.sid for each in store.sessions.list("", other, at=T0)] == [theirs.sid]
 
 
+@pytest.mark.slow
 def test_S06_the_limit_is_exact_under_40_parallel_logins_of_4_processes(url, store):
     with WorkerProcesses(4, workers.log_in_many, url) as processes:
         assert processes.race(10) == [10] * 4
@@ -235,6 +239,7 @@ print(os.waitpid(child, 0)[1], stored(storage, session) == session, len(storage.
 """
 
 
+@pytest.mark.slow
 @pytest.mark.unix("fork")
 def test_X12_a_child_process_has_connections_of_its_own(url):
     command = [sys.executable, "-W", "error", "-c", FORKING, url]

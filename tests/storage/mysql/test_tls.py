@@ -35,6 +35,7 @@ def cipher_of(storage):
     return cipher
 
 
+@pytest.mark.slow
 def test_a_server_that_its_authority_vouches_for_is_spoken_to(secure):
     server, authority = secure
     with closing(open_storage(f"{server.url}?ssl_ca={authority}")) as storage:

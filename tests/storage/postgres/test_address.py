@@ -185,6 +185,7 @@ def test_X15_a_pool_that_is_no_number_of_connections_is_refused(pool):
         address.parse(f"postgresql://host/db?pool={pool}")
 
 
+@pytest.mark.slow
 def test_a_hosts_new_tables_do_not_land_among_ours_whatever_its_role_is_called(server):
     """A schema that is called like the role is the first in its search path."""
     execute(
@@ -210,6 +211,7 @@ def test_a_hosts_new_tables_do_not_land_among_ours_whatever_its_role_is_called(s
     execute(server.url, "DROP DATABASE of_role WITH (FORCE)", "DROP ROLE tessera")
 
 
+@pytest.mark.slow
 def test_X5_a_host_that_is_gone_or_hangs_makes_way_for_the_next(server):
     port = server.url.rpartition(":")[2].partition("/")[0]
     with PostgresServer() as second:

@@ -49,6 +49,7 @@ def use(url, realms=("",), *, testing=False):
     return app, tesseras
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closes", [True, False], ids=["closed", "dropped"])
 def test_X12_an_application_for_each_test_leaves_no_connection_and_no_thread(url, named, closes):
     before = threads()
@@ -71,6 +72,7 @@ def wait_for_the_end(url, before):
     wait_until(is_over, "the threads have ended and the connections are closed")
 
 
+@pytest.mark.slow
 def test_X12_an_application_for_each_test_lets_go_of_the_one_before_it(url, named):
     """Nobody closes or collects anything: a suite of hundreds of tests stays far below the server's 100 connections."""
     before = threads()
@@ -80,6 +82,7 @@ def test_X12_an_application_for_each_test_lets_go_of_the_one_before_it(url, name
     wait_for_the_end(url, before)
 
 
+@pytest.mark.slow
 def test_three_realms_cost_what_one_costs(named, store):
     def follows_once():
         return connections(named, "query LIKE 'LISTEN%'") == 1 == len(WorkerRegistry(store).list(at=system_clock()))

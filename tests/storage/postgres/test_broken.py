@@ -39,6 +39,7 @@ def stopped(server):
         server.cont()
 
 
+@pytest.mark.slow
 def test_X5_every_call_to_a_server_that_hangs_gives_up(server, fragile):
     session = begin(fragile)
     race(8, lambda _number: fragile.sessions.find(session.sid))
@@ -51,6 +52,7 @@ def test_X5_every_call_to_a_server_that_hangs_gives_up(server, fragile):
     fragile.check()
 
 
+@pytest.mark.slow
 def test_X5_every_call_to_a_server_that_hangs_from_the_start_gives_up(server):
     with stopped(server):
         for _ in range(2):
@@ -60,6 +62,7 @@ def test_X5_every_call_to_a_server_that_hangs_from_the_start_gives_up(server):
     storage.close()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("how", ["SIGINT", "SIGQUIT", "SIGKILL"])
 def test_X5_a_server_that_was_started_again_costs_no_request(how, server, fragile):
@@ -77,6 +80,7 @@ def test_X5_a_server_that_was_started_again_costs_no_request(how, server, fragil
     fragile.revocations.wait(cursor, longest=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("patient")
 def test_X5_idle_connections_that_the_server_has_closed_are_not_used(url):
     """Whatever the call: none is sent on a connection that is gone."""
@@ -93,6 +97,7 @@ def test_X5_idle_connections_that_the_server_has_closed_are_not_used(url):
     storage.close()
 
 
+@pytest.mark.slow
 def test_X5_endings_are_found_after_a_crash_that_took_back_what_was_not_committed():
     """Numbers of entries are taken in the transaction that writes them, so none is given twice."""
     with PostgresServer(settings={"wal_writer_delay": "10s"}) as server:
@@ -122,6 +127,7 @@ CUT_WHO_IS_ACTIVE = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'flask-tessera' AND state = 'active'"""
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("patient")
 def test_X5_a_refresh_whose_connection_is_cut_is_answered_like_the_one_that_was_lost(server, fragile):
     """The server ends its connections while it rotates: retried by itself or by the client, there is one successor."""
@@ -148,6 +154,7 @@ def test_X5_a_refresh_whose_connection_is_cut_is_answered_like_the_one_that_was_
         thread.join()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("patient")
 def test_X5_a_refresh_whose_connection_is_cut_once_is_repeated_by_itself(server, fragile):
     session = begin(fragile)
@@ -237,6 +244,7 @@ def is_available(storage):
     return True
 
 
+@pytest.mark.slow
 def test_X5_a_schema_that_was_dropped_is_made_anew_at_the_next_step(store, url):
     begin(store)
     store.revocations.wait(store.revocations.after(0, at=T0).cursor, longest=0.01)
@@ -255,6 +263,7 @@ def test_X5_a_single_table_that_was_dropped_is_never_another_error(table, store,
         give_up_or_do(call, store)
 
 
+@pytest.mark.slow
 def test_X5_a_table_that_is_locked_is_not_waited_for_for_ever(store, url):
     session = begin(store)
     store.revocations.after(0, at=T0)
@@ -268,6 +277,7 @@ def test_X5_a_table_that_is_locked_is_not_waited_for_for_ever(store, url):
     assert stored(store, session) == session
 
 
+@pytest.mark.slow
 def test_X5_more_threads_than_connections_give_up_on_one_another(store, url):
     begin(store)
     with connect(url) as connection, connection.transaction():
@@ -397,6 +407,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 def test_X12_a_fork_after_first_use_gives_the_child_connections_of_its_own(url):
     command = [sys.executable, "-W", "error", "-c", FORKING, url]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
@@ -448,6 +459,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 def test_X12_under_gevent_who_waits_for_a_server_that_hangs_holds_nobody_up(server, fragile):
     fragile.check()
     command = [sys.executable, "-c", GREEN, server.url]

@@ -71,6 +71,7 @@ def test_a_connection_in_use_is_closed_when_it_is_given_back(url, named):
     storage.close()
 
 
+@pytest.mark.slow
 def test_a_storage_that_nobody_holds_closes_its_connections_and_ends_its_thread(url, named):
     before = threads()
     for _ in range(5):

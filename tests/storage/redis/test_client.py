@@ -73,6 +73,7 @@ def has_refused_late(server):
     return "errorstat_LATE" in server.tell("INFO", "errorstats")
 
 
+@pytest.mark.repeats("text")
 @pytest.mark.parametrize(("text", "counted"), [(REFUSES_LATE + COUNTS, None), (COUNTS + b" --ARGV", "1")])
 def test_X6_a_write_that_timed_out_is_not_made_later_nor_twice(text, counted, server, client, monkeypatch):
     """A server that stood still goes on with what lies in its sockets: that is why scripts look at its clock."""
@@ -223,6 +224,7 @@ def test_X9_a_write_waits_until_a_replica_has_it(server, replica, client):
     assert replica.ask("GET", "{a}:n") == server.ask("GET", "{a}:n")
 
 
+@pytest.mark.slow
 def test_X9_a_connection_that_was_cut_confirms_nothing(server, replica, client):
     """A wait on a new connection would be confirmed at once, whatever the replica has."""
     count(client)

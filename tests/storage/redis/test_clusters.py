@@ -69,6 +69,7 @@ def assert_unavailable(step):
         step()
 
 
+@pytest.mark.slow
 def test_S01_an_ending_is_logged_once(cluster, store):
     session = begin(store, users_elsewhere(cluster, store)[0])
     store.sessions.end(session.sid, "kick", at=T0)
@@ -129,6 +130,7 @@ def test_F05_an_intent_about_a_session_that_is_gone_counts_as_done(store):
     assert [entry.is_intent for entry in store.revocations.after(0, at=T0).entries] == [False]
 
 
+@pytest.mark.slow
 def test_X6_an_ending_that_the_log_cannot_take_is_not_written(cluster, store):
     """The node of the log hangs: nothing ends that workers could not hear of."""
     user = users_elsewhere(cluster, store)[0]
@@ -196,6 +198,7 @@ def test_records_of_all_nodes_are_read_and_written(store, opened, cluster):
         store.records.read("127.0.0.1:1|0", most=7)
 
 
+@pytest.mark.slow
 def test_X6_a_node_that_hangs_concerns_its_own_users_only(cluster, store):
     """And is given up; when it goes on, so do they."""
     sessions = [begin(store, user) for user in USERS]
@@ -212,6 +215,7 @@ def test_X6_a_node_that_hangs_concerns_its_own_users_only(cluster, store):
     assert {stored(store, each).last_seen_at for each in sessions} == {T0 + 5}
 
 
+@pytest.mark.slow
 def test_X6_a_replica_takes_over_without_a_restart(opened):
     """No call is held up for ever meanwhile, alone or in bulk, nor for one who comes new; what was ended stays so."""
     if reason := why_not("redis8-cluster"):
@@ -239,6 +243,7 @@ def test_X6_a_replica_takes_over_without_a_restart(opened):
         assert rotate(store, sessions[0], 0, T0 + 9).outcome == "rotated"
 
 
+@pytest.mark.slow
 def test_X6_a_cluster_that_is_gone_is_given_up_and_comes_back(opened):
     if reason := why_not("redis8-cluster"):
         pytest.skip(reason)
@@ -279,6 +284,7 @@ def test_a_cluster_is_found_through_any_node_that_answers(cluster, opened):
     assert storage.sessions.add(new_session(), limits=NO_LIMITS, at=T0).ended == ()
 
 
+@pytest.mark.slow
 def test_X6_a_slot_that_no_node_keeps_is_unavailable(opened):
     """The others are not."""
     if reason := why_not("redis8-cluster"):
@@ -351,6 +357,7 @@ def outcome(step):
         return "unavailable"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [sorted, lambda keys: sorted(keys, reverse=True)], ids=["forth", "back"])
 def test_X6_no_session_looks_unknown_and_no_suspension_forgotten_while_a_slot_moves(order, opened):
     """Whatever key goes first: steps are taken as ever, or refused for the moment."""
@@ -388,6 +395,7 @@ def test_X6_no_session_looks_unknown_and_no_suspension_forgotten_while_a_slot_mo
         assert "SessionWithPrincipal" in seen
 
 
+@pytest.mark.slow
 def test_X6_a_purge_that_met_a_slot_on_the_move_is_done_later(opened):
     """The others of a user cannot be told apart from those that have moved: nothing is done by halves."""
     if reason := why_not("redis8-cluster"):
@@ -408,6 +416,7 @@ def test_X6_a_purge_that_met_a_slot_on_the_move_is_done_later(opened):
         assert [storage.sessions.find(each.sid) for each in (*moving, staying)] == [None] * 4
 
 
+@pytest.mark.slow
 def test_X6_a_log_that_moves_loses_no_ending(opened):
     if reason := why_not("redis8-cluster"):
         pytest.skip(reason)
@@ -439,6 +448,7 @@ def test_X6_a_log_that_moves_loses_no_ending(opened):
         assert {entry.sid for entry in later.entries} == {session.sid for session in sessions}
 
 
+@pytest.mark.slow
 def test_S04_a_login_sees_that_the_end_of_all_has_begun(cluster, store, monkeypatch):
     """From the moment on in which it is logged, though nothing has been written yet."""
     (user, *_) = users_elsewhere(cluster, store)

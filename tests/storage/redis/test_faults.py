@@ -53,6 +53,7 @@ def test_X6_connections_of_before_a_restart_fail_no_call(server, broken):
         broken.sessions.find(SID)
 
 
+@pytest.mark.repeats("name")
 @pytest.mark.parametrize("name", ["find", "rotate", "end", "after", "learn", "newest", "check", "put"])
 def test_X6_a_server_that_hangs_is_given_up(name, server, broken):
     use(broken)
@@ -119,6 +120,7 @@ def test_X6_a_server_without_memory_refuses_writes_whole(server, broken):
     assert broken.sessions.end(session.sid, "kick", at=T0).by_this_call
 
 
+@pytest.mark.slow
 def test_X6_a_server_that_loads_says_so(opened):
     """After a restart with much data it answers, but takes nothing yet."""
     slowly = {
@@ -208,6 +210,7 @@ def test_X6_only_errors_of_writes_say_that_the_outcome_may_be_unknown(server, br
         assert not (caught.value.writing and name in READS), name
 
 
+@pytest.mark.slow
 def test_a_node_of_a_cluster_is_refused_where_one_server_was_named(opened):
     if reason := why_not("redis8-cluster"):
         pytest.skip(reason)
@@ -285,6 +288,7 @@ def scripts_run(server):
     return int(said.partition("calls=")[2].partition(",")[0])
 
 
+@pytest.mark.repeats("name")
 @pytest.mark.parametrize("name", WRITES)
 def test_X6_no_write_that_has_timed_out_is_made_later(name, server, broken, monkeypatch):
     """A server that stands still just then goes on, much later, with what lies in its sockets."""

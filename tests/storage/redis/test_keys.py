@@ -187,6 +187,7 @@ def test_records_of_two_prefixes_are_kept_apart(kind, opened):
     assert not stored(first, session).ended_at
 
 
+@pytest.mark.slow
 def test_P8_a_session_takes_so_much_memory(server, broken, record_property):
     """Measured by the server itself, indexes included."""
 
@@ -233,6 +234,7 @@ def test_P7_a_find_is_one_round_trip_and_a_refresh_two(store):
         assert count() <= 4
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=300)
 def test_X13_any_session_comes_back_as_it_was(data):

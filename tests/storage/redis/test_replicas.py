@@ -49,6 +49,7 @@ ENDINGS = {
 }
 
 
+@pytest.mark.repeats("name")
 @pytest.mark.parametrize("name", ENDINGS)
 def test_X9_an_ending_that_no_replica_has_is_not_answered(name, server, replica, replicated):
     """Its outcome is unknown; a refresh and a login do not wait."""
@@ -85,6 +86,7 @@ def find_reuse_by_refresh(storage, session):
     return rotate(storage, session, 0, T0 + 101)
 
 
+@pytest.mark.repeats("find_reuse")
 @pytest.mark.parametrize("find_reuse", [find_reuse_by_use, find_reuse_by_refresh])
 def test_X9_a_reuse_that_no_replica_has_is_answered_neither_at_first_nor_when_tried_again(
     find_reuse, replica, replicated
@@ -164,6 +166,7 @@ def test_X6_sentinels_lead_to_the_master_that_takes_over(server, replica, opened
         assert storage.sessions.add(new_session(), limits=NO_LIMITS, at=T0).ended == ()
 
 
+@pytest.mark.slow
 def test_S01_a_master_that_stood_still_while_another_took_over_is_not_believed(server, replica, opened):
     """It answers the wait that was under way, and the sentinels tell it no sooner than ten seconds later."""
     with Sentinel("redis8", master=server, down_after=100) as sentinel, ThreadPoolExecutor(1) as executor:
@@ -185,6 +188,7 @@ def test_S01_a_master_that_stood_still_while_another_took_over_is_not_believed(s
         assert [entry.sid for entry in storage.revocations.after(cursor, at=T0).entries] == [session.sid]
 
 
+@pytest.mark.slow
 def test_S01_a_master_that_did_not_answer_a_wait_is_not_asked_by_connections_from_before(server, replica, opened):
     """It goes on when another has taken over, and still believes that it is the master."""
     with Sentinel("redis8", master=server, down_after=100) as sentinel, ThreadPoolExecutor(1) as executor:

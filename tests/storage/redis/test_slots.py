@@ -128,6 +128,7 @@ class Counter(threading.Thread):
             self.wrong.append((key, self.counts[key], reply))
 
 
+@pytest.mark.slow
 def test_X6_replies_stay_with_their_callers_while_slots_move_to_a_fresh_node(cluster, fresh, keys, connected):
     """Each of 32 threads gets its own keys and counts, though nobody has heard of that node before."""
     client, moving = connected(cluster.url), keys[:MOVES]
@@ -148,6 +149,7 @@ def test_X6_replies_stay_with_their_callers_while_slots_move_to_a_fresh_node(clu
     assert {key_slot(key) for key in moving} <= {slot for slot, _ in slots_of(fresh)}
 
 
+@pytest.mark.slow
 def test_X6_a_script_on_two_keys_of_which_one_has_moved_waits_for_the_other(cluster, fresh, keys, connected):
     """TRYAGAIN: neither node has both."""
     client = connected(cluster.url)
@@ -232,6 +234,7 @@ def test_X6_no_thread_looks_while_its_caller_waits_when_all_nodes_hang(cluster, 
     wait_until(lambda: counts(client, keys[0]), "they are back")
 
 
+@pytest.mark.slow
 def test_X12_where_no_thread_can_be_started_the_map_stays_as_it_is(cluster, keys, connected, monkeypatch):
     """And is looked at again when one can."""
     client = connected(cluster.url)
