@@ -152,6 +152,7 @@ def test_the_metadata_of_the_wheel_is_complete(metadata: Message):
     assert {"Framework :: Flask", "Typing :: Typed"} <= set(metadata.get_all("Classifier"))
 
 
+@pytest.mark.slow
 def test_the_installed_wheel_runs_from_a_fresh_environment(wheel: Path, tmp_path: Path):
     run(sys.executable, "-m", "venv", "--without-pip", tmp_path)
     python = tmp_path / "bin" / "python"

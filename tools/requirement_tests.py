@@ -37,7 +37,8 @@ def _assigned(node: ast.stmt) -> list[str]:
 
 
 def _tests(tree: ast.Module) -> Iterator[Function]:
-    for node in ast.walk(tree):
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    for node in (*tree.body, *(each for owner in classes for each in owner.body)):
         if isinstance(node, Function) and node.name.startswith("test_"):
             yield node
 

@@ -80,6 +80,7 @@ def test_of_somebody_of_whom_nothing_is_recorded_it_says_so(site):
     assert_refused(in_app(site, "audit", "9"), "no live session of 9")
 
 
+@pytest.mark.slow
 def test_the_service_is_asked_by_phone_also_for_somebody_who_is_gone(run, service):
     client = service.test_client()
     client.post("/login", json={"phone": PHONE, "password": "wrong"})

@@ -41,6 +41,7 @@ def test_sessions_are_listed_and_ended(run, service):
     assert run("sessions", "list", str(id_of(service))).stdout == "0 live sessions\n"
 
 
+@pytest.mark.repeats("sid")
 @pytest.mark.parametrize("sid", ["x", "AAAAAAAAAAAAAAAAAAAAAA", "", "\udcff", "../../etc/passwd"])
 def test_an_unknown_session_is_refused_in_one_sentence(run, service, sid):
     assert_refused(run("sessions", "end", sid), "no such session")

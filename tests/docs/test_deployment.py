@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 FOLDER = ROOT / "docs" / "deployment"
 DOCKERFILE = (FOLDER / "Dockerfile").read_text("utf-8")
 UNREACHABLE = re.compile(
@@ -93,7 +95,6 @@ def test_the_image_is_made_of_files_that_there_are():
     assert "hatchling" in (ROOT / "requirements" / "demo.txt").read_text("utf-8"), "it is built without isolation"
 
 
-@pytest.mark.slow
 def test_the_health_check_of_the_image_tells_a_service_from_none(demo: Any):
     program, option, script = health_command()
     assert program == "python"
@@ -146,7 +147,6 @@ def test_what_purges_is_the_user_of_the_service_in_its_folder():
     assert set(purge["Environment"]) <= set(service["Environment"])
 
 
-@pytest.mark.slow
 def test_the_command_that_purges_does(surroundings: dict[str, str], tmp_path: Path):
     (command,) = unit("tessera-purge.service")["ExecStart"]
     settings = {**surroundings, "TESSERA_DATA_DIR": str(tmp_path / "data")}
@@ -156,7 +156,6 @@ def test_the_command_that_purges_does(surroundings: dict[str, str], tmp_path: Pa
     assert subprocess.run(words, env=settings, check=False, capture_output=True).returncode == 0
 
 
-@pytest.mark.slow
 def test_what_the_unit_starts_serves(surroundings: dict[str, str], tmp_path: Path):
     port = free_port()
     _, *words = unit()["ExecStart"][0].replace(":8000", f":{port}").split()

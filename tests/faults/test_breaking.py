@@ -14,6 +14,7 @@ POSTGRES_LOSSES = ("cut at one write", "cut at each write", "read-only", "discon
 REDIS_LOSSES = ("killed", "cut at one script", "cut at each script", "read-only", "out of memory", "without scripts")
 
 
+@pytest.mark.slow
 def test_X4_F02_another_process_locks_the_file_for_a_second():
     assert_clean(lock_database("sqlite", 1, lengths=(1,)), faults=1)
 

@@ -8,6 +8,7 @@ from tests.faults.clocks import STEPS, purge_by_wrong_clocks, race_apart, set_cl
 from tests.faults.marks import assert_clean, on
 
 
+@pytest.mark.slow
 @on("sqlite")
 def test_X10_F07_a_clock_steps_and_is_set_right_again(name):
     assert_clean(step_clocks(name, 1), faults=len(STEPS))
@@ -30,6 +31,7 @@ def test_X10_two_tabs_that_reach_workers_25_s_apart_get_one_successor(name):
     assert_clean(race_apart(name, 1), faults=1)
 
 
+@pytest.mark.slow
 @on("sqlite")
 def test_X10_a_purge_after_a_login_by_a_clock_that_has_jumped_forgets_nothing_that_matters(name):
     assert_clean(purge_by_wrong_clocks(name, 1), faults=len(STEPS))

@@ -41,6 +41,7 @@ def test_S01_a_key_made_on_one_server_is_used_on_the_other_and_ends_there_at_its
     assert second.call("GET", "/auth/me", token=again["key"]).json["error"] == "token_invalid"
 
 
+@pytest.mark.slow
 def test_A04_a_key_opens_none_of_the_other_routes_of_the_service(two_servers):
     server, _ = two_servers
     token = log_in(server)

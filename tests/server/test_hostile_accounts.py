@@ -236,11 +236,13 @@ NAMED = {
     "/auth/passkeys/": ("DELETE", "/auth/passkeys/{passkey_id}"),
     "/auth/trusted-devices/": ("DELETE", "/auth/trusted-devices/{device_id}"),
 }
-ALWAYS = (
-    *("code", "register", "login by password", "second factor", "reset by link", "redeem", "confirm TOTP"),
-    "step up by code",
-)
-CASES = [pytest.param(name, marks=[] if name in ALWAYS else pytest.mark.long) for name in ENDPOINTS]
+QUICK = ("code", "redeem", "confirm TOTP")
+SLOW = ("register", "login by password", "second factor", "reset by link", "step up by code")
+CASES = [
+    *QUICK,
+    *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW),
+    *(pytest.param(name, marks=pytest.mark.long) for name in ENDPOINTS if name not in {*QUICK, *SLOW}),
+]
 FORMS = (
     *(b"", b"password=", b"password=a&password=b", b"password=" + MARK.encode(), b"%=%&&&==", b"password=%00%ff"),
     b"x" * 17_000,

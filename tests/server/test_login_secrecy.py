@@ -200,6 +200,7 @@ def exhaust(app: Flask, phone: str, path: str = "/login", **more: Any) -> None:
     assert codes == ["手机号或密码错误" if path == "/login" else "账号或密码错误"] * LIMIT
 
 
+@pytest.mark.repeats("phone")
 @pytest.mark.parametrize("phone", [PHONE, DISABLED, UNKNOWN])
 def test_L07_after_the_limit_known_and_unknown_phones_are_refused_alike(three, phone):
     app = three(TESSERA_HTTP_STATUS="semantic")
@@ -264,6 +265,7 @@ def test_L07_parallel_guesses_beyond_the_limit_are_never_checked(three):
     assert told.count("请求受限") == 30 - checked - unavailable
 
 
+@pytest.mark.repeats("header")
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Client-IP"])
 def test_L08_a_forwarded_address_changes_nothing_by_default(app, header):
     for number in range(LIMIT):

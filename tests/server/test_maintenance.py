@@ -150,6 +150,7 @@ def test_F02_the_service_tries_again_when_the_storage_does_not_answer(
     assert maintenance.run_once(runtime)
 
 
+@pytest.mark.slow
 def test_a_running_server_purges_without_being_asked(serve, tmp_path):
     first = serve(TESSERA_TOKEN_LIFETIME="1")
     token = first.log_in()

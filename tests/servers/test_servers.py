@@ -50,7 +50,10 @@ if TYPE_CHECKING:
 
     from .server import Server
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="servers are started on Linux only")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="servers are started on Linux only"),
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = tuple(binaries.PROGRAMS)
@@ -180,7 +183,6 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("by", shortly(["SIGKILL", None]), ids=["kill -9", "its end"])
 def test_servers_end_with_the_process_that_started_them(by: str | None):
     with python(STARTING) as starter:
@@ -240,7 +242,6 @@ def shared_memory() -> list[str]:
     return [line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
 
 
-@pytest.mark.slow
 def test_a_postgres_stops_goes_on_dies_and_comes_back_with_its_data(tmp_path: Path):
     with PostgresServer(tmp_path / "data", fsync=True, settings={"work_mem": "5MB"}) as server:
         with psycopg.connect(server.url, autocommit=True) as connection:
@@ -268,7 +269,6 @@ def test_a_postgres_stops_goes_on_dies_and_comes_back_with_its_data(tmp_path: Pa
     assert not supervisor.start_time(server.pid)
 
 
-@pytest.mark.slow
 def test_a_mariadb_stops_goes_on_dies_and_comes_back_with_its_data(tmp_path: Path):
     skip_without("mariadb")
     with MariaDBServer(tmp_path / "data", fsync=True, settings={"max-connections": "17"}) as server:
@@ -317,7 +317,6 @@ def test_a_postgres_whose_programs_only_their_owner_can_reach_runs_all_the_same(
         assert not server.folder.exists()
 
 
-@pytest.mark.slow
 def test_a_server_that_refuses_its_options_says_why():
     with pytest.raises(ServerError, match="no-such-option"):
         RedisServer("redis8", options={"no-such-option": "1"}).start()
@@ -325,7 +324,6 @@ def test_a_server_that_refuses_its_options_says_why():
         PostgresServer(settings={"no_such_setting": "1"}).start()
 
 
-@pytest.mark.slow
 def test_a_mariadb_that_refuses_its_options_says_why():
     skip_without("mariadb")
     with pytest.raises(ServerError, match="no-such-setting"):
@@ -354,7 +352,6 @@ def test_a_server_that_loses_its_port_takes_another_but_does_not_move(make: Call
 # Clusters, Sentinel, TLS
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", shortly(["redis8", "valkey9"]))
 def test_a_cluster_goes_on_with_a_replica_when_a_master_dies(kind: str):
     skip_without(kind)

@@ -142,7 +142,10 @@ def test_L13_a_network_gets_a_tenth_of_a_country(limits, clock):
     assert is_open(limits, "phone", phone(10, "+1604"), "203.0.113.7")
 
 
-@pytest.mark.parametrize(("prefix", "amount"), [("+86138", 10_000), ("+4477", 100), ("+1201", 100), ("+85291", 100)])
+@pytest.mark.parametrize(
+    ("prefix", "amount"),
+    [pytest.param("+86138", 10_000, marks=pytest.mark.slow), ("+4477", 100), ("+1201", 100), ("+85291", 100)],
+)
 def test_L13_a_country_gets_so_many_messages_an_hour(limits, clock, prefix, amount):
     for number in range(amount):
         count(limits, "phone", phone(number, prefix), f"network {number}")

@@ -327,10 +327,14 @@ def way_to(scene: Scene, came: dict[Scene, tuple[str, Scene] | None]) -> list[st
         pytest.param(Model(tabs=2, lossy=False), id="two tabs, no loss"),
         pytest.param(Model(tabs=4, in_flight=4, lossy=False), id="four tabs, no loss"),
         pytest.param(Model(tabs=1, in_flight=4), id="one tab that gives up and retries, any loss"),
-        pytest.param(Model(tabs=3, in_flight=4), id="three tabs that give up and retry, any loss"),
+        pytest.param(Model(tabs=3, in_flight=4), id="three tabs that give up, any loss", marks=pytest.mark.slow),
         pytest.param(Model(again=decide_again, in_flight=1, astride=True), id="again, one request at a time, any loss"),
         pytest.param(Model(again=decide_again, tabs=2, lossy=False), id="again, two tabs, no loss"),
-        pytest.param(Model(again=decide_again, tabs=2, in_flight=3), id="again, two tabs that give up, any loss"),
+        pytest.param(
+            Model(again=decide_again, tabs=2, in_flight=3),
+            id="again, two tabs that give up, any loss",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_nobody_honest_is_logged_out(model: Model, record_property: Callable[[str, object], None]) -> None:

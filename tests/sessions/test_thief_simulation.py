@@ -285,6 +285,7 @@ def test_a_thief_is_found_within_two_access_lives(
     assert max(times) < DAY
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rules", "strategy"),
     [

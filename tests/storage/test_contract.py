@@ -219,6 +219,7 @@ class TestValkey9(OnAServer):
     kind = "valkey9"
 
 
+@pytest.mark.slow
 class TestRedis8Cluster(OnAServer):
     kind = "redis8-cluster"
 
@@ -270,6 +271,7 @@ class TestBrokenRedis(BrokenStorageContract):
             yield broken_by_a_kill(server)
 
 
+@pytest.mark.slow
 class TestBrokenValkeyCluster(BrokenStorageContract):
     @pytest.fixture
     def broken_storage(self):

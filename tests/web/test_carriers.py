@@ -16,6 +16,7 @@ def test_A04_an_api_key_opens_no_route_of_sessions():
     assert {"guarded view, GET", "`GET /auth/me`", "`GET /auth/verify`"} <= opened
 
 
+@pytest.mark.slow
 def test_Q02_a_ticket_opens_the_one_route_that_names_its_purpose_and_only_by_the_query():
     opened = {(transport, route) for transport in TRANSPORTS for route in accepted()["ticket", transport]}
     assert opened == {("`?ticket=`", 'view with `ticket="download"`, GET')}

@@ -106,6 +106,7 @@ def test_a_stateless_worker_has_no_thread(new_site, far_storage):
     assert "tessera-follower" not in {each.name for each in set(threading.enumerate()) - before}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bound", [0, 2])
 def test_F04_after_a_restored_backup_all_who_were_logged_in_are_out(new_site, bound):
     far_storage = BrokenStorage()

@@ -185,6 +185,7 @@ def test_X5_a_refresh_whose_connection_is_cut_once_is_repeated_by_itself(server,
     assert cuts
 
 
+@pytest.mark.slow
 def test_X5_a_database_that_may_only_be_read_says_so_and_recovers(server, fragile):
     session = begin(fragile)
     fragile.revocations.after(0, at=T0)
@@ -218,6 +219,7 @@ def is_read_only(url):
     return execute(url, "SHOW default_transaction_read_only") == [("on",)]
 
 
+@pytest.mark.slow
 def test_X5_too_many_connections_are_a_storage_that_is_unavailable(tmp_path):
     with PostgresServer(settings={"max_connections": "6", "superuser_reserved_connections": "0"}) as server:
         storage = open_storage(server.url)

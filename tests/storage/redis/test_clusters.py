@@ -98,6 +98,7 @@ def die_before_commit(storage, monkeypatch):
     monkeypatch.setattr(storage._client, "run", dying)
 
 
+@pytest.mark.repeats("end")
 @pytest.mark.parametrize(
     "end",
     [
