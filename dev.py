@@ -317,7 +317,7 @@ def test(*arguments: str) -> None:
         hand_over(sys.executable, ROOT / "tools" / "windows.py", *rest)
     base, version = other_python(chosen.python) if chosen.python else (sys.executable, VERSION)
     python = environment("test", base=base, version=version, lane=chosen.lane)
-    with one_at_a_time():
+    with one_at_a_time(), compiling_tests(python):
         fetch_mariadb()
         fetch_chromium()
     # Two more than there are cores: many tests wait for a server that hangs.
@@ -326,6 +326,20 @@ def test(*arguments: str) -> None:
     if not chosen.coverage:
         hand_over(python, *pytest, folder=ROOT)
     measure_coverage(python, (*pytest, "--all"))
+
+
+@contextlib.contextmanager
+def compiling_tests(python: Path) -> Iterator[None]:
+    """Compile the tests meanwhile, if none is compiled yet: each process of pytest would compile all of them."""
+    compiled = Path(os.environ["PYTHONPYCACHEPREFIX"], *ROOT.parts[1:], "tests")
+    folders = sorted(str(each) for each in (ROOT / "tests").iterdir() if each.is_dir())
+    parts = () if compiled.exists() else (folders[::2], folders[1::2])
+    collect = (str(python), "-m", "pytest", "--collect-only", "--quiet", "-p", "no:cacheprovider")
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    started = [subprocess.Popen([*collect, *part], cwd=ROOT, **silent) for part in parts]
+    yield
+    for each in started:
+        each.wait()
 
 
 def other_python(version: str) -> tuple[str, str]:
