@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import sys
 import threading
 from contextlib import contextmanager
 
@@ -11,7 +12,7 @@ import pytest
 import simple_websocket
 import socketio as socketio_client
 import websocket
-from flask import Flask
+from flask import Flask, signals
 from flask_sock import Sock
 from flask_socketio import SocketIO, emit
 
@@ -510,16 +511,49 @@ def test_a_guard_for_nobody_makes_no_sense(site):
 # -- Flask-Sock and SSE alone ------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def bare_connection(site, pair):
+    """A WebSocket of Flask-Sock that does nothing by itself; the answer to its handshake is not read yet."""
+    host, port = site.address.split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as bare:
+        lines = ["GET /ws HTTP/1.1", f"Host: {site.address}", "Upgrade: websocket", "Connection: Upgrade"]
+        lines += ["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"]
+        bare.sendall("\r\n".join([*lines, f"z-token: {pair.access_token}", "", ""]).encode())
+        assert bare.recv(12) == b"HTTP/1.1 101"
+        wait_until(lambda: len(site.connections) == 1, "it is open")
+        yield bare
+
+
+def test_Q05_nothing_follows_the_reason_however_soon_the_client_answers(site, monkeypatch):
+    """The handler ends with the client's answer, and then Flask-Sock has the server write an answer by HTTP."""
+    pair, close, answered = site.login(), simple_websocket.Server.close, []
+    ends = signals.request_tearing_down.connected_to(lambda *_, **__: answered.append(True), site.app)
+
+    def close_slowly(ws, *reason):
+        close(ws, *reason)
+        if reason:
+            bare.sendall(b"\x88\x82\0\0\0\0\x03\xf0")
+            wait_until(lambda: answered or is_at("guarded"), "the handler has ended")
+            assert not answered
+
+    monkeypatch.setattr(simple_websocket.Server, "close", close_slowly)
+    with ends, bare_connection(site, pair) as bare:
+        site.end(lambda tessera: tessera.revoke_session(pair.session_id))
+        received = b""
+        while part := bare.recv(4096):
+            received += part
+    assert received.endswith(b"\x88\x0e\x03\xf0session_kick")
+
+
+def is_at(name):
+    """Whether a thread is in a function of this name, and in none that this has called."""
+    return any(frame.f_code.co_name == name for frame in sys._current_frames().values())
+
+
 def test_Q05_a_client_that_takes_nothing_in_and_never_answers_is_cut_off(site):
     """It keeps the connection, reads nothing, and does not answer the close frame."""
     pair = site.login()
-    host, port = site.address.split(":")
-    with socket.create_connection((host, int(port)), timeout=60) as stuck:
-        lines = ["GET /ws HTTP/1.1", f"Host: {site.address}", "Upgrade: websocket", "Connection: Upgrade"]
-        lines += ["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"]
-        stuck.sendall("\r\n".join([*lines, f"z-token: {pair.access_token}", "", ""]).encode())
-        assert stuck.recv(12) == b"HTTP/1.1 101"
-        wait_until(lambda: len(site.connections) == 1, "it is open")
+    with bare_connection(site, pair) as stuck:
         site.end(lambda tessera: tessera.revoke_session(pair.session_id))
         wait_until(lambda: len(site.connections) == 0, "its handler has ended")
         while stuck.recv(4096):
@@ -543,9 +577,10 @@ def test_Q05_closing_wakes_the_handler_at_once_and_a_second_time_cuts_the_client
             ended.set()
 
         threading.Thread(target=handle, daemon=True).start()
-        _close(ws, "session_kick")
+        is_closing = threading.Lock()
+        _close(ws, is_closing, "session_kick")
         assert ended.wait(60)
-        _close(ws, "session_kick")
+        _close(ws, is_closing, "session_kick")
         while theirs.recv(4096):
             continue
         ws.thread.join(60)

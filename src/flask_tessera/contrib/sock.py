@@ -11,6 +11,7 @@ import functools
 import os
 import socket
 import struct
+import threading
 import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -56,14 +57,20 @@ def socket_login_required(tessera: Tessera[Any], **asked: Unpack[RequirementArgu
     def decorate(handler: Any) -> Any:
         @functools.wraps(handler)
         def guarded(ws: Any, *arguments: Any, **named: Any) -> Any:
-            close = functools.partial(_close, ws)
+            is_closing = threading.Lock()
+            close = functools.partial(_close, ws, is_closing)
             try:
                 identity = let_in(tessera, wanted)
                 # Watched until its thread has seen the end: closed or not, a client may still be there.
                 watch(tessera.runtime, identity, close=close, is_open=ws.thread.is_alive)
             except TesseraError as error:
                 return close(error.row.slug)
-            return handler(ws, *arguments, **named)
+            try:
+                return handler(ws, *arguments, **named)
+            finally:
+                # Flask-Sock answers now: not while another thread tells the client why.
+                with is_closing:
+                    pass
 
         put_on(guarded, wanted, tessera.realm)
         return guarded
@@ -71,7 +78,7 @@ def socket_login_required(tessera: Tessera[Any], **asked: Unpack[RequirementArgu
     return decorate
 
 
-def _close(ws: Any, slug: str) -> None:
+def _close(ws: Any, is_closing: threading.Lock, slug: str) -> None:
     spare = getattr(ws, _SPARE, None)
     if spare is not None:
         # Still there a second later. Not told yet: another thread is about to. Told: a client that does not answer.
@@ -79,7 +86,7 @@ def _close(ws: Any, slug: str) -> None:
             with suppress(OSError):
                 spare.shutdown(socket.SHUT_RDWR)
         return
-    with suppress(OSError):
+    with is_closing, suppress(OSError):
         # The server may have closed its own by then, and could not be told any more.
         spare = socket.socket(fileno=os.dup(ws.sock.fileno()))
         weakref.finalize(ws, spare.close)
