@@ -8,15 +8,59 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from flask import Flask
 from hypothesis import HealthCheck, settings
+from jinja2 import BytecodeCache
+from werkzeug.routing import Rule
 
 from .servers import NoServerError, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from jinja2.bccache import Bucket
+
 run.join()  # before the workers of pytest-xdist start, which inherit it
 gc.disable()  # until the tests are collected, of which nothing is garbage
+
+
+class CompiledTemplates(BytecodeCache):
+    """Of all applications of a process: the tests make hundreds that render the same ones."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Take what is here; Jinja compares it with the template."""
+        if bucket.key in self._compiled:
+            bucket.bytecode_from_string(self._compiled[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep it."""
+        self._compiled[bucket.key] = bucket.bytecode_to_string()
+
+
+def share_builders() -> None:
+    """Let equal rules of all applications share what builds their URLs: the tests make thousands of each.
+
+    Werkzeug compiles it for each rule anew, which took a tenth of the time of tests of views.
+    """
+    compile_builder = Rule._compile_builder
+    made: dict[object, object] = {}
+
+    def builder(rule: Rule, append_unknown: bool = True) -> object:
+        if rule.defaults:
+            return compile_builder(rule, append_unknown)
+        key = (append_unknown, *rule._trace)
+        if key not in made:
+            made[key] = compile_builder(rule, append_unknown)
+        return made[key]
+
+    Rule._compile_builder = builder
+
+
+share_builders()
+Flask.jinja_options = {"bytecode_cache": CompiledTemplates()}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
