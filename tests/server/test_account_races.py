@@ -198,6 +198,7 @@ def shared(tmp_path_factory):
         yield app, processes
 
 
+@pytest.mark.repeats("uses")
 @pytest.mark.parametrize("uses", GOOD_ONCE, ids=lambda uses: uses.__name__)
 def test_Q06_L11_what_is_good_once_and_used_20_times_at_once_by_four_processes_succeeds_once(
     shared, password_hash, uses

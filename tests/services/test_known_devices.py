@@ -75,6 +75,7 @@ def test_the_devices_of_who_is_gone_are_forgotten(devices):
     assert not login(devices, "c")
 
 
+@pytest.mark.repeats("kind")
 @pytest.mark.parametrize("kind", STORES)
 def test_logins_at_once_lose_no_device(kind, tmp_path, clock):
     with store_url(kind, tmp_path) as url:

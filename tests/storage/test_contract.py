@@ -211,10 +211,12 @@ class TestRedis8(OnAServer):
     kind = "redis8"
 
 
+@pytest.mark.slow
 class TestRedis6(OnAServer):
     kind = "redis6"
 
 
+@pytest.mark.slow
 class TestValkey9(OnAServer):
     kind = "valkey9"
 

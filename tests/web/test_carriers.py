@@ -22,6 +22,7 @@ def test_Q02_a_ticket_opens_the_one_route_that_names_its_purpose_and_only_by_the
     assert opened == {("`?ticket=`", 'view with `ticket="download"`, GET')}
 
 
+@pytest.mark.slow
 def test_Q02_H02_nothing_but_a_ticket_is_read_from_a_query():
     others = [credential for credential in CREDENTIALS if credential != "ticket"]
     assert [accepted()[each, place] for each in others for place in ("`?ticket=`", "`?token=`")] == [[]] * 8
