@@ -178,6 +178,8 @@ class Chat:
 
     def ending(self):
         assert self.gone.wait(60)
+        # Its library hands over each message on a thread of its own.
+        wait_until(lambda: self.ended, "the reason has come")
         return self.ended[0]["error"]
 
     def is_open(self):
