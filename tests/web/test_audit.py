@@ -16,7 +16,13 @@ from hypothesis import strategies as st
 from flask_tessera import Device, Tessera, signals
 from flask_tessera.accounts.recipients import parse_recipient
 from flask_tessera.accounts.shown_account import shown_account
-from flask_tessera.errors import REGISTRY, LoginRefusedError, SecondFactorRequiredError, TesseraError
+from flask_tessera.errors import (
+    REGISTRY,
+    LoginRefusedError,
+    SecondFactorRequiredError,
+    StorageUnavailableError,
+    TesseraError,
+)
 from flask_tessera.services.audit import history
 from flask_tessera.services.audit_data import END_REASONS, EVENTS, AuditEvent
 from flask_tessera.services.ports import EVENTS as SESSION_EVENTS
@@ -35,7 +41,7 @@ class Users:
     """The application's users: one, of every phone number that ends in 0."""
 
     def __init__(self):
-        self.asked, self.fails = [], False
+        self.asked, self.fails = [], None
 
     def by_id(self, user_id):
         return user_id
@@ -43,7 +49,7 @@ class Users:
     def by_recipient(self, recipient):
         self.asked.append(recipient)
         if self.fails:
-            raise RuntimeError("the host's database")
+            raise self.fails
         return 7 if recipient.address.endswith("0") else None
 
     def password_hash(self, user):
@@ -258,10 +264,18 @@ def test_of_two_realms_that_is_kept_which_is_asked_for(new_site):
 
 def test_whose_account_it_is_may_be_unknown_and_its_application_may_fail(trail, users, caplog):
     trail.site.post("/auth/login", json={"phone": "13800138001", "password": "x"})
-    users.fails = True
+    users.fails = RuntimeError("the host's database")
     trail.site.post("/auth/login", json={"phone": "13800138000", "password": "x"})
     assert trail.stored() == []
     assert parse_recipient("13800138001") in users.asked
+
+
+def test_F02_users_that_are_out_of_reach_are_told_without_a_traceback(trail, users, caplog):
+    users.fails = StorageUnavailableError("the users' database: no answer in time")
+    trail.site.post("/auth/login", json={"phone": "13800138000", "password": "wrong"})
+    (told,) = [each for each in caplog.records if "missing in the history" in each.getMessage()]
+    assert told.exc_info is None
+    assert told.getMessage().endswith(": the users' database: no answer in time")
 
 
 def test_G01_a_failure_to_write_fails_no_request_and_is_logged(new_site, broken_storage, caplog):

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 LOGGER: Final = "flask_tessera.audit"
 _LONGEST_REQUEST_ID: Final = 64
 _LONGEST_SUBJECT: Final = 128
+_NOBODYS: Final = "whose account a login was refused for could not be told: it is missing in the history"
 _events = logging.getLogger(LOGGER)
 _log = logging.getLogger("flask_tessera")
 
@@ -178,9 +179,11 @@ class Audit:
             with self._app.app_context():
                 user = hooks.users.by_recipient(parse_recipient(event.account))
                 return "" if user is None else id_of(user, hooks.user_id_type)
+        except StorageUnavailableError as error:
+            _log.warning("%s: %s", _NOBODYS, error)
         except Exception:  # noqa: BLE001 - of the host, in a log with its traceback
-            _log.exception("whose account a login was refused for could not be told: it is missing in the history")
-            return ""
+            _log.exception(_NOBODYS)
+        return ""
 
 
 def record_refused_refresh(runtime: Runtime, text: str, error: TesseraError) -> None:
