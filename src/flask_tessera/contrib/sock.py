@@ -33,8 +33,6 @@ _POLICY_VIOLATION = 1008
 """RFC 6455 §7.4.1: what the peer has done, or is, is not allowed here."""
 _SPARE = "tessera_spare"
 """Set on a connection that is being closed: its socket once more."""
-_IS_TOLD = "tessera_is_told"
-"""Set once the connection's client was told why."""
 _A_SECOND = struct.pack("@ll", 1, 0) if os.name == "posix" else 1000
 """As sockets take a time."""
 
@@ -82,7 +80,7 @@ def _close(ws: Any, is_closing: threading.Lock, slug: str) -> None:
     spare = getattr(ws, _SPARE, None)
     if spare is not None:
         # Still there a second later. Not told yet: another thread is about to. Told: a client that does not answer.
-        if getattr(ws, _IS_TOLD, False):
+        if not is_closing.locked():
             with suppress(OSError):
                 spare.shutdown(socket.SHUT_RDWR)
         return
@@ -101,7 +99,5 @@ def _close(ws: Any, is_closing: threading.Lock, slug: str) -> None:
         except OSError:
             # A client that takes nothing in.
             spare.shutdown(socket.SHUT_RDWR)
-        finally:
-            setattr(ws, _IS_TOLD, True)
     # Whoever waits for a message is not woken by closing, and would get one more.
     ws.event.set()
