@@ -100,10 +100,8 @@ def is_slow(item: pytest.Item, seen: dict[object, object]) -> bool:
     """Whether a test is marked as slow, or repeats with another value what it shows with the first, kept in `seen`."""
     if item.get_closest_marker("slow"):
         return True
-    repeated = {name for marker in item.iter_markers("repeats") for name in marker.args}
-    values = {name: item.callspec.params[name] for name in repeated}
-    first = [seen.setdefault((item.cls, item.function, name), value) for name, value in values.items()]
-    return any(value is not other for value, other in zip(values.values(), first, strict=True))
+    repeated = [(name, item.callspec.params[name]) for marker in item.iter_markers("repeats") for name in marker.args]
+    return any(seen.setdefault((item.cls, item.function, name), value) is not value for name, value in repeated)
 
 
 def pytest_collection_finish() -> None:

@@ -10,7 +10,6 @@ import flask_sqlalchemy
 import pytest
 import sqlalchemy
 
-from flask_tessera.errors import StorageUnavailableError
 from flask_tessera.storage.from_url import open_engine, open_storage
 from flask_tessera.testing import BrokenStorageContract, StorageContract
 from flask_tessera.testing.contract.base import T0, begin
@@ -27,6 +26,7 @@ from tests.servers import (
     why_not,
 )
 
+from . import calls
 from .databases import execute
 
 
@@ -174,14 +174,6 @@ class TestMariaDBEngineOfAHost(StorageContract):
         return self.opened[-1]
 
 
-def answers(storage):
-    try:
-        storage.check()
-    except StorageUnavailableError:
-        return False
-    return True
-
-
 class OnAServer(StorageContract):
     """On a shared server, under a prefix of its own."""
 
@@ -200,7 +192,7 @@ class OnAServer(StorageContract):
         self.opened.append(open_storage(self.url))
         if self.kind.endswith("cluster"):
             # On a busy machine it takes longer than a step may until it is known who keeps what.
-            wait_until(partial(answers, self.opened[-1]), "the cluster is known")
+            wait_until(partial(calls.is_available, self.opened[-1].check), "the cluster is known")
         return self.opened[-1]
 
     def reopen(self, storage):
