@@ -337,9 +337,11 @@ def compiling_tests(python: Path) -> Iterator[None]:
     collect = (str(python), "-m", "pytest", "--collect-only", "--quiet", "-p", "no:cacheprovider")
     silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     started = [subprocess.Popen([*collect, *part], cwd=ROOT, **silent) for part in parts]
-    yield
-    for each in started:
-        each.wait()
+    try:
+        yield
+    finally:
+        for each in started:
+            each.wait()
 
 
 def other_python(version: str) -> tuple[str, str]:
